@@ -1,0 +1,95 @@
+"""How each botocore client is configured: one attempt, a pool as large as the concurrency, quiet logs.
+
+Retries are ours: botocore would make up to five hidden attempts inside one call, and with a reply lost after
+the request was read it submits a row twice and reports one success.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
+
+from aiobotocore.config import AioConfig
+from botocore.model import ServiceModel
+
+from fanout.aws.queue import LONGEST_POLL_S, POLL_SLACK_S
+from fanout.aws.regions import INLINE_REGIONS
+from fanout.aws.settings import AwsSettings
+
+SERVICES = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
+NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
+"""At DEBUG these log bodies, session tokens and signatures."""
+MUST_KNOW = ("Body", "Filename", "S3OutputPathExtension")
+"""Members of InvokeEndpointAsync, from botocore 1.43.29 on (`Body`) and 1.42.54 on (the others)."""
+
+
+def client_config(service: str, settings: AwsSettings) -> AioConfig:
+    """Return the configuration of one client.
+
+    Args:
+        service: One of `SERVICES`.
+        settings: What the user set.
+    """
+    read_timeout_s = LONGEST_POLL_S + POLL_SLACK_S if service == "sqs" else settings.call_timeout_s
+    return AioConfig(
+        connect_timeout=settings.connect_timeout_s,
+        read_timeout=read_timeout_s,
+        max_pool_connections=settings.max_connections,
+        # Both are named on every client: botocore 1.44 changes the defaults.
+        retries={"mode": "standard", "total_max_attempts": 1},
+        # Uploads bring their own CRC32 (`storing`); what S3 stored with a checksum is compared on the way
+        # back.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_supported",
+        s3=_s3_options(settings) if service == "s3" else None,
+        user_agent_extra=f"fanout/{_version()}",
+    )
+
+
+def is_aws(endpoint_url: str) -> bool:
+    """Whether the url is one of AWS's own; botocore addresses buckets of any other by path, not by host."""
+    host = urlsplit(endpoint_url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu"))
+
+
+def takes_inline(model: ServiceModel, *, region: str, endpoint_url: str) -> bool:
+    """Whether a payload may travel in the request: the model has `Body`, and the region is one that takes it.
+
+    A server that is not AWS's, such as the simulator, counts as one that does.
+    """
+    shape = model.operation_model("InvokeEndpointAsync").input_shape
+    members: Any = shape.members if shape is not None else {}
+    return "Body" in members and (region in INLINE_REGIONS or not is_aws(endpoint_url))
+
+
+def lacks(model: ServiceModel) -> tuple[str, ...]:
+    """Return the members of InvokeEndpointAsync that a run needs and the installed botocore lacks."""
+    shape = model.operation_model("InvokeEndpointAsync").input_shape
+    members: Any = shape.members if shape is not None else {}
+    return tuple(name for name in MUST_KNOW if name not in members)
+
+
+def quieten() -> None:
+    """Cap the loggers of the libraries below at INFO, whatever level the program asked for."""
+    for name in NOISY:
+        logger = logging.getLogger(name)
+        if logger.level < logging.INFO:  # NOTSET, too: it would inherit DEBUG from the root
+            logger.setLevel(logging.INFO)
+
+
+def _s3_options(settings: AwsSettings) -> dict[str, object]:
+    # Addressing is left alone: botocore takes path style wherever an endpoint url is set.
+    if settings.endpoint_url is None or settings.endpoint_url.startswith("https:"):
+        # TLS and the CRC32 protect the body, as in botocore's own uploads; hashing it again would cost as
+        # much CPU as everything else in the call.
+        return {"payload_signing_enabled": False}
+    return {}
+
+
+def _version() -> str:
+    try:
+        return version("sagemaker-fanout")
+    except PackageNotFoundError:  # a checkout that is not installed
+        return "source"

@@ -1,0 +1,95 @@
+"""What is asked of AWS once a run: the endpoint's configuration, the run's mailbox, whether inline works."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fanout.aws.bounded import bounded
+from fanout.aws.mailbox import Mailboxes
+from fanout.errors import RunError
+from fanout.ports import Endpoint, Mailbox
+
+_RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
+
+
+class AwsControl:
+    """`ports.Control` on the SageMaker control plane.
+
+    Args:
+        sagemaker: An aiobotocore client of the control plane.
+        mailboxes: Opens and closes the run's queue.
+        timeout_s: Bound of one call as a whole.
+        inline: What `supports_inline` answers.
+    """
+
+    def __init__(self, sagemaker: Any, *, mailboxes: Mailboxes, timeout_s: float, inline: bool) -> None:
+        self._sagemaker = sagemaker
+        self._mailboxes = mailboxes
+        self._timeout_s = timeout_s
+        self._inline = inline
+
+    async def describe(self, endpoint: str) -> Endpoint:
+        """Return the endpoint's configuration; see `ports.Control`."""
+        async with bounded(self._timeout_s):
+            described = await self._sagemaker.describe_endpoint(EndpointName=endpoint)
+        config_name = described.get("EndpointConfigName")
+        if not config_name:  # while an endpoint fails to be created
+            status = described.get("EndpointStatus")
+            raise RunError(
+                f"Endpoint {endpoint} is {status} and has no configuration: wait until it is InService."
+            )
+        async with bounded(self._timeout_s):
+            config = await self._sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
+        return to_endpoint(described, config)
+
+    async def open_mailbox(self, run: str, topics: Sequence[str]) -> Mailbox:
+        """Create and subscribe the run's queue; see `ports.Control`."""
+        return await self._mailboxes.open(run, topics)
+
+    async def close_mailbox(self, mailbox: Mailbox) -> None:
+        """Remove the subscriptions, then the queue. Harmless when they are gone."""
+        await self._mailboxes.close(mailbox)
+
+    async def supports_inline(self) -> bool:
+        """Whether a payload may travel in the request."""
+        return self._inline
+
+
+def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endpoint:
+    """Return what the two descriptions say.
+
+    Raises:
+        RunError: The configuration has no AsyncInferenceConfig.
+    """
+    name = described["EndpointName"]
+    asynchronous = config.get("AsyncInferenceConfig")
+    if asynchronous is None:
+        raise RunError(
+            f"Endpoint {name} is not asynchronous: its configuration {config['EndpointConfigName']} has no "
+            "AsyncInferenceConfig. Name an asynchronous endpoint, or give this one such a configuration."
+        )
+    output = asynchronous.get("OutputConfig", {})
+    notification = output.get("NotificationConfig", {})
+    return Endpoint(
+        name=name,
+        status=described["EndpointStatus"],
+        output_path=output.get("S3OutputPath"),
+        failure_path=output.get("S3FailurePath"),
+        success_topic=notification.get("SuccessTopic"),
+        error_topic=notification.get("ErrorTopic"),
+        includes_response=_RESPONSE_RIDES_ALONG in notification.get("IncludeInferenceResponseIn", ()),
+        kms_key_id=output.get("KmsKeyId"),
+        instances=sum(_instances(variant) for variant in described.get("ProductionVariants", ())),
+        concurrency_per_instance=asynchronous.get("ClientConfig", {}).get(
+            "MaxConcurrentInvocationsPerInstance"
+        ),
+    )
+
+
+def _instances(variant: Mapping[str, Any]) -> int:
+    """Return a variant's instances now; one with instance pools counts them there."""
+    whole: int | None = variant.get("CurrentInstanceCount")
+    if whole is not None:
+        return whole
+    return sum(pool.get("CurrentInstanceCount", 0) for pool in variant.get("InstancePools", ()))

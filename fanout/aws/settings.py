@@ -1,0 +1,53 @@
+"""How AWS is reached: account, region, timeouts, sizes; made by the configuration, read by `session`.
+
+Everything that is None is left to botocore's own resolution (environment, profile, instance role).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsSettings:
+    """Settings of one connection to AWS.
+
+    Attributes:
+        client: What makes the calls of each record: `wire` (`fanout.wire`), a tenth of the CPU, or `aiobotocore`,
+            for people with instrumentation in it. Behind a proxy it is aiobotocore by itself.
+        region: Region name; None takes the profile's or `AWS_REGION`/`AWS_DEFAULT_REGION`.
+        profile: Named profile; None takes `AWS_PROFILE` or the default chain.
+        endpoint_url: One server for all services, such as the simulator. None keeps `AWS_ENDPOINT_URL*` and
+            the profile's endpoints in force.
+        access_key_id: Static credentials, for the local simulator only; None takes botocore's chain.
+        secret_access_key: See `access_key_id`.
+        session_token: See `access_key_id`.
+        connect_timeout_s: Longest time to open one connection, TLS included.
+        call_timeout_s: Longest time for one call as a whole; transfers of objects get more, by their size.
+        max_connections: Connections a service; no more calls than these may run at once, because a call that
+            waits for a connection ages its signature.
+        kms_key_id: Key that encrypts uploaded inputs (SSE-KMS); None leaves it to the bucket.
+        bucket_owner: Account that every bucket must belong to (`ExpectedBucketOwner`); None does not ask.
+        multipart_bytes: Objects of this size and above are uploaded in parts.
+        part_bytes: Size of a part; S3 wants 5 MiB at least, raised by itself where 10,000 parts would not do.
+        parts_at_once: Parts of one object that are under way at the same time.
+    """
+
+    client: Literal["wire", "aiobotocore"] = "wire"
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+    connect_timeout_s: float = 5.0
+    call_timeout_s: float = 60.0
+    max_connections: int = 64
+    kms_key_id: str | None = None
+    bucket_owner: str | None = None
+    multipart_bytes: int = 16 * MIB
+    part_bytes: int = 8 * MIB
+    parts_at_once: int = 4

@@ -1,0 +1,65 @@
+"""The experiment as `ports.Rows`: two records of each payload, each let go when it is due and not a moment before.
+
+The schedule is fixed in advance, and every record carries its due time: whatever holds it up after that (a stalled
+client, a full lane, a slow disk) makes it late, and its latency counts from when it was due: Gil Tene's cure for
+coordinated omission.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pyarrow as pa
+
+from fanout.bench.payloads import Payloads
+from fanout.bench.plan import Plan, offsets, orders
+from fanout.bench.samples import PAIR, WARMUP
+from fanout.ports import Clock
+from fanout.records import Record, Rejected
+
+
+class Arrivals:
+    """Lets requests arrive. All that the engine knows of an experiment is `Record.due_at` and `Record.way`.
+
+    Args:
+        plan: What is tried, and when.
+        payloads: What is sent.
+        clock: The run's clock.
+        closed: No schedule: a request is due when an earlier one has ended and the engine's window lets it in.
+    """
+
+    def __init__(self, plan: Plan, payloads: Payloads, *, clock: Clock, closed: bool) -> None:
+        self._plan = plan
+        self._payloads = payloads
+        self._clock = clock
+        self._closed = closed
+        self._ended = False
+        self.pairs = 0
+        """Pairs let go, warm-up included."""
+        self.kept_schema = pa.schema(
+            [pa.field(PAIR, pa.int64()), pa.field(WARMUP, pa.bool_()), *payloads.kept_schema]
+        )
+
+    def end(self) -> None:
+        """Let no further pair arrive."""
+        self._ended = True
+
+    async def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
+        """Yield each record alone, at its due time; its two requests are neighbours, in an order of their own."""
+        start = self._clock.now()
+        schedule, order = offsets(self._plan), orders(self._plan)
+        row = 0
+        async with aclosing(self._payloads.templates()) as templates:
+            async for template, warm in templates:
+                if self._ended:
+                    return
+                kept = (self.pairs, warm, *template.kept)
+                self.pairs += 1
+                for way in next(order):
+                    due_at = None if self._closed else start + next(schedule)
+                    if due_at is not None:
+                        await self._clock.sleep_until(due_at)
+                    yield [dataclasses.replace(template, row=row, kept=kept, due_at=due_at, way=way)]
+                    row += 1

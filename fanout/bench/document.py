@@ -1,0 +1,190 @@
+"""`bench.json`: what an experiment found, for programs and for a later `--baseline`; written whole, read strictly.
+
+Version 1. Durations are milliseconds, sizes bytes, differences S3 minus inline. `valid` is false, and `all`, `groups`,
+`crossing` and `savings` are null or empty, where the client (or throttling) was measured instead of the service.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fanout import __version__
+from fanout.bench.baseline import Change
+from fanout.bench.client import Verdict
+from fanout.bench.compare import Comparison, GroupResult, PhaseResult
+from fanout.bench.conditions import Check
+from fanout.bench.crossing import Crossing
+from fanout.bench.medians import Interval, Quantiles
+from fanout.bench.run import Ran
+from fanout.bench.savings import Savings
+from fanout.errors import Exit, UsageError
+
+KIND, VERSION = "fanout-bench", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """An earlier experiment, as `bench.json` tells of it."""
+
+    path: Path
+    simulated: bool
+    endpoint: str
+    plan: Mapping[str, object]
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything that is told of an experiment.
+
+    Attributes:
+        comparison: What the pairs say; None where they say nothing of the service.
+        savings: Per million rows; None likewise.
+        baseline: An earlier experiment to compare with.
+        changes: Against the baseline.
+        checks: What became of each `--fail-if`.
+        notes: What a reader should know besides.
+    """
+
+    ran: Ran
+    verdict: Verdict
+    comparison: Comparison | None
+    savings: Savings | None
+    pairs: int
+    incomplete: int
+    baseline: Baseline | None = None
+    changes: Sequence[Change] = ()
+    checks: Sequence[Check] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def exit(self) -> Exit:
+        """3 where there is no result or where a condition holds, like a run some of whose rows failed."""
+        failed = self.comparison is None or any(check.holds for check in self.checks)
+        return Exit.ROWS_FAILED if failed else Exit.OK
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        ran, comparison = self.ran, self.comparison
+        started = dt.datetime.fromtimestamp(ran.started_at, dt.UTC)
+        return {
+            "kind": KIND,
+            "version": VERSION,
+            "fanout": __version__,
+            "simulated": ran.simulated,
+            "run": ran.run,
+            "endpoint": ran.endpoint,
+            "region": ran.region,
+            "started_at": started.isoformat(timespec="milliseconds"),
+            "seconds": round(ran.seconds, 3),
+            "output": str(ran.output),
+            "exit_code": int(self.exit),
+            "plan": asdict(ran.plan),
+            "stopped": ran.stopped,
+            "pairs": self.pairs,
+            "incomplete": self.incomplete,
+            "errors": dict(ran.errors),
+            "skipped": dict(ran.skipped),
+            "throttles": ran.throttles,
+            "warnings": list(self.notes),
+            "valid": comparison is not None,
+            "client": _rounded(asdict(self.verdict)),
+            "all": _rounded(asdict(comparison.everything)) if comparison else None,
+            "groups": [_rounded(asdict(group)) for group in comparison.groups] if comparison else [],
+            "crossing": asdict(comparison.crossing) | {"text": str(comparison.crossing)}
+            if comparison
+            else None,
+            "savings_per_million": asdict(self.savings) if self.savings else None,
+            "baseline": self._against() if self.baseline else None,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+    def _against(self) -> dict[str, Any]:
+        assert self.baseline is not None
+        changes = [_rounded(asdict(change)) | {"verdict": change.verdict} for change in self.changes]
+        return {"path": str(self.baseline.path), "differs_in": self.unlike, "changes": changes}
+
+    @property
+    def unlike(self) -> list[str]:
+        """In what the two experiments differ, so that their difference may be of that."""
+        before, ran = self.baseline, self.ran
+        if before is None:
+            return []
+        mine = {"endpoint": ran.endpoint, "simulated": ran.simulated} | json.loads(
+            json.dumps(asdict(ran.plan))
+        )
+        theirs = {"endpoint": before.endpoint, "simulated": before.simulated} | dict(before.plan)
+        return [name for name in mine if name != "seed" and mine[name] != theirs.get(name)]
+
+
+def write_document(result: Result, path: Path) -> None:
+    """Write `bench.json`, replacing an earlier one atomically."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(result.as_dict(), indent=2) + "\n", encoding="utf-8")
+    temporary.replace(path)
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Return an earlier experiment.
+
+    Raises:
+        UsageError: There is none, it is of another version, or it has no numbers to compare with.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"--baseline {path}: cannot be read ({error}); name an earlier bench.json"
+        ) from error
+    if not isinstance(content, dict) or content.get("kind") != KIND or content.get("version") != VERSION:
+        raise UsageError(f"--baseline {path}: is not a bench.json of this version of fanout")
+    if not content.get("valid"):
+        raise UsageError(f"--baseline {path}: that experiment measured its client, it has no numbers")
+    try:
+        return Baseline(
+            path, content["simulated"], content["endpoint"], content["plan"], comparison_of(content)
+        )
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"--baseline {path}: is damaged ({error!r})") from error
+
+
+def comparison_of(content: Mapping[str, Any]) -> Comparison:
+    """Return the comparison that `as_dict` spelt out."""
+    crossing = {name: value for name, value in content["crossing"].items() if name != "text"}
+    for name in ("between_bytes", "untold"):
+        if crossing[name] is not None:
+            crossing[name] = tuple(crossing[name])
+    return Comparison(
+        everything=_group(content["all"]),
+        groups=tuple(_group(group) for group in content["groups"]),
+        crossing=Crossing(**crossing),
+        incomplete=content["incomplete"],
+    )
+
+
+def _group(content: Mapping[str, Any]) -> GroupResult:
+    phases = {
+        name: PhaseResult(
+            inline=Quantiles(**phase["inline"]) if phase["inline"] else None,
+            s3=Quantiles(**phase["s3"]) if phase["s3"] else None,
+            difference=Interval(**phase["difference"]) if phase["difference"] else None,
+        )
+        for name, phase in content["phases"].items()
+    }
+    return GroupResult(**{**content, "phases": phases})
+
+
+def _rounded(value: Any) -> Any:
+    """Return JSON values with milliseconds to the microsecond: more digits would be noise."""
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, dict):
+        return {name: _rounded(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(inner) for inner in value]
+    return value

@@ -1,0 +1,98 @@
+"""The experiment from beginning to end: a configuration enters; a file, `bench.json` and a `Result` leave.
+
+What can be wrong with the question is said before anything is sent.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.bench.baseline import Change, changes
+from fanout.bench.conditions import Check, Condition, check, parse_condition
+from fanout.bench.document import Baseline, Result, read_baseline, write_document
+from fanout.bench.findings import tell, verdict_of
+from fanout.bench.run import Ran, run_bench
+from fanout.bench.savings import savings
+from fanout.bench.settings import DOCUMENT, FILE
+from fanout.config import Config
+from fanout.errors import UsageError
+from fanout.progress import Observer
+from fanout.start import blocking
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What is asked of the result: conditions that make it fail, and an earlier one to compare it with."""
+
+    conditions: Sequence[Condition] = ()
+    baseline: Baseline | None = None
+
+
+def ask(fail_if: Sequence[str], baseline: Path | None) -> Questions:
+    """Return the questions.
+
+    Raises:
+        UsageError: A condition that says nothing, or asks for a baseline where there is none; an unusable baseline.
+    """
+    conditions = [parse_condition(text) for text in fail_if]
+    for condition in conditions:
+        if condition.needs_baseline and baseline is None:
+            raise UsageError(f"--fail-if {condition.text!r} needs --baseline")
+    return Questions(conditions, read_baseline(baseline) if baseline else None)
+
+
+def bench(
+    config: Config, directory: Path, *, seed: int, questions: Questions, observer: Observer, overwrite: bool
+) -> Result:
+    """Carry out the experiment, write its two files into `directory`, and return what it found.
+
+    Raises:
+        UsageError: `directory` holds an experiment already, or the configuration cannot be carried out.
+        RunError: It could not be finished.
+    """
+    for name in (FILE, DOCUMENT):
+        if (directory / name).exists() and not overwrite:
+            raise UsageError(f"{directory / name} exists: name another directory, or add --overwrite")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be created ({error.strerror})") from error
+    ran = blocking(functools.partial(run_bench, config, directory, seed=seed, observer=observer))
+    result = conclude(ran, config, questions)
+    write_document(result, directory / DOCUMENT)
+    return result
+
+
+def conclude(ran: Ran, config: Config, questions: Questions) -> Result:
+    """Return what an experiment found."""
+    verdict = verdict_of(
+        ran.output,
+        throttles=ran.throttles,
+        closed=config.bench.closed is not None,
+        late_ms=config.bench.late_ms,
+        lags_ms=ran.lags_ms,
+    )
+    told = tell(ran.output, verdict)
+    comparison, before = told.comparison, questions.baseline
+    found: list[Change] = []
+    checks: list[Check] = []
+    if comparison is not None:
+        earlier = before.comparison if before else None
+        found = changes(comparison, earlier) if earlier else []
+        checks = [check(each, comparison, before=earlier, changes=found) for each in questions.conditions]
+    total = comparison.everything.phases["total"].difference if comparison else None
+    return Result(
+        ran=ran,
+        verdict=verdict,
+        comparison=comparison,
+        savings=savings(config.prices, total=total) if comparison else None,
+        pairs=told.pairs,
+        incomplete=told.incomplete,
+        baseline=before,
+        changes=found,
+        checks=checks,
+        notes=(*ran.warnings, *told.notes),
+    )

@@ -1,0 +1,116 @@
+"""Payloads to send: of our own making in the planned sizes, or the rows of a dataset; pairs leave as templates.
+
+A template is a `Record` without its row: `arrivals` makes two of each. What cannot go both ways is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
+from typing import Protocol
+
+import pyarrow as pa
+
+from fanout.bench.plan import Plan, blocks
+from fanout.ports import Rows
+from fanout.records import Options, Record, Rejected
+from fanout.route import INLINE_MAX_BYTES
+
+
+class Payloads(Protocol):
+    """What is sent both ways; `skipped` are rows that cannot go both ways, by reason."""
+
+    @property
+    def kept_schema(self) -> pa.Schema:
+        """Types of the columns that are kept."""
+        ...
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """Rows that were left out, by reason."""
+        ...
+
+    def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:
+        """Yield each pair's record, and whether it is warm-up."""
+        ...
+
+
+class Made:
+    """JSON texts of exactly the planned sizes.
+
+    A model that wants more than JSON gets a dataset of the user's; the local AWS takes anything.
+    """
+
+    kept_schema: pa.Schema = pa.schema([])
+    skipped: Mapping[str, int] = MappingProxyType({})
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._payloads = {size: payload_of(size) for size in plan.sizes}
+
+    async def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:
+        """Yield the planned pairs, block by block."""
+        plan = self._plan
+        options = Options(content_type="application/json")
+        pairs = plan.warmup + plan.pairs * len(plan.sizes)
+        warm = blocks(plan, pairs=plan.warmup)
+        cold = blocks(plan, pairs=pairs - plan.warmup)
+        for size in warm:
+            yield Record(0, None, self._payloads[size], options), True
+        for size in cold:
+            yield Record(0, None, self._payloads[size], options), False
+
+
+@dataclass
+class Dataset:
+    """The rows of the user's input that can go both ways, in its order.
+
+    Attributes:
+        rows: The input.
+        warmup: Pairs to send before, of the first rows over and over.
+        skipped: Rows left out, by reason: not valid, larger than a request takes, an object in S3.
+    """
+
+    rows: Rows
+    warmup: int
+    skipped: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def kept_schema(self) -> pa.Schema:
+        """Types of the columns that the user keeps."""
+        return self.rows.kept_schema
+
+    async def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:
+        """Yield the rows, after as many of the first chunk as the warm-up takes."""
+        warm = self.warmup
+        async with aclosing(self.rows.chunks()) as chunks:
+            async for chunk in chunks:
+                usable = [record for item in chunk if (record := self._usable(item)) is not None]
+                while warm and usable:
+                    for record in islice(usable, warm):
+                        yield record, True
+                    warm -= min(warm, len(usable))
+                for record in usable:
+                    yield record, False
+
+    def _usable(self, record: Record | Rejected) -> Record | None:
+        if isinstance(record, Rejected):
+            reason = "invalid"
+        elif record.location is not None:
+            reason = "in S3 already"
+        elif len(record.payload) > INLINE_MAX_BYTES:
+            reason = "too large to go inline"
+        else:
+            return record
+        self.skipped[reason] = self.skipped.get(reason, 0) + 1
+        return None
+
+
+def payload_of(size_bytes: int) -> bytes:
+    """Return a JSON text of exactly `size_bytes` bytes: an object where one fits, else digits."""
+    head, tail = b'{"fanout_bench":"', b'"}'
+    room = size_bytes - len(head) - len(tail)
+    return head + b"x" * room + tail if room >= 0 else b"1" * size_bytes

@@ -1,0 +1,268 @@
+"""Carries out the experiment on the engine that `run` uses: a configuration enters, an output file and facts leave.
+
+Everything opened on the way is closed here. A signal ends the arrivals; what is under way is collected, and the
+report is of what there is.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from fanout import compose
+from fanout.aws.filesystem import input_filesystem
+from fanout.aws.session import AwsCloud, open_cloud
+from fanout.bench.arrivals import Arrivals
+from fanout.bench.client import LoopWatch
+from fanout.bench.pairs import PairTally
+from fanout.bench.payloads import Dataset, Made, Payloads
+from fanout.bench.plan import Plan
+from fanout.bench.settings import FILE, plan_of, run_config
+from fanout.clock import SystemClock
+from fanout.config import Config
+from fanout.endpoint import discover, endpoint_check
+from fanout.errors import Interrupted, RunError, UsageError, root_cause
+from fanout.identity import new_run
+from fanout.job import Job
+from fanout.local import Ready, local_aws
+from fanout.mailbox import listening
+from fanout.output import finish
+from fanout.output.parts import Part
+from fanout.pacing import Pacer
+from fanout.pipeline import Pipeline
+from fanout.ports import Endpoint
+from fanout.progress import Observer, Snapshot
+from fanout.source import open_source
+
+_log = logging.getLogger(__name__)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BENCH_KEY = "fanout:bench"
+"""Metadata of the output file: the plan, as JSON; `report` knows an experiment by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What an experiment left behind, beside its file.
+
+    Attributes:
+        output: The Parquet file: every request, warm-up included.
+        lags_ms: How late the event loop was, look by look.
+        stopped: Why it ended before its plan did; None if it did not.
+        skipped: Rows of the dataset that could not go both ways, by reason.
+        warnings: What a reader should know.
+    """
+
+    run: str
+    endpoint: str
+    region: str
+    output: Path
+    plan: Plan
+    lags_ms: tuple[float, ...]
+    throttles: int
+    errors: Mapping[str, int]
+    stopped: str | None
+    skipped: Mapping[str, int]
+    simulated: bool
+    started_at: float
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+async def run_bench(config: Config, directory: Path, *, seed: int, observer: Observer) -> Ran:
+    """Carry out the experiment and write its output file into `directory`, which exists.
+
+    Raises:
+        UsageError: A plan that cannot be carried out.
+        RunError: It could not be finished; the message names the next step.
+    """
+    plan = plan_of(config, seed=seed)
+    output = directory / FILE
+    config = run_config(compose.absolute(config), output=output, seed=seed)
+    # Parts are as confidential as the output: a directory that only we may read, on the same disk.
+    parts = Path(tempfile.mkdtemp(prefix=".parts-", dir=directory))
+    try:
+        return await _Bench(config, plan, output=output, parts=parts, observer=observer).go()
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+
+
+class _Bench:
+    """One experiment: what the steps of its way share."""
+
+    def __init__(self, config: Config, plan: Plan, *, output: Path, parts: Path, observer: Observer) -> None:
+        self._config = config
+        self._plan = plan
+        self._output = output
+        self._parts = parts
+        self._observer = observer
+        self._run = new_run()
+        self._clock = SystemClock()
+        self._loop = LoopWatch(self._clock)
+        self._stopped: str | None = None
+        self._warnings: list[str] = []
+
+    async def go(self) -> Ran:
+        config, clock = self._config, self._clock
+        started = clock.now()
+        async with AsyncExitStack() as stack:
+            ready = await stack.enter_async_context(local_aws(config))
+            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, ready)))
+            name = ready.endpoint if ready else config.endpoint.name
+            if not name:
+                raise UsageError("no endpoint: name it with --endpoint, or try --local")
+            endpoint = await discover(cloud.control, name)
+            if endpoint is not None and endpoint.instances == 0:
+                self._warn("the endpoint had no instance at the start: its service times hold a cold start")
+            queue = await stack.enter_async_context(
+                listening(
+                    cloud, endpoint, config.collect, run=self._run, warn=self._warn, resumable=lambda: False
+                )
+            )
+            payloads = await self._payloads(cloud)
+            arrivals = Arrivals(self._plan, payloads, clock=clock, closed=config.bench.closed is not None)
+
+            def enough() -> None:
+                self._stopped = f"every size was known to within {config.bench.until_ms:g} ms"
+                arrivals.end()
+
+            tally = PairTally(until_ms=config.bench.until_ms, enough=enough)
+            pipeline = Pipeline(
+                job=await self._job(name, endpoint, cloud, ready, notified=queue is not None),
+                source=arrivals,
+                cloud=cloud,
+                queue=queue,
+                clock=clock,
+                pacer=Pacer(rate_per_s=config.pacing.rate, bytes_per_s=config.pacing.bytes_per_s),
+                check_endpoint=endpoint_check(cloud.control, name, clock=clock),
+                tally=tally,
+            )
+            parts = await self._watched(pipeline, arrivals, tally)
+            region = cloud.region
+        plan = asdict(self._plan) | {"closed": config.bench.closed, "late_ms": config.bench.late_ms}
+        metadata = {
+            "fanout:endpoint": name,
+            "fanout:simulated": str(ready is not None).lower(),
+            "fanout:throttles": str(pipeline.statistics().pacer.throttles),
+            BENCH_KEY: json.dumps(plan),
+        }
+        merge = functools.partial(
+            finish, parts, self._output, run=self._run, kept_schema=arrivals.kept_schema,
+            expected_rows=tally.rows, metadata=metadata, overwrite=True,
+        )  # fmt: skip
+        await anyio.to_thread.run_sync(merge)
+        return Ran(
+            run=self._run,
+            endpoint=name,
+            region=region,
+            output=self._output,
+            plan=self._plan,
+            lags_ms=tuple(self._loop.lags_ms),
+            throttles=pipeline.statistics().pacer.throttles,
+            errors=dict(tally.errors),
+            stopped=self._stopped,
+            skipped=payloads.skipped,
+            simulated=ready is not None,
+            started_at=started,
+            seconds=clock.now() - started,
+            warnings=tuple(self._warnings),
+        )
+
+    async def _payloads(self, cloud: AwsCloud) -> Payloads:
+        config = self._config
+        if not config.input.paths:
+            return Made(self._plan)
+        filesystem = None
+        if any(path.startswith("s3://") for path in config.input.paths):
+            filesystem = await input_filesystem(cloud)
+        make = functools.partial(
+            open_source, compose.input_settings(config), compose.selection(config), filesystem=filesystem
+        )
+        return Dataset(await anyio.to_thread.run_sync(make), warmup=self._plan.warmup)
+
+    async def _job(
+        self, name: str, endpoint: Endpoint | None, cloud: AwsCloud, ready: Ready | None, *, notified: bool
+    ) -> Job:
+        config = self._config
+        if not await cloud.control.supports_inline():
+            raise RunError(
+                f"inline payloads are not available in {cloud.region}: there is nothing to compare"
+            )
+        routing = compose.routing(config, self._run, inline=True, ready=ready)
+        if routing.uploads is None:
+            raise UsageError(
+                "no place for the S3 way's payloads: name one with --input-prefix s3://bucket/prefix"
+            )
+        return Job(
+            run=self._run,
+            endpoint=name,
+            output_path=endpoint.output_path if endpoint else None,
+            failure_path=endpoint.failure_path if endpoint else None,
+            routing=routing,
+            parts=self._parts,
+            limits=compose.limits(config),
+            patience=compose.patience(config, notified=notified),
+            retry=compose.model_retry(config),
+            shared_queue=config.collect.queue_url is not None,
+            trust_responses=config.collect.trust_responses,
+            keep_inputs=config.transport.keep_inputs,
+            seed=config.run.seed,
+        )
+
+    async def _watched(self, pipeline: Pipeline, arrivals: Arrivals, tally: PairTally) -> list[Part]:
+        """Run the pipeline under the eyes of the observer, of the loop's watch and of the signals."""
+
+        def look() -> Snapshot:
+            ledger, pacer = pipeline.statistics().ledger, pipeline.statistics().pacer
+            return Snapshot(
+                ended=tally.rows,
+                succeeded=tally.by_status["succeeded"],
+                total=None if self._config.input.paths else 2 * self._planned,
+                share=None,
+                in_flight=ledger.in_flight,
+                accepted=ledger.accepted,
+                throttles=pacer.throttles,
+                resends=ledger.resends,
+                rate_limit_per_s=pacer.rate_per_s,
+            )
+
+        parts: list[Part] = []
+        try:
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._listen, pipeline, arrivals)
+                beside.start_soon(self._loop.watch)
+                beside.start_soon(functools.partial(self._observer.watch, look, now=self._clock.now))
+                parts = await pipeline.run()
+                beside.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise root_cause(group) from group
+        return parts
+
+    @property
+    def _planned(self) -> int:
+        return self._plan.warmup + self._plan.pairs * len(self._plan.sizes)
+
+    async def _listen(self, pipeline: Pipeline, arrivals: Arrivals) -> None:
+        """First signal: let nothing more arrive and report what there is. Second: stop without a report."""
+        with anyio.open_signal_receiver(*SIGNALS) as signals:
+            async for number in signals:
+                name = signal.Signals(number).name
+                self._stopped = f"{name} came"
+                arrivals.end()
+                _log.warning("%s: collecting what is under way; again to stop without a report", name)
+                async for _ in signals:
+                    pipeline.stop(Interrupted(f"{name}: stopped without a report"))
+
+    def _warn(self, text: str) -> None:
+        self._warnings.append(text)
+        _log.warning("%s", text)

@@ -1,0 +1,72 @@
+"""From a configuration to an experiment: the plan, and the configuration of the run that carries it out; pure.
+
+The run keeps no journal and repeats no failed row: an experiment cannot be resumed, since its schedule has passed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fanout.bench.plan import Plan
+from fanout.bench.units import parse_size
+from fanout.config import Config
+from fanout.errors import UsageError
+from fanout.route import INLINE_MAX_BYTES
+
+FILE, DOCUMENT = "bench.parquet", "bench.json"
+
+NETWORK: dict[str, Any] = {
+    "runtime": {"median_s": 0.04, "sigma": 0.4},
+    "s3": {"median_s": 0.1, "sigma": 0.4},
+    "sqs": {"median_s": 0.03, "sigma": 0.5},
+}
+"""What the local AWS is told to be like when the user says nothing else: round numbers, not measurements. S3: "small
+object latencies of roughly 100-200 milliseconds" (S3 user guide, performance design patterns); SQS: "tens or low
+hundreds of milliseconds" (SQS FAQ); the runtime: none named."""
+
+
+def plan_of(config: Config, *, seed: int) -> Plan:
+    """Return the plan.
+
+    Raises:
+        UsageError: A size that is none, or that cannot go inline; a rate that the pacing would not allow.
+    """
+    bench = config.bench
+    sizes = []
+    for text in bench.sizes:
+        size = parse_size(text)
+        if size is None or not 1 <= size <= INLINE_MAX_BYTES:
+            raise UsageError(
+                f"bench.sizes: {text!r} is not a size between 1 and {INLINE_MAX_BYTES:,} bytes, such as 8KB; "
+                "beyond, there is only the S3 way, and nothing to compare"
+            )
+        sizes.append(size)
+    if config.pacing.rate is not None and bench.closed is None and bench.rate > config.pacing.rate:
+        raise UsageError(
+            f"bench.rate is {bench.rate:g} requests a second and pacing.rate allows {config.pacing.rate:g}: "
+            "lower the one or raise the other"
+        )
+    return Plan(
+        seed=seed,
+        rate_per_s=bench.rate,
+        arrivals=bench.arrivals,
+        pairs=bench.pairs,
+        warmup=bench.warmup,
+        sizes=tuple(dict.fromkeys(sizes)),
+    )
+
+
+def run_config(config: Config, *, output: Path, seed: int) -> Config:
+    """Return the configuration of the run: the user's, but for what an experiment must have its own way."""
+    update: dict[str, Any] = {
+        "output": config.output.model_copy(update={"path": str(output)}),
+        "run": config.run.model_copy(update={"journal": False}),
+        "retry": config.retry.model_copy(update={"generations": 0}),
+    }
+    if config.bench.closed is not None:  # the window is the loop
+        update["pacing"] = config.pacing.model_copy(update={"window": config.bench.closed})
+    if config.local.enabled:
+        simulator = {"seed": seed, "latency": NETWORK} | config.local.simulator
+        update["local"] = config.local.model_copy(update={"simulator": simulator})
+    return config.model_copy(update=update)

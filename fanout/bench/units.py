@@ -1,0 +1,40 @@
+"""Sizes and durations as people write them; text enters, bytes and milliseconds leave, or None."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = r"(\d[\d_,]*(?:\.\d+)?|\.\d+)"
+_SIZE = re.compile(rf"{_NUMBER}\s*(B|kB|KB|KiB|MB|MiB)?")
+_DURATION = re.compile(rf"{_NUMBER}\s*(us|ms|s|min)")
+# AWS counts these limits in thousands: 128,000 bytes are 128 KB.
+_BYTES = {None: 1, "B": 1, "kB": 1_000, "KB": 1_000, "KiB": 1_024, "MB": 1_000_000, "MiB": 1_048_576}
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1_000.0, "min": 60_000.0}
+
+
+def parse_size(text: str) -> int | None:
+    """Return the bytes that `8KB`, `127,999` or `1.5 KiB` mean, None if it is no whole number of them."""
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        return None
+    size = _number(found[1]) * _BYTES[found[2]]
+    return int(size) if size == int(size) else None
+
+
+def parse_duration(text: str) -> float | None:
+    """Return the milliseconds that `80ms`, `1.5 s` or `200us` mean, None if it has no unit or no number."""
+    found = _DURATION.fullmatch(text.strip())
+    return None if found is None else _number(found[1]) * _MILLISECONDS[found[2]]
+
+
+def size_text(size_bytes: int) -> str:
+    """Return `1 KB`, `2 MB` for whole ones, else the bytes; AWS writes its limit as 128,000 bytes, and so do we."""
+    if size_bytes and size_bytes != 128_000:
+        for unit, name in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB")):
+            if size_bytes % unit == 0:
+                return f"{size_bytes // unit:,} {name}"
+    return f"{size_bytes:,} B"
+
+
+def _number(text: str) -> float:
+    return float(text.replace("_", "").replace(",", ""))

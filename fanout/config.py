@@ -1,0 +1,384 @@
+"""What a run is told: flags override `FANOUT_*` variables, which override the TOML file, which overrides defaults.
+
+One frozen model, one section a concern; unknown keys are errors that name the nearest known one. Enters as
+dictionaries, leaves as a `Config`; paths in a TOML file are relative to that file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from fanout.errors import UsageError
+from fanout.prices import Prices
+from fanout.records import Location
+from fanout.route import HEADER_MAX, INLINE_MAX_BYTES, TIMEOUT_S, TTL_S
+
+ENV_PREFIX = "FANOUT_"
+Raw = dict[str, Any]
+Names = tuple[str, ...]
+
+
+def _no_switch(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+Number = BeforeValidator(_no_switch)  # pydantic takes true for 1
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
+Count = Annotated[int, Field(ge=1), Number]
+Header = Annotated[str, Field(max_length=HEADER_MAX)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSection(_Section):
+    """`[input]`: where the rows are."""
+
+    paths: Names = ()
+    format: Literal["auto", "jsonl", "parquet"] = "auto"
+    compression: Literal["auto", "none", "gzip", "zstd"] = "auto"
+    limit: Count | None = None
+    line_max_bytes: Count = 64 * 1024 * 1024
+    batch_bytes: Count = 8 * 1024 * 1024
+    any_json: bool = False
+
+
+class EndpointSection(_Section):
+    """`[endpoint]`: which endpoint, and how AWS is reached."""
+
+    name: Annotated[str, Field(max_length=63, pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$")] | None = None
+    region: str | None = None
+    profile: str | None = None
+    url: str | None = None
+    bucket_owner: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
+
+
+class PayloadSection(_Section):
+    """`[payload]`: what the model receives; nothing set means the whole row as JSON."""
+
+    column: str | None = None
+    fields: Names = ()
+    template: Any = None
+    content_type: Header | None = None
+    accept: Header | None = None
+    custom_attributes: Header | None = None
+    ttl_s: Annotated[int, Field(ge=TTL_S[0], le=TTL_S[1])] | None = None
+    invocation_timeout_s: Annotated[int, Field(ge=TIMEOUT_S[0], le=TIMEOUT_S[1])] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PayloadSection:
+        chosen = [self.column is not None, bool(self.fields), self.template is not None]
+        if sum(chosen) > 1:
+            raise ValueError("column, fields and template exclude each other")
+        return self
+
+
+class ColumnsSection(_Section):
+    """`[columns]`: input columns that say something of their row, or are kept in the output."""
+
+    id: str | None = None
+    keep: Names = ()
+    location: str | None = None
+    content_type: str | None = None
+    accept: str | None = None
+    custom_attributes: str | None = None
+    ttl_s: str | None = None
+    invocation_timeout_s: str | None = None
+
+    @field_validator("keep")
+    @classmethod
+    def _each_once(cls, keep: Names) -> Names:
+        return tuple(dict.fromkeys(keep))
+
+
+class TransportSection(_Section):
+    """`[transport]`: how payloads travel."""
+
+    mode: Literal["auto", "inline", "s3"] = "auto"
+    inline_max_bytes: Annotated[int, Field(ge=0, le=INLINE_MAX_BYTES)] = INLINE_MAX_BYTES
+    input_prefix: str | None = None
+    keep_inputs: bool = False
+    kms_key_id: str | None = None
+    concurrency: Count = 64
+    uploads: Count = 16
+    client: Literal["wire", "aiobotocore"] = "wire"
+    connect_timeout_s: Positive = 5.0
+    call_timeout_s: Positive = 60.0
+
+    @field_validator("input_prefix")
+    @classmethod
+    def _is_s3(cls, prefix: str | None) -> str | None:
+        if prefix is not None and parse_prefix(prefix) is None:
+            raise ValueError("is not of the form s3://bucket or s3://bucket/prefix")
+        return prefix
+
+
+class PacingSection(_Section):
+    """`[pacing]`: how fast, and how much at once."""
+
+    rate: Positive | None = None
+    bytes_per_s: Positive | None = None
+    burst: Seconds = 0.0
+    window: Count = 10_000
+    held_bytes: Count = 256 * 1024 * 1024
+
+
+class CollectSection(_Section):
+    """`[collect]`: how results are found."""
+
+    notifications: bool = True
+    queue_url: str | None = None
+    pollers: Count = 8
+    poll_s: Annotated[float, Field(ge=0, le=20)] = 20.0
+    fetches: Count = 32
+    quiet_s: Positive = 10.0
+    unknown_wait_s: Seconds = 10.0
+    unknown: Literal["resend", "wait", "never"] = "resend"
+    trust_responses: bool = False
+
+
+class OutputSection(_Section):
+    """`[output]`: the file that comes of it; a path that ends in `/` is a dataset of parts."""
+
+    path: str | None = None
+    overwrite: bool = False
+    part_rows: Count = 5_000
+    part_bytes: Count = 64 * 1024 * 1024
+    part_s: Positive = 10.0
+
+
+class RunSection(_Section):
+    """`[run]`: the run as a whole."""
+
+    dir: str | None = None
+    keep_dir: bool = False
+    max_failures: Annotated[int, Field(ge=0)] | None = None
+    deadline_s: Positive | None = None
+    grace_s: Seconds = 20.0
+    journal: bool = True
+    seed: int | None = None
+
+
+class RetrySection(_Section):
+    """`[retry]`: rows that the model failed; `patterns` replace the built-in ones."""
+
+    generations: Annotated[int, Field(ge=0, le=20)] = 1
+    patterns: Names | None = None
+
+    @field_validator("patterns")
+    @classmethod
+    def _are_patterns(cls, patterns: Names | None) -> Names | None:
+        for pattern in patterns or ():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+        return patterns
+
+
+class BenchSection(_Section):
+    """`[bench]`: the paired experiment. `sizes` are payloads of our own making, when no input is named."""
+
+    rate: Positive = 40.0
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    closed: Count | None = None
+    pairs: Count = 150
+    warmup: Annotated[int, Field(ge=0)] = 60
+    sizes: Names = ("1KB", "8KB", "32KB", "64KB", "127999", "128000")
+    until_ms: Positive | None = None
+    late_ms: Positive = 10.0
+
+
+class LocalSection(_Section):
+    """`[local]`: run against the simulator that ships with the program; `simulator` is its settings."""
+
+    enabled: bool = False
+    simulator: dict[str, Any] = Field(default_factory=dict)
+
+
+class MetricsSection(_Section):
+    """`[metrics]`: who is told how the run goes; with nobody named, nothing is counted."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    address: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    textfile: Annotated[str, Field(min_length=1)] | None = None
+    textfile_s: Positive = 15.0
+    pushgateway: Annotated[str, Field(min_length=1)] | None = None
+    job: Annotated[str, Field(min_length=1)] = "fanout"
+
+    @field_validator("pushgateway")
+    @classmethod
+    def _names_no_password(cls, url: str | None) -> str | None:
+        if url is not None and "@" in url:
+            raise ValueError(
+                "holds credentials, which would end up in run.json: use a gateway or a proxy without"
+            )
+        return url
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is named."""
+        return any(place is not None for place in (self.port, self.textfile, self.pushgateway))
+
+
+class Config(_Section):
+    """The whole configuration of a run."""
+
+    input: InputSection = InputSection()
+    endpoint: EndpointSection = EndpointSection()
+    payload: PayloadSection = PayloadSection()
+    columns: ColumnsSection = ColumnsSection()
+    transport: TransportSection = TransportSection()
+    pacing: PacingSection = PacingSection()
+    collect: CollectSection = CollectSection()
+    output: OutputSection = OutputSection()
+    retry: RetrySection = RetrySection()
+    run: RunSection = RunSection()
+    local: LocalSection = LocalSection()
+    metrics: MetricsSection = MetricsSection()
+    bench: BenchSection = BenchSection()
+    prices: Prices = Prices()
+
+
+def parse_prefix(uri: str) -> Location | None:
+    """Return bucket and key prefix of `s3://bucket[/prefix]`, None if it is not of that form."""
+    if not uri.startswith("s3://"):
+        return None
+    bucket, _, key = uri[5:].partition("/")
+    return Location(bucket, key.strip("/")) if bucket else None
+
+
+def load_config(
+    path: Path | None, *, environ: Mapping[str, str], flags: Raw, base: Config | None = None
+) -> Config:
+    """Return the configuration of a run.
+
+    Args:
+        path: The TOML file, if one was named.
+        environ: The environment; `FANOUT_PACING_RATE=200` sets `rate` in `[pacing]`.
+        flags: What the command line said, as nested dictionaries; leaves that are None are left out.
+        base: Stands in for the defaults, when a run is resumed.
+
+    Raises:
+        UsageError: A file that cannot be read, an unknown key, a value that does not fit; names each.
+    """
+    merged: Raw = base.model_dump(exclude_defaults=True) if base is not None else {}
+    if path is not None:
+        _merge(merged, _rebase(_read(path), path.parent))
+    _merge(merged, _from_environ(environ))
+    _merge(merged, flags)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        where = f"{path}: " if path is not None else ""
+        raise UsageError(where + "; ".join(explain(error, Config))) from error
+
+
+def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """Return one sentence for each thing that is wrong, with its key and, for an unknown one, the nearest."""
+    return [_explain(details["type"], details["loc"], details["msg"], model) for details in error.errors()]
+
+
+def _explain(kind: str, place: tuple[int | str, ...], message: str, model: type[BaseModel]) -> str:
+    key = ".".join(str(part) for part in place)
+    if kind != "extra_forbidden":
+        return f"{key}: {message.removeprefix('Value error, ')}"
+    known = _keys(model, place[:-1])
+    nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
+    return f"unknown key {key!r}; {hint}"
+
+
+def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+    for part in place:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field is not None else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return list(model.model_fields)
+
+
+def _read(path: Path) -> Raw:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}); check the path given with -c"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is not TOML: {error}") from error
+
+
+def _rebase(raw: Raw, base: Path) -> Raw:
+    """Make the paths of a TOML file relative to the file, so that a scheduler may start it from anywhere."""
+
+    def rebased(text: object) -> object:
+        if not isinstance(text, str) or text == "-" or "://" in text:
+            return text
+        joined = os.path.normpath(base / text)
+        return f"{joined}/" if text.endswith("/") else joined
+
+    for section, key in (("input", "paths"), ("output", "path"), ("run", "dir"), ("metrics", "textfile")):
+        inner = raw.get(section)
+        if isinstance(inner, dict) and key in inner:
+            value = inner[key]
+            inner[key] = [rebased(each) for each in value] if isinstance(value, list) else rebased(value)
+    return raw
+
+
+def _from_environ(environ: Mapping[str, str]) -> Raw:
+    found: Raw = {}
+    for name, value in environ.items():
+        if not name.startswith(ENV_PREFIX):
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("_")
+        if section not in Config.model_fields or not key:
+            nearest = difflib.get_close_matches(section, list(Config.model_fields), n=1, cutoff=0.8)
+            if nearest and key:  # others, such as FANOUT_LIVE_*, belong to tests and to the user
+                raise UsageError(
+                    f"unknown variable {name}; did you mean {ENV_PREFIX}{nearest[0].upper()}_...?"
+                )
+            continue
+        many = _is_list(section, key)
+        found.setdefault(section, {})[key] = [part for part in value.split(",") if part] if many else value
+    return found
+
+
+def _is_list(section: str, key: str) -> bool:
+    inner = Config.model_fields[section].annotation
+    field = inner.model_fields.get(key) if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return field is not None and field.annotation in {Names, Names | None}
+
+
+def _merge(into: Raw, other: Raw) -> None:
+    """Lay `other` over `into`; leaves that are None say nothing, and a section that is no table stays for the error."""
+    for key, value in other.items():
+        if isinstance(value, dict):
+            inner = into.get(key)
+            if inner is None:
+                inner = into[key] = {}
+            if isinstance(inner, dict):
+                _merge(inner, value)
+        elif value is not None:
+            into[key] = value

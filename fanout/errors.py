@@ -1,0 +1,150 @@
+"""Every error of the program: a failed call, a failed row, a failed run, each with its next step.
+
+A failed *call* is a `CallError` with raw facts; `retry.classify` decides what it means. A failed *row* is a
+value (`records.Rejected`, `records.Outcome`). A failed *run* is a `RunError`, whose message names the remedy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import Enum, IntEnum, unique
+
+
+@unique
+class Exit(IntEnum):
+    """Exit codes of the command line; schedulers branch on them."""
+
+    OK = 0
+    BUG = 1
+    USAGE = 2
+    ROWS_FAILED = 3
+    PRECONDITION = 4
+    JOURNAL = 5
+    STORAGE = 6
+    DEADLINE = 7
+    INTERRUPTED = 75
+
+
+@unique
+class Phase(Enum):
+    """How far a call had come when it failed; decides whether it may have taken effect."""
+
+    CONNECT = "connect"
+    """The request was certainly not read: refused, DNS, TLS, connect timeout."""
+    EXCHANGE = "exchange"
+    """Bytes may have been read: reset, truncated or unreadable reply, timeout after sending."""
+    REPLY = "reply"
+    """A whole reply arrived; `status` and `code` hold what it said."""
+
+
+class CallError(Exception):
+    """One call to AWS failed; the facts, undecided.
+
+    Attributes:
+        phase: How far the call had come.
+        code: The error code of the reply (`ThrottlingException`), or the name of the transport error.
+        status: The HTTP status of the reply, None without one.
+        message: Text for a person; never parsed.
+        retry_after_s: What the reply asked for (`x-amz-retry-after`, `Retry-After`), in seconds.
+        request_id: AWS's id of the request, for a support case.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        code: str,
+        *,
+        message: str = "",
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.phase = phase
+        self.code = code
+        self.message = message
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.request_id = request_id
+
+    @property
+    def missing(self) -> bool:
+        """Whether S3 said that the object is not there.
+
+        Without `s3:ListBucket` S3 answers 403 for a missing key; see `ObjectStore.get`.
+        """
+        return self.code in {"NoSuchKey", "NotFound", "404"} or (
+            self.status == 404 and self.code != "NoSuchBucket"
+        )
+
+
+class RunError(Exception):
+    """The run cannot go on; the message says why and what to do next.
+
+    Attributes:
+        exit: The exit code that the command line leaves with.
+    """
+
+    exit = Exit.PRECONDITION
+
+
+class UsageError(RunError):
+    """A flag, a key of the configuration, or an input that cannot be used as asked."""
+
+    exit = Exit.USAGE
+
+
+class InputError(UsageError):
+    """The input as a whole is unreadable: not Parquet, truncated gzip, a missing column; with its place."""
+
+
+class StorageError(RunError):
+    """The disk is full or failed; nothing that was reported durable is lost."""
+
+    exit = Exit.STORAGE
+
+
+class JournalError(RunError):
+    """The journal is in use by another process, damaged, or does not fit the run."""
+
+    exit = Exit.JOURNAL
+
+
+class DeadlineReached(RunError):  # noqa: N818 - reads as what happened
+    """The run's own deadline has passed; what was collected is durable."""
+
+    exit = Exit.DEADLINE
+
+
+class Interrupted(RunError):  # noqa: N818 - reads as what happened
+    """A signal ended the run; what was collected is durable."""
+
+    exit = Exit.INTERRUPTED
+
+
+class TooManyFailures(RunError):  # noqa: N818 - reads as what happened
+    """More rows failed than `max_failures` allows."""
+
+    exit = Exit.ROWS_FAILED
+
+
+def root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the one exception of `group` that a person should see.
+
+    A task group wraps what its tasks raise, and one cause often takes several workers down: a `RunError` tells
+    most, then any other error, then a cancellation.
+    """
+    leaves = list(_leaves(group))
+    for kind in (RunError, Exception):
+        for leaf in leaves:
+            if isinstance(leaf, kind):
+                return leaf
+    return leaves[0]
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

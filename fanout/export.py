@@ -1,0 +1,44 @@
+"""Writes what an unfinished run has: its durable parts enter, one Parquet file leaves; the run is not touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fanout.errors import UsageError
+from fanout.journal import Journal
+from fanout.output import finish
+from fanout.recover import recover
+from fanout.rundir import RunDirectory, read_manifest
+
+
+def export(path: Path, output: str, *, overwrite: bool) -> int:
+    """Write the rows of the run in `path` that are durable to `output`, in input order; return how many.
+
+    Raises:
+        UsageError: There is no run, no row that is durable, or the output exists.
+        JournalError: Another process is at the run, or its journal is damaged.
+    """
+    directory = RunDirectory(path)
+    manifest = read_manifest(directory)
+    if directory.summary.exists():
+        raise UsageError(f"the run has finished: its output is {manifest.config.output.path}")
+    journal = Journal(directory.journal, must_exist=True)
+    try:
+        parts = recover(journal, directory.parts).parts
+        if not parts:
+            raise UsageError(f"no row of {path} is durable yet")
+        kept_schema = kept_columns(pq.read_schema(parts[0].path))
+        return finish(
+            parts, output, run=manifest.run, kept_schema=kept_schema, expected_rows=None, overwrite=overwrite
+        ).rows
+    finally:
+        journal.close()
+
+
+def kept_columns(schema: pa.Schema) -> pa.Schema:
+    """Return the kept columns of a part: they stand between `id` and `status`."""
+    names = schema.names
+    return pa.schema([schema.field(name) for name in names[names.index("id") + 1 : names.index("status")]])

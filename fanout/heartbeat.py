@@ -1,0 +1,84 @@
+"""A run's sign of life: `status.json` in its directory, replaced every two seconds, for `fanout status` and programs.
+
+Snapshots enter, a small file leaves; nothing here can fail a run. The format is described in `docs/summary.md`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from fanout.clock import iso
+from fanout.progress import Snapshot
+
+_log = logging.getLogger(__name__)
+VERSION = 1
+EVERY_S = 2.0
+
+
+class Heartbeat:
+    """Writes where one run stands.
+
+    Args:
+        path: The file.
+        run: The run id.
+        now: The run's clock.
+    """
+
+    def __init__(self, path: Path, *, run: str, now: Callable[[], float]) -> None:
+        self._path = path
+        self._run = run
+        self._now = now
+        self._started_at = now()
+        self._look: Callable[[], Snapshot] | None = None
+        self._broken = False
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:  # noqa: ARG002 - Observer's
+        """Write every `EVERY_S` seconds, until cancelled."""
+        self._look = look
+        while True:
+            content = self._content("running", reason=None)
+            await anyio.to_thread.run_sync(self._write, content)  # a slow disk must not hold up the sends
+            await anyio.sleep(EVERY_S)
+
+    def finished(self) -> None:
+        """Write that the output is there."""
+        self._write(self._content("finished", reason=None))
+
+    def stopped(self, reason: str) -> None:
+        """Write why the run ended before its output was there."""
+        self._write(self._content("stopped", reason=reason))
+
+    def _content(self, state: str, *, reason: str | None) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "run": self._run,
+            "state": state,
+            "reason": reason,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started_at": iso(self._started_at),
+            "updated_at": iso(self._now()),
+            "snapshot": asdict(self._look()) if self._look is not None else None,
+        }
+
+    def _write(self, content: dict[str, Any]) -> None:
+        if self._broken:
+            return
+        temporary = self._path.with_suffix(".tmp")
+        try:
+            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(content, file, indent=2)
+            temporary.replace(self._path)  # no fsync: whoever finds it torn after a power cut does without it
+        except OSError as error:
+            self._broken = True
+            _log.warning("%s cannot be written (%s): the run goes on without", self._path, error.strerror)

@@ -1,0 +1,94 @@
+"""Names that a row goes by on AWS: inference id, output path, upload key; pure, and parsed back strictly.
+
+Nothing that the user wrote enters a path, a header or a label; only the run, the row's ordinal, its
+generation (rises after a definitive failure) and its attempt (rises with every send).
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import NamedTuple
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, lower case
+RUN_LENGTH = 10  # 50 bits: 1,000 runs a day for a century collide with probability below 1e-6
+PREFIX = "fanout"
+
+
+class Send(NamedTuple):
+    """One send of one row, as its inference id spells it."""
+
+    run: str
+    row: int
+    generation: int
+    attempt: int
+
+
+def new_run() -> str:
+    """Return a random run id: 10 lower-case base32 characters."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(RUN_LENGTH))
+
+
+def is_run(text: str) -> bool:
+    """Whether `text` has the shape of a run id."""
+    return len(text) == RUN_LENGTH and all(char in _ALPHABET for char in text)
+
+
+def inference_id(run: str, row: int, *, generation: int, attempt: int) -> str:
+    """Return `<run>.<row>.<generation>.<attempt>`, at most 64 characters (the API's limit)."""
+    return f"{run}.{row}.{generation}.{attempt}"
+
+
+def parse_inference_id(text: str) -> Send | None:
+    """Return what `inference_id` was made of, or None if it is not one of ours, byte for byte."""
+    parts = text.split(".")
+    if len(parts) != 4 or not is_run(parts[0]):
+        return None
+    numbers = [_ordinal(part) for part in parts[1:]]
+    if None in numbers:
+        return None
+    row, generation, attempt = (number for number in numbers if number is not None)
+    return Send(parts[0], row, generation, attempt)
+
+
+def shard(row: int) -> str:
+    """Return the two hex digits that spread neighbouring rows over 256 prefixes evenly."""
+    return f"{row & 0xFF:02x}"
+
+
+def output_extension(run: str, row: int) -> str:
+    """Return the S3OutputPathExtension: all outputs of a run stand under `fanout/<run>/`."""
+    return f"{PREFIX}/{run}/{shard(row)}"
+
+
+def output_filename(row: int, generation: int) -> str:
+    """Return the Filename, at most 32 characters and one dot; re-sends of a generation share it."""
+    return f"{row}.{generation}"
+
+
+def parse_output_key(key: str, run: str) -> tuple[int, int] | None:
+    """Return (row, generation) of an object below `fanout/<run>/<hh>/`, None if it is not one of ours."""
+    head, _, name = key.rpartition("/")
+    row_text, dot, generation_text = name.partition(".")
+    row, generation = _ordinal(row_text), _ordinal(generation_text)
+    if (
+        not dot
+        or row is None
+        or generation is None
+        or not f"/{head}".endswith(f"/{output_extension(run, row)}")
+    ):
+        return None
+    return row, generation
+
+
+def input_key(prefix: str, run: str, row: int) -> str:
+    """Return the key of an uploaded payload: the hash first, so that S3 can split the prefix."""
+    head = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
+    return f"{head}{shard(row)}/{run}/{row}"
+
+
+def _ordinal(text: str) -> int | None:
+    """Return `text` as a non-negative integer if it is written the one way that we write it."""
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        return None
+    value = int(text)
+    return value if str(value) == text else None

@@ -1,0 +1,202 @@
+"""Stage: takes chunks from the source and sends each row on its lane, no faster than the bounds allow.
+
+Chunks enter; routed rows leave on the upload lane or the ready lane, bad rows as outcomes, rows that an earlier
+process had in hand into the ledger. One worker, run by the pipeline.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+
+import anyio
+
+from fanout.journal import RowRecord, RowState
+from fanout.lane import Lane
+from fanout.ledger import Entry, Ledger
+from fanout.ports import Clock, Rows
+from fanout.records import Inline, Location, Outcome, Record, Rejected, Sendable, Staged, Transport, Upload
+from fanout.recover import Recovered
+from fanout.route import Router
+from fanout.wakeup import Wakeup
+
+
+class Intake:
+    """The front of the run.
+
+    Args:
+        reject: Takes the outcome of a row that cannot be sent.
+        park: Takes a row that an earlier process may have sent.
+        room: Returns when the sink takes more.
+        clock: The run's clock.
+        changed: Notified whenever a row ends.
+        recovered: The rows of earlier processes.
+        window: Rows that may be open at once.
+        held_bytes: Payload bytes that may be in memory at once.
+        keep_inputs: Leave uploaded payloads where they are.
+        hold: Keep inline payloads until their row has ended, so that it can be sent again.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Rows,
+        router: Router,
+        ledger: Ledger,
+        uploads: Lane[tuple[Entry, Upload]],
+        ready: Lane[tuple[Entry, Sendable]],
+        reject: Callable[[Outcome], None],
+        park: Callable[[Entry, Sendable], None],
+        room: Callable[[], Awaitable[None]],
+        clock: Clock,
+        changed: Wakeup,
+        recovered: Recovered,
+        window: int,
+        held_bytes: int,
+        keep_inputs: bool,
+        hold: bool,
+    ) -> None:
+        self._source = source
+        self._router = router
+        self._ledger = ledger
+        self._uploads = uploads
+        self._ready = ready
+        self._reject = reject
+        self._park = park
+        self._room = room
+        self._clock = clock
+        self._changed = changed
+        self._recovered = recovered
+        self._window = window
+        self._held_max = held_bytes
+        self._held = 0
+        self._keep_inputs = keep_inputs
+        self._hold = hold
+        self.caught_up = anyio.Event()
+        """Set when every row that an earlier process had in hand is in the ledger."""
+
+    def release(self, entry: Entry) -> None:
+        """Note that the row's payload is no longer held in memory."""
+        self._held -= entry.held
+        entry.held = 0
+        self._changed.notify()
+
+    @property
+    def held_bytes(self) -> int:
+        """Payload bytes in memory, those of the chunk being taken in apart."""
+        return self._held
+
+    async def run(self) -> None:
+        """Take in every row; returns when the last one is on its lane.
+
+        Raises:
+            InputError: The input cannot be read further.
+        """
+        last = self._recovered.last
+        if last < 0:
+            self.caught_up.set()
+        async with aclosing(self._source.chunks()) as chunks:
+            async for chunk in chunks:
+                for record in chunk:
+                    if record.row > last:
+                        self.caught_up.set()
+                        await self._take(record)
+                    elif not self._recovered.is_durable(record.row):
+                        await self._take_again(record)
+                    else:
+                        self._ledger.seen(record.row)
+        self.caught_up.set()
+
+    async def _take(self, record: Record | Rejected) -> None:
+        routed = record if isinstance(record, Rejected) else self._router.route(record)
+        if isinstance(routed, Rejected):
+            await self._room()
+            self._reject(_rejection(routed))
+            return
+        size = len(routed.record.payload)
+        while len(self._ledger) >= self._window or (self._held and self._held + size > self._held_max):
+            await self._changed.wait()
+        await self._admit(routed)
+
+    async def _admit(self, routed: Inline | Upload | Staged) -> None:
+        entry = self._ledger.admit(routed.record, transport=_transport(routed), upload=self._upload(routed))
+        await self._start(routed, entry)
+
+    async def _take_again(self, record: Record | Rejected) -> None:
+        """Take a row that the journal knows, where the earlier process left it."""
+        line = self._recovered.open.get(record.row)
+        routed = record if isinstance(record, Rejected) else self._router.route(record)
+        if isinstance(routed, Rejected):
+            await self._take(record)
+            return
+        if line is None:
+            # No waiting for the bounds: what is open ends only once all of these rows are known again.
+            await self._admit(routed)
+            return
+        entry = self._ledger.restore(
+            routed.record,
+            line,
+            transport=_transport(routed),
+            upload=self._upload(routed),
+            now=self._clock.now(),
+        )
+        if line.state == RowState.READY or _lacks_upload(routed, line):
+            await self._start(routed, entry)
+            return
+        entry.item = _sendable(routed, line)
+        if line.state == RowState.INTENT:
+            entry.held = len(entry.item.record.payload)
+            self._held += entry.held
+            self._park(entry, entry.item)
+        elif not self._hold and isinstance(entry.item, Inline):
+            entry.item = None
+        else:
+            entry.held = len(entry.item.record.payload)
+            self._held += entry.held
+
+    async def _start(self, routed: Inline | Upload | Staged, entry: Entry) -> None:
+        """Send a row on its lane for the first time, or after a definitive failure."""
+        entry.held = len(routed.record.payload)
+        self._held += entry.held
+        if isinstance(routed, Upload):
+            await self._uploads.put((entry, routed))
+            return
+        if self._hold:
+            entry.item = routed
+        await self._ready.put((entry, routed))
+
+    def _upload(self, routed: Inline | Upload | Staged) -> Location | None:
+        """Return what is to be deleted once the row is durable."""
+        return routed.location if isinstance(routed, Upload) and not self._keep_inputs else None
+
+
+def _lacks_upload(routed: Inline | Upload | Staged, line: RowRecord) -> bool:
+    """Whether the payload is not known to be in S3, as in a journal that was rebuilt."""
+    return isinstance(routed, Upload) and line.state == RowState.INTENT and line.input is None
+
+
+def _transport(routed: Inline | Upload | Staged) -> Transport:
+    if isinstance(routed, Upload):
+        return "s3"
+    return "inline" if isinstance(routed, Inline) else "existing"
+
+
+def _sendable(routed: Inline | Upload | Staged, line: RowRecord) -> Sendable:
+    """Return what to send of a row whose upload, if it needs one, was done before it was journalled."""
+    if isinstance(routed, Upload):
+        bare = dataclasses.replace(routed.record, payload=b"")
+        return Staged(bare, line.input or routed.location.uri)
+    return routed
+
+
+def _rejection(rejected: Rejected) -> Outcome:
+    return Outcome(
+        row=rejected.row,
+        id=rejected.id,
+        kept=rejected.kept,
+        status="rejected",
+        payload_bytes=rejected.payload_bytes,
+        error_code=rejected.code,
+        error_message=rejected.message,
+    )

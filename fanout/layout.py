@@ -1,0 +1,86 @@
+"""Where SageMaker writes a run's outputs: expected from the endpoint's configuration, corrected by its replies.
+
+How OutputPath, S3OutputPathExtension and Filename join is not documented, so the first replies tell: the part
+before `fanout/<run>/` and whatever follows the file name. A row's own reply always wins over the expectation.
+"""
+
+from __future__ import annotations
+
+import json
+
+from fanout.identity import PREFIX, output_extension, output_filename, parse_output_key
+from fanout.records import Location
+
+
+class Layout:
+    """The shape of one kind of location (outputs, or failures) of one run.
+
+    Args:
+        run: The run id.
+        path: `S3OutputPath` or `S3FailurePath` of the endpoint, the first guess; None if it is not known.
+    """
+
+    def __init__(self, run: str, *, path: str | None = None) -> None:
+        self._run = run
+        self._bucket: str | None = None
+        self._head = ""
+        self._tail = ""
+        self.confirmed = False
+        """Whether a reply has shown the shape."""
+        self.strays = 0
+        """Replies whose location does not contain our path: only their rows' own locations can be looked up."""
+        guess = Location.parse(f"{path.rstrip('/')}/x") if path else None
+        if guess is not None:
+            self._bucket = guess.bucket
+            self._head = guess.key[:-1]
+
+    def learn(self, uri: str, *, row: int, generation: int) -> None:
+        """Take note of the location that a reply gave for a row."""
+        if self.confirmed and self._uri(row, generation) == uri:
+            return
+        location = Location.parse(uri)
+        path = f"{output_extension(self._run, row)}/{output_filename(row, generation)}"
+        if location is None or path not in location.key:
+            self.strays += 1
+        elif not self.confirmed:
+            self._bucket = location.bucket
+            self._head, _, self._tail = location.key.partition(path)
+            self.confirmed = True
+        elif location != self.expected(row, generation):
+            self.strays += 1
+
+    def expected(self, row: int, generation: int) -> Location | None:
+        """Return where this row's object should stand, None if nothing is known of the place."""
+        if self._bucket is None:
+            return None
+        path = f"{output_extension(self._run, row)}/{output_filename(row, generation)}"
+        return Location(self._bucket, f"{self._head}{path}{self._tail}")
+
+    def root(self) -> Location | None:
+        """Return the prefix below which all objects of the run stand, None if replies showed no such place."""
+        if self._bucket is None or (self.strays and not self.confirmed):
+            return None
+        return Location(self._bucket, f"{self._head}{PREFIX}/{self._run}/")
+
+    def parse(self, key: str) -> tuple[int, int] | None:
+        """Return (row, generation) of a listed key, None if it is not an object of this run."""
+        if not key.startswith(self._head) or not key.endswith(self._tail):
+            return None
+        return parse_output_key(key[len(self._head) : len(key) - len(self._tail)], self._run)
+
+    def surprise(self, place: Location | None, row: int, generation: int) -> str | None:
+        """Return the uri of `place` if it is not where `expected` says; None saves writing it down."""
+        return None if place is None or place == self.expected(row, generation) else place.uri
+
+    def dump(self) -> str:
+        """Return what replies have shown, as text for the journal."""
+        return json.dumps([self._bucket, self._head, self._tail, self.confirmed, self.strays > 0])
+
+    def load(self, text: str) -> None:
+        """Take over what `dump` returned in an earlier process."""
+        self._bucket, self._head, self._tail, self.confirmed, strayed = json.loads(text)
+        self.strays = int(strayed)
+
+    def _uri(self, row: int, generation: int) -> str:
+        path = f"{output_extension(self._run, row)}/{output_filename(row, generation)}"
+        return f"s3://{self._bucket}/{self._head}{path}{self._tail}"

@@ -1,0 +1,14 @@
+"""The output on disk: verified part files while the run goes on, and one file (or dataset) when it ends.
+
+Synchronous: the pipeline calls it from a worker thread. Pure functions of what was handed in and what is on disk.
+"""
+
+from __future__ import annotations
+
+from fanout.output.durable import ensure_space
+from fanout.output.finish import Finished, finish
+from fanout.output.kinds import Kind
+from fanout.output.order import CorruptParts
+from fanout.output.parts import Part, read_parts, write_part
+
+__all__ = ["CorruptParts", "Finished", "Kind", "Part", "ensure_space", "finish", "read_parts", "write_part"]

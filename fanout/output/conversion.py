@@ -1,0 +1,63 @@
+"""What a part's columns become in the output: the same, but JSON texts turn into values of one type.
+
+Enters: tables as parts hold them. Leaves: tables of the output's schema, the same for whatever parts held the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from fanout.output.kinds import Kind, decode, final_type
+from fanout.output.order import CorruptParts
+from fanout.output.parts import Part
+from fanout.schema import is_json, output_schema
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """Turns tables of parts into tables of the output.
+
+    Attributes:
+        schema: The output's, with its metadata.
+        decoded: The type of each JSON column, by name; None for one that stays JSON texts.
+    """
+
+    schema: pa.Schema
+    decoded: Mapping[str, pa.DataType | None]
+
+    @classmethod
+    def of(cls, parts: Iterable[Part], kept_schema: pa.Schema, *, metadata: Mapping[str, str]) -> Conversion:
+        """Return the conversion that suits all of `parts`; `metadata` goes into the file beside our own."""
+        source = output_schema(kept_schema)
+        kinds: dict[str, set[Kind]] = {field.name: set() for field in source if is_json(field)}
+        for part in parts:
+            if part.kinds.keys() != kinds.keys():
+                raise CorruptParts(_foreign(part.path))
+            for name, found in part.kinds.items():
+                kinds[name] |= found
+        decoded = {name: final_type(found) for name, found in kinds.items()}
+        fields = [
+            pa.field(field.name, decoded[field.name] or pa.string()) if field.name in decoded else field
+            for field in source
+        ]
+        return cls(pa.schema(fields, metadata={**source.metadata, **metadata}), decoded)
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        """Return the rows of `table` with the output's columns."""
+        if table.schema.names != self.schema.names:
+            raise CorruptParts(_foreign("a part"))
+        columns = [self._column(table.column(field.name), field) for field in self.schema]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+    def _column(self, column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
+        if field.name in self.decoded:
+            return decode(column, self.decoded[field.name])
+        # Parquet has no time32[s], for one: what it gave back has another type than what was written.
+        return column if column.type == field.type else column.cast(field.type)
+
+
+def _foreign(where: object) -> str:
+    return f"{where} has other kept columns than this run: parts of two runs were mixed, which is a bug"

@@ -1,0 +1,162 @@
+"""Files that are whole or absent: create, fsync, publish under their name, and say plainly when the disk fails.
+
+Enters: a path and something that writes. Leaves: a durable file, or a `StorageError` that names path and next step.
+A failed fsync is final: the kernel may have dropped the dirty pages, so trying again would report a false success.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from fanout.errors import StorageError
+
+_BUFFER_BYTES = 1 << 20
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def ensure_space(directory: Path, need_bytes: int) -> None:
+    """Return if `need_bytes` are free for this user where `directory` stands.
+
+    Raises:
+        StorageError: They are not, or the directory cannot be asked.
+    """
+    with storage(directory, "ask for the free space of"):
+        free = shutil.disk_usage(directory).free
+    if free < need_bytes:
+        raise StorageError(
+            f"{directory} has {free / 1e6:,.1f} MB free and {need_bytes / 1e6:,.1f} MB are needed: "
+            "free space there, or choose a place on another disk; then `fanout resume`"
+        )
+
+
+@contextmanager
+def storage(path: Path, verb: str) -> Iterator[None]:
+    """Turn an OSError from inside into a `StorageError` that names `path` and what to do."""
+    try:
+        yield
+    except OSError as error:
+        step = "free space there" if error.errno in _FULL else "look at the disk and at the permissions"
+        raise StorageError(
+            f"cannot {verb} {path}: {error.strerror or error}; {step}, then `fanout resume`"
+        ) from error
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turn whatever a damaged or missing Parquet file raises into a `StorageError` that names it."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise StorageError(
+            f"{path} cannot be read back: {str(error).strip() or type(error).__name__}; "
+            "the disk may be full or failing: look at it, then `fanout resume`, "
+            "or `fanout resume --rebuild` if this file stays damaged"
+        ) from error
+
+
+@contextmanager
+def durable_file(path: Path) -> Iterator[BinaryIO]:
+    """Open `path` anew for writing (0600); on leaving, it is on the disk. It is removed if anything fails.
+
+    A leftover of a killed run under the same name is replaced.
+
+    Raises:
+        StorageError: Writing, flushing or fsync failed.
+    """
+    with storage(path, "write"):
+        path.unlink(missing_ok=True)
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", _BUFFER_BYTES)
+        try:
+            # pyarrow writes through this buffer, so a full disk raises here: its own close() raises nothing.
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+        except BaseException:
+            with suppress(OSError):
+                file.close()
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+            raise
+
+
+def make_directory(path: Path) -> None:
+    """Create the directory (0700) unless it is there; its parent must be."""
+    with storage(path, "create"):
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+        else:
+            sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the directory's entries durable; without this a rename may be lost with the power."""
+    with storage(path, "fsync"):
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def publish(file: Path, name: Path) -> None:
+    """Give the durable `file` its `name`, and never replace what has that name already.
+
+    Raises:
+        FileExistsError: The name is taken; `file` is still where it was.
+        StorageError: The file system refused.
+    """
+    try:
+        # rename() would replace a file that appeared since anyone looked; link() does not.
+        os.link(file, name, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            with storage(name, "create"):
+                raise
+        if os.path.lexists(name):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name)) from error
+        # exFAT, SMB and the like: what is left open is the microsecond between the look and the rename.
+        replace(file, name)
+    else:
+        with storage(file, "remove"):
+            file.unlink()
+        sync_directory(name.parent)
+
+
+def publish_directory(directory: Path, name: Path) -> None:
+    """Give the directory its `name`; what has that name already stays, unless it is an empty directory.
+
+    Raises:
+        FileExistsError: The name is taken; `directory` is still where it was.
+        StorageError: The file system refused.
+    """
+    try:
+        directory.rename(name)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name)) from error
+        with storage(name, "create"):
+            raise
+    sync_directory(name.parent)
+
+
+def replace(path: Path, name: Path) -> None:
+    """Move the durable file `path` to `name`, in one step, in place of a file there."""
+    with storage(name, "replace"):
+        path.replace(name)
+    sync_directory(name.parent)

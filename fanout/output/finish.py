@@ -1,0 +1,154 @@
+"""The end of a run: its parts become the output, one file or a dataset directory, whole or not at all.
+
+Enters: all parts, the kept columns, how many rows the input had. Leaves: the output under its name, verified and
+durable. A pure function of the parts: killed anywhere, it is simply done again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fanout.failpoints import failpoint
+from fanout.output.conversion import Conversion
+from fanout.output.durable import ensure_space, make_directory, sync_directory
+from fanout.output.merge import FAN_IN, merge, narrow, overlap
+from fanout.output.order import climb, complete, follow
+from fanout.output.parquet import FINAL, read_back, write
+from fanout.output.parts import Part, part_name
+from fanout.output.target import OUTPUT, claim, place, workspace
+from fanout.schema import RUN_KEY
+
+_FILE_BYTES = 1 << 30  # of a dataset's file, before compression
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What the output holds: rows, bytes on disk, and how many rows ended how."""
+
+    rows: int
+    size_bytes: int
+    by_status: Mapping[str, int]
+
+
+def finish(
+    parts: Sequence[Part],
+    output: str | Path,
+    *,
+    run: str,
+    kept_schema: pa.Schema,
+    expected_rows: int | None,
+    metadata: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Finished:
+    """Merge `parts` into `output` and say what it holds.
+
+    Args:
+        parts: Every part of the run, in any order.
+        output: The file; with a slash at its end a directory of files, each sorted and following the one before.
+        run: Goes into the metadata. An output that names the same run is replaced: it was made by a `finish` that
+            was killed before anyone heard of its success.
+        kept_schema: As given to `to_table`.
+        expected_rows: Rows of the input; None for an output of the rows that there are, whichever they be.
+        metadata: More key-value pairs for the file's metadata.
+        overwrite: Replace a file, or a directory that holds nothing but such output.
+
+    Raises:
+        CorruptParts: The parts do not hold the rows 0 to `expected_rows` - 1, each once.
+        UsageError: The output exists and may not be replaced.
+        StorageError: The disk is full or failed, or a part is damaged.
+    """
+    target = claim(output, run=run, overwrite=overwrite)
+    convert = Conversion.of(parts, kept_schema, metadata={RUN_KEY.decode(): run, **(metadata or {})})
+    by_status: Counter[str] = Counter()
+    with workspace(target) as directory:
+        # Parts are compressed like the output; merging them in two steps needs the room twice.
+        steps = 1 if overlap(parts) <= FAN_IN else 2
+        ensure_space(directory, steps * sum(part.size_bytes for part in parts))
+        tables = merge(narrow(parts, directory))
+        tables = _tallied(_checked(tables, expected_rows), by_status)
+        tables = (convert(table) for table in tables)
+        files = _write(directory / OUTPUT, convert.schema, tables, dataset=target.dataset)
+        _verify(files, expected_rows)
+        size_bytes = sum(file.stat().st_size for file in files)
+        failpoint("finish.written")
+        place(directory, target)
+        failpoint("finish.placed")
+    return Finished(sum(by_status.values()), size_bytes, dict(by_status))
+
+
+def _checked(tables: Iterable[pa.Table], expected_rows: int | None) -> Iterator[pa.Table]:
+    check = _Order(expected_rows)
+    for table in tables:
+        check.take(table.column("row"))
+        yield table
+    check.end()
+
+
+class _Order:
+    """Sees to it that rows come in order: all of `expected_rows`, or any if that is None."""
+
+    def __init__(self, expected_rows: int | None) -> None:
+        self._expected_rows = expected_rows
+        self._next = 0
+
+    def take(self, rows: pa.Array | pa.ChunkedArray) -> None:
+        self._next = climb(rows, self._next) if self._expected_rows is None else follow(rows, self._next)
+
+    def end(self) -> None:
+        if self._expected_rows is not None:
+            complete(self._next, self._expected_rows)
+
+
+def _tallied(tables: Iterable[pa.Table], by_status: Counter[str]) -> Iterator[pa.Table]:
+    for table in tables:
+        for count in pc.value_counts(table.column("status")).to_pylist():
+            by_status[count["values"]] += count["counts"]
+        yield table
+
+
+def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table], *, dataset: bool) -> list[Path]:
+    """Write one file at `path`, or a directory of files there; return the files in row order."""
+    if not dataset:
+        write(path, schema, tables, layout=FINAL)
+        return [path]
+    make_directory(path)
+    files: list[Path] = []
+    for content in _rolled(tables):
+        files.append(path / part_name(len(files)))
+        write(files[-1], schema, content, layout=FINAL)
+    if not files:  # a dataset without rows still has its columns
+        files.append(path / part_name(0))
+        write(files[0], schema, (), layout=FINAL)
+    sync_directory(path)
+    return files
+
+
+def _rolled(tables: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
+    """Yield the tables of one file after the other; each is to be read to its end before the next is asked for."""
+    for first in tables:
+        yield chain([first], _until_full(tables, _FILE_BYTES - first.nbytes))
+
+
+def _until_full(tables: Iterator[pa.Table], room_bytes: int) -> Iterator[pa.Table]:
+    while room_bytes > 0:
+        table = next(tables, None)
+        if table is None:
+            return
+        room_bytes -= table.nbytes
+        yield table
+
+
+def _verify(files: Iterable[Path], expected_rows: int | None) -> None:
+    """Read back every page of what was written, and see that the rows are all there, each once, in order."""
+    check = _Order(expected_rows)
+    for file in files:
+        for rows in read_back(file):
+            check.take(rows)
+    check.end()

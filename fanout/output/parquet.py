@@ -1,0 +1,131 @@
+"""Parquet as we write and read it: page checksums, bounded pages and row groups, every byte read back.
+
+Enters: tables, one after the other, or a path. Leaves: a durable file, or its batches in bounded memory. Owned by
+`parts`, `merge` and `finish`, which decide on names and on what the rows must be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fanout.output.durable import durable_file, readable
+
+_ENUMS = ("status", "transport", "error_code", "noticed_by")
+_REPEATED = (*_ENUMS, "response_content_type", "error_message", "failure_location")
+_READ_BUFFER_BYTES = 16 * 1024  # for each column of each open file
+_BATCH_BYTES = 256 * 1024
+_BATCH_ROWS = 512
+_PAGE_VALUES = 1024  # pyarrow's default for write_batch_size
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How large the pieces of a file are, in bytes before compression.
+
+    Attributes:
+        page_bytes: A reader holds one page of each column.
+        group_bytes: A row group; a larger row makes a group of its own.
+        dictionary: Columns whose repeated values are worth a dictionary.
+    """
+
+    page_bytes: int
+    group_bytes: int
+    dictionary: tuple[str, ...]
+
+
+# A merge holds one page a column of many parts, so pages are small. Nothing long has a dictionary: the sizes in
+# the footer then tell what a batch takes in memory, which is how `batches` bounds it.
+PART = Layout(page_bytes=64 * 1024, group_bytes=4 << 20, dictionary=_ENUMS)
+FINAL = Layout(page_bytes=1 << 20, group_bytes=16 << 20, dictionary=_REPEATED)
+
+
+def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: Layout) -> None:
+    """Write `tables` to `path`, durably; it is removed again if anything fails.
+
+    Raises:
+        StorageError: Writing or fsync failed.
+    """
+    stream = iter(tables)
+    first = next(stream, schema.empty_table())
+    with durable_file(path) as file:
+        writer = pq.ParquetWriter(
+            file,
+            schema,
+            compression="zstd",
+            use_dictionary=[*layout.dictionary],
+            # Statistics of responses would cost a comparison a byte and tell nobody anything.
+            write_statistics=[name for name in schema.names if name != "response"],
+            data_page_size=layout.page_bytes,
+            write_batch_size=_page_values(first, layout),
+            write_page_checksum=True,
+            sorting_columns=[pq.SortingColumn(schema.get_field_index("row"))],
+        )
+        try:
+            for table in chain([first], stream):
+                for group in cut(table, layout.group_bytes):
+                    writer.write_table(group, row_group_size=max(1, group.num_rows))
+            writer.close()
+        except BaseException:
+            # Otherwise its finalizer writes a footer into a closed file, long after, as a warning.
+            with suppress(Exception):
+                writer.close()
+            raise
+
+
+def cut(table: pa.Table, group_bytes: int) -> Iterator[pa.Table]:
+    """Yield `table` in slices of at most `group_bytes`, by halves; a single row is never cut."""
+    if table.num_rows > 1 and table.nbytes > group_bytes:
+        half = table.num_rows // 2
+        yield from cut(table.slice(0, half), group_bytes)
+        yield from cut(table.slice(half), group_bytes)
+    elif table.num_rows:
+        yield table
+
+
+def open_file(path: Path) -> pq.ParquetFile:
+    """Return the file, opened such that reading it takes little memory and verifies every page."""
+    # pre_buffer and buffer_size=0 would hold whole column chunks in memory.
+    return pq.ParquetFile(
+        path, pre_buffer=False, buffer_size=_READ_BUFFER_BYTES, page_checksum_verification=True
+    )
+
+
+def batches(file: pq.ParquetFile, group: int) -> Generator[pa.RecordBatch]:
+    """Yield a row group in batches of about 256 KiB, at least a row each."""
+    about = file.metadata.row_group(group)
+    rows = about.num_rows * _BATCH_BYTES // max(1, about.total_byte_size)
+    size = max(1, min(rows, _BATCH_ROWS))
+    yield from file.iter_batches(batch_size=size, row_groups=[group], use_threads=False)
+
+
+def read_back(path: Path) -> Iterator[pa.Array]:
+    """Yield the row numbers of a file, batch by batch, having verified every page of every column.
+
+    Raises:
+        StorageError: The file is not what was written.
+    """
+    with readable(path), open_file(path) as file:
+        for group in range(file.num_row_groups):
+            for batch in batches(file, group):
+                yield batch.column("row")
+
+
+def row_span(file: pq.ParquetFile, group: int) -> tuple[int, int]:
+    """Return the first and the last row number of a row group, from the footer."""
+    statistics = file.metadata.row_group(group).column(0).statistics
+    return statistics.min, statistics.max
+
+
+def _page_values(table: pa.Table, layout: Layout) -> int:
+    """Return after how many values the writer looks whether a page is full; large rows need a look at each."""
+    if table.num_rows == 0:
+        return _PAGE_VALUES
+    row_bytes: int = max(1, table.nbytes // table.num_rows)
+    return max(1, min(layout.page_bytes // row_bytes, _PAGE_VALUES))

@@ -1,0 +1,197 @@
+"""When the next request is due: a token bucket as arithmetic (GCRA), FIFO, for requests and for bytes.
+
+`Pacer` decides, purely, with `now` handed in; `Gate` waits for what it decided. Throttling lowers the rate and
+success raises it again, by CUBIC; the configured rate is never exceeded, not even in the first second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import anyio
+
+from fanout.ports import Clock
+
+CATCH_UP_S = 0.005
+"""How late a request may leave and still not push the schedule back. Timers of the event loop wake 1-2 ms late
+(epoll counts in milliseconds); without this, every wake-up would cost rate. At R requests a second it lets at
+most R/200 more through in any window than the configured rate."""
+
+BETA = 0.7
+"""What is left of the rate after throttling; gentler than TCP's half, because AWS throttles by token bucket."""
+
+SCALE = 0.4
+"""CUBIC's growth, requests per second cubed (RFC 9438, 5.1): a rate of 20/s is regained in 2.5 s, 5,000/s in 16 s."""
+
+MEASURE_S = 0.5
+"""Length of the windows over which the rate of sending is measured."""
+
+FLOOR_PER_S = 0.2
+"""The rate is never cut below one request in five seconds: something must find out that the storm is over."""
+
+
+class Bucket:
+    """GCRA over one kind of cost: `rate` units a second, `burst` units beyond the schedule at most."""
+
+    __slots__ = ("_due_next", "burst", "rate")
+
+    def __init__(self, rate: float, *, burst: float = 0.0) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._due_next = float("-inf")  # the theoretical arrival time of GCRA
+
+    def change(self, rate: float, *, now: float) -> None:
+        """Change the rate; what was used of the burst stays used."""
+        behind = self._due_next - now
+        if behind > 0.0:  # counted in units, not in seconds: a lower rate must not grant another burst
+            self._due_next = now + behind * self.rate / rate
+        self.rate = rate
+
+    @property
+    def due_next(self) -> float:
+        """When the schedule lets the next unit go; long past when the bucket is idle."""
+        return self._due_next - self.burst / self.rate
+
+    def take(self, due: float, *, cost: float) -> None:
+        """Charge `cost` units for a request due at `due`."""
+        self._due_next = max(self._due_next, due) + cost / self.rate
+
+
+@dataclass(frozen=True, slots=True)
+class PacerStatistics:
+    """A snapshot of the pacing.
+
+    Attributes:
+        configured_per_s: What the user allowed; None means no limit.
+        rate_per_s: What is in force now; None means no limit.
+        throttles: Replies that said to slow down.
+        cuts: How often the rate was lowered for them.
+    """
+
+    configured_per_s: float | None
+    rate_per_s: float | None
+    throttles: int
+    cuts: int
+
+
+class Pacer:
+    """Decides when each request is due.
+
+    Args:
+        rate_per_s: Requests a second that are never exceeded; None for no limit.
+        bytes_per_s: Payload bytes a second, inline bodies and uploads together; None for no limit.
+        burst: Requests that may go at once after a pause, beyond the schedule.
+    """
+
+    def __init__(
+        self, *, rate_per_s: float | None = None, bytes_per_s: float | None = None, burst: float = 0.0
+    ) -> None:
+        self._configured = rate_per_s
+        self._burst = burst
+        self._requests = Bucket(rate_per_s, burst=burst) if rate_per_s else None
+        self._bytes = Bucket(bytes_per_s) if bytes_per_s else None
+        self._hold_until = float("-inf")
+        self._last_due = float("-inf")
+        self._cut_at = float("-inf")
+        self._plateau = 0.0  # the rate at the last cut: regained quickly, passed slowly
+        self._regain_s = 0.0
+        self._window_from = float("-inf")
+        self._window_count = 0
+        self._measured = 0.0
+        self._throttles = 0
+        self._cuts = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is limited now: every request is due at once."""
+        return self._requests is None and self._bytes is None and self._hold_until == float("-inf")
+
+    def reserve(self, now: float, *, size_bytes: int = 0, requests: int = 1) -> float:
+        """Return when the next request in line is due, and charge for it.
+
+        Args:
+            now: The present instant.
+            size_bytes: Payload bytes that it puts on the wire.
+            requests: 1 for an invocation, 0 for an upload, which only costs bytes.
+        """
+        charged = []
+        if self._requests is not None and requests:
+            charged.append((self._requests, requests))
+        if self._bytes is not None and size_bytes:
+            charged.append((self._bytes, size_bytes))
+        due = max((bucket.due_next for bucket, _ in charged), default=now)
+        if requests:
+            due = max(due, self._hold_until)
+        if due < now - CATCH_UP_S:  # a pause, not a late timer: the schedule starts anew
+            due = now
+        if requests:  # first come, first due, also with a burst in hand
+            due = self._last_due = max(due, self._last_due)
+        for bucket, cost in charged:
+            bucket.take(due, cost=cost)
+        return due
+
+    def accepted(self, now: float) -> None:
+        """Note an acceptance: measure, and climb back if the rate had been lowered."""
+        self._measure(now)
+        if self._requests is None or self._cuts == 0:
+            return
+        if now >= self._hold_until:
+            self._hold_until = float("-inf")
+        cubic = SCALE * (now - self._cut_at - self._regain_s) ** 3 + self._plateau
+        # Whoever sends less than allowed learns nothing about the limit: no climbing far above what is used.
+        rate = max(self._requests.rate, min(cubic, 2.0 * self._measured))
+        self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
+
+    def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None = None) -> None:
+        """Note a throttled request: lower the rate, once for all requests sent before the last cut."""
+        self._throttles += 1
+        self._measure(now)
+        if retry_after_s is not None:
+            self._hold_until = max(self._hold_until, now + min(retry_after_s, 60.0))
+        if sent_at < self._cut_at:
+            return
+        sending = max(self._measured, self._window_count / MEASURE_S)
+        if self._requests is None:
+            self._requests = Bucket(sending, burst=self._burst)
+        self._plateau = min(self._requests.rate, sending)
+        self._regain_s = (self._plateau * (1.0 - BETA) / SCALE) ** (1.0 / 3.0)
+        rate = max(self._plateau * BETA, FLOOR_PER_S)
+        self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
+        self._cut_at = now
+        self._cuts += 1
+
+    def _measure(self, now: float) -> None:
+        """Count a request that got an answer, of either kind: the rate at which we send."""
+        if now - self._window_from >= MEASURE_S:
+            rate = self._window_count / (now - self._window_from)
+            self._measured = rate if self._measured == 0.0 else 0.5 * (self._measured + rate)
+            self._window_from, self._window_count = now, 0
+        self._window_count += 1
+
+    def statistics(self) -> PacerStatistics:
+        """Return a snapshot."""
+        rate = self._requests.rate if self._requests else None
+        return PacerStatistics(self._configured, rate, self._throttles, self._cuts)
+
+
+class Gate:
+    """Lets requests through at the instants that a `Pacer` gives, first come first served."""
+
+    def __init__(self, pacer: Pacer, clock: Clock) -> None:
+        self.pacer = pacer
+        self._clock = clock
+        # One waiter at the time holds a reservation: a cut reaches everybody behind it at once. Uploads wait in a
+        # line of their own: what waits for bytes must not hold up what needs none.
+        self._requests = anyio.Lock(fast_acquire=True)
+        self._uploads = anyio.Lock(fast_acquire=True)
+
+    async def wait(self, *, size_bytes: int = 0, requests: int = 1) -> float:
+        """Return the instant at which this request was due, once it has come."""
+        if self.pacer.idle:
+            return self._clock.now()
+        async with self._requests if requests else self._uploads:
+            now = self._clock.now()
+            due = self.pacer.reserve(now, size_bytes=size_bytes, requests=requests)
+            if due > now:
+                await self._clock.sleep_until(due)
+            return due

@@ -1,0 +1,196 @@
+"""What the engine sees of the world: small Protocols, implemented by `aws/` and by `simulator/memory.py`.
+
+Every call may raise `CallError` and nothing else; what a failure means is decided by `retry`, not here.
+Every implementation passes the same suite, `tests/contract/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+
+from fanout.records import Invocation, Location, Message, Record, Rejected, Reply
+
+
+class Clock(Protocol):
+    """The run's clock: never jumps back, whatever the wall clock does."""
+
+    def now(self) -> float:
+        """Return the instant, in seconds since the epoch: one wall anchor, advanced monotonically."""
+        ...
+
+    async def sleep_until(self, instant: float) -> None:
+        """Return at `instant` or soon after; at once, but with a checkpoint, if it has passed."""
+        ...
+
+
+class Rows(Protocol):
+    """The input, as the engine sees it."""
+
+    kept_schema: pa.Schema
+
+    def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
+        """Yield all rows in order, numbered densely from 0, in lists of any length; to be closed by the caller.
+
+        Raises:
+            InputError: The input is damaged or changed; the sound rows before that were yielded.
+        """
+        ...
+
+
+class Invoker(Protocol):
+    """InvokeEndpointAsync, one attempt a call, bounded in time as a whole."""
+
+    async def invoke(self, invocation: Invocation) -> Reply:
+        """Return the checked 202: it has an OutputLocation and the inference id that was sent.
+
+        Raises:
+            CallError: A 202 without these is `Phase.EXCHANGE` with code `UnreadableReply`: the row may be queued.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a listing or a HEAD tells of an object; `modified_at` in seconds since the epoch, S3's clock."""
+
+    location: Location
+    size_bytes: int
+    modified_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """An object, whole: its length was compared with Content-Length."""
+
+    body: bytes
+    content_type: str | None
+    modified_at: float
+
+
+class ObjectStore(Protocol):
+    """The part of S3 that the program uses. One attempt a call."""
+
+    async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
+        """Store `body`, with a checksum; by multipart when it is large. Repeating it is harmless."""
+        ...
+
+    async def get(self, location: Location) -> Object:
+        """Return the object, whole.
+
+        Raises:
+            CallError: `missing` when there is none. Without `s3:ListBucket` S3 answers 403 instead, which is
+                passed on as it is: `AccessDenied`, status 403.
+        """
+        ...
+
+    async def head(self, location: Location) -> ObjectInfo | None:
+        """Return what is known of the object, None when S3 says 404 or 403 (missing, without `s3:ListBucket`)."""
+        ...
+
+    async def delete(self, locations: Sequence[Location]) -> Sequence[Location]:
+        """Delete the objects of one bucket, at most 1,000; return those that could not be deleted."""
+        ...
+
+    def list(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ObjectInfo]]:
+        """Yield the objects below `prefix` in key order, a page (at most 1,000) at a time."""
+        ...
+
+
+class Queue(Protocol):
+    """One SQS queue."""
+
+    async def receive(self, *, max_messages: int = 10, wait_s: float = 20.0) -> Sequence[Message]:
+        """Return up to `max_messages` (at most 10); waits up to `wait_s` (at most 20) for the first."""
+        ...
+
+    async def delete(self, receipts: Sequence[str]) -> Sequence[str]:
+        """Delete up to 10 messages; return the receipts that SQS refused inside its 200."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What DescribeEndpoint and DescribeEndpointConfig say that matters here.
+
+    Attributes:
+        status: `InService`, `Updating`, ...; see the API reference.
+        output_path: `S3OutputPath`; None if the config names none.
+        includes_response: Statuses whose notifications carry the response (`IncludeInferenceResponseIn`).
+        instances: Instances now, over all variants; 0 means a cold start of minutes.
+    """
+
+    name: str
+    status: str
+    output_path: str | None
+    failure_path: str | None
+    success_topic: str | None
+    error_topic: str | None
+    includes_response: bool
+    kms_key_id: str | None
+    instances: int
+    concurrency_per_instance: int | None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics to listen to, each once; the two may be one ARN, or missing."""
+        return tuple(dict.fromkeys(topic for topic in (self.success_topic, self.error_topic) if topic))
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """A queue that this run created and will remove.
+
+    Attributes:
+        url: The queue.
+        subscriptions: ARNs of its subscriptions, removed before the queue.
+        filtered: Whether every subscription carries the filter on this run.
+    """
+
+    url: str
+    subscriptions: tuple[str, ...]
+    filtered: bool
+
+
+class Control(Protocol):
+    """What is called once a run, not once a record."""
+
+    async def describe(self, endpoint: str) -> Endpoint:
+        """Return the endpoint's configuration.
+
+        Raises:
+            CallError: `ValidationException` when there is no such endpoint; `AccessDeniedException`.
+            RunError: It is not an asynchronous endpoint.
+        """
+        ...
+
+    async def open_mailbox(self, run: str, topics: Sequence[str]) -> Mailbox:
+        """Create the run's queue, allow exactly `topics` to send to it, subscribe it, filtered by run.
+
+        Falls back to an unfiltered subscription where the topic's filters are used up. Leaves nothing behind
+        when it fails half-way.
+        """
+        ...
+
+    async def close_mailbox(self, mailbox: Mailbox) -> None:
+        """Remove the subscriptions, then the queue. Harmless when they are gone."""
+        ...
+
+    async def supports_inline(self) -> bool:
+        """Whether the SDK's service model has `Body` and the region is one where inline is announced."""
+        ...
+
+
+class Cloud(Protocol):
+    """One account and region, opened with `async with`."""
+
+    invoker: Invoker
+    objects: ObjectStore
+    control: Control
+
+    def queue(self, url: str) -> Queue:
+        """Return the queue at `url`."""
+        ...

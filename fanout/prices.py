@@ -1,0 +1,79 @@
+"""What AWS charges for requests, and what a million rows cost either way; pure.
+
+Enters: prices (the configuration's `[prices]`). Leaves: requests and dollars of each way. Instance hours, storage
+and transfer are the same both ways and stay out of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from fanout.records import Way
+
+MILLION = 1_000_000
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Prices(BaseModel):
+    """`[prices]`: US dollars, list prices of us-east-1 without free tiers and discounts; check yours.
+
+    Attributes:
+        s3_put_per_1000: PUT, COPY, POST and LIST, S3 Standard; DELETE is free (aws.amazon.com/s3/pricing).
+        s3_get_per_1000: GET and HEAD, S3 Standard (aws.amazon.com/s3/pricing).
+        sns_publish_per_million: Publish to a standard topic; deliveries to SQS are free
+            (aws.amazon.com/sns/pricing).
+        sqs_request_per_million: Requests to a standard queue, those of SNS included (aws.amazon.com/sqs/pricing).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    s3_put_per_1000: Dollars = 0.005
+    s3_get_per_1000: Dollars = 0.0004
+    sns_publish_per_million: Dollars = 0.50
+    sqs_request_per_million: Dollars = 0.40
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """Requests that a million rows cause, by whoever makes them in the account.
+
+    Attributes:
+        invocations: InvokeEndpointAsync, which has no price of its own.
+        puts: Our upload of the payload, and SageMaker's of the output.
+        gets: SageMaker's download of the payload, and ours of the output.
+        deletes: Ours of the payload, a thousand a request; free.
+        publishes: SageMaker's notification.
+        sqs: SNS's delivery, and our receives and deletes in tens, at best.
+    """
+
+    invocations: int
+    puts: int
+    gets: int
+    deletes: int
+    publishes: int
+    sqs: int
+
+    def dollars(self, prices: Prices) -> float:
+        """Return what they cost together."""
+        return (
+            self.puts / 1_000 * prices.s3_put_per_1000
+            + self.gets / 1_000 * prices.s3_get_per_1000
+            + self.publishes / MILLION * prices.sns_publish_per_million
+            + self.sqs / MILLION * prices.sqs_request_per_million
+        )
+
+
+def per_million(way: Way) -> Requests:
+    """Return the requests of a million rows that all travel `way`."""
+    staged = 1 if way == "s3" else 0
+    return Requests(
+        invocations=MILLION,
+        puts=(1 + staged) * MILLION,
+        gets=(1 + staged) * MILLION,
+        deletes=staged * MILLION // 1_000,
+        publishes=MILLION,
+        sqs=MILLION + 2 * MILLION // 10,
+    )

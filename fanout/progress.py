@@ -1,0 +1,190 @@
+"""What a person sees while a run goes on: a live line on a terminal, a plain one every ten seconds elsewhere.
+
+Reads snapshots, several times a second at most; owns nothing of the run. Writes to stderr alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
+
+import anyio
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from fanout.pipeline import PipelineStatistics
+
+_log = logging.getLogger(__name__)
+PLAIN_EVERY_S = 10.0
+LIVE_EVERY_S = 0.2
+RATE_OVER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stands.
+
+    Attributes:
+        ended: Rows with an outcome.
+        total: Rows in all, None while that is not known.
+        share: Share of the input that was read, 0..1; None when it cannot be told.
+        in_flight: Requests without a reply.
+        accepted: Rows that wait for the model.
+        rate_limit_per_s: Pacing rate in force.
+        note: What the run is waiting for, if it is not the model.
+        statistics: What the pipeline itself tells, for those who want every figure.
+    """
+
+    ended: int
+    succeeded: int
+    total: int | None
+    share: float | None
+    in_flight: int
+    accepted: int
+    throttles: int
+    resends: int
+    rate_limit_per_s: float | None
+    note: str = ""
+    statistics: PipelineStatistics | None = None
+
+
+class Observer(Protocol):
+    """Watches a run."""
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
+        """Look again and again, until cancelled."""
+        ...
+
+
+class Quiet:
+    """Shows nothing."""
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:  # noqa: ARG002 - Observer's
+        """Do nothing, for ever."""
+        await anyio.sleep_forever()
+
+
+class PlainLines:
+    """A line every ten seconds: for logs, pipes and schedulers."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
+        """Print a line every `PLAIN_EVERY_S` seconds."""
+        speed = Speed()
+        speed.add(now(), look().ended)
+        while True:
+            await anyio.sleep(PLAIN_EVERY_S)
+            snapshot = look()
+            speed.add(now(), snapshot.ended)
+            self._console.print(
+                describe(snapshot, speed.per_s), highlight=False, markup=False, soft_wrap=True
+            )
+
+
+class LogLines:
+    """A log record every ten seconds: for machines that read stderr."""
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
+        """Log every `PLAIN_EVERY_S` seconds."""
+        speed = Speed()
+        speed.add(now(), look().ended)
+        while True:
+            await anyio.sleep(PLAIN_EVERY_S)
+            snapshot = look()
+            speed.add(now(), snapshot.ended)
+            _log.info("%s", describe(snapshot, speed.per_s), extra={"progress": figures(snapshot)})
+
+
+class LiveLine:
+    """One line that changes in place: for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
+        """Redraw the line every `LIVE_EVERY_S` seconds."""
+        speed = Speed()
+        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+            while True:
+                snapshot = look()
+                speed.add(now(), snapshot.ended)
+                line = Text(describe(snapshot, speed.per_s), no_wrap=True, overflow="ellipsis")
+                live.update(line, refresh=True)
+                await anyio.sleep(LIVE_EVERY_S)
+
+
+class Speed:
+    """Rows a second over the last few seconds."""
+
+    def __init__(self) -> None:
+        self._points: deque[tuple[float, int]] = deque()
+
+    def add(self, now: float, ended: int) -> None:
+        """Note how many rows had ended at `now`."""
+        self._points.append((now, ended))
+        while len(self._points) > 2 and self._points[1][0] <= now - RATE_OVER_S:
+            self._points.popleft()
+
+    @property
+    def per_s(self) -> float:
+        """Rows a second; 0 before there are two points in time."""
+        (first_at, first), (last_at, last) = self._points[0], self._points[-1]
+        return (last - first) / (last_at - first_at) if last_at > first_at else 0.0
+
+
+def figures(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the snapshot as JSON values, without the pipeline's own statistics."""
+    return asdict(replace(snapshot, statistics=None))
+
+
+def describe(snapshot: Snapshot, per_s: float) -> str:
+    """Return one line: rows, rate, what is under way, what went wrong, time left."""
+    parts = [_rows(snapshot), f"{per_s:,.0f}/s"]
+    if snapshot.in_flight or snapshot.accepted:
+        parts.append(f"{snapshot.in_flight:,} in flight, {snapshot.accepted:,} in the endpoint's queue")
+    if snapshot.rate_limit_per_s is not None:
+        parts.append(f"paced at {snapshot.rate_limit_per_s:,.4g}/s")
+    failed = snapshot.ended - snapshot.succeeded
+    for count, name in (
+        (failed, "failed"),
+        (snapshot.throttles, "throttled"),
+        (snapshot.resends, "sent again"),
+    ):
+        if count:
+            parts.append(f"{count:,} {name}")
+    left_s = _left_s(snapshot, per_s)
+    if left_s is not None:
+        parts.append(f"{_clock(left_s)} left")
+    if snapshot.note:
+        parts.append(snapshot.note)
+    return " · ".join(parts)
+
+
+def _rows(snapshot: Snapshot) -> str:
+    if snapshot.total is not None:
+        percent = 100 * snapshot.ended / snapshot.total if snapshot.total else 100
+        return f"{snapshot.ended:,} of {snapshot.total:,} rows ({percent:.0f} %)"
+    read = f" ({100 * snapshot.share:.0f} % of the input read)" if snapshot.share is not None else ""
+    return f"{snapshot.ended:,} rows{read}"
+
+
+def _left_s(snapshot: Snapshot, per_s: float) -> float | None:
+    total = snapshot.total
+    if total is None and snapshot.share:
+        seen = snapshot.ended + snapshot.in_flight + snapshot.accepted
+        total = round(seen / snapshot.share)
+    if total is None or per_s <= 0:
+        return None
+    return max(total - snapshot.ended, 0) / per_s
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

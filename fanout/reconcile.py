@@ -1,0 +1,294 @@
+"""Stage: finds what no message told of, by looking into S3; settles rows of unknown fate, and deadlines.
+
+Started as one worker by the pipeline, and cancelled when every row has ended. It looks when notifications are
+silent, late, or not configured; found rows go the way of noticed ones.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fanout.errors import CallError
+from fanout.lane import Lane
+from fanout.layout import Layout
+from fanout.ledger import Claim, Entry, Ledger, State
+from fanout.notifications import failure_facts
+from fanout.ports import Clock, ObjectInfo, ObjectStore
+from fanout.records import Location, Notice, Outcome, Sendable
+from fanout.retry import persist
+from fanout.sweep import Patience, Plan, next_look, plan_look
+from fanout.wakeup import Wakeup
+
+_log = logging.getLogger(__name__)
+MAX_RESENDS = (
+    8  # of one row whose replies are lost again and again: its payload may be what breaks the connection
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileStatistics:
+    """A snapshot: looks into S3, rows that they found, rows of unknown fate that wait, and rows given up."""
+
+    looks: int
+    found: int
+    parked: int
+    expired: int
+
+
+class Reconcile:
+    """The rows to be looked for.
+
+    Args:
+        claims: Takes rows that were found.
+        ready: Takes rows that are to be sent again.
+        finish: Takes rows that are given up.
+        last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.
+        resumed: Look at once: messages that the earlier process had in hand stay invisible for minutes.
+        max_resends: How often a row of unknown fate is sent again.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        objects: ObjectStore,
+        clock: Clock,
+        claims: Lane[tuple[Entry, Notice]],
+        ready: Lane[tuple[Entry, Sendable]],
+        finish: Callable[[Entry, Outcome], None],
+        last_notice_at: Callable[[], float | None],
+        patience: Patience,
+        resumed: bool = False,
+        max_resends: int = MAX_RESENDS,
+    ) -> None:
+        self._ledger = ledger
+        self._objects = objects
+        self._clock = clock
+        self._claims = claims
+        self._ready = ready
+        self._finish = finish
+        self._last_notice_at = last_notice_at
+        self._patience = patience
+        self._max_resends = max_resends
+        self._parked: list[tuple[float, int, Entry, Sendable]] = []
+        self._tickets: dict[int, int] = {}
+        self._doubtful: dict[int, Sendable] = {}
+        self._order = itertools.count()
+        self._wakeup = Wakeup()
+        self._looked_at: float | None = None
+        self._look_now = resumed
+        self._look_took_s = 0.0
+        self._fruitless = 0
+        self._may_list = True
+        self._looks = self._found = self._expired = 0
+
+    def park(self, entry: Entry, item: Sendable, wait_s: float | None = None) -> None:
+        """Take a row that may have been received, or is to wait; if it is in doubt it is looked for first."""
+        ready_at = self._clock.now() + (self._patience.unknown_s if wait_s is None else wait_s)
+        ticket = next(self._order)
+        # The latest alone counts: a row parked in doubt may have failed since, and be parked for its next generation.
+        self._tickets[entry.row] = ticket
+        heapq.heappush(self._parked, (ready_at, ticket, entry, item))
+        self._wakeup.notify()
+
+    def keep(self, entry: Entry, item: Sendable) -> None:
+        """Take a row that was not sent because a notice had claimed it: S3 may not confirm that notice."""
+        if entry.state in _UNDECIDED and entry.row not in self._tickets:
+            self.park(entry, item)
+
+    async def worker(self) -> None:
+        """Look for rows for ever."""
+        while True:
+            now = self._clock.now()
+            await self._wakeup.wait_for(self._next(now) - now)
+            now = self._clock.now()
+            await self._settle_parked(now)
+            for entry in self._ledger.overdue(now):
+                await self._last_look(entry)
+            if self._next_look(now) <= now:
+                await self._look()
+
+    def _next(self, now: float) -> float:
+        instants = [self._next_look(now)]
+        if self._parked:
+            instants.append(self._parked[0][0])
+        deadline = self._ledger.next_deadline()
+        if deadline is not None:
+            instants.append(deadline)
+        return min(instants)
+
+    def _next_look(self, now: float) -> float:
+        if self._look_now:
+            return now
+        return next_look(
+            now,
+            patience=self._patience,
+            oldest_wait=self._ledger.oldest_wait(),
+            newest_claimed=self._ledger.newest_claimed,
+            last_notice_at=self._last_notice_at(),
+            looked_at=self._looked_at,
+            look_took_s=self._look_took_s,
+            fruitless=self._fruitless,
+        )
+
+    async def _settle_parked(self, now: float) -> None:
+        """Send again each row whose wait is over; one of unknown fate only if its output is nowhere."""
+        while self._parked and self._parked[0][0] <= now:
+            _, ticket, entry, item = heapq.heappop(self._parked)
+            if self._tickets.get(entry.row) != ticket:
+                continue
+            del self._tickets[entry.row]
+            if entry.state is State.UNKNOWN:
+                await self._look_for(entry)
+            if entry.state is State.CLAIMED:
+                self.keep(entry, item)
+            if entry.state not in {State.UNKNOWN, State.READY}:
+                continue
+            if entry.doubted and self._patience.unknown != "resend":
+                self._doubtful[entry.row] = item  # waits for a notice, the listing or its deadline
+                self._ledger.prolong(entry, now=now)
+            elif entry.resends < self._max_resends or not entry.fails_alone:
+                await self._send(entry, item)
+            else:
+                self._give_up(entry)
+
+    async def _send(self, entry: Entry, item: Sendable) -> None:
+        entry.queued = True
+        await self._ready.put((entry, item))
+
+    async def _last_look(self, entry: Entry) -> None:
+        """Look for a row whose deadline has passed, and give it up if it is nowhere."""
+        on_its_way = entry.row in self._tickets or entry.queued or entry.intended
+        if entry.state is State.UNKNOWN and on_its_way:
+            return  # its resend is still to come; settling it twice would write two rows
+        if await self._look_for(entry) or entry.state not in {State.ACCEPTED, State.UNKNOWN}:
+            return
+        item = self._doubtful.pop(entry.row, None)
+        if item is not None and self._patience.unknown == "wait" and entry.resends < self._max_resends:
+            await self._send(entry, item)  # TTL and timeout have passed: the earlier send cannot be served
+        else:
+            self._give_up(entry)
+
+    def _give_up(self, entry: Entry) -> None:
+        self._expired += 1
+        if entry.hearsay is not None:
+            facts = failure_facts(entry.hearsay, None)
+        elif entry.accepted_at is None:
+            facts = {
+                "status": "unknown",
+                "error_code": "FateUnknown",
+                "error_message": "a request was sent and its reply was lost; no output was found",
+            }
+        else:
+            facts = {
+                "status": "expired",
+                "error_code": "NoResult",
+                "error_message": f"accepted, but neither notice nor output within {entry.patience_s:,.0f} s",
+            }
+        self._finish(entry, entry.outcome(**facts))
+
+    async def _look_for(self, entry: Entry) -> bool:
+        """Look for one row's output, then for its failure object; return whether it is settled or claimed."""
+        for layout, place, completed in (
+            (self._ledger.outputs, entry.output, True),
+            (self._ledger.failures, entry.failure, False),
+        ):
+            for location in _places(layout, place, entry):
+                info = await self._head(location)
+                if info is not None:
+                    await self._claim(entry.row, entry.generation, info, completed=completed)
+                    return True
+        return entry.state not in {State.ACCEPTED, State.UNKNOWN}
+
+    async def _head(self, location: Location) -> ObjectInfo | None:
+        return await persist(lambda: self._objects.head(location), operation="s3:GetObject")
+
+    async def _look(self) -> None:
+        """Look for all rows that wait, the cheaper way: one by one, or by listing the run's prefix."""
+        started = self._clock.now()
+        self._look_now = False
+        before = self._found
+        roots = [
+            root for root in (self._ledger.outputs.root(), self._ledger.failures.root()) if root is not None
+        ]
+        waiting = list(self._ledger.waiting())
+        plan = plan_look(
+            [entry.row for entry in waiting],
+            rows_seen=self._ledger.rows_seen,
+            may_list=self._may_list and bool(roots),
+            roots=len(roots),
+        )
+        if plan.rows:
+            chosen = set(plan.rows)
+            for entry in waiting:
+                if entry.row in chosen:
+                    await self._look_for(entry)
+        else:
+            await self._list(plan)
+        self._looks += 1
+        self._looked_at = self._clock.now()
+        self._look_took_s = self._looked_at - started
+        self._fruitless = 0 if self._found > before else self._fruitless + 1
+
+    async def _list(self, plan: Plan) -> None:
+        for layout, completed in ((self._ledger.outputs, True), (self._ledger.failures, False)):
+            root = layout.root()
+            if root is None or (not completed and root == self._ledger.outputs.root()):
+                continue
+            for shard in plan.shards:
+                try:
+                    await self._list_prefix(layout, root, shard, completed=completed)
+                except CallError as error:
+                    _log.warning("cannot list %s (%s): looking for objects one by one", root.uri, error.code)
+                    self._may_list = False
+                    return
+
+    async def _list_prefix(self, layout: Layout, root: Location, shard: str, *, completed: bool) -> None:
+        # A page lost to a passing fault starts this prefix again: what was claimed before is not claimed twice.
+        async def pages() -> None:
+            async for page in self._objects.list(root.bucket, root.key + shard):
+                await self._claim_page(layout, page, completed=completed)
+
+        await persist(pages, operation="s3:ListBucket")
+
+    async def _claim_page(self, layout: Layout, page: Sequence[ObjectInfo], *, completed: bool) -> None:
+        for info in page:
+            parsed = layout.parse(info.location.key)
+            if parsed is not None and self._ledger.awaits(*parsed):
+                await self._claim(*parsed, info, completed=completed)
+
+    async def _claim(self, row: int, generation: int, info: ObjectInfo, *, completed: bool) -> None:
+        notice = Notice(
+            row=row,
+            generation=generation,
+            attempt=None,
+            completed=completed,
+            noticed_by="list",
+            notified_at=self._clock.now(),
+            completed_at=info.modified_at,
+        )
+        if self._ledger.claim(notice) is Claim.WON:
+            self._found += 1
+            entry = self._ledger.get(row)
+            if completed:
+                entry.output = info.location
+            else:
+                entry.failure = info.location
+            await self._claims.put((entry, notice))
+
+    def statistics(self) -> ReconcileStatistics:
+        """Return a snapshot."""
+        return ReconcileStatistics(self._looks, self._found, len(self._tickets), self._expired)
+
+
+_UNDECIDED = frozenset({State.READY, State.UNKNOWN, State.CLAIMED})
+
+
+def _places(layout: Layout, place: Location | None, entry: Entry) -> list[Location]:
+    """Return where to look for a row's object: where its reply said, then where the run's others stand."""
+    expected = layout.expected(entry.row, entry.generation)
+    return list(dict.fromkeys(location for location in (place, expected) if location is not None))

@@ -1,0 +1,252 @@
+"""The words: what a row is called at each step of its way, so that no stage can use what does not exist yet.
+
+`Record` -> `Inline` | `Upload` -> `Staged` -> (sent, in the ledger) -> `Notice` -> `Outcome`; a row that cannot be
+sent becomes `Rejected` at once. Instants are seconds since the epoch on the run's own clock (`ports.Clock`):
+one wall-clock anchor, advanced monotonically. Durations are derived when writing, never stored.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+Transport = Literal["inline", "s3", "existing"]
+Way = Literal["inline", "s3"]
+Status = Literal["succeeded", "failed", "expired", "rejected", "unknown"]
+NoticedBy = Literal["sqs", "list"]
+
+Kept = tuple[object, ...]
+"""Values of the kept input columns, in the order of `Source.kept_schema`, such that `pa.array` restores them."""
+
+
+_S3_HOST = re.compile(r"(?:(?P<bucket>.+)\.)?s3(?:[.-][a-z0-9-]+)*\.amazonaws\.com(?:\.cn)?")
+
+
+class Location(NamedTuple):
+    """One S3 object."""
+
+    bucket: str
+    key: str
+
+    @property
+    def uri(self) -> str:
+        """The location as `s3://bucket/key`."""
+        return f"s3://{self.bucket}/{self.key}"
+
+    @classmethod
+    def parse(cls, uri: str) -> Location | None:
+        """Return the object that `uri` names (`s3://`, or S3's https forms), None if it names none.
+
+        SageMaker writes `s3://`; its notifications have been seen with https urls, virtual-hosted or path style.
+        """
+        if uri.startswith("s3://"):
+            bucket, _, key = uri[5:].partition("/")
+            return cls(bucket, key) if bucket and key else None
+        if not uri.startswith("https://"):
+            return None
+        try:
+            parts = urlsplit(uri)
+        except ValueError:  # an unfinished IPv6 address
+            return None
+        host, path = parts.hostname or "", unquote(parts.path).lstrip("/")
+        match = _S3_HOST.fullmatch(host)
+        if match is None:
+            return None
+        bucket, key = (match["bucket"], path) if match["bucket"] else path.partition("/")[::2]
+        return cls(bucket, key) if bucket and key else None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request may say beside its payload; None leaves the endpoint's default.
+
+    Limits are InvokeEndpointAsync's (botocore service model), checked in `route`.
+    """
+
+    content_type: str | None = None
+    accept: str | None = None
+    custom_attributes: str | None = None
+    ttl_s: int | None = None
+    invocation_timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One input row, read and valid as input.
+
+    Attributes:
+        row: Dense ordinal in the input, from 0; rejected rows count too.
+        id: The user's id of the row, only ever a column of the output.
+        payload: What the model receives; empty if `location` is set.
+        location: An object that is already in S3 and is sent as it is, without upload.
+        due_at: When an experiment has it due; its latency counts from then, however late it leaves. None in an
+            ordinary run: a row is due when the pacing says so.
+        way: How an experiment has it travel; None leaves that to the routing of the run.
+    """
+
+    row: int
+    id: str | None
+    payload: bytes
+    options: Options
+    kept: Kept = ()
+    location: str | None = None
+    due_at: float | None = None
+    way: Way | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be sent; it becomes an output row with this error.
+
+    Attributes:
+        code: A short CamelCase name (`InvalidJSON`, `PayloadTooLarge`), fit for grouping.
+        message: What is wrong and where (file, line or row), for a person.
+    """
+
+    row: int
+    id: str | None
+    code: str
+    message: str
+    kept: Kept = ()
+    payload_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Routed: the payload travels in the request."""
+
+    record: Record
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes that this request puts on the wire as its body."""
+        return len(self.record.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Routed: the payload is to be put at `location` first."""
+
+    record: Record
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Routed: the payload is in S3 at `location`.
+
+    Attributes:
+        record: The row, without its payload once that is uploaded.
+        payload_bytes: Size of the uploaded payload; 0 for an object of the user's.
+        upload_started_at: Instants of our upload, None for an object that was there before.
+    """
+
+    record: Record
+    location: str
+    payload_bytes: int = 0
+    upload_started_at: float | None = None
+    uploaded_at: float | None = None
+
+    body_bytes = 0
+
+
+Sendable = Inline | Staged
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One InvokeEndpointAsync request; exactly one of `body` and `input_location` is set."""
+
+    endpoint: str
+    inference_id: str
+    output_extension: str
+    filename: str
+    options: Options
+    body: bytes | None = None
+    input_location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A 202, checked: the endpoint has taken the row and says where it will write."""
+
+    inference_id: str
+    output_location: str
+    failure_location: str | None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SQS message: its body as received, and the handle that deletes it."""
+
+    body: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something says that a row has finished: a notification, or an object that the reconciler found.
+
+    A hint, not the truth: locations in it are compared with ours and never followed.
+
+    Attributes:
+        generation: Generation of the send that it speaks of.
+        attempt: Attempt of that send; None from a listing, which cannot tell.
+        completed: True for an output, False for a failure or expiry.
+        received_at: SageMaker's clock: when it took the request. None from a listing.
+        completed_at: SageMaker's clock: when the model was done; from a listing, S3's Last-Modified.
+        notified_at: When the message was taken from the queue or the object was seen in the listing.
+        response: The response that rode along, if the user trusts the topic.
+        receipt: Handle that deletes the message, once the row is durable.
+    """
+
+    row: int
+    generation: int
+    attempt: int | None
+    completed: bool
+    noticed_by: NoticedBy
+    notified_at: float
+    received_at: float | None = None
+    completed_at: float | None = None
+    output_location: str | None = None
+    failure_location: str | None = None
+    failure_status: str | None = None
+    failure_reason: str | None = None
+    response: bytes | None = None
+    response_content_type: str | None = None
+    receipt: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """A row's end: what the output file holds of it. Instants are None where there was no such step."""
+
+    row: int
+    id: str | None
+    kept: Kept
+    status: Status
+    transport: Transport | None = None
+    payload_bytes: int = 0
+    attempts: int = 0
+    resends: int = 0
+    inference_id: str | None = None
+    output_location: str | None = None
+    failure_location: str | None = None
+    response: bytes | None = None
+    response_content_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    upload_started_at: float | None = None
+    uploaded_at: float | None = None
+    due_at: float | None = None
+    sent_at: float | None = None
+    accepted_at: float | None = None
+    received_at: float | None = None
+    completed_at: float | None = None
+    notified_at: float | None = None
+    collected_at: float | None = None
+    fetched_at: float | None = None
+    noticed_by: NoticedBy | None = None

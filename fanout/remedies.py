@@ -1,0 +1,55 @@
+"""The next step for a person, for each way in which AWS refuses a run; text only, decides nothing."""
+
+from __future__ import annotations
+
+from fanout.errors import CallError, Phase
+
+_CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
+_KEYS = frozenset({
+    "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidToken",
+    "MissingAuthenticationToken", "MissingAuthenticationTokenException",
+})  # fmt: skip
+_SIGNATURE = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"})
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"})
+
+
+def remedy(operation: str, error: CallError) -> str:
+    """Return one or two sentences: what `operation` (`s3:PutObject`) was told, and what to do about it."""
+    said = f"{operation}: {error}"
+    if error.request_id:
+        said += f" (request {error.request_id})"
+    return f"{said}. {_step(operation, error)}"
+
+
+def _step(operation: str, error: CallError) -> str:
+    if error.code == "CredentialsUnavailable":
+        return (
+            "No credentials could be had: sign in again (aws sso login), or check the profile and the role."
+        )
+    if error.phase is Phase.CONNECT:
+        return (
+            "Nothing answers there: check the region, the endpoint url (AWS_ENDPOINT_URL), DNS, and whether this "
+            "network reaches AWS (NAT, VPC endpoint, proxy)."
+        )
+    if error.code in _EXPIRED:
+        return "The credentials have expired and were not renewed: sign in again (aws sso login) or renew the role."
+    if error.code in _CLOCK:
+        return "The clock of this machine is off by more than AWS allows: set it (chronyc makestep), then run again."
+    if error.code in _KEYS:
+        return "AWS does not know these credentials: check AWS_PROFILE and the key (aws sts get-caller-identity)."
+    if error.code in _SIGNATURE:
+        return (
+            "The secret key does not fit the access key, or something between here and AWS rewrites requests."
+        )
+    if error.code in _DENIED or error.status == 403:
+        return f"Grant {operation} to the role that runs this, or have its KMS key policy and bucket policy allow it."
+    if (
+        "hrottl" in error.code
+        or error.code in {"SlowDown", "TooManyRequestsException"}
+        or error.status == 429
+    ):
+        return "AWS keeps throttling: lower --rate or --concurrency, or ask for a higher quota."
+    if error.phase is Phase.REPLY and (error.status or 0) < 500:
+        return "Check the names of the endpoint, the bucket and the queue, and the region."
+    return "The service kept failing: see the AWS health dashboard, then run again."

@@ -1,0 +1,93 @@
+"""`fanout report` as typer sees it: parses, hands over, writes, and leaves with the exit code. Imports late."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from fanout.report.document import Report
+
+FORMATS = ("text", "json", "markdown", "html")
+_SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".md": "markdown", ".txt": "text"}
+
+
+def report(
+    outputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="OUT...", help="Output files or datasets of fanout, of a run or of bench."),
+    ],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help="text, json, markdown or html; default by the name of -o, else text."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write; default stdout.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file with [prices].")] = None,
+) -> None:
+    """Tell what came of a run, from its output alone: counts, errors, latencies, throughput, cost."""
+    from fanout.config import load_config  # noqa: PLC0415 - late: --help must answer at once
+    from fanout.errors import UsageError  # noqa: PLC0415 - see above
+    from fanout.report.document import report_of  # noqa: PLC0415 - see above: pyarrow
+
+    chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", "text")
+    if chosen not in FORMATS:
+        raise UsageError(f"--format {chosen!r}: known are {', '.join(FORMATS)}")
+    if chosen == "html":
+        _require_figures()
+    prices = load_config(config, environ=os.environ, flags={}).prices
+    text = _rendered(report_of(outputs, prices), chosen, width=_width(output))
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+
+
+def _rendered(found: Report, form: str, *, width: int | None) -> str:
+    if form == "json":
+        import orjson  # noqa: PLC0415 - late, as above
+
+        return orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n"
+    if form == "markdown":
+        from fanout.report.markdown import markdown  # noqa: PLC0415 - late, as above
+
+        return markdown(found)
+    if form == "html":
+        from fanout.report.html import html  # noqa: PLC0415 - late: matplotlib takes 0.3 s
+
+        return html(found)
+    import io  # noqa: PLC0415 - late, as above
+
+    from rich.console import Console  # noqa: PLC0415 - late, as above
+
+    from fanout.report.text import print_report  # noqa: PLC0415 - late, as above
+
+    buffer = io.StringIO()
+    print_report(found, Console(file=buffer, width=width, no_color=True))
+    return buffer.getvalue()
+
+
+def _width(output: Path | None) -> int | None:
+    """Return the columns to fill: the terminal's, or enough for every table in a file or pipe."""
+    return None if output is None and sys.stdout.isatty() else 120
+
+
+def _require_figures() -> None:
+    """Refuse, before a long fold, what cannot be drawn at its end."""
+    from importlib.util import find_spec  # noqa: PLC0415 - late, as above
+
+    from fanout.errors import UsageError  # noqa: PLC0415 - late, as above
+
+    if find_spec("matplotlib") is None:
+        raise UsageError(
+            "an HTML report needs matplotlib for its figures: pip install 'sagemaker-fanout[report]' "
+            "(text, json and markdown do without)"
+        )

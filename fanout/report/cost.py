@@ -1,0 +1,35 @@
+"""What the requests of these rows cost by the price table, and what the S3 rows would have cost inline; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fanout.prices import MILLION, Prices, per_million
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Dollars for requests to S3, SNS and SQS; instances, storage and transfer are not in it.
+
+    Attributes:
+        dollars: Of these rows.
+        by_way: The same by transport.
+        saved: What the inline rows would have cost more by S3.
+        saveable: What the rows by S3 cost more than inline; of those that would fit.
+    """
+
+    dollars: float
+    by_way: Mapping[str, float]
+    saved: float
+    saveable: float
+
+
+def cost(by_way: Mapping[str, int], prices: Prices, *, small_s3: int) -> Cost:
+    """Return the cost of so many rows each way; `small_s3` of those by S3 would fit into a request."""
+    inline, s3 = per_million("inline").dollars(prices), per_million("s3").dollars(prices)
+    upload = prices.s3_put_per_1000 * 1_000  # a million of them; an object of the user's is not uploaded
+    a_million = {"inline": inline, "s3": s3, "existing": s3 - upload}
+    found = {way: count / MILLION * a_million[way] for way, count in by_way.items() if way in a_million}
+    more = (s3 - inline) / MILLION
+    return Cost(sum(found.values()), found, by_way.get("inline", 0) * more, small_s3 * more)

@@ -1,0 +1,145 @@
+"""The report as values: everything that is told, computed from the output files once, in whatever form it is shown.
+
+`as_dict` is the JSON form, version 1, described field by field in docs/report-json.md: durations in milliseconds
+(`*_ms`, and all quantiles), sizes in bytes, instants in seconds since the epoch, money in US dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+
+from fanout import __version__
+from fanout.bench.client import Verdict
+from fanout.bench.compare import Comparison
+from fanout.bench.findings import tell, verdict_of
+from fanout.bench.savings import Savings, savings
+from fanout.prices import Prices
+from fanout.report.cost import Cost, cost
+from fanout.report.counts import Counts, count
+from fanout.report.files import Facts, Outputs, open_outputs
+from fanout.report.latency import SizeClass, Spread, by_size, shares, spreads
+from fanout.report.timeline import Timeline, timeline
+from fanout.report.waterfall import Waterfall, waterfalls
+from fanout.route import INLINE_MAX_BYTES
+
+KIND, VERSION = "fanout-report", 1
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What the pairs of an experiment say; `comparison` is None where they say nothing of the service."""
+
+    verdict: Verdict
+    comparison: Comparison | None
+    savings: Savings | None
+    pairs: int
+    incomplete: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of the rows of one or more output files.
+
+    Attributes:
+        simulated: Any of it was the local AWS: latencies say nothing about SageMaker.
+        throttles: Replies that said to slow down; None if a file does not say.
+        experiment: Of a single file that `fanout bench` wrote.
+    """
+
+    files: tuple[Facts, ...]
+    simulated: bool
+    counts: Counts
+    throttles: int | None
+    timeline: Timeline | None
+    spreads: tuple[Spread, ...]
+    sizes: tuple[SizeClass, ...]
+    waterfalls: tuple[Waterfall, ...]
+    cost: Cost
+    experiment: Experiment | None
+
+    def spread(self, phase: str, way: str) -> Spread | None:
+        """Return one phase's latencies of one way, if there are any."""
+        return next((each for each in self.spreads if (each.phase, each.way) == (phase, way)), None)
+
+    @property
+    def ways(self) -> list[str]:
+        """The ways that any row took."""
+        return list(dict.fromkeys(each.way for each in self.spreads))
+
+    @property
+    def phases(self) -> list[str]:
+        """The phases that any row had."""
+        return list(dict.fromkeys(each.phase for each in self.spreads))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values."""
+        experiment = self.experiment
+        found = None
+        if experiment is not None:
+            comparison = experiment.comparison
+            found = asdict(experiment) | {"valid": comparison is not None}
+            if comparison is not None:
+                found["comparison"]["crossing"]["text"] = str(comparison.crossing)
+        return {
+            "kind": KIND,
+            "version": VERSION,
+            "fanout": __version__,
+            "simulated": self.simulated,
+            "files": [asdict(file) for file in self.files],
+            "counts": asdict(self.counts),
+            "throttles": self.throttles,
+            "timeline": asdict(self.timeline) if self.timeline else None,
+            "latency": [asdict(each) | {"shares": shares(each.n)} for each in self.spreads],
+            "latency_by_size": [asdict(each) for each in self.sizes],
+            "waterfalls": [asdict(each) for each in self.waterfalls],
+            "cost": asdict(self.cost),
+            "experiment": found,
+        }
+
+
+def report_of(paths: Sequence[Path], prices: Prices) -> Report:
+    """Return the report of the rows in `paths`.
+
+    Raises:
+        UsageError: A file that is not there, or not one of fanout's.
+    """
+    outputs = open_outputs(paths)
+    counts = count(outputs)
+    throttles = [file.throttles for file in outputs.files]
+    return Report(
+        files=outputs.files,
+        simulated=any(file.simulated for file in outputs.files),
+        counts=counts,
+        throttles=sum(number or 0 for number in throttles) if None not in throttles else None,
+        timeline=timeline(outputs),
+        spreads=spreads(outputs),
+        sizes=by_size(outputs),
+        waterfalls=waterfalls(outputs),
+        cost=cost(counts.by_way, prices, small_s3=_small_s3(outputs)),
+        experiment=_experiment(outputs, prices),
+    )
+
+
+def _small_s3(outputs: Outputs) -> int:
+    where = (pc.field("transport") == "s3") & (pc.field("payload_bytes") <= INLINE_MAX_BYTES)
+    return int(outputs.dataset.count_rows(filter=where))
+
+
+def _experiment(outputs: Outputs, prices: Prices) -> Experiment | None:
+    plan = outputs.files[0].plan
+    if len(outputs.files) != 1 or plan is None:
+        return None
+    path = Path(outputs.files[0].path)
+    throttles = outputs.files[0].throttles or 0
+    verdict = verdict_of(
+        path, throttles=throttles, closed=plan["closed"] is not None, late_ms=plan["late_ms"]
+    )
+    told = tell(path, verdict)
+    total = told.comparison.everything.phases["total"].difference if told.comparison else None
+    saved = savings(prices, total=total) if told.comparison else None
+    return Experiment(verdict, told.comparison, saved, told.pairs, told.incomplete)

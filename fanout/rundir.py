@@ -1,0 +1,172 @@
+"""A run's own directory: `run.json`, the journal, the parts, `summary.json`; created, found again, compared.
+
+Directories are 0700 and files 0600: results may be confidential.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fanout import __version__, journal
+from fanout.config import Config
+from fanout.errors import JournalError, UsageError
+from fanout.identity import is_run
+from fanout.output.durable import durable_file, make_directory, replace
+
+VERSION = 1
+Ranges = tuple[tuple[int, int], ...]
+RUNS = ".fanout"  # beside the output: RUNS/<run>/
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def parts(self) -> Path:
+        """Directory of the part files."""
+        return self.path / "parts"
+
+    @property
+    def journal(self) -> Path:
+        """The journal."""
+        return self.path / journal.NAME
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is: written once, before anything is sent."""
+        return self.path / "run.json"
+
+    @property
+    def status(self) -> Path:
+        """Where it stands: replaced while a process is at it."""
+        return self.path / "status.json"
+
+    @property
+    def summary(self) -> Path:
+        """What it came to; there once the run has finished."""
+        return self.path / "summary.json"
+
+    def create(self) -> None:
+        """Make the directory and its `parts`, and the directories above.
+
+        Raises:
+            UsageError: It holds a run already.
+            StorageError: It cannot be made.
+        """
+        for directory in reversed((self.parts, *self.parts.parents)):
+            if not directory.is_dir():
+                make_directory(directory)
+        # A journal alone is what a process leaves that was killed before run.json: nothing was sent.
+        if self.manifest.exists():
+            raise UsageError(
+                f"{self.path} holds a run already: `fanout resume {self.path}`, or name another directory"
+            )
+
+    def remove_if_unused(self) -> None:
+        """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
+        for file in (self.manifest, self.status, *self.path.glob(f"{journal.NAME}*")):
+            file.unlink(missing_ok=True)
+        for directory in (self.parts, self.path, self.path.parent):
+            if directory == self.path.parent and directory.name != RUNS:
+                return
+            try:
+                directory.rmdir()
+            except OSError:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """`run.json`: what a resume must find unchanged.
+
+    Attributes:
+        config: The resolved configuration, paths absolute.
+        fingerprint: Of the input files.
+        endpoint: The endpoint's name.
+        rows: The rows that are sent, as half-open ranges; None for all of the input.
+        retry_of: The run whose rows these are.
+    """
+
+    run: str
+    config: Config
+    fingerprint: str
+    endpoint: str
+    rows: Ranges | None = None
+    retry_of: str | None = None
+
+    def write(self, path: Path) -> None:
+        """Make it durable at `path`."""
+        content: dict[str, Any] = {
+            "version": VERSION,
+            "fanout": __version__,
+            "run": self.run,
+            "endpoint": self.endpoint,
+            "fingerprint": self.fingerprint,
+            "rows": self.rows,
+            "retry_of": self.retry_of,
+            "config": self.config.model_dump(mode="json", exclude_defaults=True),
+        }
+        draft = path.with_suffix(".tmp")  # a kill in the middle must not leave half of it under its name
+        with durable_file(draft) as file:
+            file.write(json.dumps(content, indent=2).encode() + b"\n")
+        replace(draft, path)
+
+
+def read_manifest(directory: RunDirectory) -> Manifest:
+    """Return what `run.json` tells.
+
+    Raises:
+        UsageError: There is no run here.
+        JournalError: The file is damaged or of another version.
+    """
+    path = directory.manifest
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UsageError(f"{directory.path} holds no run: there is no {path.name}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise JournalError(f"{path} cannot be read: {error}") from error
+    try:
+        if content["version"] != VERSION:
+            raise JournalError(f"{path} was not written by this version of fanout")
+        if not is_run(content["run"]):
+            raise JournalError(f"{path} is damaged: {content['run']!r} is not the id of a run")
+        rows = content["rows"]
+        return Manifest(
+            run=content["run"],
+            config=Config.model_validate(content["config"]),
+            fingerprint=content["fingerprint"],
+            endpoint=content["endpoint"],
+            rows=None if rows is None else tuple((int(start), int(end)) for start, end in rows),
+            retry_of=content["retry_of"],
+        )
+    except (KeyError, TypeError, ValueError) as error:  # ValidationError is a ValueError
+        raise JournalError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+
+
+MATTERS = {
+    "input": ("paths", "format", "compression", "limit", "any_json", "line_max_bytes"),
+    "endpoint": ("name", "region"),
+    "payload": None,
+    "columns": None,
+    "transport": ("mode", "input_prefix", "inline_max_bytes"),
+    "output": ("path",),
+    "run": ("journal",),
+}
+"""Sections and keys whose change would make one output out of two different runs; None means all keys."""
+
+
+def changes(before: Config, now: Config) -> list[str]:
+    """Return the keys that matter to a resume and differ, as `section.key`."""
+    found: list[str] = []
+    for section, keys in MATTERS.items():
+        old, new = getattr(before, section), getattr(now, section)
+        names = keys or type(old).model_fields
+        found += [f"{section}.{key}" for key in names if getattr(old, key) != getattr(new, key)]
+    return found

@@ -1,0 +1,135 @@
+"""Writes the journal in groups, off the event loop: intents before their rows are sent, the rest soon after.
+
+Entries enter as they change; what is durable is told by returning. Acceptances may lag one group: a row whose
+acceptance was lost is looked for before it is sent again.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import anyio
+
+from fanout.failpoints import failpoint
+from fanout.journal import Journal, RowRecord, RowState
+from fanout.ledger import Entry, Ledger
+from fanout.offload import Offload, to_thread
+from fanout.wakeup import Wakeup
+
+LAG_S = 0.05
+"""An acceptance is durable at most this much later: fewer rows of unknown fate after a kill."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScribeStatistics:
+    """A snapshot: lines that are not durable yet, lines and groups that are."""
+
+    waiting: int
+    lines: int
+    groups: int
+
+
+class Scribe:
+    """Keeps the journal of a run.
+
+    Args:
+        journal: The open journal; None keeps no journal: after a kill, nothing is known.
+        ledger: Knows where outputs stand, so that only surprises need a line of text.
+        offload: Runs a write.
+    """
+
+    def __init__(self, journal: Journal | None, *, ledger: Ledger, offload: Offload = to_thread) -> None:
+        self._journal = journal
+        self._ledger = ledger
+        self._offload = offload
+        self._lines: list[RowRecord] = []
+        self._places = ""
+        self._lock = anyio.Lock(fast_acquire=True)
+        self._arrived = Wakeup()
+        self._written = self._groups = 0
+
+    async def intend(self, entries: Sequence[Entry]) -> None:
+        """Make durable that these rows are about to be sent."""
+        if self._journal is not None:
+            self._lines.extend(self._line(entry, RowState.INTENT) for entry in entries)
+            await self.flush()
+
+    def accepted(self, entry: Entry) -> None:
+        """Note that the endpoint has the row."""
+        self._note(entry, RowState.ACCEPTED)
+
+    def unsent(self, entry: Entry) -> None:
+        """Note that the row is certainly not with the endpoint, whatever was intended."""
+        self._note(entry, RowState.READY)
+
+    async def part(self, number: int, rows: Iterable[int]) -> None:
+        """Make durable that part `number` holds `rows`, and everything noted before."""
+        journal = self._journal
+        if journal is None:
+            return
+        await self.flush()
+        async with self._lock:
+            await self._offload(functools.partial(journal.commit_part, number, list(rows)))
+
+    async def flush(self) -> None:
+        """Make durable what was noted so far."""
+        journal = self._journal
+        if journal is None:
+            return
+        async with self._lock:
+            lines, self._lines = self._lines, []
+            meta = self._changed_places()
+            if not lines and not meta:
+                return
+            with anyio.CancelScope(shield=True):  # half a group must not be taken for none
+                await self._offload(functools.partial(journal.write, lines, meta))
+            self._written += len(lines)
+            self._groups += 1
+
+    async def worker(self) -> None:
+        """Write what was noted, `LAG_S` after it was, for ever."""
+        while True:
+            while not self._lines:
+                await self._arrived.wait()
+            await anyio.sleep(LAG_S)
+            await self.flush()
+            failpoint("accept.durable")
+
+    def _note(self, entry: Entry, state: RowState) -> None:
+        if self._journal is None:
+            return
+        if not self._lines:
+            self._arrived.notify()
+        self._lines.append(self._line(entry, state))
+
+    def _line(self, entry: Entry, state: RowState) -> RowRecord:
+        outputs, failures = self._ledger.outputs, self._ledger.failures
+        accepted = state is RowState.ACCEPTED
+        return RowRecord(
+            row=entry.row,
+            state=state,
+            generation=entry.generation,
+            sends=entry.sends,
+            resends=entry.resends,
+            due_at=entry.due_at,
+            sent_at=entry.sent_at,
+            accepted_at=entry.accepted_at,
+            upload_started_at=entry.upload_started_at,
+            uploaded_at=entry.uploaded_at,
+            input=entry.input,
+            output=outputs.surprise(entry.output, entry.row, entry.generation) if accepted else None,
+            failure=failures.surprise(entry.failure, entry.row, entry.generation) if accepted else None,
+        )
+
+    def _changed_places(self) -> list[tuple[str, str]]:
+        places = self._ledger.outputs.dump() + self._ledger.failures.dump()
+        if places == self._places:
+            return []
+        self._places = places
+        return [("outputs", self._ledger.outputs.dump()), ("failures", self._ledger.failures.dump())]
+
+    def statistics(self) -> ScribeStatistics:
+        """Return a snapshot."""
+        return ScribeStatistics(len(self._lines), self._written, self._groups)

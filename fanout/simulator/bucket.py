@@ -1,0 +1,83 @@
+"""One S3 bucket: objects by key, and an index of the keys in order that is brought up to date when somebody lists.
+
+Pure; owned by `objects`. Runs write a million keys and list now and then, so that sorting waits for the listing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+_SLACK = 1_000  # removed keys that are kept before the index is rebuilt; amortizes the rebuild
+
+
+class StoredObject(NamedTuple):
+    """One object; `modified_at` in seconds since the epoch, `multipart_etag` if it was made of parts."""
+
+    body: bytes
+    content_type: str | None
+    modified_at: float
+    multipart_etag: str | None = None
+
+    @property
+    def etag(self) -> str:
+        """The quoted ETag: MD5 of the body, or of the parts' MD5s and their count."""
+        if self.multipart_etag is not None:
+            return self.multipart_etag
+        return f'"{hashlib.md5(self.body, usedforsecurity=False).hexdigest()}"'
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Objects by key, and their keys in order as of the last listing.
+
+    Every key of an object is in `ordered` or in `added`, once; `removed` has those in either without object.
+    """
+
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+    ordered: list[str] = field(default_factory=list)
+    added: list[str] = field(default_factory=list)
+    removed: set[str] = field(default_factory=set)
+
+    def put(self, key: str, stored: StoredObject) -> None:
+        """Keep `stored` at `key`."""
+        if key not in self.objects:
+            if key in self.removed:
+                self.removed.remove(key)
+            else:
+                self.added.append(key)
+        self.objects[key] = stored
+
+    def delete(self, key: str) -> None:
+        """Remove the object at `key`, if there is one."""
+        if self.objects.pop(key, None) is None:
+            return
+        self.removed.add(key)
+        if len(self.removed) > max(len(self.objects), _SLACK):
+            self._sort()
+
+    def below(self, prefix: str, *, start_after: str, count: int) -> list[tuple[str, StoredObject]]:
+        """Return up to `count` (key, object) pairs below `prefix` whose key is > `start_after`, in key order."""
+        keys = self._sort()
+        position = bisect_right(keys, start_after) if start_after >= prefix else bisect_left(keys, prefix)
+        entries: list[tuple[str, StoredObject]] = []
+        while position < len(keys) and len(entries) < count and keys[position].startswith(prefix):
+            stored = self.objects.get(keys[position])
+            if stored is not None:
+                entries.append((keys[position], stored))
+            position += 1
+        return entries
+
+    def _sort(self) -> list[str]:
+        """Return the keys in order, some of them possibly removed; costs little when little has changed."""
+        if self.added:
+            # Timsort merges the sorted head with the new tail instead of sorting it all again.
+            self.ordered.extend(sorted(self.added))
+            self.added.clear()
+            self.ordered.sort()
+        if len(self.removed) > len(self.objects):
+            self.ordered = [key for key in self.ordered if key not in self.removed]
+            self.removed.clear()
+        return self.ordered

@@ -1,0 +1,104 @@
+"""S3 behind its REST protocol: the service, and what it does to buckets; objects, parts and listings have files.
+
+Metadata, ACLs, tags, versions and copies are not simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fanout.simulator.errors import ServiceError
+from fanout.simulator.http.messages import Reply, Request
+from fanout.simulator.http.refusals import s3_refusal
+from fanout.simulator.http.replies import s3_error, text, xml_reply
+from fanout.simulator.http.s3_listing import list_objects
+from fanout.simulator.http.s3_multipart import Multipart
+from fanout.simulator.http.s3_objects import ObjectCalls
+from fanout.simulator.http.s3_target import Target, target_of
+from fanout.simulator.http.sigv4 import SignatureRefused
+from fanout.simulator.timestamps import iso_ms
+from fanout.simulator.world import World
+
+NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
+_SLOWED = frozenset({"PutObject", "GetObject", "DeleteObject", "DeleteObjects", "UploadPart"})
+
+Operation = Callable[[Target, Request, float], Reply]
+
+
+class S3:
+    """The object store of one world."""
+
+    signing_name = "s3"
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._objects = world.objects
+        self._account_id = world.settings.account_id
+        self._region = world.settings.region
+        self._operations: dict[str, Operation] = {
+            "ListBuckets": self._list_buckets,
+            "CreateBucket": self._create_bucket,
+            "HeadBucket": self._head_bucket,
+            "GetBucketLocation": self._location,
+            "ListObjectsV2": self._list_objects,
+            **ObjectCalls(world.objects, truncates=world.faults.truncates_get).operations,
+            **Multipart(world.objects).operations,
+        }
+
+    def operation(self, request: Request) -> str:
+        """Return the API's name of what is asked."""
+        return target_of(request).operation
+
+    def perform(self, operation: str, request: Request, *, now: float) -> Reply:
+        """Do it and return the reply."""
+        if request.headers.get("x-amz-expected-bucket-owner", self._account_id) != self._account_id:
+            raise ServiceError(403, "AccessDenied", "Access Denied")
+        if operation in _SLOWED:
+            self._world.faults.slow_down()
+        return self._operations[operation](target_of(request), request, now)
+
+    def error(self, error: ServiceError, request: Request) -> Reply:
+        """Return the error as S3 writes it, with what its SDKs look for in a redirect."""
+        extra = f"<Region>{self._region}</Region>" if error.code == "AuthorizationHeaderMalformed" else ""
+        reply = s3_error(error, resource=request.path, extra=extra)
+        reply.headers = [*reply.headers, ("x-amz-bucket-region", self._region)]
+        return reply
+
+    def refusal(self, refused: SignatureRefused) -> ServiceError:
+        """Return the error for a signature that does not hold."""
+        return s3_refusal(refused)
+
+    def _list_buckets(self, target: Target, _request: Request, _now: float) -> Reply:
+        prefix = target.parameters.get("prefix", "")
+        created = iso_ms(self._world.started_at)
+        members = "".join(
+            f"<Bucket><Name>{text(name)}</Name><CreationDate>{created}</CreationDate></Bucket>"
+            for name in sorted(self._objects.buckets)
+            if name.startswith(prefix)
+        )
+        owner = f"<Owner><ID>{self._account_id}</ID></Owner>"
+        return xml_reply(
+            200,
+            f'<ListAllMyBucketsResult xmlns="{NAMESPACE}">{owner}<Buckets>{members}</Buckets></ListAllMyBucketsResult>',
+        )
+
+    def _create_bucket(self, target: Target, _request: Request, _now: float) -> Reply:
+        self._objects.create_bucket(target.bucket)
+        return xml_reply(200, "", headers=(("Location", f"/{target.bucket}"),))
+
+    def _head_bucket(self, target: Target, _request: Request, _now: float) -> Reply:
+        self._require(target.bucket)
+        return xml_reply(200, "", headers=(("x-amz-bucket-region", self._region),))
+
+    def _location(self, target: Target, _request: Request, _now: float) -> Reply:
+        self._require(target.bucket)
+        # us-east-1 is the region without a name here (S3 API reference: GetBucketLocation).
+        region = "" if self._region == "us-east-1" else self._region
+        return xml_reply(200, f'<LocationConstraint xmlns="{NAMESPACE}">{region}</LocationConstraint>')
+
+    def _list_objects(self, target: Target, _request: Request, _now: float) -> Reply:
+        return list_objects(self._objects, target)
+
+    def _require(self, bucket: str) -> None:
+        if bucket not in self._objects.buckets:
+            raise ServiceError(404, "NoSuchBucket", "The specified bucket does not exist")

@@ -1,0 +1,80 @@
+"""S3's uploads in parts: create, upload a part, complete, abort."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fanout.simulator.errors import ServiceError
+from fanout.simulator.http.checksums import content_of
+from fanout.simulator.http.messages import Reply, Request
+from fanout.simulator.http.replies import text, xml_reply
+from fanout.simulator.http.s3_objects import (
+    child_text,
+    children,
+    encryption_of,
+    if_none_match,
+    malformed,
+    parse_xml,
+)
+from fanout.simulator.http.s3_target import Target
+from fanout.simulator.objects import Objects
+
+
+class Multipart:
+    """The operations on uploads."""
+
+    def __init__(self, objects: Objects) -> None:
+        self._objects = objects
+        self.operations: dict[str, Callable[[Target, Request, float], Reply]] = {
+            "CreateMultipartUpload": self._create,
+            "UploadPart": self._part,
+            "CompleteMultipartUpload": self._complete,
+            "AbortMultipartUpload": self._abort,
+        }
+
+    def _create(self, target: Target, request: Request, _now: float) -> Reply:
+        upload_id = self._objects.create_multipart(
+            target.bucket, target.key, content_type=request.headers.get("content-type")
+        )
+        algorithm = request.headers.get("x-amz-checksum-algorithm")
+        confirmed = [] if algorithm is None else [("x-amz-checksum-algorithm", algorithm)]
+        xml = (
+            f"<InitiateMultipartUploadResult><Bucket>{text(target.bucket)}</Bucket><Key>{text(target.key)}</Key>"
+            f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
+        )
+        return xml_reply(200, xml, headers=(*confirmed, *encryption_of(request)))
+
+    def _part(self, target: Target, request: Request, _now: float) -> Reply:
+        body, checksums = content_of(request)
+        number = target.parameters["partNumber"]
+        etag = self._objects.upload_part(target.parameters["uploadId"], _number(number), body)
+        return xml_reply(200, "", headers=(("ETag", etag), *checksums))
+
+    def _complete(self, target: Target, request: Request, now: float) -> Reply:
+        parts = [
+            (_number(child_text(part, "PartNumber")), child_text(part, "ETag"))
+            for part in children(parse_xml(request.body), "Part")
+        ]
+        if not parts:
+            raise malformed()
+        stored = self._objects.complete_multipart(
+            target.parameters["uploadId"], parts, now=now, if_none_match=if_none_match(request)
+        )
+        location = f"http://{request.host}{request.path}"
+        xml = (
+            f"<CompleteMultipartUploadResult><Location>{text(location)}</Location><Bucket>{text(target.bucket)}</Bucket>"
+            f"<Key>{text(target.key)}</Key><ETag>{text(stored.etag)}</ETag></CompleteMultipartUploadResult>"
+        )
+        return xml_reply(200, xml)
+
+    def _abort(self, target: Target, _request: Request, _now: float) -> Reply:
+        self._objects.abort_multipart(target.parameters["uploadId"])
+        return xml_reply(204, "")
+
+
+def _number(value: str) -> int:
+    if not value.isascii() or not value.isdigit() or len(value) > 9:
+        raise ServiceError(
+            400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive"
+        )
+    return int(value)

@@ -1,0 +1,189 @@
+"""What S3 does to objects: put, get with ranges and conditions, head, delete one or many."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from email.utils import formatdate
+from functools import lru_cache
+
+from fanout.simulator.errors import ServiceError
+from fanout.simulator.http.checksums import content_of
+from fanout.simulator.http.messages import Header, Reply, Request, Wire
+from fanout.simulator.http.replies import text, xml_reply
+from fanout.simulator.http.s3_target import Target
+from fanout.simulator.objects import MAX_KEYS, Objects, StoredObject
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
+_ENCRYPTION = (
+    "x-amz-server-side-encryption",
+    "x-amz-server-side-encryption-aws-kms-key-id",
+    "x-amz-server-side-encryption-bucket-key-enabled",
+)
+_MAX_XML_BYTES = 2 << 20  # S3 API reference: 1,000 keys of 1,024 bytes, and their tags
+
+
+class ObjectCalls:
+    """The operations on objects.
+
+    Args:
+        objects: The store.
+        truncates: Decides for each GET whether its body ends early by a fault.
+    """
+
+    def __init__(self, objects: Objects, *, truncates: Callable[[], bool]) -> None:
+        self._objects = objects
+        self._truncates = truncates
+        self.operations: dict[str, Callable[[Target, Request, float], Reply]] = {
+            "PutObject": self._put,
+            "GetObject": self._get,
+            "HeadObject": self._head,
+            "DeleteObject": self._delete,
+            "DeleteObjects": self._delete_many,
+        }
+
+    def _put(self, target: Target, request: Request, now: float) -> Reply:
+        body, checksums = content_of(request)
+        stored = self._objects.put(
+            target.bucket,
+            target.key,
+            body,
+            content_type=request.headers.get("content-type"),
+            now=now,
+            if_none_match=if_none_match(request),
+        )
+        return xml_reply(200, "", headers=(("ETag", stored.etag), *checksums, *encryption_of(request)))
+
+    def _get(self, target: Target, request: Request, _now: float) -> Reply:
+        reply = self._head(target, request, _now)
+        if self._truncates():
+            reply.wire = Wire.TRUNCATE
+        return reply
+
+    def _head(self, target: Target, request: Request, _now: float) -> Reply:
+        stored = self._objects.get(target.bucket, target.key)
+        headers = request.headers
+        if headers.get("if-match", stored.etag) not in {stored.etag, stored.etag.strip('"'), "*"}:
+            raise precondition_failed()
+        described = _described(stored)
+        if headers.get("if-none-match") in {stored.etag, "*"}:
+            return xml_reply(304, "", headers=described)
+        span = _span(headers.get("range", ""), len(stored.body))
+        if span is None:
+            reply = xml_reply(200, "", headers=described)
+            reply.body = stored.body
+        else:
+            start, end = span
+            content_range = ("Content-Range", f"bytes {start}-{end - 1}/{len(stored.body)}")
+            reply = xml_reply(206, "", headers=(*described, content_range))
+            reply.body = stored.body[start:end]
+        return reply
+
+    def _delete(self, target: Target, _request: Request, _now: float) -> Reply:
+        self._objects.delete(target.bucket, target.key)
+        return xml_reply(204, "")
+
+    def _delete_many(self, target: Target, request: Request, _now: float) -> Reply:
+        body, checksums = content_of(request)
+        if "content-md5" not in request.headers and not checksums:
+            raise ServiceError(400, "InvalidRequest", "Missing required header for this request: Content-MD5")
+        document = parse_xml(body)
+        keys = [child_text(item, "Key") for item in children(document, "Object")]
+        if not 1 <= len(keys) <= MAX_KEYS:
+            raise malformed()
+        members: list[str] = []
+        for key in keys:
+            self._objects.delete(target.bucket, key)
+            members.append(f"<Deleted><Key>{text(key)}</Key></Deleted>")
+        quiet = child_text(document, "Quiet").lower() == "true"
+        return xml_reply(200, f"<DeleteResult>{'' if quiet else ''.join(members)}</DeleteResult>")
+
+
+def if_none_match(request: Request) -> bool:
+    """Whether the write is to fail if the key exists.
+
+    Raises:
+        ServiceError: NotImplemented for anything but `*`, as S3 says.
+    """
+    condition = request.headers.get("if-none-match")
+    if condition not in {None, "*"}:
+        raise ServiceError(501, "NotImplemented", "If-None-Match accepts only * on a write.")
+    return condition is not None
+
+
+def encryption_of(request: Request) -> list[Header]:
+    """Return the encryption that was asked for; S3 confirms it in its reply."""
+    return [(name, request.headers[name]) for name in _ENCRYPTION if name in request.headers]
+
+
+def precondition_failed() -> ServiceError:
+    """Return S3's 412."""
+    return ServiceError(
+        412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
+    )
+
+
+def malformed() -> ServiceError:
+    """Return S3's answer to a document that it does not understand."""
+    message = "The XML you provided was not well-formed or did not validate against our published schema"
+    return ServiceError(400, "MalformedXML", message)
+
+
+def parse_xml(body: bytes) -> ET.Element:
+    """Return the root of a request's document.
+
+    Raises:
+        ServiceError: MalformedXML.
+    """
+    if len(body) > _MAX_XML_BYTES or b"<!DOCTYPE" in body:
+        raise malformed()
+    try:
+        return ET.fromstring(body)  # noqa: S314 - entities need a DOCTYPE, which was refused above
+    except ET.ParseError as error:
+        raise malformed() from error
+
+
+def children(element: ET.Element, name: str) -> list[ET.Element]:
+    """Return the children of that name, in whatever namespace the client chose."""
+    return [child for child in element if child.tag.rpartition("}")[2] == name]
+
+
+def child_text(element: ET.Element, name: str) -> str:
+    """Return the text of the first child of that name, empty without one."""
+    return next((child.text or "" for child in children(element, name)), "")
+
+
+def _described(stored: StoredObject) -> tuple[Header, ...]:
+    return (
+        ("ETag", stored.etag),
+        ("Last-Modified", _http_date(int(stored.modified_at))),
+        ("Content-Type", stored.content_type or "binary/octet-stream"),
+        ("Accept-Ranges", "bytes"),
+    )
+
+
+def _span(header: str, size: int) -> tuple[int, int] | None:
+    """Return the half-open range that is asked for, None for the whole; a malformed header is ignored, as S3 does.
+
+    Raises:
+        ServiceError: InvalidRange when it begins behind the end.
+    """
+    match = _RANGE.fullmatch(header)
+    if match is None or header == "bytes=-":
+        return None
+    first, last = match[1], match[2]
+    if not first:
+        start, end = max(0, size - int(last)), size
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size:
+        raise ServiceError(416, "InvalidRange", "The requested range is not satisfiable")
+    return start, end
+
+
+@lru_cache(maxsize=256)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -1,0 +1,67 @@
+"""Queue policies, as far as SNS needs them: may this topic send to the queue?
+
+Enters a policy document (JSON text) and a topic's ARN. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+
+import orjson
+
+_LIKE = frozenset({"arnlike", "arnequals", "stringlike"})  # IAM reference: ArnEquals takes wildcards as well
+_EQUAL = frozenset({"stringequals"})
+
+
+def allows_topic(policy: str, topic_arn: str) -> bool:
+    """Whether `policy` lets `sns.amazonaws.com` send messages for `topic_arn`; nothing is allowed without one."""
+    if not policy:
+        return False
+    document = orjson.loads(policy)
+    matching = [
+        statement.get("Effect")
+        for statement in _listed(document.get("Statement"))
+        if isinstance(statement, Mapping) and _applies(statement, topic_arn)
+    ]
+    return "Allow" in matching and "Deny" not in matching
+
+
+def _applies(statement: Mapping[str, object], topic_arn: str) -> bool:
+    return (
+        any(_is_sns(principal) for principal in _listed(statement.get("Principal")))
+        and any(
+            fnmatchcase("sqs:sendmessage", str(action).lower()) for action in _listed(statement.get("Action"))
+        )
+        and _condition_holds(statement.get("Condition"), topic_arn)
+    )
+
+
+def _is_sns(principal: object) -> bool:
+    if isinstance(principal, Mapping):
+        services = _listed(principal.get("Service"))
+        return "sns.amazonaws.com" in services or "*" in _listed(principal.get("AWS"))
+    return principal == "*"
+
+
+def _condition_holds(condition: object, topic_arn: str) -> bool:
+    """Whether every test on `aws:SourceArn` holds; a test on any other key never does."""
+    if not isinstance(condition, Mapping):
+        return condition is None
+    return all(
+        key.lower() == "aws:sourcearn" and _compare(operator.lower(), _listed(values), topic_arn)
+        for operator, tests in condition.items()
+        for key, values in tests.items()
+    )
+
+
+def _compare(operator: str, values: Iterable[object], topic_arn: str) -> bool:
+    if operator in _LIKE:
+        return any(fnmatchcase(topic_arn, str(value)) for value in values)
+    return operator in _EQUAL and topic_arn in values
+
+
+def _listed(value: object) -> list[object]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,213 @@
+"""What the local AWS is like: its endpoint, its speed, and its faults; validated, frozen, unknown keys refused.
+
+Durations are seconds, shares are probabilities in 0..1. The defaults are a well-behaved endpoint without delays.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Join = Literal["joined", "ignored", "suffixed"]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Spread(_Model):
+    """A lognormal duration: `median_s` seconds, `sigma` of its logarithm; sigma 0 is a constant."""
+
+    median_s: Seconds = 0.0
+    sigma: Seconds = 0.0
+
+    def draw(self, rng: random.Random) -> float:
+        """Return one duration in seconds; draws nothing when it is constant."""
+        if not self.sigma or not self.median_s:
+            return self.median_s
+        return self.median_s * math.exp(self.sigma * rng.gauss(0.0, 1.0))
+
+
+class LatencySettings(_Model):
+    """How long a call to each service takes, there and back."""
+
+    runtime: Spread = Spread()
+    s3: Spread = Spread()
+    sns: Spread = Spread()
+    sqs: Spread = Spread()
+
+
+class ThrottleSettings(_Model):
+    """A token bucket on InvokeEndpointAsync; None for `rate_per_s` lets everything through.
+
+    Attributes:
+        rate_per_s: Requests a second that are let through for long.
+        burst: Requests that are let through at once after a quiet time.
+        retry_after_s: What a refusal's `x-amz-retry-after` says; None for a refusal without it.
+    """
+
+    rate_per_s: Annotated[float, Field(gt=0)] | None = None
+    burst: Annotated[int, Field(ge=1)] = 1
+    retry_after_s: Seconds | None = None
+
+
+class NotificationSettings(_Model):
+    """What becomes of the messages that say a row has finished.
+
+    Attributes:
+        enabled: Whether the endpoint's config names topics at all.
+        separate_topics: Whether errors have a topic of their own; otherwise both statuses share one ARN.
+        includes_response: IncludeInferenceResponseIn: responses up to 128 KB ride along.
+        loss_share: Share of notifications that are never published.
+        duplicate_share: Share of notifications that are published `copies` times, each with its own delay.
+        delay_s: How late each message is published, at least.
+        spread_s: A further delay, uniform up to this, which shuffles messages.
+        early: Let the reply to an invocation follow its notification (`http` and `memory` hold it back).
+        filter_lag_s: How long after Subscribe or a change a filter policy does not hold yet (AWS: up to 900).
+        outside_filter: Whether foreign and forged messages pass filters, as they do in that time.
+    """
+
+    enabled: bool = True
+    separate_topics: bool = True
+    includes_response: bool = False
+    loss_share: Share = 0.0
+    duplicate_share: Share = 0.0
+    copies: Annotated[int, Field(ge=2, le=20)] = 2
+    delay_s: Seconds = 0.0
+    spread_s: Seconds = 0.0
+    early: bool = False
+    filter_lag_s: Seconds = 0.0
+    outside_filter: bool = True
+
+
+class FaultSettings(_Model):
+    """Shares of calls and rows that go wrong, each drawn on its own, in the order written here.
+
+    InvokeEndpointAsync: `refuse_share`, `reset_before_share`, `throttle_share`, `server_error_share` and
+    `html_error_share` (an HTML 502) fail before acceptance; `server_error_after_accept_share`,
+    `reset_after_accept_share`, `hang_share` (no reply), `dribble_share` (a byte every half second),
+    `garbage_reply_share`, `reply_without_location_share` and `reply_foreign_location_share` fail after it.
+
+    S3: `s3_slowdown_share` (503 to PUT, GET, DELETE), `s3_truncated_get_share`, `s3_forbidden_for_missing` (403
+    instead of 404, as without s3:ListBucket). SQS: `partial_delete_failure_share` (entries of a delete batch).
+
+    Rows: `expired_share` (never served), `failed_then_completed_share` (a failure is announced, then the
+    success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes).
+
+    Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
+    (for a share, a lie or garbage first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
+
+    `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied.
+    """
+
+    refuse_share: Share = 0.0
+    reset_before_share: Share = 0.0
+    throttle_share: Share = 0.0
+    server_error_share: Share = 0.0
+    html_error_share: Share = 0.0
+    server_error_after_accept_share: Share = 0.0
+    reset_after_accept_share: Share = 0.0
+    hang_share: Share = 0.0
+    dribble_share: Share = 0.0
+    garbage_reply_share: Share = 0.0
+    reply_without_location_share: Share = 0.0
+    reply_foreign_location_share: Share = 0.0
+    s3_slowdown_share: Share = 0.0
+    s3_truncated_get_share: Share = 0.0
+    s3_forbidden_for_missing: bool = False
+    partial_delete_failure_share: Share = 0.0
+    expired_share: Share = 0.0
+    failed_then_completed_share: Share = 0.0
+    complete_without_object_share: Share = 0.0
+    empty_output_share: Share = 0.0
+    foreign_messages: Share = 0.0
+    forged_messages: Share = 0.0
+    denied: frozenset[str] = frozenset()
+
+
+class SimulatorSettings(_Model):
+    """One account with one asynchronous endpoint.
+
+    Attributes:
+        seed: Everything that is drawn follows from it and from the order of calls.
+        buckets: Buckets that exist at start; outputs and failures go to the first.
+        asynchronous: Whether the endpoint has an AsyncInferenceConfig.
+        instances: Instances at start; 0 means that the first request starts `cold_instances` of them.
+        concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
+        cold_start_s: From the first request at 0 instances until the model answers.
+        service_time: The model's time for one request.
+        failure_share: Share of requests for which the model answers with an error.
+        response_padding_bytes: Added to every response, to make it as large as real ones.
+        output_prefix: Key prefix of S3OutputPath.
+        failure_prefix: Key prefix of S3FailurePath; None for an endpoint without one.
+        join: How S3OutputPath, extension and filename make a key, which AWS does not document: `joined` is
+            path/extension/filename, `suffixed` the same with `.out`, `ignored` is path/inference-id.out.
+        mailbox_visibility_s: VisibilityTimeout of the queues that `memory` opens for a run.
+        verify_signatures: Whether `http` checks SigV4.
+    """
+
+    seed: int = 0
+    region: str = "us-east-1"
+    account_id: Annotated[str, Field(pattern=r"^\d{12}$")] = "123456789012"
+    endpoint_name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$", max_length=63)] = (
+        "simulated"
+    )
+    asynchronous: bool = True
+    buckets: Annotated[tuple[str, ...], Field(min_length=1)] = ("simulated",)
+    instances: Annotated[int, Field(ge=0)] = 2
+    cold_instances: Annotated[int, Field(ge=1)] = 1
+    concurrency_per_instance: Annotated[int, Field(ge=1)] = 4
+    cold_start_s: Seconds = 0.0
+    service_time: Spread = Spread()
+    failure_share: Share = 0.0
+    response_padding_bytes: Annotated[int, Field(ge=0)] = 0
+    output_prefix: str = "async-outputs"
+    failure_prefix: str | None = "async-failures"
+    join: Join = "joined"
+    mailbox_visibility_s: Annotated[int, Field(ge=0, le=43_200)] = 600
+    verify_signatures: bool = False
+    throttle: ThrottleSettings = ThrottleSettings()
+    notifications: NotificationSettings = NotificationSettings()
+    latency: LatencySettings = LatencySettings()
+    faults: FaultSettings = FaultSettings()
+
+    @model_validator(mode="after")
+    def _outputs_and_failures_apart(self) -> SimulatorSettings:
+        if self.failure_prefix is not None and self.failure_prefix.strip("/") == self.output_prefix.strip(
+            "/"
+        ):
+            # Joined keys of outputs and failures are equal below their prefixes: one would overwrite the other.
+            raise ValueError("failure_prefix must differ from output_prefix")
+        return self
+
+    @property
+    def output_path(self) -> str:
+        """S3OutputPath, without a trailing slash."""
+        return f"s3://{self.buckets[0]}/{self.output_prefix.strip('/')}".rstrip("/")
+
+    @property
+    def failure_path(self) -> str | None:
+        """S3FailurePath, without a trailing slash."""
+        if self.failure_prefix is None:
+            return None
+        return f"s3://{self.buckets[0]}/{self.failure_prefix.strip('/')}".rstrip("/")
+
+    @property
+    def success_topic(self) -> str | None:
+        """ARN of the topic for `Completed`."""
+        return self._topic("async-success") if self.notifications.enabled else None
+
+    @property
+    def error_topic(self) -> str | None:
+        """ARN of the topic for `Failed` and `Expired`; the same as `success_topic` unless separate."""
+        if not self.notifications.enabled:
+            return None
+        return self._topic("async-error") if self.notifications.separate_topics else self.success_topic
+
+    def _topic(self, name: str) -> str:
+        return f"arn:aws:sns:{self.region}:{self.account_id}:{self.endpoint_name}-{name}"

@@ -1,0 +1,167 @@
+"""Stage: gathers outcomes into part files; a part is durable before anything that depends on it is told.
+
+Outcomes enter through `add`, from any stage; rows of a durable part leave through `on_durable`, in order. Started
+as one worker by the pipeline; files are written on a thread.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pyarrow as pa
+
+from fanout.offload import Offload, to_thread
+from fanout.output.parts import Part, write_part
+from fanout.ports import Clock
+from fanout.records import Outcome
+from fanout.schema import to_table
+from fanout.wakeup import Wakeup
+
+
+@dataclass(frozen=True, slots=True)
+class PartLimits:
+    """When a part is closed: whichever comes first.
+
+    Attributes:
+        rows: Rows of a part.
+        size_bytes: Response bytes of a part, before compression.
+        age_s: Seconds that its oldest row may wait. Longer means fewer files; shorter, that less is collected
+            again after a kill.
+    """
+
+    rows: int = 5_000
+    size_bytes: int = 64 * 1024 * 1024
+    age_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatistics:
+    """A snapshot: rows and bytes that wait to be durable, rows that are, and the parts that hold them."""
+
+    buffered_rows: int
+    buffered_bytes: int
+    durable_rows: int
+    parts: int
+
+
+class Sink:
+    """The outcomes that are not durable yet.
+
+    Args:
+        directory: Where parts are written; exists.
+        kept_schema: Types of the kept columns.
+        on_durable: Awaited with each part and its outcomes once the file is durable.
+        offload: Runs the writing of a file: on a thread, or in place where time is virtual.
+        earlier: Durable parts of an earlier process of the run.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        kept_schema: pa.Schema,
+        clock: Clock,
+        on_durable: Callable[[Part, list[Outcome]], Awaitable[None]],
+        limits: PartLimits,
+        offload: Offload = to_thread,
+        earlier: Sequence[Part] = (),
+    ) -> None:
+        self._directory = directory
+        self._kept_schema = kept_schema
+        self._clock = clock
+        self._on_durable = on_durable
+        self._limits = limits
+        self._offload = offload
+        self._number = max((part.number + 1 for part in earlier), default=0)
+        self._buffer: list[Outcome] = []
+        self._bytes = 0
+        self._oldest_at: float | None = None
+        self._closed = False
+        self._arrived = Wakeup()
+        self._taken = Wakeup()
+        self._durable_rows = 0
+        self.parts = list(earlier)
+        self.finished = anyio.Event()
+        """Set once the sink is closed and everything is durable."""
+        self._failed = False
+
+    def add(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+        if self._oldest_at is None:
+            self._oldest_at = self._clock.now()
+            self._arrived.notify()
+        self._buffer.append(outcome)
+        self._bytes += len(outcome.response or b"")
+        if self._full:
+            self._arrived.notify()
+
+    async def room(self) -> None:
+        """Return once the buffer is below two parts: the bound on memory when the disk is slow."""
+        while len(self._buffer) >= 2 * self._limits.rows or self._bytes >= 2 * self._limits.size_bytes:
+            await self._taken.wait()
+
+    def close(self) -> None:
+        """Say that nothing more will come: what is buffered becomes the last part."""
+        self._closed = True
+        self._arrived.notify()
+
+    async def worker(self) -> None:
+        """Write parts until closed and empty.
+
+        Raises:
+            StorageError: The disk is full or failed; rows that were not reported durable are not lost on AWS.
+        """
+        while True:
+            await self._due()
+            if self._buffer:
+                await self.commit()
+            elif self._closed:
+                self.finished.set()
+                return
+
+    async def flush(self) -> None:
+        """Make durable what is buffered, after the worker has ended; nothing is tried on a disk that failed."""
+        if self._buffer and not self._failed:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Write what is buffered as one part and report it durable."""
+        outcomes, self._buffer = self._buffer, []
+        self._bytes, self._oldest_at = 0, None
+        self._taken.notify()
+        number, self._number = self._number, self._number + 1
+        with anyio.CancelScope(shield=True):  # a part half reported would be collected twice
+            try:
+                part = await self._offload(functools.partial(self._write, outcomes, number))
+                await self._on_durable(part, outcomes)
+            except BaseException:
+                self._failed = True
+                raise
+            self.parts.append(part)
+            self._durable_rows += len(outcomes)
+
+    def _write(self, outcomes: list[Outcome], number: int) -> Part:
+        return write_part(self._directory, number, to_table(outcomes, self._kept_schema))
+
+    async def _due(self) -> None:
+        """Return when a part should be written, or the sink is closed."""
+        while not (self._full or self._closed):
+            if self._oldest_at is None:
+                await self._arrived.wait()
+                continue
+            left_s = self._oldest_at + self._limits.age_s - self._clock.now()
+            if left_s <= 0:
+                return
+            await self._arrived.wait_for(left_s)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._buffer) >= self._limits.rows or self._bytes >= self._limits.size_bytes
+
+    def statistics(self) -> SinkStatistics:
+        """Return a snapshot."""
+        return SinkStatistics(len(self._buffer), self._bytes, self._durable_rows, len(self.parts))

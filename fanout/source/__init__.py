@@ -1,0 +1,22 @@
+"""The input: Parquet and JSON Lines, local or in S3, as chunks of numbered `Record`s and `Rejected`s.
+
+Owned by whoever calls `open_source`; ends with its files. One bad row is a `Rejected`, a bad file an `InputError`.
+"""
+
+from fanout.source.chunks import Chunk
+from fanout.source.files import InputFile
+from fanout.source.meter import SourceStatistics
+from fanout.source.selection import JsonValue, Selection
+from fanout.source.settings import InputSettings
+from fanout.source.source import Source, open_source
+
+__all__ = [
+    "Chunk",
+    "InputFile",
+    "InputSettings",
+    "JsonValue",
+    "Selection",
+    "Source",
+    "SourceStatistics",
+    "open_source",
+]

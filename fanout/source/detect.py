@@ -1,0 +1,129 @@
+"""Format and compression of a file, from its name and its first bytes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fanout.errors import InputError
+from fanout.source.files import InputFile, open_bytes, reason
+from fanout.source.settings import Compression, Format, InputSettings
+
+HEAD_BYTES = 64
+MAGIC_BYTES = 4
+_FORMATS: dict[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".parq": "parquet",
+}
+_COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
+_PARQUET = b"PAR1"
+_GZIP = b"\x1f\x8b"
+_ZSTD = (
+    b"\x28\xb5\x2f\xfd",
+    *(bytes([0x50 + n, 0x2A, 0x4D, 0x18]) for n in range(16)),
+)  # RFC 8878: frame, skippable
+_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def format_of_name(name: str) -> Format | None:
+    """Return the format that the name's suffix says, looking behind a suffix of compression; None if none."""
+    lower = name.lower()
+    for suffix in _COMPRESSIONS:
+        lower = lower.removesuffix(suffix)
+    return next((kind for suffix, kind in _FORMATS.items() if lower.endswith(suffix)), None)
+
+
+def compression_of_name(name: str) -> Compression:
+    """Return the compression that the name's suffix says."""
+    lower = name.lower()
+    return next((kind for suffix, kind in _COMPRESSIONS.items() if lower.endswith(suffix)), "none")
+
+
+def compression_of_bytes(head: bytes) -> Compression:
+    """Return the compression that the first bytes say; no JSON text begins with any of these."""
+    if head.startswith(_GZIP):
+        return "gzip"
+    return "zstd" if head.startswith(_ZSTD) else "none"
+
+
+def identify(file: InputFile, *, settings: InputSettings) -> InputFile:
+    """Return `file` with its format and compression, as far as they can be known without consuming it.
+
+    Raises:
+        InputError: It cannot be opened or read, its format cannot be told, or its name and its bytes disagree.
+    """
+    if file.streamed:
+        # Its bytes come but once: the compression is found out when reading.
+        if settings.format == "parquet" or format_of_name(file.path) == "parquet":
+            raise InputError(f"{file.path}: Parquet cannot be read from a pipe; save it as a file first")
+        return file
+    head = read_head(file)
+    return replace(
+        file,
+        format=_format(file.path, head, settings=settings),
+        compression=find_compression(file.path, head, settings=settings),
+    )
+
+
+def read_head(file: InputFile) -> bytes:
+    """Return the first bytes of a regular file.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    stream = open_bytes(file, remote_bytes=HEAD_BYTES)
+    try:
+        return stream.read(HEAD_BYTES)
+    except OSError as error:
+        raise InputError(f"{file.path}: {reason(error)}") from error
+    finally:
+        stream.close()
+
+
+def find_compression(path: str, head: bytes, *, settings: InputSettings) -> Compression:
+    """Return the compression of a file that begins with `head`.
+
+    Raises:
+        InputError: The name's suffix says one thing and the bytes another.
+    """
+    if settings.compression != "auto":
+        return settings.compression
+    named, found = compression_of_name(path), compression_of_bytes(head)
+    if named not in {"none", found}:
+        raise InputError(
+            f"{path}: the name says {named}, but the file does not begin as {named} does (damaged or not compressed); "
+            f"set the compression if the name is wrong"
+        )
+    return found
+
+
+def _format(path: str, head: bytes, *, settings: InputSettings) -> Format:
+    if settings.format != "auto":
+        return settings.format
+    named = format_of_name(path)
+    if named is not None:
+        return named
+    if head.startswith(_PARQUET):
+        return "parquet"
+    first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if compression_of_bytes(head) != "none" or first in {b"{", b""}:
+        return "jsonl"
+    if first == b"[":
+        raise InputError(f"{path}: looks like one JSON array; make it JSON Lines with: jq -c '.[]'")
+    raise InputError(f"{path}: neither JSON Lines nor Parquet by its name or first bytes; set the format")
+
+
+def check_encoding(path: str, head: bytes) -> None:
+    """Refuse UTF-16 and UTF-32, by a byte order mark or by where the zero bytes stand (RFC 4627, section 3).
+
+    Raises:
+        InputError: It is one of these.
+    """
+    zeros = "".join("0" if byte == 0 else "x" for byte in head[:4])
+    wide = {"000x": "UTF-32", "x000": "UTF-32", "0x0x": "UTF-16", "x0x0": "UTF-16"}.get(zeros)
+    if head.startswith(_BOMS) or head.startswith(b"\x00\x00\xfe\xff"):
+        wide = "UTF-32" if b"\x00\x00" in head[:4] else "UTF-16"
+    if wide is not None:
+        raise InputError(f"{path}: is {wide}, not UTF-8; convert it with: iconv -f {wide} -t UTF-8")

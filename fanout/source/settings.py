@@ -1,0 +1,41 @@
+"""What to read and how: the settings of a source, and the few numbers that bound its memory."""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal
+
+Format = Literal["jsonl", "parquet"]
+Compression = Literal["none", "gzip", "zstd"]
+
+CHUNK_ROWS = 1_000
+"""Rows of a chunk at most: what one hop between threads (about 60 µs) is shared by."""
+CHUNK_BYTES = 1 << 20
+"""Payload and kept bytes of a chunk at most, unless a single row is larger."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputSettings:
+    """Where the rows are, and the bounds under which they are read.
+
+    Attributes:
+        paths: Files, directories (read recursively), globs, `s3://` uris, or `-` for stdin, read in this order.
+        format: `auto` goes by the name's suffix, then by the first bytes.
+        compression: Of JSON Lines. `auto` goes by suffix and first bytes, which must not contradict each other.
+        limit: Rows to read at most, rejected ones included.
+        line_cap_bytes: Longest row. A longer line is skipped unread and rejected, as is every row of a Parquet
+            row group whose rows are larger on average. Parsed, a line of the worst kind takes 25 times its length.
+        batch_bytes: Decoded bytes of a Parquet batch, aimed at.
+        block_bytes: Bytes of JSON Lines read (or decompressed) at a time.
+        any_json: Take lines whose top-level value is not an object; by default they are rejected rows.
+    """
+
+    paths: tuple[str, ...]
+    _: KW_ONLY
+    format: Format | Literal["auto"] = "auto"
+    compression: Compression | Literal["auto"] = "auto"
+    limit: int | None = None
+    line_cap_bytes: int = 64 << 20
+    batch_bytes: int = 8 << 20
+    block_bytes: int = 256 << 10
+    any_json: bool = False

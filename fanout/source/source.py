@@ -1,0 +1,147 @@
+"""The input as a whole: files in, chunks of numbered rows out, read in a worker thread the loop never stalls."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+
+import pyarrow as pa
+from anyio import CapacityLimiter, from_thread, to_thread
+from pyarrow import fs as pafs
+
+from fanout.errors import InputError
+from fanout.records import Rejected
+from fanout.source.chunks import Chunk, in_chunks
+from fanout.source.detect import identify
+from fanout.source.files import InputFile
+from fanout.source.footers import read_footer
+from fanout.source.inventory import take_inventory
+from fanout.source.jsonl import Item, JsonLines
+from fanout.source.meter import Meter, SourceStatistics
+from fanout.source.parquet import ParquetRows
+from fanout.source.peek import check_fields
+from fanout.source.selection import Selection
+from fanout.source.settings import InputSettings
+
+# First bytes are fetched from this many files at once: a bucket answers in 30 ms, a directory may have thousands.
+_LOOKS = 16
+
+
+class Source:
+    """The rows of a run, checked and countable; made by `open_source`.
+
+    Attributes:
+        kept_schema: Types of the kept columns, in the order of `Record.kept`. From JSON Lines they are JSON texts,
+            marked by the field's metadata `fanout:json`.
+        inputs: The files, in the order in which they are read.
+    """
+
+    def __init__(
+        self, inputs: tuple[InputFile, ...], reader: JsonLines | ParquetRows, *, limit: int | None
+    ) -> None:
+        self.inputs = inputs
+        self.kept_schema: pa.Schema = reader.kept_schema
+        self._reader = reader
+        self._limit = limit
+        self._meter = Meter()
+        self._open: Generator[Chunk, None, None] | None = None
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over path, size and modification time of every file, in order; a resume compares it."""
+        digest = hashlib.sha256()
+        for file in self.inputs:
+            digest.update(
+                f"{file.path}\0{file.size_bytes}\0{file.mtime_ns}\0".encode("utf-8", "surrogateescape")
+            )
+        return digest.hexdigest()
+
+    def total_rows(self) -> int | None:
+        """Return how many rows there will be, None if only reading can tell (JSON Lines)."""
+        if not isinstance(self._reader, ParquetRows):
+            return None
+        total = self._reader.total_rows
+        return total if self._limit is None else min(total, self._limit)
+
+    def statistics(self) -> SourceStatistics:
+        """Return how far the reading has come."""
+        sizes = [file.size_bytes for file in self.inputs]
+        total = None if None in sizes else sum(size for size in sizes if size is not None)
+        meter = self._meter
+        return SourceStatistics(
+            meter.rows, meter.rejected, meter.bytes_read, total, meter.files_read, files=len(self.inputs)
+        )
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Yield all rows in order, numbered from 0, in chunks of at most 1 MiB or 1,000 rows.
+
+        Raises:
+            InputError: A file is damaged or changed; the sound rows before it were yielded.
+        """
+        limiter = CapacityLimiter(1)  # our own: a slow disk must not take the threads of others
+        chunks = self._open = self.read(check=from_thread.check_cancelled)
+        try:
+            while (chunk := await to_thread.run_sync(next, chunks, None, limiter=limiter)) is not None:
+                yield chunk
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what is open; the source can be read again from the start, unless it was a pipe."""
+        chunks, self._open = self._open, None
+        if chunks is not None:
+            chunks.close()
+
+    def read(self, *, check: Callable[[], None] = lambda: None) -> Generator[Chunk, None, None]:
+        """Yield what `chunks` yields, in the calling thread; `check` is called now and then and may raise to stop."""
+        meter = self._meter = Meter()
+        with closing(self._items(meter, check)) as items:
+            for chunk in in_chunks(items):
+                meter.rows += len(chunk)
+                meter.rejected += sum(isinstance(item, Rejected) for item in chunk)
+                yield chunk
+
+    def _items(self, meter: Meter, check: Callable[[], None]) -> Generator[Item, None, None]:
+        row = 0
+        if self._limit == 0:
+            return
+        for file in self.inputs:
+            for item in self._reader.read(file, row=row, meter=meter, check=check):
+                yield item
+                if item is not None:
+                    row = item.row + 1
+                    if row == self._limit:
+                        return
+            meter.files_read += 1
+
+
+def open_source(
+    settings: InputSettings, selection: Selection, *, filesystem: pafs.FileSystem | None = None
+) -> Source:
+    """Return the rows that `settings` and `selection` mean, after checking all that can be checked before the first.
+
+    Blocks: files are looked at and footers read. `filesystem` reads `s3://` uris.
+
+    Raises:
+        InputError: A file does not exist, cannot be read, is not what it should be, or lacks a column.
+        UsageError: The selection contradicts itself.
+    """
+    selection.check()
+    files = take_inventory(settings, filesystem=filesystem)
+    with ThreadPoolExecutor(max_workers=_LOOKS) as pool:
+        files = tuple(pool.map(partial(identify, settings=settings), files))
+        formats = {file.format: file.path for file in files}
+        if len(formats) > 1:
+            raise InputError(
+                f"{formats['jsonl']} is JSON Lines and {formats['parquet']} is Parquet: one run reads one format; "
+                f"name the files by a glob or set the format"
+            )
+        if "parquet" in formats:
+            footers = list(pool.map(read_footer, files))
+            return Source(files, ParquetRows(footers, selection, settings), limit=settings.limit)
+    regular = next((file for file in files if not file.streamed), None)
+    if regular is not None:
+        check_fields(regular, selection=selection, settings=settings)
+    return Source(files, JsonLines(selection, settings), limit=settings.limit)

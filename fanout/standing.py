@@ -1,0 +1,169 @@
+"""Where a run stands, told from its directory alone, whether a process is at it, was killed, or has finished.
+
+A run directory enters, a `Standing` leaves; nothing is changed, and a live run is not disturbed. That a process has
+the journal is the truth about life; `status.json` says what that process last saw.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fanout.clock import iso
+from fanout.errors import RunError, UsageError
+from fanout.heartbeat import VERSION as HEARTBEAT_VERSION
+from fanout.journal import RowState, count_states
+from fanout.rundir import RUNS, Manifest, RunDirectory, read_manifest
+from fanout.summary import read_summary
+
+VERSION = 1
+State = Literal["running", "finished", "stopped", "dead", "damaged"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One run.
+
+    Attributes:
+        state: `running`: a process is at it. `finished`: the output is there. `stopped`: it ended in order before
+            that, by a signal, a deadline or an error. `dead`: it was killed. `damaged`: its files cannot be read.
+        rows: Rows that have ended: for a run that is not at work, those that are durable.
+        durable: Rows whose outcome stands in a part; None while the run goes on.
+        accepted: Rows that the endpoint has and whose result is not durable; None likewise.
+        unknown: Rows that may have been sent; None likewise.
+        started_at: When the run began, as an ISO 8601 text in UTC.
+        updated_at: When its process last said something; None if it never did.
+        pid: That process.
+        host: Its machine.
+        reason: Why it stopped, or what is damaged.
+        next: What to do, as a command or a sentence; None where there is nothing to do.
+        snapshot: What the process last saw, as in `status.json`.
+    """
+
+    run: str
+    run_dir: str
+    state: State
+    endpoint: str | None = None
+    output: str | None = None
+    rows: int | None = None
+    durable: int | None = None
+    accepted: int | None = None
+    unknown: int | None = None
+    started_at: str | None = None
+    updated_at: str | None = None
+    pid: int | None = None
+    host: str | None = None
+    reason: str | None = None
+    next: str | None = None
+    snapshot: dict[str, Any] | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"version": VERSION, **asdict(self)}
+
+
+def standing(path: Path) -> Standing:
+    """Return where the run in directory `path` stands.
+
+    Raises:
+        UsageError: There is no run.
+        JournalError: Its files are damaged.
+        StorageError: They cannot be read.
+    """
+    directory = RunDirectory(path.absolute())
+    manifest = read_manifest(directory)
+    last = _heartbeat(directory.status)
+    known: dict[str, Any] = {
+        "run": manifest.run,
+        "run_dir": str(directory.path),
+        "endpoint": manifest.endpoint,
+        "output": manifest.config.output.path,
+        "started_at": iso(directory.manifest.stat().st_mtime),  # written once, before anything is sent
+        "updated_at": last.get("updated_at"),
+        "pid": last.get("pid"),
+        "host": last.get("host"),
+        "snapshot": last.get("snapshot"),
+    }
+    if directory.summary.exists():
+        summary = read_summary(directory.summary)
+        step = None if summary.rows == summary.by_status.get("succeeded", 0) else f"fanout retry {path}"
+        return Standing(state="finished", rows=summary.rows, durable=summary.rows, next=step, **known)
+    counts = count_states(directory.journal) if directory.journal.exists() else None
+    if counts is None and (directory.journal.exists() or _alive(last)):
+        return Standing(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
+    counts = counts or {}
+    durable = counts.get(RowState.DURABLE, 0)
+    stopped = last.get("state") == "stopped"
+    return Standing(
+        state="stopped" if stopped else "dead",
+        rows=durable,
+        durable=durable,
+        accepted=counts.get(RowState.ACCEPTED, 0),
+        unknown=counts.get(RowState.INTENT, 0),
+        reason=last.get("reason") if stopped else None,
+        next=_next(manifest, path, durable=durable, journal=directory.journal.exists()),
+        **known,
+    )
+
+
+def runs(directory: Path) -> list[Standing]:
+    """Return the runs in `directory`, or in its `.fanout`, the oldest first; damaged ones included.
+
+    Raises:
+        UsageError: There is no such directory.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory")
+    inside = directory / RUNS
+    found = []
+    for manifest in (inside if inside.is_dir() else directory).glob("*/run.json"):
+        path = manifest.parent
+        try:
+            found.append(standing(path))
+        except RunError as error:
+            started = iso(manifest.stat().st_mtime)
+            found.append(
+                Standing(
+                    run=path.name, run_dir=str(path), state="damaged", reason=str(error), started_at=started
+                )
+            )
+    return sorted(found, key=lambda each: (each.started_at or "", each.run))
+
+
+def _heartbeat(path: Path) -> dict[str, Any]:
+    """Return what `status.json` says; nothing if it is torn, missing or of another version."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and content.get("version") == HEARTBEAT_VERSION else {}
+
+
+def _alive(last: dict[str, Any]) -> bool:
+    """Whether the process of a run without a journal, which nothing locks, seems to live."""
+    if last.get("state") != "running" or not isinstance(last.get("pid"), int):
+        return False
+    if last.get("host") != socket.gethostname():
+        return True  # not ours to tell; `updated_at` says when it was last heard of
+    try:
+        os.kill(last["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _next(manifest: Manifest, path: Path, *, durable: int, journal: bool) -> str:
+    export = f"fanout export {path} -o FILE"
+    if manifest.config.local.enabled:  # it cannot be resumed: the endpoint is gone
+        return f"start a new run; {export} writes the rows that are durable" if durable else "start a new run"
+    if not journal:
+        return "start a new run: this one kept no journal"
+    if "-" in manifest.config.input.paths:  # nor can standard input be read again
+        return export
+    return f"fanout resume {path}"

@@ -1,0 +1,66 @@
+"""Stage: puts large payloads into S3, several at once; a routed row and its payload enter, a `Staged` row leaves.
+
+Started as several workers by the pipeline. An upload repeated writes the same bytes to the same key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from fanout.errors import CallError, RunError
+from fanout.failpoints import failpoint
+from fanout.lane import Lane
+from fanout.ledger import Entry
+from fanout.pacing import Gate
+from fanout.ports import Clock, ObjectStore
+from fanout.records import Sendable, Staged, Upload
+from fanout.remedies import remedy
+from fanout.retry import persist
+
+
+async def upload_worker(
+    uploads: Lane[tuple[Entry, Upload]],
+    ready: Lane[tuple[Entry, Sendable]],
+    *,
+    objects: ObjectStore,
+    gate: Gate,
+    clock: Clock,
+    release: Callable[[Entry], None],
+) -> None:
+    """Upload each payload and pass its row on, for ever.
+
+    Args:
+        uploads: Rows with their payloads.
+        ready: Takes rows whose payload is in S3.
+        objects: Where payloads go.
+        gate: Bounds bytes a second.
+        clock: The run's clock.
+        release: Told each row whose payload is no longer needed in memory.
+
+    Raises:
+        RunError: S3 refuses the uploads; no row is at fault.
+    """
+    while True:
+        entry, item = await uploads.get()
+        record = item.record
+        await gate.wait(size_bytes=len(record.payload), requests=0)
+        started = clock.now()
+
+        async def put(item: Upload = item) -> None:
+            payload = item.record.payload
+            await objects.put(item.location, payload, content_type=item.record.options.content_type)
+
+        try:
+            await persist(put, operation="s3:PutObject")
+        except CallError as error:
+            raise RunError(f"{item.location.uri}: {remedy('s3:PutObject', error)}") from error
+        failpoint("upload.stored")
+        entry.upload_started_at, entry.uploaded_at = started, clock.now()
+        # The payload is in S3 now: a re-send names the object, so the bytes can go.
+        bare = dataclasses.replace(record, payload=b"")
+        entry.input = item.location.uri
+        # Kept for another generation, should the model fail it.
+        entry.item = staged = Staged(bare, item.location.uri)
+        release(entry)
+        await ready.put((entry, staged))
