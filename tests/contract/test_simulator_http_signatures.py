@@ -1,0 +1,112 @@
+"""Requests that are not signed as they must be get each service's own error, as botocore parses it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from botocore import UNSIGNED, auth
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from support.simulator_http import serving
+
+CALLS = {
+    "sagemaker-runtime": ("invoke_endpoint_async", {"EndpointName": "simulated", "Body": b"x"}),
+    "sagemaker": ("describe_endpoint", {"EndpointName": "simulated"}),
+    "sqs": ("list_queues", {}),
+    "sns": ("list_topics", {}),
+    "sts": ("get_caller_identity", {}),
+    "s3": ("get_object", {"Bucket": "simulated", "Key": "none"}),
+}
+JSON = ("sagemaker-runtime", "sagemaker")
+QUERY = ("sqs", "sns", "sts")
+
+
+@pytest.fixture(scope="module")
+def served():
+    with serving() as served:
+        yield served
+
+
+def code_of(served, service, **changes):
+    operation, arguments = CALLS[service]
+    with pytest.raises(ClientError) as caught:
+        getattr(served.client(service, **changes), operation)(**arguments)
+    return caught.value.response["Error"]["Code"]
+
+
+def each(json, query, s3):
+    return [*((name, json) for name in JSON), *((name, query) for name in QUERY), ("s3", s3)]
+
+
+@pytest.mark.parametrize(
+    ("service", "code"), each("InvalidSignatureException", "SignatureDoesNotMatch", "SignatureDoesNotMatch")
+)
+def test_a_wrong_secret(served, service, code):
+    assert code_of(served, service, aws_secret_access_key="wrong") == code
+
+
+@pytest.mark.parametrize(
+    ("service", "code"), each("UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId")
+)
+def test_an_unknown_key(served, service, code):
+    assert code_of(served, service, aws_access_key_id="AKIAUNKNOWN") == code
+
+
+@pytest.mark.parametrize(
+    ("service", "code"), each("UnrecognizedClientException", "InvalidClientTokenId", "InvalidToken")
+)
+@pytest.mark.parametrize("token", [None, "wrong"])
+def test_a_wrong_session_token(served, service, code, token):
+    assert code_of(served, service, aws_session_token=token) == code
+
+
+@pytest.mark.parametrize(
+    ("service", "code"),
+    each("MissingAuthenticationTokenException", "MissingAuthenticationToken", "AccessDenied"),
+)
+def test_no_signature(served, service, code):
+    assert code_of(served, service, config=Config(signature_version=UNSIGNED)) == code
+
+
+@pytest.mark.parametrize(
+    ("service", "code"),
+    each("InvalidSignatureException", "SignatureDoesNotMatch", "AuthorizationHeaderMalformed"),
+)
+def test_another_region(served, service, code):
+    client = served.client(service, region_name="eu-west-1")
+    # botocore follows S3's hint to the right region by itself: what counts is the first reply.
+    codes = []
+
+    def look(response, **_):
+        codes.append(response[1]["Error"]["Code"])
+
+    client.meta.events.register_first(f"needs-retry.{service}", look)
+    operation, arguments = CALLS[service]
+    with pytest.raises(ClientError):
+        getattr(client, operation)(**arguments)
+    assert codes[0] == code
+
+
+@pytest.mark.parametrize(
+    ("service", "code"), each("InvalidSignatureException", "SignatureDoesNotMatch", "RequestTimeTooSkewed")
+)
+def test_a_clock_that_is_wrong(served, service, code, monkeypatch):
+    true_now = auth.get_current_datetime
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: true_now() - timedelta(minutes=16))
+    assert code_of(served, service) == code
+
+
+def test_signatures_are_ignored_when_the_settings_say_so():
+    with serving(verify_signatures=False) as served:
+        sqs = served.client(
+            "sqs", aws_access_key_id="any", aws_secret_access_key="thing", aws_session_token=None
+        )
+        assert "QueueUrls" not in sqs.list_queues()
+
+
+def test_the_auditor_needs_no_signature(served):
+    reply = served.exchange(b"GET /_simulator/log HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+    unknown = served.exchange(b"GET /_simulator/secrets HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+    assert unknown.startswith(b"HTTP/1.1 404 ")

@@ -1,0 +1,117 @@
+"""Signals, deadlines and second processes: the run stops in order, says how to go on, and goes on."""
+
+from __future__ import annotations
+
+import json
+import signal
+
+import pyarrow.parquet as pq
+import pytest
+from support.leftovers import leftovers
+from support.processes import RESUME, Running, fanout, finished, make_input, run_command, sent
+
+from fanout.journal import RowState
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    return make_input(tmp_path_factory.mktemp("input") / "in.jsonl", 400, seed=6, large_share=0.02)
+
+
+def begin(given, aws, directory, *more, least=40):
+    """Start a run of 4 s at least, and return it once the endpoint has taken `least` rows."""
+    running = Running(*run_command(given, aws, "--rate", "100", *more), aws=aws, directory=directory)
+    manifest = directory / "rd" / "run.json"
+    running.until(lambda: manifest.exists() and len(sent(aws, directory)) >= least)
+    return running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_the_first_signal_drains_what_the_endpoint_has(many, aws, tmp_path, number):
+    running = begin(many, aws, tmp_path)
+    running.signal(number)
+    exited = running.wait()
+    assert exited.code == 75, exited.stderr
+    assert number.name in exited.stderr
+    assert "fanout resume" in exited.stderr
+    assert not (tmp_path / "out.parquet").exists()
+    left = leftovers(tmp_path / "rd")
+    taken = len(sent(aws, tmp_path))
+    assert 40 <= taken < 400
+    assert left.durable == taken, "every row that was accepted is durable"
+    assert set(left.states) <= {RowState.DURABLE, RowState.READY}, "no row is in doubt after a drain"
+    exported = fanout("export", "rd", "-o", "partial.parquet", aws=aws, directory=tmp_path)
+    assert exported.code == 0, exported.stderr
+    partial = pq.read_table(tmp_path / "partial.parquet")
+    assert partial["row"].to_pylist() == sorted(left.reported["row"].to_pylist())
+    assert leftovers(tmp_path / "rd").states == left.states, "the run is left as it was"
+    table = finished(many, aws, tmp_path, fanout(*RESUME, aws=aws, directory=tmp_path))
+    assert sum(table["resends"].to_pylist()) == 0
+    assert len(sent(aws, tmp_path)) == 400
+
+
+def test_the_grace_is_kept(many, slow_aws, tmp_path):
+    running = begin(many, slow_aws, tmp_path, "--grace", "0.5")
+    running.signal(signal.SIGTERM)
+    exited = running.wait()
+    assert exited.code == 75, exited.stderr
+    left = leftovers(tmp_path / "rd")
+    assert left.states.get(RowState.ACCEPTED, 0) > 0, "the endpoint takes 3 s, the grace was 0.5 s"
+    table = finished(many, slow_aws, tmp_path, fanout(*RESUME, aws=slow_aws, directory=tmp_path))
+    assert sum(table["resends"].to_pylist()) == 0
+    assert len(sent(slow_aws, tmp_path)) == 400
+
+
+def test_the_second_signal_stops_at_once(many, slow_aws, tmp_path):
+    running = begin(many, slow_aws, tmp_path)
+    running.signal(signal.SIGINT)
+    running.until(lambda: "again to stop at once" in running.stderr())
+    running.signal(signal.SIGINT)
+    exited = running.wait()
+    assert exited.code == 75, exited.stderr
+    assert "stopped at once" in exited.stderr
+    assert leftovers(tmp_path / "rd").states.get(RowState.ACCEPTED, 0) > 0, "nothing was waited for"
+    finished(many, slow_aws, tmp_path, fanout(*RESUME, aws=slow_aws, directory=tmp_path))
+
+
+def test_a_run_has_one_process(many, aws, tmp_path):
+    running = begin(many, aws, tmp_path)
+    running.signal(signal.SIGSTOP)  # its journal stays open for as long as the others take
+    try:
+        for command in (RESUME, ("export", "rd", "-o", "partial.parquet"), (*RESUME, "--rebuild")):
+            second = fanout(*command, aws=aws, directory=tmp_path)
+            assert second.code == 5, second.stderr
+            assert "in use by another process" in second.stderr
+        again = fanout(*run_command(many, aws), aws=aws, directory=tmp_path)
+        assert again.code == 2
+        assert "holds a run already" in again.stderr
+    finally:
+        running.signal(signal.SIGCONT)
+    finished(many, aws, tmp_path, running.wait())
+
+
+def test_the_deadline_stops_in_order(many, aws, tmp_path):
+    exited = fanout(*run_command(many, aws, "--rate", "100", "--deadline", "2"), aws=aws, directory=tmp_path)
+    assert exited.code == 7, exited.stderr
+    assert "deadline" in exited.stderr
+    assert "fanout resume" in exited.stderr
+    assert 0 < len(sent(aws, tmp_path)) < 400
+    finished(many, aws, tmp_path, fanout(*RESUME, "--deadline", "60", aws=aws, directory=tmp_path))
+    assert len(sent(aws, tmp_path)) == 400
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_resuming_a_finished_run_does_nothing(aws, tmp_path, code):
+    given = make_input(tmp_path / "in.jsonl", 5, seed=1)
+    if code == 3:
+        with given.path.open("ab") as file:
+            file.write(b"not json\n")
+        given.payloads.append(None)
+    first = fanout(*run_command(given, aws), aws=aws, directory=tmp_path)
+    finished(given, aws, tmp_path, first, exit_code=code)
+    requests, output = aws.stats()["requests"], (tmp_path / "out.parquet").read_bytes()
+    again = fanout(*RESUME, aws=aws, directory=tmp_path)
+    assert again.code == code, again.stderr
+    assert json.loads(again.stdout) == json.loads(first.stdout)
+    assert aws.stats()["requests"] == requests
+    assert (tmp_path / "out.parquet").read_bytes() == output

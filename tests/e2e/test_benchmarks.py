@@ -1,0 +1,202 @@
+"""Every benchmark runs, small: its samples add up, its figures follow from them, and the README says what they say."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def benchmark(name, *arguments, code=0):
+    """Run a benchmark to its end and return its stdout."""
+    command = [sys.executable, BENCHMARKS / f"{name}.py", *arguments]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == code, done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """The module that makes figures of samples, as the scripts import it."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import figures
+
+    yield figures
+    del sys.modules["figures"]
+
+
+def run_of(contender, rows, seconds, cpu_s, *, number=0, peak=100, server=0.0):
+    return {
+        "contender": contender, "round": number, "rows": rows, "seconds": seconds, "cpu_s": cpu_s,
+        "peak_bytes": peak, "server_cpu_s": server,
+    }  # fmt: skip
+
+
+def test_the_cost_of_a_row_is_the_slope_and_that_of_starting_the_rest(figures):
+    few, many = (
+        run_of("it", 1_000, 2.0, 1.5, server=0.5),
+        run_of("it", 11_000, 4.0, 2.5, peak=200, server=1.5),
+    )
+    found = figures.cost([many, few])
+    assert found.per_s == pytest.approx(5_000)
+    assert found.cpu_us == pytest.approx(100)
+    assert found.start_s == pytest.approx(1.4)
+    assert found.peak_bytes == 200
+    assert found.server_share == pytest.approx(0.5)
+
+
+def test_ratios_are_taken_within_a_round(figures):
+    # The machine is half as fast in the second round, for both: the ratio is 4 in either.
+    samples = []
+    for number, slow in enumerate((1, 2)):
+        samples += [run_of("a", 0, 0, 0, number=number), run_of("a", 100, slow, 8 * slow, number=number)]
+        samples += [run_of("b", 0, 0, 0, number=number), run_of("b", 100, slow, 2 * slow, number=number)]
+    found = figures.costs(samples)
+    assert figures.ratio(found["a"], found["b"], "cpu_us") == figures.Spread(4.0, 4.0, 4.0)
+    assert figures.over_rounds(found["a"], "per_s") == figures.Spread(75.0, 50.0, 100.0)
+
+
+def test_a_round_that_noise_has_turned_over_gives_no_ratio(figures):
+    quick, slow = (
+        [run_of("a", 1, 2.0, 1.0), run_of("a", 2, 1.0, 0.5)],
+        [run_of("b", 1, 1, 1), run_of("b", 2, 2, 2)],
+    )
+    found = figures.costs([*quick, *slow])
+    assert figures.ratio(found["a"], found["b"], "cpu_us") is None
+
+
+def throughput(path, mode, *contenders):
+    """Run the comparison, small; return what it said, its content, and the rows that each contender sent."""
+    said = benchmark(
+        "throughput", "--rounds", 1, "--scale", 0.01, "--payloads", 1_000, "--modes", mode, "--contenders",
+        *contenders, "--json", path,
+    )  # fmt: skip
+    found, rows = json.loads(path.read_text()), {}
+    for sample in found["samples"]:
+        if sample["contender"] != "hashing":
+            rows.setdefault(sample["contender"], []).append(sample["rows"])
+            assert sample["mode"] == mode
+            assert 0 < sample["cpu_s"] < 60
+            assert sample["seconds"] > 0
+            assert sample["peak_bytes"] > 10_000_000
+    return said, found, rows
+
+
+def test_throughput_submit_only(tmp_path):
+    said, found, rows = throughput(tmp_path / "found.json", "submit", "fanout", "wrk")
+    if shutil.which("wrk"):
+        assert rows.pop("wrk")[0] > 100
+    else:
+        assert "wrk is not installed" in found["skipped"]["wrk"]
+    assert rows == {"fanout": [20, 400]}
+    assert "submit, 1,000 bytes" in said
+
+
+def test_throughput_end_to_end(tmp_path):
+    # The SDK's environment takes a minute to make: its script is left to the benchmark itself.
+    said, found, rows = throughput(tmp_path / "found.json", "end to end", "boto3", "aiobotocore", "fanout")
+    assert rows == {"boto3": [5, 30], "aiobotocore": [5, 40], "fanout": [20, 400]}
+    assert found["skipped"] == {}
+    assert "end to end, 1,000 bytes" in said
+
+
+def test_scale(tmp_path):
+    path = tmp_path / "scale.json"
+    benchmark(
+        "scale",
+        "--rounds",
+        1,
+        "--rows",
+        50,
+        "--windows",
+        10,
+        "--window-rows",
+        60,
+        "--per-s",
+        500,
+        "--json",
+        path,
+    )
+    samples = json.loads(path.read_text())["samples"]
+    assert [(sample["kind"], sample["value"], sample["rows"]) for sample in samples] == [
+        ("rows", 50, 50),
+        ("window", 10, 60),
+    ]
+    assert all(sample["cpu_s"] > 0 and sample["start_cpu_s"] > 0 for sample in samples)
+
+
+def test_upload(tmp_path):
+    path = tmp_path / "upload.json"
+    size = 16 * 1024 * 1024  # goes in parts; two files at least, however small the scale
+    benchmark(
+        "upload", "--rounds", 1, "--scale", 0.01, "--sizes", size, "--uploaders", "fanout", "--json", path
+    )
+    samples = json.loads(path.read_text())["samples"]
+    assert [(sample["payload_bytes"], sample["rows"]) for sample in samples] == [(size, 2), (size, 2)]
+    assert all(sample["cpu_s"] > 0 for sample in samples)
+
+
+def test_pacing(tmp_path):
+    path = tmp_path / "pacing.json"
+    benchmark("pacing", "--rounds", 1, "--rates", 100, "--seconds", 1, "--json", path)
+    [sample] = json.loads(path.read_text())["samples"]
+    assert sample["rows"] == 100
+    assert (
+        sample["busiest_second"] <= 102
+    )  # the promise; how far below it stays says how busy this machine is
+    assert sample["error"] < 0.05
+    assert 0 <= sample["late_p50_ms"] <= sample["late_p99_ms"] <= sample["late_max_ms"]
+
+
+SAMPLES = [
+    {**run_of(name, rows, seconds, cpu_s, number=number, peak=150_000_000, server=seconds / 2)}
+    | {"mode": "submit", "payload_bytes": 1_000}
+    for number in (0, 1)
+    for name, rows, seconds, cpu_s in (
+        ("fanout", 0, 1.0, 1.0),
+        ("fanout", 10_000, 2.0, 1.4),
+        ("boto3", 0, 0.5, 0.5),
+        ("boto3", 1_000, 2.5, 1.0 + number),
+    )
+]
+
+
+def test_the_table_is_made_of_the_samples(tmp_path):
+    hashing = {"contender": "hashing", "payload_bytes": 1_000, "cpu_s": 2.5e-6, "round": 0}
+    results = {
+        "machine": {
+            "date": "2026-11-20", "cores": 2, "cpu": "a CPU", "system": "Linux", "python": "3.11.7",
+            "load_before": [0.1],
+        },
+        "settings": {"rounds": 2, "payloads": [1_000], "titles": {"fanout": "fanout", "boto3": "boto3, threads"}},
+        "skipped": {},
+        "samples": [*SAMPLES, hashing],
+    }  # fmt: skip
+    (tmp_path / "throughput.json").write_text(json.dumps(results))
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nafter\n")
+    where = ["--results", tmp_path, "--readme", readme]
+    benchmark("table", *where, "--check", code=1)
+    assert "old" in readme.read_text(), "a check changes nothing"
+    benchmark("table", *where)
+    benchmark("table", *where, "--check")
+    lines = readme.read_text().splitlines()
+    assert lines[:2] + lines[-2:] == ["before", "<!-- benchmark -->", "<!-- /benchmark -->", "after"]
+    assert "| **fanout** | 10,000 | 40.0 | 1.00 | 1.00 | 1.00 | 150 | 50% |" in lines
+    assert (
+        "| boto3, threads | 500 | 1,000.0 (500.0 to 1,500.0) | 20.00 | 25.00 (12.50 to 37.50) | 0.50 | 150 | 50% |"
+        in lines
+    )
+    assert "old" not in lines
+
+
+def test_the_readme_says_what_the_results_say():
+    benchmark("table", "--check")

@@ -1,0 +1,306 @@
+"""The whole engine on virtual time: every way of a record, every fault that needs no crash, one audit."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pyarrow.parquet as pq
+import pytest
+import trio
+from support.audit import audit, busiest_second
+from support.engine import random_payloads, records, run_engine
+
+from fanout.errors import RunError, TooManyFailures
+from fanout.job import Limits
+from fanout.records import Rejected
+from fanout.simulator.faults import InvokeFault
+from fanout.simulator.settings import SimulatorSettings
+from fanout.sink import PartLimits
+
+QUICK = {"instances": 2, "concurrency_per_instance": 8, "service_time": {"median_s": 0.2, "sigma": 0.5}}
+
+
+def settings(**changes):
+    return SimulatorSettings.model_validate(QUICK | changes)
+
+
+def test_small_rows_go_inline_and_large_ones_by_s3(tmp_path):
+    payloads = random_payloads(300, seed=1, large_share=0.1)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings())
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    large = sum(len(payload) > 128_000 for payload in payloads)
+    assert 10 < large < 60
+    assert Counter(ran.table["transport"].to_pylist()) == {"inline": 300 - large, "s3": large}
+    assert Counter(line["transport"] for line in ran.accepted) == {"inline": 300 - large, "s3": large}
+    assert set(ran.table["noticed_by"].to_pylist()) == {"sqs"}
+
+
+def test_uploaded_inputs_are_deleted_and_messages_too(tmp_path):
+    payloads = [b"x" * 128_001] * 5
+    ran = run_engine(records(payloads), tmp_path, simulator=settings())
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 5})
+    listing = ran.world.objects.list("simulated", "inputs/", start_after="", max_keys=100)
+    assert list(listing.entries) == []
+    assert ran.statistics.ledger.undurable == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "way"), [(0, "inline"), (1, "inline"), (127_999, "inline"), (128_000, "inline"), (128_001, "s3")]
+)
+def test_the_limit_is_counted_in_bytes(tmp_path, size, way):
+    payloads = [b"a" * size]
+    ran = run_engine(records(payloads), tmp_path, simulator=settings())
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 1})
+    assert ran.table["transport"].to_pylist() == [way]
+
+
+def test_rejected_rows_are_rows(tmp_path):
+    payloads = random_payloads(50, seed=2)
+    rows = records(payloads)
+    rows[7] = Rejected(7, "seven", "InvalidJSON", "in.jsonl:8: not JSON")
+    rows[49] = Rejected(49, None, "InvalidJSON", "in.jsonl:50: not JSON")
+    payloads[7] = payloads[49] = None
+    ran = run_engine(rows, tmp_path, simulator=settings())
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 48, "rejected": 2})
+    assert ran.table["id"].to_pylist()[7] == "seven"
+    assert ran.table["error_message"].to_pylist()[7] == "in.jsonl:8: not JSON"
+
+
+def test_without_notifications_results_are_found_by_listing(tmp_path):
+    payloads = random_payloads(300, seed=3)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(notifications={"enabled": False}))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    assert set(ran.table["noticed_by"].to_pylist()) == {"list"}
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 1.0])
+def test_lost_notifications_cost_time_not_rows(tmp_path, share):
+    payloads = random_payloads(400, seed=4)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(notifications={"loss_share": share}))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 400})
+    assert ran.seconds < 120
+
+
+def test_doubled_and_shuffled_notifications(tmp_path):
+    payloads = random_payloads(400, seed=5)
+    noisy = {"duplicate_share": 1.0, "copies": 3, "spread_s": 5.0}
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(notifications=noisy))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 400})
+    assert ran.statistics.ledger.duplicates > 400
+
+
+def test_notifications_before_the_202(tmp_path):
+    payloads = random_payloads(200, seed=6)
+    ran = run_engine(
+        records(payloads),
+        tmp_path,
+        simulator=settings(notifications={"early": True}, latency={"runtime": {"median_s": 1.0}}),
+    )
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 200})
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        {"throttle_share": 0.5},
+        {"refuse_share": 0.3},
+        {"reset_before_share": 0.05},
+        {"reset_after_accept_share": 0.1},
+        {"server_error_share": 0.2},
+        {"server_error_after_accept_share": 0.05},
+        {"reply_without_location_share": 0.05},
+        {"reply_foreign_location_share": 0.05},
+        {"s3_slowdown_share": 0.2},
+        {"s3_truncated_get_share": 0.2},
+        {"s3_forbidden_for_missing": True},
+        {"partial_delete_failure_share": 0.5},
+        {"foreign_messages": 0.5},
+        {"forged_messages": 0.5},
+    ],
+    ids=lambda faults: next(iter(faults)),
+)
+def test_faults_lose_no_row(tmp_path, faults):
+    payloads = random_payloads(300, seed=7, large_share=0.05)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(faults=faults))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+
+
+def test_a_failed_row_is_a_row(tmp_path):
+    payloads = random_payloads(300, seed=8)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(failure_share=0.2))
+    audit(ran.table, payloads, accepted=ran.accepted)
+    statuses = Counter(ran.table["status"].to_pylist())
+    assert set(statuses) == {"succeeded", "failed"}
+    assert 3 < statuses["failed"] < 40  # 4 %: each failure was tried once more
+    messages = [line["error_message"] for line in ran.table.to_pylist() if line["status"] == "failed"]
+    assert all(messages)
+
+
+def test_expired_rows_say_so(tmp_path):
+    payloads = random_payloads(100, seed=9)
+    ran = run_engine(records(payloads, ttl_s=60), tmp_path, simulator=settings(faults={"expired_share": 0.1}))
+    audit(ran.table, payloads, accepted=ran.accepted)
+    assert set(ran.table["status"].to_pylist()) == {"succeeded", "expired"}
+
+
+def test_an_announced_output_that_never_comes_ends_in_a_row(tmp_path):
+    payloads = random_payloads(60, seed=10)
+    ran = run_engine(
+        records(payloads), tmp_path, simulator=settings(faults={"complete_without_object_share": 0.1})
+    )
+    audit(ran.table, payloads, accepted=ran.accepted)
+    statuses = Counter(ran.table["status"].to_pylist())
+    assert statuses["expired"] > 0
+    assert statuses["succeeded"] + statuses["expired"] == 60
+
+
+def test_a_storm_of_throttling_fails_no_row_and_lowers_the_rate(tmp_path):
+    payloads = random_payloads(500, seed=11)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(throttle={"rate_per_s": 20, "burst": 5}))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 500})
+    assert ran.statistics.pacer.cuts > 0
+    assert ran.seconds < 60  # 25 s at the endpoint's own rate: AIMD keeps near it
+    # a request that is refused costs as much as one that is taken
+    assert ran.statistics.pacer.throttles < 500
+
+
+def test_the_rate_holds_from_the_first_second(tmp_path):
+    payloads = random_payloads(2_000, seed=12)
+    ran = run_engine(records(payloads), tmp_path, rate=200, simulator=settings(concurrency_per_instance=200))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 2_000}, rate_per_s=200)
+    arrivals = [line["arrived_at"] for line in ran.accepted]
+    assert max(arrivals) - min(arrivals) == pytest.approx(2_000 / 200, rel=0.03)
+    assert busiest_second(arrivals) >= 195
+
+
+def test_the_window_bounds_open_rows(tmp_path):
+    payloads = random_payloads(300, seed=13)
+    slow = settings(instances=1, concurrency_per_instance=1, service_time={"median_s": 0.5})
+    ran = run_engine(records(payloads), tmp_path, simulator=slow, limits=Limits(window=10, concurrency=50))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    arrivals = [line["arrived_at"] for line in ran.accepted]
+    assert arrivals[10] - arrivals[0] >= 0.5  # the eleventh waited for the first to end
+
+
+def test_parts_are_rolled_by_rows_and_by_age(tmp_path):
+    payloads = random_payloads(300, seed=14)
+    ran = run_engine(
+        records(payloads),
+        tmp_path,
+        simulator=settings(),
+        rate=10,
+        limits=Limits(parts=PartLimits(rows=40, age_s=2.0)),
+    )
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    assert 10 <= ran.statistics.sink.parts <= 16
+
+
+def test_too_many_failures_stop_the_run(tmp_path):
+    with pytest.raises(TooManyFailures, match="max_failures"):
+        run_engine(
+            records(random_payloads(300, seed=15)),
+            tmp_path,
+            simulator=settings(failure_share=1.0),
+            limits=Limits(max_failures=5, window=20),
+        )
+    assert list((tmp_path / "parts").glob("part-*.parquet")), "what had ended is durable"
+
+
+def test_a_denied_invocation_stops_the_run_and_names_the_permission(tmp_path):
+    with pytest.raises(RunError, match="sagemaker:InvokeEndpointAsync"):
+        run_engine(
+            records(random_payloads(30)),
+            tmp_path,
+            simulator=settings(faults={"denied": ["InvokeEndpointAsync"]}),
+        )
+
+
+def test_a_denied_upload_stops_the_run_and_names_the_permission(tmp_path):
+    with pytest.raises(RunError, match="s3:PutObject"):
+        run_engine(
+            [*records([b"x" * 200_000])], tmp_path, simulator=settings(faults={"denied": ["PutObject"]})
+        )
+
+
+def test_trusted_responses_save_the_fetch(tmp_path):
+    payloads = random_payloads(100, seed=16)
+    ran = run_engine(
+        records(payloads), tmp_path, simulator=settings(notifications={"includes_response": True}), trust=True
+    )
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 100})
+
+
+def test_one_seed_is_one_run(tmp_path):
+    payloads = random_payloads(200, seed=17)
+    faults = {"throttle_share": 0.2, "reset_after_accept_share": 0.1, "refuse_share": 0.1}
+    tables = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        tables.append(
+            run_engine(
+                records(payloads), tmp_path / name, simulator=settings(faults=faults, seed=3), seed=3
+            ).table
+        )
+    assert tables[0].equals(tables[1])
+
+
+def test_an_outage_of_the_service_fails_no_row(tmp_path):
+    """Server errors for longer than any row's own retries: nobody else is accepted either, so no row is at fault."""
+    payloads = random_payloads(200, seed=30)
+
+    def breaks(world):
+        world.faults = Outage(world.faults, until_s=90.0)
+
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(), before=breaks)
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 200})
+    assert ran.seconds > 90
+
+
+def test_an_outage_without_end_stops_the_run_and_fails_no_row(tmp_path):
+    with pytest.raises(RunError, match="sagemaker:InvokeEndpointAsync"):
+        run_engine(
+            records(random_payloads(300)), tmp_path, simulator=settings(faults={"server_error_share": 1.0})
+        )
+    assert not list((tmp_path / "parts").glob("part-*"))
+
+
+def test_connections_that_always_break_stop_the_run(tmp_path):
+    with pytest.raises(RunError, match="sagemaker:InvokeEndpointAsync"):
+        run_engine(
+            records(random_payloads(300)), tmp_path, simulator=settings(faults={"reset_before_share": 1.0})
+        )
+
+
+def test_what_was_accepted_is_collected_when_too_many_rows_failed(tmp_path):
+    with pytest.raises(TooManyFailures):
+        run_engine(
+            records(random_payloads(400, seed=31)),
+            tmp_path,
+            simulator=settings(failure_share=0.3),
+            limits=Limits(max_failures=0, fetches=2),
+        )
+    collected = sum(pq.read_metadata(part).num_rows for part in (tmp_path / "parts").glob("part-*"))
+    assert collected > 16, "the workers went on after the failure that was one too many"
+
+
+def test_messages_that_cannot_be_deleted_end_no_run(tmp_path):
+    payloads = random_payloads(300, seed=32)
+    ran = run_engine(
+        records(payloads), tmp_path, simulator=settings(faults={"partial_delete_failure_share": 1.0})
+    )
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    assert ran.seconds < 120
+
+
+class Outage:
+    """The faults of a world whose service answers nothing but 500 for its first seconds."""
+
+    def __init__(self, faults, *, until_s):
+        self._faults = faults
+        self._until_s = until_s
+
+    def invoke(self):
+        return InvokeFault.SERVER_ERROR if trio.current_time() < self._until_s else self._faults.invoke()
+
+    def __getattr__(self, name):
+        return getattr(self._faults, name)

@@ -1,0 +1,88 @@
+"""The real command in a child process, and the local AWS as a server of its own beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+AWS_NAMES = ("AWS_", "FANOUT_")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without anything that says AWS or fanout."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(AWS_NAMES)}
+    return clean | {"AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent"} | more
+
+
+def fanout(
+    *arguments: object, env: Mapping[str, str] | None = None, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Run `fanout` to its end and return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "fanout.cli", *map(str, arguments)],
+        env=environment(**(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+@dataclass(frozen=True)
+class LocalAws:
+    """A running `fanout simulate`."""
+
+    url: str
+    endpoint: str
+    bucket: str
+    env: dict[str, str]
+
+    def log(self) -> list[dict[str, object]]:
+        """Accepted invocations, in order."""
+        with urllib.request.urlopen(f"{self.url}/_simulator/log") as reply:
+            return [json.loads(line) for line in reply.read().splitlines()]
+
+    def stats(self) -> dict[str, object]:
+        with urllib.request.urlopen(f"{self.url}/_simulator/stats") as reply:
+            return dict(json.load(reply))
+
+    def of(self, run: str) -> list[dict[str, object]]:
+        """Accepted invocations of one run."""
+        return [line for line in self.log() if str(line["inference_id"]).startswith(f"{run}.")]
+
+
+@contextmanager
+def local_aws(*assignments: str) -> Iterator[LocalAws]:
+    """Serve the local AWS with these settings (`instances=4`) while the block runs."""
+    command = [sys.executable, "-m", "fanout.cli", "simulate"]
+    for assignment in assignments:
+        command += ["--set", assignment]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            env = {
+                "AWS_ENDPOINT_URL": ready["url"],
+                "AWS_REGION": ready["region"],
+                "AWS_ACCESS_KEY_ID": ready["access_key_id"],
+                "AWS_SECRET_ACCESS_KEY": ready["secret_access_key"],
+                "AWS_SESSION_TOKEN": ready["session_token"],
+            }
+            yield LocalAws(ready["url"], ready["endpoint"], ready["input_bucket"], env)
+        finally:
+            process.terminate()
+
+
+def write_jsonl(path: Path, rows: Sequence[object]) -> list[bytes]:
+    """Write `rows`, a line each, and return the lines."""
+    lines = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return lines

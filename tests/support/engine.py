@@ -1,0 +1,165 @@
+"""The whole engine in one process on virtual time: rows in a list, the world in memory, a seed for everything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+import pyarrow as pa
+import pyarrow.parquet as pq
+import trio
+import trio.testing
+
+from fanout.endpoint import discover, endpoint_check
+from fanout.job import Job, Limits
+from fanout.journal import Journal
+from fanout.output import finish
+from fanout.pacing import Pacer
+from fanout.pipeline import Pipeline, PipelineStatistics
+from fanout.records import Location, Options, Record, Rejected
+from fanout.route import Mode, Routing
+from fanout.simulator.memory import MemoryCloud
+from fanout.simulator.settings import SimulatorSettings
+from fanout.simulator.world import World
+from fanout.sweep import Patience
+from fanout.tally import Tally
+
+T = TypeVar("T")
+RUN = "abcdefghij"
+EPOCH = 1_700_000_000.0
+LONGEST_S = 86_400.0
+"""Of virtual time: whatever is lost, three generations have had their TTL and time-out by then (I8: it ends)."""
+
+
+class TrioClock:
+    """`ports.Clock` on trio's clock, which tests replace by one that jumps."""
+
+    def now(self) -> float:
+        return EPOCH + trio.current_time()
+
+    async def sleep_until(self, instant: float) -> None:
+        at = instant - EPOCH
+        if at <= trio.current_time():
+            await trio.lowlevel.checkpoint()  # a tenth of what a scope costs that is cancelled at once
+        else:
+            await trio.sleep_until(at)
+
+
+@dataclass
+class ListRows:
+    """`ports.Rows` from a list."""
+
+    rows: Sequence[Record | Rejected]
+    chunk: int = 64
+    kept_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+
+    async def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
+        for start in range(0, len(self.rows), self.chunk):
+            await anyio.lowlevel.checkpoint()
+            yield list(self.rows[start : start + self.chunk])
+
+
+@dataclass
+class Ran:
+    table: pa.Table
+    world: World
+    statistics: PipelineStatistics
+    tally: Tally
+    seconds: float
+
+    @property
+    def accepted(self) -> list[dict[str, object]]:
+        return [line._asdict() for line in self.world.log]
+
+
+def records(payloads: Sequence[bytes], **options: object) -> list[Record]:
+    return [Record(row, None, payload, Options(**options)) for row, payload in enumerate(payloads)]  # type: ignore[arg-type]
+
+
+def random_payloads(count: int, *, seed: int = 0, large_share: float = 0.0) -> list[bytes]:
+    """Payloads of 1 to 200 bytes; a share of them over the inline limit."""
+    rng = random.Random(seed)
+    return [
+        rng.randbytes(rng.randint(128_001, 130_000) if rng.random() < large_share else rng.randint(1, 200))
+        for _ in range(count)
+    ]
+
+
+def run_engine(
+    rows: Sequence[Record | Rejected],
+    directory: Path,
+    *,
+    simulator: SimulatorSettings | None = None,
+    mode: Mode = "auto",
+    rate: float | None = None,
+    limits: Limits | None = None,
+    notified: bool = True,
+    trust: bool = False,
+    quiet_s: float = 10.0,
+    seed: int = 0,
+    before: Callable[[World], None] = lambda world: None,
+) -> Ran:
+    """Run to the end on a virtual clock, and merge the output."""
+
+    async def main() -> Ran:
+        clock = TrioClock()
+        settings = simulator or SimulatorSettings(seed=seed)
+        world = World(settings, now=clock.now())
+        before(world)
+        cloud = MemoryCloud(world, clock)
+        endpoint = await discover(cloud.control, settings.endpoint_name)
+        assert endpoint is not None
+        mailbox = (
+            await cloud.control.open_mailbox(RUN, endpoint.topics) if notified and endpoint.topics else None
+        )
+        tally = Tally()
+        source = ListRows(rows)
+        parts = directory / "parts"
+        parts.mkdir()
+        journal = Journal(directory / "journal.sqlite")
+        pipeline = Pipeline(
+            job=Job(
+                run=RUN,
+                endpoint=settings.endpoint_name,
+                output_path=endpoint.output_path,
+                failure_path=endpoint.failure_path,
+                routing=Routing(run=RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
+                parts=parts,
+                limits=limits or Limits(),
+                patience=Patience(notified=mailbox is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                shared_queue=False,
+                trust_responses=trust,
+                keep_inputs=False,
+                seed=seed,
+            ),
+            source=source,
+            cloud=cloud,
+            queue=cloud.queue(mailbox.url) if mailbox else None,
+            clock=clock,
+            pacer=Pacer(rate_per_s=rate),
+            check_endpoint=endpoint_check(cloud.control, settings.endpoint_name, clock=clock),
+            tally=tally,
+            journal=journal,
+            offload=in_place,
+        )
+        started = clock.now()
+        with trio.fail_after(LONGEST_S):
+            written = await pipeline.run()
+        seconds = clock.now() - started
+        output = directory / "out.parquet"
+        finish(written, output, run=RUN, kept_schema=source.kept_schema, expected_rows=tally.rows)
+        return Ran(pq.read_table(output), world, pipeline.statistics(), tally, seconds)
+
+    # trio shuffles tasks that are ready at once; here the seed decides, as in pytest-trio's deterministic mode.
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio._core._run._r.seed(seed)
+    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+async def in_place(call: Callable[[], T], /) -> T:
+    await anyio.lowlevel.checkpoint()
+    return call()

@@ -1,0 +1,287 @@
+"""One seed from its first process to the merged output: killed, stopped, resumed, watched, and audited.
+
+Enters a `Scenario` and an empty directory, leaves a `Report` or an `AssertionError` that says which invariant broke.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import trio
+import trio.testing
+from support.census import Census
+from support.driven import drive, driven
+from support.engine import ListRows, TrioClock
+from support.fate import Fate
+from support.invariants import check
+from support.mortal import MortalCloud, Watch, WatchedJournal
+from support.scenario import BUCKET, Interruption, Scenario
+
+from fanout.endpoint import discover, endpoint_check
+from fanout.errors import Interrupted, RunError, StorageError
+from fanout.identity import Send
+from fanout.job import Job
+from fanout.output import finish
+from fanout.output.parts import Part
+from fanout.pacing import Pacer
+from fanout.pipeline import Pipeline
+from fanout.ports import Mailbox
+from fanout.records import Location
+from fanout.recover import Recovered, recover, recovered_tally
+from fanout.route import Routing
+from fanout.simulator.memory import MemoryCloud
+from fanout.simulator.world import World
+from fanout.tally import Tally
+
+
+@dataclass
+class Report:
+    """What came of a seed."""
+
+    seed: int
+    rows: int
+    accepted: int = 0
+    resends: int = 0
+    virtual_s: float = 0.0
+    statuses: Counter[str] = field(default_factory=Counter)
+    endings: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+
+
+def live(scenario: Scenario, directory: Path) -> Report:
+    """Run the scenario to its end and audit it.
+
+    Raises:
+        AssertionError: An invariant does not hold.
+    """
+    # trio shuffles tasks that are ready at once, tenacity draws its jitter: both follow the seed here.
+    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio._core._run._r.seed(scenario.seed)
+    random.seed(scenario.seed)
+    clock = trio.testing.MockClock(autojump_threshold=0)
+    # Its time passes by jumps alone; without this it asks the machine's clock, 70,000 times a seed.
+    clock.current_time = lambda: clock._virtual_base  # type: ignore[method-assign]
+    return trio.run(_Run(scenario, directory).main, clock=clock)
+
+
+class _Run:
+    def __init__(self, scenario: Scenario, directory: Path) -> None:
+        self._scenario = scenario
+        self._directory = directory
+        self._parts = directory / "parts"
+        self._parts.mkdir()
+        self._clock = TrioClock()
+        self._source = ListRows(scenario.rows, chunk=scenario.chunk)
+        self._durable: set[int] = set()
+        self._sent_at: list[float] = []
+        self._tally = Tally()
+        self._pipeline: Pipeline | None = None
+        self._report = Report(scenario.seed, len(scenario.rows))
+        self._violations: list[str] = []
+
+    async def main(self) -> Report:
+        scenario, clock = self._scenario, self._clock
+        world = World(scenario.simulator, now=clock.now())
+        for place, payload in scenario.existing:
+            world.objects.put(*place, payload, content_type=None, now=clock.now())
+        census = Census(world)
+        cloud = driven(world, clock)
+        started = clock.now()
+        parts: list[Part] | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(drive, world, clock)
+            with trio.move_on_after(scenario.horizon_s):
+                parts = await self._lives(world, cloud)
+            nursery.cancel_scope.cancel()
+        if parts is None:
+            statistics = self._pipeline.statistics() if self._pipeline else None
+            raise AssertionError(
+                f"I8: not ended after {scenario.horizon_s:,.0f} virtual seconds: {statistics}"
+            )
+        assert not self._violations, "; ".join(self._violations)
+        output = self._directory / "out.parquet"
+        assert not output.exists(), "I5: an output before the end"
+        finish(
+            parts,
+            output,
+            run=scenario.run,
+            kept_schema=self._source.kept_schema,
+            expected_rows=self._tally.rows,
+        )
+        table = pq.read_table(output, use_threads=False)
+        report = self._report
+        report.virtual_s = clock.now() - started
+        report.accepted = len(world.log)
+        report.faults = census.counts()
+        report.statuses = Counter(table["status"].to_pylist())
+        report.resends = sum(table["resends"].to_pylist())
+        check(scenario, table, census, sent_at=self._sent_at, journal=self._directory / "journal.sqlite")
+        assert report.statuses == self._tally.by_status, "the summary's counts are not the output's"
+        return report
+
+    async def _lives(self, world: World, cloud: MemoryCloud) -> list[Part]:
+        """Run process after process; return the parts of the one that ended by itself."""
+        for interruption in self._scenario.interruptions:
+            parts = await self._life(world, cloud, interruption)
+            if parts is not None:
+                return parts
+            await trio.sleep(interruption.pause_s)
+            world.status = "InService"
+        parts = await self._life(world, cloud, None)
+        assert parts is not None
+        return parts
+
+    async def _life(
+        self, world: World, cloud: MemoryCloud, interruption: Interruption | None
+    ) -> list[Part] | None:
+        """Run one process; return its parts, None if it was interrupted."""
+        scenario = self._scenario
+        kind = interruption.kind if interruption else None
+        step = interruption.step if interruption else None
+        fate = Fate(
+            fatal_step=step if kind == "step" else None,
+            full_at=step if kind == "disk" else None,
+            fsync_s=scenario.fsync_s,
+        )
+        watch = Watch(scenario.run, self._clock, self._durable, scenario.shared_queue)
+        mailbox = await self._listen(cloud)
+        journal = WatchedJournal(self._directory / "journal.sqlite")
+        journal.watch = watch
+        try:
+            recovered = recover(journal, self._parts)
+            known = {row for row, durable in enumerate(recovered.durable) if durable}
+            # A commit that was cut off may have come through; what was reported must have.
+            assert known == self._durable, (
+                f"I4: durable rows {sorted(self._durable ^ known)[:5]} were forgotten"
+            )
+            self._tally = recovered_tally(recovered)
+            pipeline = self._pipeline = self._compose(
+                cloud, journal, recovered, mailbox, fate=fate, watch=watch
+            )
+            parts = await self._until(pipeline, fate, interruption, world)
+        finally:
+            journal.close()
+            self._sent_at += watch.sent_at
+            self._violations += watch.violations
+            if watch.in_flight_most > scenario.limits.concurrency:
+                self._violations.append(f"I6: {watch.in_flight_most} requests in flight")
+        if parts is not None:
+            assert pipeline.statistics().ledger.open == 0
+            if mailbox is not None:
+                await cloud.control.close_mailbox(mailbox)
+        return parts
+
+    async def _listen(self, cloud: MemoryCloud) -> Mailbox | None:
+        scenario = self._scenario
+        endpoint = await discover(cloud.control, scenario.simulator.endpoint_name)
+        assert endpoint is not None
+        return await cloud.control.open_mailbox(scenario.run, endpoint.topics) if scenario.listens else None
+
+    def _compose(
+        self,
+        cloud: MemoryCloud,
+        journal: WatchedJournal,
+        recovered: Recovered,
+        mailbox: Mailbox | None,
+        *,
+        fate: Fate,
+        watch: Watch,
+    ) -> Pipeline:
+        scenario = self._scenario
+        simulator, limits = scenario.simulator, scenario.limits
+        mortal = MortalCloud(cloud, fate, watch)
+        pipeline = Pipeline(
+            job=Job(
+                run=scenario.run,
+                endpoint=simulator.endpoint_name,
+                output_path=simulator.output_path,
+                failure_path=simulator.failure_path,
+                routing=Routing(run=scenario.run, uploads=Location(BUCKET, "inputs")),
+                parts=self._parts,
+                limits=limits,
+                patience=scenario.patience,
+                retry=scenario.retry,
+                shared_queue=scenario.shared_queue,
+                trust_responses=scenario.trusts,
+                keep_inputs=scenario.keep_inputs,
+                seed=scenario.seed,
+            ),
+            source=self._source,
+            cloud=mortal,
+            queue=mortal.queue(mailbox.url) if mailbox else None,
+            clock=self._clock,
+            pacer=Pacer(rate_per_s=scenario.rate, bytes_per_s=scenario.bytes_per_s),
+            check_endpoint=endpoint_check(cloud.control, simulator.endpoint_name, clock=self._clock),
+            tally=self._tally,
+            journal=journal,
+            recovered=recovered,
+            offload=fate.offload,
+        )
+        ledger = pipeline._ledger
+        # What an earlier process had in hand comes back whatever the window is.
+        most = max(limits.window, recovered.last + 1 - sum(recovered.durable))
+
+        def superseded(send: Send) -> bool:
+            entry = ledger._open.get(send.row) or ledger._settled.get(send.row)
+            return entry is not None and entry.generation > send.generation
+
+        def bounds() -> None:
+            if len(ledger) > most:
+                watch.note(f"I6: {len(ledger)} rows are open, the window is {limits.window}")
+
+        watch.superseded, watch.bounds = superseded, bounds
+        return pipeline
+
+    async def _until(
+        self, pipeline: Pipeline, fate: Fate, interruption: Interruption | None, world: World
+    ) -> list[Part] | None:
+        """Run the pipeline until it ends or is interrupted."""
+        parts: list[Part] | None = None
+        ending = "finished"
+        async with trio.open_nursery() as nursery:
+            if interruption is not None:
+                nursery.start_soon(_doom, interruption, pipeline, fate, world)
+            with fate.scope:
+                try:
+                    parts = await pipeline.run()
+                except RunError as error:
+                    ending = _expected(error, interruption, world)
+                except BaseException:
+                    if not fate.dead:
+                        raise
+            nursery.cancel_scope.cancel()
+        if fate.dead:
+            parts, ending = None, "killed"
+        elif fate.scope.cancelled_caught:
+            ending = "aborted"
+        self._report.endings[ending] += 1
+        return parts
+
+
+async def _doom(interruption: Interruption, pipeline: Pipeline, fate: Fate, world: World) -> None:
+    """Interrupt a process at an instant."""
+    await trio.sleep(interruption.at)
+    if interruption.kind == "instant":
+        fate.kill()
+    elif interruption.kind == "abort":
+        fate.scope.cancel()
+    elif interruption.kind == "stop":
+        pipeline.stop(Interrupted("simulated signal"))
+    elif interruption.kind == "outage":
+        world.status = "Failed"
+
+
+def _expected(error: RunError, interruption: Interruption | None, world: World) -> str:
+    """Return the name of an ending that was asked for; raise if it was not."""
+    kind = interruption.kind if interruption else None
+    if kind == "disk" and isinstance(error, StorageError):
+        return "disk full"
+    if kind == "stop" and isinstance(error, Interrupted):
+        return "stopped"
+    if kind == "outage" and world.status != "InService":
+        return "endpoint out of service"
+    raise AssertionError(f"I8: ended with {type(error).__name__}: {error}") from error

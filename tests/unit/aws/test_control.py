@@ -1,0 +1,90 @@
+"""What is read out of DescribeEndpoint and DescribeEndpointConfig."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.aws.control import AwsControl, to_endpoint
+from fanout.errors import RunError
+from fanout.ports import Endpoint
+
+DESCRIBED = {
+    "EndpointName": "model",
+    "EndpointConfigName": "model-v2",
+    "EndpointStatus": "Updating",
+    "ProductionVariants": [
+        {"VariantName": "a", "CurrentInstanceCount": 2},
+        {
+            "VariantName": "b",
+            "InstancePools": [{"CurrentInstanceCount": 3}, {"InstanceType": "ml.g5.xlarge"}],
+        },
+    ],
+}
+CONFIG = {
+    "EndpointConfigName": "model-v2",
+    "AsyncInferenceConfig": {
+        "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 4},
+        "OutputConfig": {
+            "KmsKeyId": "key-1",
+            "S3OutputPath": "s3://out/ok",
+            "S3FailurePath": "s3://out/bad",
+            "NotificationConfig": {
+                "SuccessTopic": "arn:ok",
+                "ErrorTopic": "arn:bad",
+                "IncludeInferenceResponseIn": ["SUCCESS_NOTIFICATION_TOPIC"],
+            },
+        },
+    },
+}
+
+
+def test_everything_that_matters_is_read():
+    assert to_endpoint(DESCRIBED, CONFIG) == Endpoint(
+        name="model",
+        status="Updating",
+        output_path="s3://out/ok",
+        failure_path="s3://out/bad",
+        success_topic="arn:ok",
+        error_topic="arn:bad",
+        includes_response=True,
+        kms_key_id="key-1",
+        instances=5,
+        concurrency_per_instance=4,
+    )
+
+
+def test_what_a_bare_configuration_lacks_is_none():
+    bare = {"EndpointConfigName": "model-v2", "AsyncInferenceConfig": {"OutputConfig": {}}}
+    assert to_endpoint({**DESCRIBED, "ProductionVariants": []}, bare) == Endpoint(
+        "model", "Updating", None, None, None, None, False, None, 0, None
+    )
+
+
+def test_responses_that_ride_along_with_errors_only_do_not_count():
+    config = {
+        "EndpointConfigName": "model-v2",
+        "AsyncInferenceConfig": {
+            "OutputConfig": {
+                "NotificationConfig": {"IncludeInferenceResponseIn": ["ERROR_NOTIFICATION_TOPIC"]}
+            }
+        },
+    }
+    assert to_endpoint(DESCRIBED, config).includes_response is False
+
+
+def test_an_endpoint_that_is_not_asynchronous_is_named_with_its_configuration():
+    with pytest.raises(
+        RunError, match="Endpoint model is not asynchronous: its configuration model-v2 has no"
+    ):
+        to_endpoint(DESCRIBED, {"EndpointConfigName": "model-v2"})
+
+
+@pytest.mark.asyncio
+async def test_an_endpoint_without_configuration_is_said_to_be_unfinished():
+    class Sagemaker:
+        async def describe_endpoint(self, **_):
+            return {"EndpointName": "model", "EndpointStatus": "Failed"}
+
+    control = AwsControl(Sagemaker(), mailboxes=None, timeout_s=1.0, inline=True)
+    with pytest.raises(RunError, match="Endpoint model is Failed and has no configuration"):
+        await control.describe("model")

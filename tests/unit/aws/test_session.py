@@ -1,0 +1,195 @@
+"""Opening AWS: what is missing is said with the next step; how every client is set."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+import pytest
+
+from fanout.aws.clients import NOISY, SERVICES, client_config, is_aws, lacks, quieten, takes_inline
+from fanout.aws.session import AwsSettings, Keys, open_cloud
+from fanout.errors import CallError, RunError
+from fanout.records import Location
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def keys_in_environment(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
+async def failure(settings):
+    with pytest.raises(RunError) as caught:
+        async with open_cloud(settings):
+            pass
+    assert type(caught.value) is RunError
+    return str(caught.value)
+
+
+async def test_missing_region_profile_and_credentials_name_the_next_step(monkeypatch, tmp_path):
+    assert "set --region, AWS_REGION" in await failure(AwsSettings())
+    assert "run `aws configure` or `aws sso login`" in await failure(AwsSettings(region="us-east-1"))
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
+    assert "'wrok' does not exist (there are: work)" in await failure(AwsSettings(profile="wrok"))
+    monkeypatch.setenv("AWS_PROFILE", "wrok")
+    assert "'wrok' does not exist (there are: work)" in await failure(AwsSettings())
+
+
+async def test_half_a_pair_of_keys_is_said(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
+    text = await failure(AwsSettings(region="us-east-1"))
+    assert "credentials cannot be used: Partial credentials found in env" in text
+
+
+async def test_an_unusable_endpoint_url_and_config_file_are_said(keys_in_environment, tmp_path):
+    assert "Check the region and the endpoint url" in await failure(
+        AwsSettings(region="x", endpoint_url="nonsense")
+    )
+    assert "Check the region and the endpoint url" in await failure(AwsSettings(region="no such region"))
+    (tmp_path / "config").write_text("[profile work\n")
+    assert "Repair the file" in await failure(AwsSettings())
+
+
+async def test_a_login_that_has_run_out_is_said_when_opening(monkeypatch, tmp_path):
+    (tmp_path / "config").write_text("[default]\nregion = eu-west-1\ncredential_process = /bin/false\n")
+    assert "Sign in again (`aws sso login`)" in await failure(AwsSettings())
+
+
+async def test_profile_region_and_environment_endpoints_stay_in_force(
+    keys_in_environment, monkeypatch, tmp_path
+):
+    (tmp_path / "config").write_text(
+        "[profile work]\nregion = eu-west-1\naws_access_key_id = A\naws_secret_access_key = B\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://queue.example:1")
+    async with open_cloud(AwsSettings(profile="work")) as cloud:
+        assert cloud.region == "eu-west-1"
+        assert cloud.endpoint_url("sqs") == "http://queue.example:1"
+        assert cloud.endpoint_url("sagemaker-runtime") == "https://runtime.sagemaker.eu-west-1.amazonaws.com"
+        assert await cloud.keys() == Keys("A", "B", None)
+        assert "B" not in repr(await cloud.keys()).replace("access_key_id", "")
+
+
+@pytest.mark.parametrize("by_environment", [True, False])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+async def test_a_server_of_its_own_gets_path_style_addresses(
+    keys_in_environment, monkeypatch, wire, host, by_environment
+):
+    async with wire.serve(wire.answering(wire.reply(200, ETag='"1"'))) as server:
+        url = server.url.replace("127.0.0.1", host)
+        if by_environment:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        settings = AwsSettings(region="us-east-1", endpoint_url=None if by_environment else url)
+        async with open_cloud(settings) as cloud:
+            await cloud.objects.put(Location("bucket", "a/key"), b"x")
+    assert server.requests[0].target == "/bucket/a/key"
+
+
+async def test_every_client_makes_one_attempt_and_has_room_for_all_calls(keys_in_environment):
+    async with open_cloud(AwsSettings(region="us-east-1", max_connections=77)) as cloud:
+        assert set(cloud._clients) == set(SERVICES)
+        for client in cloud._clients.values():
+            config = client.meta.config
+            assert config.retries == {"mode": "standard", "total_max_attempts": 1}
+            assert (config.max_pool_connections, config.connect_timeout) == (77, 5.0)
+        assert cloud._clients["sqs"].meta.config.read_timeout > 20
+
+
+@pytest.mark.parametrize(
+    ("url", "signed"), [(None, False), ("https://s3.example", False), ("http://s3.example", True)]
+)
+async def test_bodies_are_left_out_of_the_signature_over_tls_only(url, signed):
+    options = client_config("s3", AwsSettings(endpoint_url=url)).s3
+    assert options.get("payload_signing_enabled", True) is signed
+
+
+async def test_expired_keys_cannot_be_handed_on(keys_in_environment):
+    async with open_cloud(AwsSettings(region="us-east-1")) as cloud:
+
+        class Gone:
+            async def get_frozen_credentials(self):
+                raise RuntimeError("gone")
+
+        cloud._credentials = Gone()
+        with pytest.raises(CallError, match="RuntimeError: gone"):
+            await cloud.keys()
+
+
+async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, monkeypatch, tmp_path):
+    script = tmp_path / "credentials.sh"
+    log = tmp_path / "log"
+    script.write_text(
+        f"#!/bin/sh\necho x >> {log}\n"
+        """echo '{"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "S", "SessionToken": "T","""
+        """ "Expiration": "2099-01-01T00:00:00Z"}'\n"""
+    )
+    script.chmod(0o700)
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\ncredential_process = {script}\n")
+    refused = wire.reply(403, b"{}", **{"x-amzn-ErrorType": "ExpiredTokenException"})
+    settings = {"access_key_id": None, "secret_access_key": None}
+    async with wire.cloud_against(wire.answering(refused), **settings) as (cloud, _):
+        opened = log.read_text().count("x")
+        for _ in range(3):
+            with pytest.raises(CallError, match="ExpiredTokenException"):
+                await cloud.invoker.invoke(wire.invocation)
+        assert log.read_text().count("x") == opened + 1
+
+
+async def test_inline_needs_the_model_and_a_region_that_takes_it(keys_in_environment):
+    async with open_cloud(AwsSettings(region="eu-west-1")) as cloud:
+        model = cloud._clients["sagemaker-runtime"].meta.service_model
+        assert await cloud.control.supports_inline() is True
+    aws = "https://runtime.sagemaker.xx-west-1.amazonaws.com"
+    assert takes_inline(model, region="xx-west-1", endpoint_url=aws) is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url=aws + ".cn") is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url="http://127.0.0.1:4566") is True
+    assert takes_inline(model, region="us-west-2", endpoint_url=aws) is True
+
+
+@pytest.mark.parametrize(
+    ("url", "aws"),
+    [
+        ("https://s3.us-east-1.amazonaws.com", True),
+        ("https://vpce-1.s3.us-east-1.vpce.amazonaws.com", True),
+        ("https://s3.cn-north-1.amazonaws.com.cn", True),
+        ("http://127.0.0.1:9000", False),
+        ("https://amazonaws.com.example", False),
+    ],
+)
+async def test_which_urls_are_awss_own(url, aws):
+    assert is_aws(url) is aws
+
+
+async def test_an_sdk_that_is_too_old_is_said(keys_in_environment, monkeypatch):
+    monkeypatch.setattr("fanout.aws.clients.MUST_KNOW", ("Body", "Payload"))
+    text = await failure(AwsSettings(region="us-east-1"))
+    assert "does not know Payload of InvokeEndpointAsync: install 1.43.29 or later" in text
+
+
+async def test_the_installed_sdk_knows_all_that_is_needed(keys_in_environment):
+    async with open_cloud(AwsSettings(region="us-east-1")) as cloud:
+        assert lacks(cloud._clients["sagemaker-runtime"].meta.service_model) == ()
+
+
+async def test_loggers_that_would_write_secrets_are_capped():
+    before = {name: logging.getLogger(name).level for name in NOISY}
+    try:
+        logging.getLogger("botocore").setLevel(logging.DEBUG)
+        logging.getLogger("aiobotocore").setLevel(logging.NOTSET)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        quieten()
+        assert logging.getLogger("botocore.auth").getEffectiveLevel() == logging.INFO
+        assert logging.getLogger("aiobotocore").level == logging.INFO
+        assert logging.getLogger("urllib3").level == logging.ERROR
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+
+async def test_settings_show_no_secret():
+    text = repr(AwsSettings(secret_access_key="hush", session_token="hush"))
+    assert "hush" not in text
+    assert os.environ.get("AWS_SECRET_ACCESS_KEY") is None

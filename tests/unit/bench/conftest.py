@@ -1,0 +1,104 @@
+"""The whole experiment on virtual time: the engine, the world in memory, and no machine to be slow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+from support.engine import RUN, TrioClock, in_place
+
+from fanout.bench.arrivals import Arrivals
+from fanout.bench.pairs import PairTally
+from fanout.bench.payloads import Made
+from fanout.bench.plan import Plan
+from fanout.bench.run import BENCH_KEY
+from fanout.endpoint import discover, endpoint_check
+from fanout.job import Job, Limits
+from fanout.output import finish
+from fanout.pacing import Pacer
+from fanout.pipeline import Pipeline
+from fanout.records import Location
+from fanout.retry import ModelRetry
+from fanout.route import Routing
+from fanout.simulator.memory import MemoryCloud
+from fanout.simulator.settings import SimulatorSettings
+from fanout.simulator.world import World
+from fanout.sweep import Patience
+
+Experiment = Callable[..., Path]
+
+
+def plan(**changes: object) -> Plan:
+    """A small experiment, but for what `changes` says."""
+    standard: dict[str, object] = {
+        "seed": 1, "rate_per_s": 20.0, "arrivals": "poisson", "pairs": 20, "warmup": 4, "sizes": (100, 2_000),
+    }  # fmt: skip
+    return Plan(**(standard | changes))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    """Runs an experiment on a world with these settings; returns its output file."""
+
+    def run(
+        wanted: Plan,
+        settings: SimulatorSettings,
+        *,
+        closed: int | None = None,
+        limits: Limits | None = None,
+        until_ms: float | None = None,
+    ) -> Path:
+        directory = tmp_path / f"bench-{wanted.seed}"
+        (directory / "parts").mkdir(parents=True)
+
+        async def main() -> Path:
+            clock = TrioClock()
+            cloud = MemoryCloud(World(settings, now=clock.now()), clock)
+            endpoint = await discover(cloud.control, settings.endpoint_name)
+            assert endpoint is not None
+            mailbox = await cloud.control.open_mailbox(RUN, endpoint.topics)
+            arrivals = Arrivals(wanted, Made(wanted), clock=clock, closed=closed is not None)
+            tally = PairTally(until_ms=until_ms, enough=arrivals.end)
+            job = Job(
+                run=RUN,
+                endpoint=settings.endpoint_name,
+                output_path=endpoint.output_path,
+                failure_path=endpoint.failure_path,
+                routing=Routing(run=RUN, uploads=Location(settings.buckets[0], "inputs")),
+                parts=directory / "parts",
+                limits=limits or Limits(window=closed or 10_000),
+                patience=Patience(notified=True),
+                retry=ModelRetry(0),
+                seed=wanted.seed,
+            )
+            pipeline = Pipeline(
+                job=job,
+                source=arrivals,
+                cloud=cloud,
+                queue=cloud.queue(mailbox.url),
+                clock=clock,
+                pacer=Pacer(),
+                check_endpoint=endpoint_check(cloud.control, settings.endpoint_name, clock=clock),
+                tally=tally,
+                offload=in_place,
+            )
+            parts = await pipeline.run()
+            output = directory / "bench.parquet"
+            metadata = {
+                "fanout:simulated": "true",
+                "fanout:throttles": "0",
+                BENCH_KEY: '{"closed": null, "late_ms": 10}',
+            }
+            finish(
+                parts, output, run=RUN, kept_schema=arrivals.kept_schema, expected_rows=tally.rows, metadata=metadata
+            )  # fmt: skip
+            return output
+
+        trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
+        trio._core._run._r.seed(wanted.seed)
+        return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    return run

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.parts import EPOCH, NOTHING_KEPT
+
+from fanout.records import Outcome
+from fanout.schema import CLOCK_KEY, JSON_KEY, VERSION_KEY, kept_names, output_schema, to_table
+
+INSTANT = pa.timestamp("us", tz="UTC")
+
+
+def schema_of(*names: str) -> pa.Schema:
+    return pa.schema([pa.field(name, pa.string()) for name in names])
+
+
+def row_of(outcome: Outcome) -> dict[str, object]:
+    return to_table([outcome], NOTHING_KEPT).to_pylist()[0]
+
+
+def test_columns_are_those_of_the_design_in_its_order() -> None:
+    schema = output_schema(schema_of("label"))
+    assert dict(zip(schema.names, schema.types, strict=True)) == {
+        "row": pa.int64(),
+        "id": pa.string(),
+        "label": pa.string(),
+        "status": pa.string(),
+        "transport": pa.string(),
+        "payload_bytes": pa.int64(),
+        "attempts": pa.int32(),
+        "resends": pa.int32(),
+        "inference_id": pa.string(),
+        "output_location": pa.string(),
+        "failure_location": pa.string(),
+        "response": pa.large_binary(),
+        "response_content_type": pa.string(),
+        "error_code": pa.string(),
+        "error_message": pa.string(),
+        "due_at": INSTANT,
+        "sent_at": INSTANT,
+        "accepted_at": INSTANT,
+        "received_at": INSTANT,
+        "completed_at": INSTANT,
+        "notified_at": INSTANT,
+        "collected_at": INSTANT,
+        "fetched_at": INSTANT,
+        "wait_ms": pa.float64(),
+        "upload_ms": pa.float64(),
+        "invoke_ms": pa.float64(),
+        "service_ms": pa.float64(),
+        "notify_ms": pa.float64(),
+        "fetch_ms": pa.float64(),
+        "total_ms": pa.float64(),
+        "noticed_by": pa.string(),
+    }
+    assert schema.names[:4] == ["row", "id", "label", "status"]
+    assert schema.names[-2:] == ["total_ms", "noticed_by"]
+    assert [field.name for field in schema if not field.nullable] == ["row"]
+    assert schema.metadata[VERSION_KEY] == b"1"
+    assert b"SageMaker's clock" in schema.metadata[CLOCK_KEY]
+
+
+@pytest.mark.parametrize(
+    ("names", "written"),
+    [
+        (("label", "score"), ["label", "score"]),
+        (("row", "status"), ["input_row", "input_status"]),
+        (("ID", "Status"), ["input_ID", "input_Status"]),
+        (("row", "input_row"), ["input_input_row", "input_row"]),
+        (("input_row", "row"), ["input_row", "input_input_row"]),
+        (("a", "A", "a"), ["a", "input_A", "input_input_a"]),
+        ((), []),
+    ],
+)
+def test_kept_columns_never_share_a_name(names: tuple[str, ...], written: list[str]) -> None:
+    assert kept_names(schema_of(*names)) == written
+    folded = [name.casefold() for name in output_schema(schema_of(*names)).names]
+    assert len(set(folded)) == len(folded)
+
+
+def test_durations_of_an_uploaded_row() -> None:
+    row = row_of(
+        Outcome(
+            row=0,
+            id="a",
+            kept=(),
+            status="succeeded",
+            transport="s3",
+            upload_started_at=EPOCH,
+            uploaded_at=EPOCH + 0.5,
+            due_at=EPOCH + 1,
+            sent_at=EPOCH + 1.25,
+            accepted_at=EPOCH + 1.375,
+            received_at=EPOCH + 1.5,
+            completed_at=EPOCH + 4.5,
+            notified_at=EPOCH + 4.25,
+            collected_at=EPOCH + 4.75,
+            fetched_at=EPOCH + 5,
+            noticed_by="sqs",
+        )
+    )
+    durations = {name: value for name, value in row.items() if name.endswith("_ms")}
+    assert durations == {
+        "wait_ms": 250.0,
+        "upload_ms": 500.0,
+        "invoke_ms": 125.0,
+        "service_ms": 3000.0,
+        "notify_ms": -250.0,  # two clocks: kept as it is
+        "fetch_ms": 250.0,
+        "total_ms": 5000.0,  # from the upload's start, which came before the request was due
+    }
+
+
+def test_total_begins_when_due_even_if_the_upload_began_later() -> None:
+    instants = {"due_at": EPOCH, "upload_started_at": EPOCH + 1, "fetched_at": EPOCH + 3}
+    row = row_of(Outcome(row=0, id=None, kept=(), status="succeeded", **instants))
+    assert row["total_ms"] == 3000.0
+
+
+def test_an_upload_that_begins_when_the_row_is_due_is_not_part_of_its_wait() -> None:
+    instants = {
+        "due_at": EPOCH,
+        "upload_started_at": EPOCH + 0.25,
+        "uploaded_at": EPOCH + 1,
+        "sent_at": EPOCH + 1.5,
+    }
+    row = row_of(Outcome(row=0, id=None, kept=(), status="succeeded", **instants))
+    assert (row["wait_ms"], row["upload_ms"]) == (750.0, 750.0)
+
+
+def test_total_of_a_failure_ends_with_its_notice() -> None:
+    row = row_of(Outcome(row=0, id=None, kept=(), status="failed", due_at=EPOCH, notified_at=EPOCH + 2))
+    assert (row["total_ms"], row["fetch_ms"]) == (2000.0, None)
+
+
+def test_a_rejected_row_has_no_phases_and_no_kept_values() -> None:
+    rejected = Outcome(
+        row=7, id=None, kept=(), status="rejected", error_code="InvalidJSON", error_message="no"
+    )
+    kept = pa.schema([pa.field("label", pa.int64(), nullable=False)])
+    row = to_table([rejected], kept).to_pylist()[0]
+    given = {"row": 7, "status": "rejected", "error_code": "InvalidJSON", "error_message": "no"}
+    zeros = {"payload_bytes": 0, "attempts": 0, "resends": 0}
+    assert {name: value for name, value in row.items() if value is not None} == given | zeros
+
+
+def test_instants_are_rounded_to_the_microsecond_and_durations_follow_them() -> None:
+    row = row_of(
+        Outcome(
+            row=0,
+            id=None,
+            kept=(),
+            status="failed",
+            due_at=1_760_000_000.1234567,
+            sent_at=1_760_000_000.1239996,
+        )
+    )
+    utc = dt.UTC
+    assert row["due_at"] == dt.datetime(2025, 10, 9, 8, 53, 20, 123457, tzinfo=utc)
+    assert row["sent_at"] == dt.datetime(2025, 10, 9, 8, 53, 20, 124000, tzinfo=utc)
+    assert row["wait_ms"] == 0.543
+
+
+def test_rows_come_out_in_order() -> None:
+    outcomes = [Outcome(row=row, id=str(row), kept=(row,), status="succeeded") for row in (5, 1, 3)]
+    table = to_table(outcomes, pa.schema([pa.field("n", pa.int64())]))
+    assert table.select(["row", "id", "n"]).to_pydict() == {
+        "row": [1, 3, 5],
+        "id": ["1", "3", "5"],
+        "n": [1, 3, 5],
+    }
+
+
+def test_no_outcomes_make_an_empty_table_of_the_whole_schema() -> None:
+    table = to_table([], schema_of("label"))
+    assert table.num_rows == 0
+    assert table.schema.equals(output_schema(schema_of("label")))
+
+
+def test_a_lone_surrogate_costs_a_character_and_no_row() -> None:
+    outcomes = [
+        Outcome(row=0, id="é", kept=(), status="failed", error_message="bad \ud800 text"),
+        Outcome(row=1, id=None, kept=(), status="failed", error_message=None),
+    ]
+    table = to_table(outcomes, NOTHING_KEPT)
+    assert table.column("error_message").to_pylist() == ["bad ? text", None]
+    assert table.column("id").to_pylist() == ["é", None]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (pa.decimal128(9, 2), [decimal.Decimal("1.25"), None]),
+        (pa.decimal256(50, 1), [decimal.Decimal("-0.5"), None]),
+        (
+            pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
+            [{"bytes": b"\xff", "path": None}, None],
+        ),
+        (pa.list_(pa.list_(pa.int8())), [[[1], None, []], None]),
+        (pa.map_(pa.string(), pa.int64()), [[("a", 1)], None]),
+        (pa.timestamp("ns", tz="Europe/Rome"), [1_760_000_000_123_456_789, None]),
+        (pa.date32(), [20_000, None]),
+        (pa.uint64(), [2**64 - 1, None]),
+        (pa.large_string(), ["x", None]),
+        (pa.null(), [None, None]),
+    ],
+    ids=str,
+)
+def test_kept_columns_of_every_type_keep_type_and_values(kind: pa.DataType, values: list[object]) -> None:
+    kept = pa.schema([pa.field("k", kind)])
+    outcomes = [
+        Outcome(row=row, id=None, kept=(value,), status="succeeded") for row, value in enumerate(values)
+    ]
+    sink = pa.BufferOutputStream()
+    pq.write_table(to_table(outcomes, kept), sink)
+    column = pq.read_table(pa.BufferReader(sink.getvalue())).column("k")
+    assert column.type == kind
+    assert column.equals(pa.chunked_array([values], type=kind))
+
+
+def test_lists_of_fixed_size_are_written_as_lists_that_every_reader_knows() -> None:
+    kept = pa.schema([pa.field("k", pa.list_(pa.float32(), 2))])
+    outcomes = [
+        Outcome(row=0, id=None, kept=([1.0, 2.0],), status="succeeded"),
+        Outcome(row=1, id=None, kept=(), status="rejected"),
+    ]
+    column = to_table(outcomes, kept).column("k")
+    assert (column.type, column.to_pylist()) == (pa.list_(pa.float32()), [[1.0, 2.0], None])
+
+
+def test_json_columns_are_marked_in_the_parts_schema() -> None:
+    kept = pa.schema(
+        [pa.field("a", pa.string(), metadata={JSON_KEY: b"1", b"other": b"x"}), ("b", pa.string())]
+    )
+    schema = output_schema(kept)
+    assert schema.field("a").metadata == {JSON_KEY: b"1"}
+    assert schema.field("b").metadata is None

@@ -1,0 +1,103 @@
+"""Errors and their exit codes, and the one that a person should see."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout import errors
+from fanout.errors import CallError, Exit, Interrupted, Phase, RunError, UsageError, root_cause
+
+
+class Cancelled(BaseException):
+    """A cancellation, as event loops raise it."""
+
+
+def group(*members):
+    return BaseExceptionGroup("tasks", members)
+
+
+def test_a_run_error_is_seen_before_anything_else():
+    cause = RunError("grant s3:GetObject")
+    assert root_cause(group(ValueError("a"), Cancelled(), cause, KeyError("b"))) is cause
+
+
+def test_a_run_error_is_seen_however_deep_it_lies():
+    cause = UsageError("no such flag")
+    assert root_cause(group(ValueError("a"), group(Cancelled(), group(cause)))) is cause
+
+
+def test_the_first_of_several_run_errors_is_seen():
+    first, second = RunError("first"), Interrupted("second")
+    assert root_cause(group(group(first), second)) is first
+
+
+def test_an_error_is_seen_before_a_cancellation():
+    cause = ZeroDivisionError()
+    assert root_cause(group(Cancelled(), KeyboardInterrupt(), group(cause))) is cause
+
+
+def test_a_call_error_is_an_error_like_any_other():
+    call, cause = CallError(Phase.CONNECT, "Refused"), RunError("check the region")
+    assert root_cause(group(call, cause)) is cause
+    assert root_cause(group(Cancelled(), call)) is call
+
+
+def test_a_cancellation_alone_is_seen():
+    cancelled = Cancelled()
+    assert root_cause(group(group(cancelled))) is cancelled
+
+
+@pytest.mark.parametrize(
+    ("name", "exit_code"),
+    [
+        ("RunError", Exit.PRECONDITION),
+        ("UsageError", Exit.USAGE),
+        ("InputError", Exit.USAGE),
+        ("StorageError", Exit.STORAGE),
+        ("JournalError", Exit.JOURNAL),
+        ("DeadlineReached", Exit.DEADLINE),
+        ("Interrupted", Exit.INTERRUPTED),
+        ("TooManyFailures", Exit.ROWS_FAILED),
+    ],
+)
+def test_each_end_of_a_run_has_its_exit_code(name, exit_code):
+    kind = getattr(errors, name)
+    assert kind("text").exit is exit_code
+    assert issubclass(kind, RunError)
+
+
+def test_exit_codes_are_as_documented():
+    assert {code.name: int(code) for code in Exit} == {
+        "OK": 0,
+        "BUG": 1,
+        "USAGE": 2,
+        "ROWS_FAILED": 3,
+        "PRECONDITION": 4,
+        "JOURNAL": 5,
+        "STORAGE": 6,
+        "DEADLINE": 7,
+        "INTERRUPTED": 75,
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "missing"),
+    [
+        ("NoSuchKey", 404, True),
+        ("404", 404, True),
+        ("NoSuchKey", None, True),
+        ("AccessDenied", 403, False),
+        ("InternalError", 500, False),
+        ("NoSuchBucket", 404, False),
+    ],
+)
+def test_missing_means_that_the_object_is_not_there(code, status, missing):
+    """A bucket that is not there is no missing object: every row would be waited for until its deadline."""
+    assert CallError(Phase.REPLY, code, status=status).missing is missing
+
+
+def test_a_call_error_says_what_happened():
+    assert str(CallError(Phase.REPLY, "SlowDown", message="Please reduce your request rate.")) == (
+        "SlowDown: Please reduce your request rate."
+    )
+    assert str(CallError(Phase.CONNECT, "ConnectionRefusedError")) == "ConnectionRefusedError"
