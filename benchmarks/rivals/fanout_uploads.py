@@ -1,0 +1,67 @@
+"""fanout's own upload stage on every file of a directory: the workers, the pacing and the S3 client of a run.
+
+What a run adds to it (reading a dataset, routing, the invocation) is left out, as it is of the tools beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import anyio
+
+from fanout.aws.session import AwsSettings, open_cloud
+from fanout.clock import SystemClock
+from fanout.config import Config
+from fanout.identity import new_run
+from fanout.lane import Lane
+from fanout.layout import Layout
+from fanout.ledger import Entry, Ledger
+from fanout.pacing import Gate, Pacer
+from fanout.records import Location, Options, Record, Sendable, Upload
+from fanout.start import blocking
+from fanout.upload import upload_worker
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("bucket")
+    parser.add_argument("prefix")
+    asked = parser.parse_args()
+    workers, run, clock = Config().transport.uploads, new_run(), SystemClock()
+    layout = Layout(run, path=None)
+    ledger = Ledger(run, outputs=layout, failures=layout)
+    # Payloads in memory are those in the workers' hands, and one.
+    uploads: Lane[tuple[Entry, Upload]] = Lane(1)
+    ready: Lane[tuple[Entry, Sendable]] = Lane(workers)
+    files = sorted(asked.directory.iterdir())
+    async with open_cloud(AwsSettings()) as cloud, anyio.create_task_group() as tasks:
+
+        async def work() -> None:
+            await upload_worker(
+                uploads,
+                ready,
+                objects=cloud.objects,
+                gate=Gate(Pacer(), clock),
+                clock=clock,
+                release=lambda _: None,
+            )
+
+        async def read() -> None:
+            for row, path in enumerate(files):
+                record = Record(row, None, path.read_bytes(), Options())
+                target = Location(asked.bucket, f"{asked.prefix}/{path.name}")
+                entry = ledger.admit(record, transport="s3", upload=target)
+                await uploads.put((entry, Upload(record, target)))
+
+        for _ in range(workers):
+            tasks.start_soon(work)
+        tasks.start_soon(read)
+        for _ in files:
+            await ready.get()
+        tasks.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    blocking(main)

@@ -1,0 +1,224 @@
+"""Writes the figures of README.md from the raw numbers in `results`, between its two markers.
+
+python benchmarks/table.py            # after a benchmark has written new numbers
+python benchmarks/table.py --check    # exits 1 if README.md says something else than the numbers
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from figures import Spread, costs, over_rounds, ratio
+from machine import RESULTS, load
+
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
+Samples = Sequence[dict[str, Any]]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="change nothing; exit 1 if README.md is out of date"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the JSON files")
+    parser.add_argument("--readme", type=Path, default=README)
+    asked = parser.parse_args()
+    old = asked.readme.read_text(encoding="utf-8")
+    new = replaced(old, tables(asked.results))
+    if new == old:
+        return 0
+    if asked.check:
+        print(f"{asked.readme} differs from {asked.results}: run python benchmarks/table.py", file=sys.stderr)
+        return 1
+    asked.readme.write_text(new, encoding="utf-8")
+    return 0
+
+
+def replaced(text: str, between: str) -> str:
+    """Return `text` with `between` between its markers.
+
+    Raises:
+        SystemExit: The markers are not there, once each and in order.
+    """
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end or BEGIN in tail or END in tail:
+        sys.exit(f"expected one {BEGIN} and, after it, one {END}")
+    return f"{head}{BEGIN}\n{between}{END}{tail}"
+
+
+def tables(results: Path) -> str:
+    """Return the Markdown of every benchmark that has results; nothing for those that have none."""
+    parts = []
+    for name, render in (
+        ("throughput", throughput),
+        ("upload", upload),
+        ("scale", scale),
+        ("pacing", pacing),
+    ):
+        path = results / f"{name}.json"
+        if path.exists():
+            content = load(path)
+            parts.append(f"{render(content)}\n{_source(content, name)}\n")
+    return "\n".join(parts)
+
+
+def throughput(content: dict[str, Any]) -> str:
+    samples, titles = content["samples"], content["settings"]["titles"]
+    lines: list[str] = []
+    for payload in content["settings"]["payloads"]:
+        sized = [sample for sample in samples if sample["payload_bytes"] == payload]
+        for mode in ("submit", "end to end"):
+            found = costs(sample for sample in sized if sample.get("mode") == mode)
+            if not found:
+                continue
+            what = "submit only" if mode == "submit" else mode
+            ours = found.get("fanout", {})
+            rows = []
+            for name, rounds in found.items():
+                title = f"**{titles[name]}**" if name == "fanout" else titles[name]
+                # A C client's memory is below what starting it from Python lets one see; it holds one request.
+                peak = "" if name == "wrk" else f"{over_rounds(rounds, 'peak_bytes').median / 1e6:,.0f}"
+                rows.append(
+                    (
+                        title,
+                        _spread(over_rounds(rounds, "per_s"), 0),
+                        _spread(over_rounds(rounds, "cpu_us"), 1),
+                        _times(ratio(ours, rounds, "per_s")),
+                        _times(ratio(rounds, ours, "cpu_us")),
+                        f"{over_rounds(rounds, 'start_s').median:.2f}",
+                        peak,
+                        f"{over_rounds(rounds, 'server_share').median:.0%}",
+                    )
+                )
+            heads = (
+                "records/s",
+                "CPU µs/record",
+                "fanout is x times as fast",
+                "CPU x times fanout's",
+                "start-up s",
+                "peak MB",
+                "server busy",
+            )
+            lines += _table((f"{what}, {_size(payload)}", *heads), rows)
+    for payload in content["settings"]["payloads"]:
+        hashing = [
+            s["cpu_s"] * 1e6 for s in samples if s["contender"] == "hashing" and s["payload_bytes"] == payload
+        ]
+        lines.append(
+            f"Hashing that SigV4 cannot do without, {_size(payload)}: {_spread(Spread.of(hashing), 1)} µs a request."
+        )
+    lines += [f"Left out: {titles[name]}: {reason}." for name, reason in content["skipped"].items()]
+    return "\n".join(lines)
+
+
+def upload(content: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for size in content["settings"]["sizes"]:
+        found = costs(sample for sample in content["samples"] if sample["payload_bytes"] == size)
+        ours, megabytes = found.get("fanout", {}), size / 1e6
+        rows = [
+            (
+                f"**{name}**" if name == "fanout" else name,
+                _spread(_scaled(over_rounds(rounds, "per_s"), megabytes), 0),
+                _spread(_scaled(over_rounds(rounds, "cpu_us"), 1e-3 / megabytes), 2),
+                _times(ratio(ours, rounds, "per_s")),
+                _times(ratio(rounds, ours, "cpu_us")),
+                f"{over_rounds(rounds, 'start_s').median:.2f}",
+                f"{over_rounds(rounds, 'peak_bytes').median / 1e6:,.0f}",
+                f"{over_rounds(rounds, 'server_share').median:.0%}",
+            )
+            for name, rounds in found.items()
+        ]
+        heads = (
+            "MB/s",
+            "CPU ms/MB",
+            "fanout is x times as fast",
+            "CPU x times fanout's",
+            "start-up s",
+            "peak MB",
+            "server busy",
+        )
+        lines += _table((f"upload, {_size(size)}", *heads), rows)
+    lines += [f"Left out: {name}: {reason}." for name, reason in content["skipped"].items()]
+    return "\n".join(lines)
+
+
+def scale(content: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for kind, title in (("rows", "rows of the run"), ("window", "window of open rows")):
+        samples = [sample for sample in content["samples"] if sample["kind"] == kind]
+        values = sorted({sample["value"] for sample in samples})
+        rows = []
+        for value in values:
+            found = [sample for sample in samples if sample["value"] == value]
+            cpu = Spread.of(sample["cpu_us"] for sample in found)
+            peak = Spread.of(sample["peak_bytes"] / 1e6 for sample in found)
+            rows.append((f"{value:,}", _spread(cpu, 1), _spread(peak, 0)))
+        if rows:
+            lines += _table((title, "CPU µs/record", "peak MB"), rows)
+    return "\n".join(lines)
+
+
+def pacing(content: dict[str, Any]) -> str:
+    rows = []
+    for rate in sorted({sample["rate"] for sample in content["samples"]}):
+        found = [sample for sample in content["samples"] if sample["rate"] == rate]
+        error = Spread.of(sample["error"] * 100 for sample in found)
+        late = [Spread.of(sample[name] for sample in found) for name in ("late_p50_ms", "late_p99_ms")]
+        busiest = max(sample["busiest_second"] for sample in found)
+        signed = f"{error.median:+.2f} ({error.low:+.2f} to {error.high:+.2f})"
+        rows.append((f"{rate:,}", signed, f"{busiest:,}", *(_spread(each, 2) for each in late)))
+    heads = ("--rate", "error %", "most in any second", "late p50 ms", "late p99 ms")
+    return "\n".join(_table(heads, rows))
+
+
+def _source(content: dict[str, Any], name: str) -> str:
+    machine = content["machine"]
+    return (
+        f"<sub>`benchmarks/{name}.py`, {machine['date']}: {machine['cores']} cores ({machine['cpu']}), "
+        f"{machine['system']}, Python {machine['python']}; rounds: {content['settings']['rounds']}, load "
+        f"{machine['load_before'][0]} before.</sub>"
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    rule = ["---", *("---:" for _ in heads[1:])]
+    return [*(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows)), ""]
+
+
+def _spread(spread: Spread, digits: int) -> str:
+    """Write the median with the least and the greatest round; the median alone if there is nothing else.
+
+    A rate or a cost that noise has pushed to 0 or below in some round comes from runs that were too small.
+    """
+    if spread.low <= 0:
+        return "too small to say"
+    texts = [f"{value:,.{digits}f}" for value in (spread.median, spread.low, spread.high)]
+    return texts[0] if texts[0] == texts[1] == texts[2] else f"{texts[0]} ({texts[1]} to {texts[2]})"
+
+
+def _times(spread: Spread | None) -> str:
+    return "" if spread is None else _spread(spread, 2)
+
+
+def _scaled(spread: Spread, factor: float) -> Spread:
+    return Spread(spread.median * factor, spread.low * factor, spread.high * factor)
+
+
+def _size(size_bytes: int) -> str:
+    for unit, factor in (("MiB", 2**20), ("MB", 10**6), ("KB", 10**3)):
+        if size_bytes >= factor and size_bytes % factor == 0:
+            return f"{size_bytes // factor} {unit}"
+    return f"{size_bytes:,} bytes"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
