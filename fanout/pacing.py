@@ -33,18 +33,22 @@ FLOOR_PER_S = 0.2
 class Bucket:
     """GCRA over one kind of cost: `rate` units a second, `burst` units beyond the schedule at most."""
 
-    __slots__ = ("_due_next", "burst", "rate")
+    __slots__ = ("_due_last", "_due_next", "burst", "rate")
 
     def __init__(self, rate: float, *, burst: float = 0.0) -> None:
         self.rate = rate
         self.burst = burst
         self._due_next = float("-inf")  # the theoretical arrival time of GCRA
+        self._due_last = float("-inf")
 
     def change(self, rate: float, *, now: float) -> None:
-        """Change the rate; what was used of the burst stays used."""
-        behind = self._due_next - now
+        """Change the rate from now on, or from the last due instant if that is still to come."""
+        # Before that instant the old rate holds: a rate that rises while somebody waits for a slot of the slower
+        # schedule would otherwise draw the next one nearer to it than the new rate allows.
+        since = max(now, self._due_last)
+        behind = self._due_next - since
         if behind > 0.0:  # counted in units, not in seconds: a lower rate must not grant another burst
-            self._due_next = now + behind * self.rate / rate
+            self._due_next = since + behind * self.rate / rate
         self.rate = rate
 
     @property
@@ -55,6 +59,7 @@ class Bucket:
     def take(self, due: float, *, cost: float) -> None:
         """Charge `cost` units for a request due at `due`."""
         self._due_next = max(self._due_next, due) + cost / self.rate
+        self._due_last = due
 
 
 @dataclass(frozen=True, slots=True)

@@ -282,7 +282,12 @@ class Reconcile:
 
     def statistics(self) -> ReconcileStatistics:
         """Return a snapshot."""
-        return ReconcileStatistics(self._looks, self._found, len(self._tickets), self._expired)
+        # A row that a message settled meanwhile stays in the heap until its instant comes; it waits for nothing.
+        parked = sum(
+            self._tickets.get(entry.row) == ticket and entry.state in _UNDECIDED
+            for _, ticket, entry, _ in self._parked
+        )
+        return ReconcileStatistics(self._looks, self._found, parked, self._expired)
 
 
 _UNDECIDED = frozenset({State.READY, State.UNKNOWN, State.CLAIMED})

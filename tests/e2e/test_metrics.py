@@ -230,9 +230,11 @@ def test_the_dashboard_is_one():
 
 
 @contextmanager
-def running(place, *arguments):
-    """A run with its metrics on a free port; yields the process and the port."""
-    command = [sys.executable, "-m", "fanout.cli", "run", *map(str, arguments), "--metrics-port", "0", "-v"]
+def running(place, *arguments, port=0):
+    """A run with its metrics on `port`, or a free one; yields the process and the port."""
+    command = [
+        sys.executable, "-m", "fanout.cli", "run", *map(str, arguments), "--metrics-port", str(port), "-v",
+    ]  # fmt: skip
     with subprocess.Popen(
         command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment()
     ) as process:
@@ -380,9 +382,12 @@ def test_a_real_prometheus_reads_a_run(tmp_path):
     with (tmp_path / "in.jsonl").open("w") as file:
         file.writelines(f'{{"n": {n}}}\n' if n % 100 else "not JSON\n" for n in range(1000))
     arguments = ("in.jsonl", "--local", "-o", "out.parquet", "--rate", 200)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    # Prometheus first: it takes seconds to be ready, and its scrapes must cover the run.
     with (
-        running(tmp_path, *arguments) as (process, port),
         prometheus(tmp_path, f"127.0.0.1:{port}") as ask,
+        running(tmp_path, *arguments, port=port) as (process, _),
     ):
         assert process.wait(timeout=60) == 3
         table = pq.read_table(tmp_path / "out.parquet").to_pylist()

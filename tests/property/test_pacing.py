@@ -161,6 +161,17 @@ def play(pacer, script, *, check=lambda now: None):
 
 @SETTINGS
 @given(rate=rates, script=st.lists(steps, max_size=60))
+@example(  # a rate that rises while somebody waits for a slot of the lowered schedule
+    rate=1.0,
+    script=[
+        ("send", 0.0, 0.0, None),
+        ("throttle", 0.0, 0.0, None),
+        ("send", 0.0, 0.0, None),
+        ("throttle", 0.5, 1.0, None),
+        ("accept", 0.0, 0.0, None),
+        ("send", 0.0, 0.0, None),
+    ],
+)
 def test_the_configured_rate_is_never_exceeded_whatever_aws_says(rate, script):
     pacer = Pacer(rate_per_s=rate)
 
