@@ -29,7 +29,7 @@ from fanout.offload import Offload, to_thread
 from fanout.output.parts import Part
 from fanout.pacing import Gate, Pacer, PacerStatistics
 from fanout.ports import Clock, Cloud, Queue, Rows
-from fanout.reconcile import Reconcile, ReconcileStatistics
+from fanout.reconcile import LOOKERS, Reconcile, ReconcileStatistics
 from fanout.records import Inline, Notice, Outcome, Sendable, Upload
 from fanout.recover import Recovered
 from fanout.remedies import remedy
@@ -254,6 +254,7 @@ class Pipeline:
                 (lambda: self._invoke.worker(self._sending), limits.concurrency),
                 (lambda: self._fetch.worker(self._claims), limits.fetches),
                 (self._look, 1),
+                (self._reconcile.looker, LOOKERS),
                 (self._poll, limits.pollers),
                 (self._scribe.worker, 1),
             )

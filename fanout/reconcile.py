@@ -1,7 +1,7 @@
 """Stage: finds what no message told of, by looking into S3; settles rows of unknown fate, and deadlines.
 
-Started as one worker by the pipeline, and cancelled when every row has ended. It looks when notifications are
-silent, late, or not configured; found rows go the way of noticed ones.
+Started as one worker and its lookers by the pipeline, and cancelled when every row has ended. It looks when
+notifications are silent, late, or not configured; found rows go the way of noticed ones.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from fanout.notifications import failure_facts
 from fanout.ports import Clock, ObjectInfo, ObjectStore
 from fanout.records import Location, Notice, Outcome, Sendable
 from fanout.retry import persist
-from fanout.sweep import Patience, Plan, next_look, plan_look
+from fanout.sweep import Patience, next_look, plan_look
 from fanout.wakeup import Wakeup
 
 _log = logging.getLogger(__name__)
+LOOKERS = 32  # HEADs in flight: where listing is denied, at 30 ms each they find a thousand rows a second
 MAX_RESENDS = (
     8  # of one row whose replies are lost again and again: its payload may be what breaks the connection
 )
@@ -74,6 +75,7 @@ class Reconcile:
         self._last_notice_at = last_notice_at
         self._patience = patience
         self._max_resends = max_resends
+        self._singles: Lane[_Look] = Lane(LOOKERS)
         self._parked: list[tuple[float, int, Entry, Sendable]] = []
         self._tickets: dict[int, int] = {}
         self._doubtful: dict[int, Sendable] = {}
@@ -107,8 +109,7 @@ class Reconcile:
             await self._wakeup.wait_for(self._next(now) - now)
             now = self._clock.now()
             await self._settle_parked(now)
-            for entry in self._ledger.overdue(now):
-                await self._last_look(entry)
+            await self._last_looks(now)
             if self._next_look(now) <= now:
                 await self._look()
 
@@ -137,13 +138,17 @@ class Reconcile:
 
     async def _settle_parked(self, now: float) -> None:
         """Send again each row whose wait is over; one of unknown fate only if its output is nowhere."""
+        due = []
         while self._parked and self._parked[0][0] <= now:
             _, ticket, entry, item = heapq.heappop(self._parked)
+            if self._tickets.get(entry.row) == ticket:
+                due.append((ticket, entry, item))
+        await self._find([entry for _, entry, _ in due if entry.state is State.UNKNOWN])
+        for ticket, entry, item in due:
+            # Asked again for each: while the earlier ones were looked for, a notice may have given it a new turn.
             if self._tickets.get(entry.row) != ticket:
                 continue
             del self._tickets[entry.row]
-            if entry.state is State.UNKNOWN:
-                await self._look_for(entry)
             if entry.state is State.CLAIMED:
                 self.keep(entry, item)
             if entry.state not in {State.UNKNOWN, State.READY}:
@@ -160,18 +165,25 @@ class Reconcile:
         entry.queued = True
         await self._ready.put((entry, item))
 
-    async def _last_look(self, entry: Entry) -> None:
-        """Look for a row whose deadline has passed, and give it up if it is nowhere."""
-        on_its_way = entry.row in self._tickets or entry.queued or entry.intended
-        if entry.state is State.UNKNOWN and on_its_way:
-            return  # its resend is still to come; settling it twice would write two rows
-        if await self._look_for(entry) or entry.state not in {State.ACCEPTED, State.UNKNOWN}:
-            return
-        item = self._doubtful.pop(entry.row, None)
-        if item is not None and self._patience.unknown == "wait" and entry.resends < self._max_resends:
-            await self._send(entry, item)  # TTL and timeout have passed: the earlier send cannot be served
-        else:
-            self._give_up(entry)
+    async def _last_looks(self, now: float) -> None:
+        """Look for the rows whose deadline has passed, and give up those that are nowhere."""
+        late = [entry for entry in self._ledger.overdue(now) if not self._on_its_way(entry)]
+        await self._heads(late)
+        for entry in late:
+            if entry.state not in {State.ACCEPTED, State.UNKNOWN} or self._on_its_way(entry):
+                continue
+            item = self._doubtful.pop(entry.row, None)
+            if item is not None and self._patience.unknown == "wait" and entry.resends < self._max_resends:
+                await self._send(
+                    entry, item
+                )  # TTL and timeout have passed: the earlier send cannot be served
+            else:
+                self._give_up(entry)
+
+    def _on_its_way(self, entry: Entry) -> bool:
+        """Whether a row's resend is still to come; settling it as well would write two rows."""
+        coming = entry.row in self._tickets or entry.queued or entry.intended
+        return entry.state is State.UNKNOWN and coming
 
     def _give_up(self, entry: Entry) -> None:
         self._expired += 1
@@ -191,18 +203,32 @@ class Reconcile:
             }
         self._finish(entry, entry.outcome(**facts))
 
-    async def _look_for(self, entry: Entry) -> bool:
-        """Look for one row's output, then for its failure object; return whether it is settled or claimed."""
+    async def looker(self) -> None:
+        """Look for the objects of single rows for ever; as many at once as there are lookers."""
+        while True:
+            look = await self._singles.get()
+            await self._look_for(look.entry)
+            look.group.done()
+
+    async def _heads(self, entries: Sequence[Entry]) -> None:
+        """Look for `entries` one by one, as many at once as there are lookers, and return when that is done."""
+        group = _Group(len(entries))
+        for entry in entries:
+            await self._singles.put(_Look(entry, group))
+        await group.wait()
+
+    async def _look_for(self, entry: Entry) -> None:
+        """Look for one row's output, then for its failure object, and claim the row by what is found."""
         for layout, place, completed in (
             (self._ledger.outputs, entry.output, True),
             (self._ledger.failures, entry.failure, False),
         ):
             for location in _places(layout, place, entry):
+                generation = entry.generation
                 info = await self._head(location)
                 if info is not None:
-                    await self._claim(entry.row, entry.generation, info, completed=completed)
-                    return True
-        return entry.state not in {State.ACCEPTED, State.UNKNOWN}
+                    await self._claim(entry.row, generation, info, completed=completed)
+                    return
 
     async def _head(self, location: Location) -> ObjectInfo | None:
         return await persist(lambda: self._objects.head(location), operation="s3:GetObject")
@@ -212,40 +238,40 @@ class Reconcile:
         started = self._clock.now()
         self._look_now = False
         before = self._found
-        roots = [
-            root for root in (self._ledger.outputs.root(), self._ledger.failures.root()) if root is not None
-        ]
-        waiting = list(self._ledger.waiting())
-        plan = plan_look(
-            [entry.row for entry in waiting],
-            rows_seen=self._ledger.rows_seen,
-            may_list=self._may_list and bool(roots),
-            roots=len(roots),
-        )
-        if plan.rows:
-            chosen = set(plan.rows)
-            for entry in waiting:
-                if entry.row in chosen:
-                    await self._look_for(entry)
-        else:
-            await self._list(plan)
+        await self._find(list(self._ledger.waiting()))
         self._looks += 1
         self._looked_at = self._clock.now()
         self._look_took_s = self._looked_at - started
         self._fruitless = 0 if self._found > before else self._fruitless + 1
 
-    async def _list(self, plan: Plan) -> None:
+    async def _find(self, entries: Sequence[Entry]) -> None:
+        """Look for `entries` the cheaper way: one by one, or by listing the run's prefix."""
+        roots = [
+            root for root in (self._ledger.outputs.root(), self._ledger.failures.root()) if root is not None
+        ]
+        shards = plan_look(
+            [entry.row for entry in entries],
+            rows_seen=self._ledger.rows_seen,
+            may_list=self._may_list and bool(roots),
+            roots=len(roots),
+        )
+        if shards is None or not await self._list(shards):
+            await self._heads(entries)
+
+    async def _list(self, shards: Sequence[str]) -> bool:
+        """Claim what stands below `shards` of the run's prefixes; return False if that is not permitted."""
         for layout, completed in ((self._ledger.outputs, True), (self._ledger.failures, False)):
             root = layout.root()
             if root is None or (not completed and root == self._ledger.outputs.root()):
                 continue
-            for shard in plan.shards:
+            for shard in shards:
                 try:
                     await self._list_prefix(layout, root, shard, completed=completed)
                 except CallError as error:
                     _log.warning("cannot list %s (%s): looking for objects one by one", root.uri, error.code)
                     self._may_list = False
-                    return
+                    return False
+        return True
 
     async def _list_prefix(self, layout: Layout, root: Location, shard: str, *, completed: bool) -> None:
         # A page lost to a passing fault starts this prefix again: what was claimed before is not claimed twice.
@@ -288,6 +314,29 @@ class Reconcile:
             for _, ticket, entry, _ in self._parked
         )
         return ReconcileStatistics(self._looks, self._found, parked, self._expired)
+
+
+class _Group:
+    """Looks that somebody waits for together."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self._ended = Wakeup()
+
+    def done(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._ended.notify()
+
+    async def wait(self) -> None:
+        while self._left:
+            await self._ended.wait()
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    entry: Entry
+    group: _Group
 
 
 _UNDECIDED = frozenset({State.READY, State.UNKNOWN, State.CLAIMED})

@@ -79,15 +79,9 @@ def next_look(
     return max(reason_at, looked_at + spacing_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How to look: at `rows` one by one, or, if that is empty, by listing each of `shards` of the run's prefix."""
-
-    rows: tuple[int, ...] = ()
-    shards: tuple[str, ...] = ("",)
-
-
-def plan_look(waiting: Sequence[int], *, rows_seen: int, may_list: bool, roots: int) -> Plan:
+def plan_look(
+    waiting: Sequence[int], *, rows_seen: int, may_list: bool, roots: int
+) -> tuple[str, ...] | None:
     """Return the way to look for `waiting` rows that costs the fewest calls.
 
     Args:
@@ -95,15 +89,16 @@ def plan_look(waiting: Sequence[int], *, rows_seen: int, may_list: bool, roots: 
         rows_seen: Rows sent so far, about the number of objects below the run's prefix.
         may_list: Whether listing is possible.
         roots: Prefixes that a listing goes through (outputs, failures).
+
+    Returns:
+        The shards of the run's prefix to list, `""` for all of it; None to look at the rows one by one.
     """
-    if not waiting:
-        return Plan(shards=())
     by_row = 2 * len(waiting)  # a HEAD for the output, another for the failure object
     shards = Counter(shard(row) for row in waiting)
     whole = roots * (1 + rows_seen // PAGE)
     by_shard = roots * len(shards) * (1 + rows_seen // (256 * PAGE))
     if not may_list or by_row <= min(whole, by_shard):
-        return Plan(rows=tuple(waiting))
+        return None
     if by_shard < whole:
-        return Plan(shards=tuple(f"{name}/" for name in sorted(shards)))
-    return Plan()
+        return tuple(f"{name}/" for name in sorted(shards))
+    return ("",)

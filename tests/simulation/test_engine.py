@@ -73,6 +73,29 @@ def test_without_notifications_results_are_found_by_listing(tmp_path):
     assert set(ran.table["noticed_by"].to_pylist()) == {"list"}
 
 
+@pytest.mark.parametrize("denied", [frozenset(), frozenset({"ListObjectsV2"})], ids=["listing", "head"])
+def test_looks_do_not_wait_for_one_another(tmp_path, denied):
+    """1,000 rows whose replies and notices were lost, 100 ms a call: one after the other would take 100 s."""
+    payloads = random_payloads(1_000, seed=21)
+    ran = run_engine(
+        records(payloads),
+        tmp_path,
+        simulator=settings(
+            latency={"s3": {"median_s": 0.1}},
+            notifications={"loss_share": 1.0},
+            faults={
+                "reset_after_accept_share": 1.0,
+                "denied": denied,
+                "s3_forbidden_for_missing": bool(denied),
+            },
+            instances=100,
+        ),
+    )
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 1_000})
+    assert ran.statistics.ledger.resends == 0
+    assert ran.seconds < 40
+
+
 @pytest.mark.parametrize("share", [0.001, 0.1, 1.0])
 def test_lost_notifications_cost_time_not_rows(tmp_path, share):
     payloads = random_payloads(400, seed=4)
