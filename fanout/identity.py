@@ -6,12 +6,15 @@ generation (rises after a definitive failure) and its attempt (rises with every 
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import NamedTuple
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, lower case
 RUN_LENGTH = 10  # 50 bits: 1,000 runs a day for a century collide with probability below 1e-6
 PREFIX = "fanout"
+_NUMBER = "(0|[1-9][0-9]{0,17})"  # the one way that we write it, and never more than 64 bits
+_INFERENCE_ID = re.compile(rf"([{_ALPHABET}]{{{RUN_LENGTH}}})\.{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
 
 
 class Send(NamedTuple):
@@ -40,14 +43,11 @@ def inference_id(run: str, row: int, *, generation: int, attempt: int) -> str:
 
 def parse_inference_id(text: str) -> Send | None:
     """Return what `inference_id` was made of, or None if it is not one of ours, byte for byte."""
-    parts = text.split(".")
-    if len(parts) != 4 or not is_run(parts[0]):
+    found = _INFERENCE_ID.fullmatch(text)
+    if found is None:
         return None
-    numbers = [_ordinal(part) for part in parts[1:]]
-    if None in numbers:
-        return None
-    row, generation, attempt = (number for number in numbers if number is not None)
-    return Send(parts[0], row, generation, attempt)
+    run, row, generation, attempt = found.groups()
+    return Send(run, int(row), int(generation), int(attempt))
 
 
 def shard(row: int) -> str:

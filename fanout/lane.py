@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-import anyio
+from fanout.oneshot import OneShot, one_shot
 
 T = TypeVar("T")
 
@@ -21,13 +21,14 @@ class Lane(Generic[T]):
         capacity: Items that may wait; whoever puts more waits.
     """
 
-    __slots__ = ("_capacity", "_getters", "_items", "_putters")
+    __slots__ = ("_capacity", "_event", "_getters", "_items", "_putters")
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
+        self._event = one_shot()
         self._items: deque[T] = deque()
-        self._getters: deque[anyio.Event] = deque()
-        self._putters: deque[anyio.Event] = deque()
+        self._getters: deque[OneShot] = deque()
+        self._putters: deque[OneShot] = deque()
 
     def __len__(self) -> int:
         """Items that wait."""
@@ -36,7 +37,7 @@ class Lane(Generic[T]):
     async def put(self, item: T) -> None:
         """Add `item` at the end, once there is room."""
         while len(self._items) >= self._capacity:
-            await _turn(self._putters)
+            await self._turn(self._putters)
         self._items.append(item)
         if self._getters:
             self._getters.popleft().set()
@@ -44,7 +45,7 @@ class Lane(Generic[T]):
     async def get(self) -> T:
         """Remove and return the first item, once there is one."""
         while not self._items:
-            await _turn(self._getters)
+            await self._turn(self._getters)
         return self._taken()
 
     def get_nowait(self) -> T | None:
@@ -57,17 +58,16 @@ class Lane(Generic[T]):
             self._putters.popleft().set()
         return item
 
-
-async def _turn(waiters: deque[anyio.Event]) -> None:
-    """Wait in line; a wake-up that reaches somebody who is being cancelled goes to the next."""
-    event = anyio.Event()
-    waiters.append(event)
-    try:
-        await event.wait()
-    except BaseException:
-        if event.is_set():
-            if waiters:
-                waiters.popleft().set()
-        else:
-            waiters.remove(event)
-        raise
+    async def _turn(self, waiters: deque[OneShot]) -> None:
+        """Wait in line; a wake-up that reaches somebody who is being cancelled goes to the next."""
+        event = self._event()
+        waiters.append(event)
+        try:
+            await event.wait()
+        except BaseException:
+            if event.is_set():
+                if waiters:
+                    waiters.popleft().set()
+            else:
+                waiters.remove(event)
+            raise

@@ -180,7 +180,8 @@ class Ledger:
 
     def seen(self, row: int) -> None:
         """Note that the input has reached `row`, so that a later message for it is a repetition, not a stranger."""
-        self.rows_seen = max(self.rows_seen, row + 1)
+        if row >= self.rows_seen:
+            self.rows_seen = row + 1
 
     def get(self, row: int) -> Entry:
         """Return an open row.
@@ -223,11 +224,10 @@ class Ledger:
         """Note a 202; return the notice that overtook it, if there was one: the row is then claimed."""
         entry.accepted_at = self.last_accepted_at = now
         entry.intended = False
-        self.outputs.learn(reply.output_location, row=entry.row, generation=entry.generation)
-        entry.output = Location.parse(reply.output_location)
+        row, generation = entry.row, entry.generation
+        entry.output = self.outputs.learn(reply.output_location, row=row, generation=generation)
         if reply.failure_location is not None:
-            self.failures.learn(reply.failure_location, row=entry.row, generation=entry.generation)
-            entry.failure = Location.parse(reply.failure_location)
+            entry.failure = self.failures.learn(reply.failure_location, row=row, generation=generation)
         self._expect(entry, now + entry.patience_s)
         if entry.early is not None:
             return self.settle_early(entry)

@@ -147,7 +147,6 @@ async def persist(
     *,
     operation: str,
     give_up_after_s: float = 120.0,
-    on_retry: Callable[[CallError], None] | None = None,
 ) -> T:
     """Return what `call` returns, repeating it with full jitter while that can help; for harmless repetitions.
 
@@ -155,7 +154,6 @@ async def persist(
         call: Makes one attempt.
         operation: AWS's name of it (`s3:PutObject`), for the error's text.
         give_up_after_s: No new attempt later than this many seconds after the first.
-        on_retry: Called with each error after which the call is repeated, to count it.
 
     Raises:
         RunError: The service will not answer: credentials, queue or bucket are wrong, or it still failed at the
@@ -170,8 +168,6 @@ async def persist(
     pause_s = _pause_s(1, first)
     if not retriable(first) or anyio.current_time() + pause_s - started > give_up_after_s:
         raise _judged(operation, first) from first
-    if on_retry is not None:
-        on_retry(first)
     await anyio.sleep(pause_s)
 
     def too_late(state: RetryCallState) -> bool:
@@ -181,7 +177,6 @@ async def persist(
         retry=retry_if_exception(retriable),
         stop=too_late,
         wait=lambda state: _pause_s(state.attempt_number + 1, _error_of(state)),
-        before_sleep=lambda state: on_retry(_error_of(state)) if on_retry is not None else None,
         sleep=anyio.sleep,
         reraise=True,
     )

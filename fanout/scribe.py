@@ -105,22 +105,25 @@ class Scribe:
         self._lines.append(self._line(entry, state))
 
     def _line(self, entry: Entry, state: RowState) -> RowRecord:
-        outputs, failures = self._ledger.outputs, self._ledger.failures
-        accepted = state is RowState.ACCEPTED
-        return RowRecord(
-            row=entry.row,
-            state=state,
-            generation=entry.generation,
-            sends=entry.sends,
-            resends=entry.resends,
-            due_at=entry.due_at,
-            sent_at=entry.sent_at,
-            accepted_at=entry.accepted_at,
-            upload_started_at=entry.upload_started_at,
-            uploaded_at=entry.uploaded_at,
-            input=entry.input,
-            output=outputs.surprise(entry.output, entry.row, entry.generation) if accepted else None,
-            failure=failures.surprise(entry.failure, entry.row, entry.generation) if accepted else None,
+        output = failure = None
+        if state is RowState.ACCEPTED:
+            row, generation = entry.row, entry.generation
+            output = self._ledger.outputs.surprise(entry.output, row, generation)
+            failure = self._ledger.failures.surprise(entry.failure, row, generation)
+        return RowRecord(  # in the order of its fields: names would double what a line costs
+            entry.row,
+            state,
+            entry.generation,
+            entry.sends,
+            entry.resends,
+            entry.due_at,
+            entry.sent_at,
+            entry.accepted_at,
+            entry.upload_started_at,
+            entry.uploaded_at,
+            entry.input,
+            output,
+            failure,
         )
 
     def _changed_places(self) -> list[tuple[str, str]]:

@@ -245,19 +245,6 @@ def test_jitter_differs_from_call_to_call():
     assert first.at[2:] != second.at[2:]
 
 
-def test_every_repeated_error_is_reported():
-    errors = [failed("InternalError", 500), failed("SlowDown", 503), failed("ServiceUnavailable", 503)]
-    seen = []
-    assert persisted(Script(*errors), on_retry=seen.append) == "done"
-    assert seen == errors
-
-
-def test_what_is_not_repeated_is_not_reported():
-    seen = []
-    persisted(Script(failed("NoSuchKey", 404)), on_retry=seen.append)
-    assert seen == []
-
-
 def test_it_waits_as_long_as_the_service_asks():
     call = Script(failed("SlowDown", 503, retry_after_s=7.0))
     assert persisted(call) == "done"
