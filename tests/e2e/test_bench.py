@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 import threading
 from statistics import median
 
@@ -13,6 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from support.cli import environment, fanout, local_aws, write_jsonl
+from support.nursery import Started
 
 PATIENT = {"FANOUT_BENCH_LATE_MS": "1000"}
 """CI's two cores are shared: how late its client is says nothing of the program, but in the tests that are of that."""
@@ -157,24 +156,20 @@ def test_an_overloaded_client_says_so_instead_of_numbers(tmp_path):
 
 def test_a_client_stalled_for_two_seconds_shows_from_the_due_time_and_not_raw(tmp_path):
     with local_aws("service_time.median_s=0.03", "concurrency_per_instance=200") as aws:
-        command = [sys.executable, "-m", "fanout.cli", "bench", "--endpoint", aws.endpoint, "--sizes", "1KB"]
+        command = ["bench", "--endpoint", aws.endpoint, "--sizes", "1KB"]
         command += ["--rate", "60", "--pairs", "190", "--warmup", "6", "--arrivals", "constant", "--json"]
         command += ["-o", str(tmp_path), "--input-prefix", f"s3://{aws.bucket}/inputs"]
-        with subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(**aws.env, **PATIENT),
-        ) as process:
-            while aws.stats()["requests"].get("InvokeEndpointAsync", 0) < 60:
-                assert process.poll() is None
-            process.send_signal(signal.SIGSTOP)
-            threading.Event().wait(
-                2.0
-            )  # the stall itself: nothing can be waited for in a process that stands still
-            process.send_signal(signal.SIGCONT)
-            out, err = process.communicate(timeout=100)
+        with (tmp_path / "stdout").open("w+b") as out, (tmp_path / "stderr").open("w+b") as err:
+            env = environment(**aws.env, **PATIENT)
+            with Started(*command, stdout=out, stderr=err, env=env) as process:
+                while aws.stats()["requests"].get("InvokeEndpointAsync", 0) < 60:
+                    assert process.poll() is None
+                process.send_signal(signal.SIGSTOP)
+                # The stall itself: nothing can be waited for in a process that stands still.
+                threading.Event().wait(2.0)
+                process.send_signal(signal.SIGCONT)
+                process.wait(100)
+    out, err = ((tmp_path / name).read_text() for name in ("stdout", "stderr"))
     assert process.returncode == 0, err
     found = json.loads(out)
     total, raw = (found["all"]["phases"][name]["inline"] for name in ("total", "raw"))

@@ -9,7 +9,6 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.cli import environment, fanout, write_jsonl
+from support.nursery import Started
 
 HOUSE = Path(__file__).parents[2]
 DASHBOARD = HOUSE / "configs/grafana/fanout.json"
@@ -232,12 +232,8 @@ def test_the_dashboard_is_one():
 @contextmanager
 def running(place, *arguments, port=0):
     """A run with its metrics on `port`, or a free one; yields the process and the port."""
-    command = [
-        sys.executable, "-m", "fanout.cli", "run", *map(str, arguments), "--metrics-port", str(port), "-v",
-    ]  # fmt: skip
-    with subprocess.Popen(
-        command, cwd=place, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment()
-    ) as process:
+    command = ("run", *arguments, "--metrics-port", port, "-v")
+    with Started(*command, cwd=place, stderr=subprocess.PIPE, env=environment()) as process:
         try:
             for line in process.stderr:
                 if found := re.search(r"metrics at http://127\.0\.0\.1:(\d+)/metrics", line):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+import subprocess
+import sys
 from collections import Counter
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.audit import audit, busiest_second, sha256
-from support.cli import fanout, local_aws, write_jsonl
+from support.cli import environment, fanout, local_aws, write_jsonl
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +135,16 @@ def test_standard_input_and_a_dataset_of_parts(tmp_path):
     assert pq.read_table(tmp_path / "out")["n"].to_pylist() == list(range(50))
 
 
+def test_in_an_interpreter_of_its_own(tmp_path):
+    """The other runs are forked from a process that has imported the program."""
+    done = subprocess.run(
+        [sys.executable, "-m", "fanout.cli", "run", "-", "--local", "-o", "out.parquet", "--json"],
+        input='{"n": 1}\nnot json\n', cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said(done, 3)["by_status"] == {"succeeded": 1, "rejected": 1}
+    assert pq.read_table(tmp_path / "out.parquet")["status"].to_pylist() == ["succeeded", "rejected"]
+
+
 def test_a_row_may_name_an_object_that_is_there(aws, tmp_path):
     import boto3
 
@@ -223,9 +235,6 @@ def test_an_endpoint_that_is_not_there(aws, tmp_path):
 
 
 def test_help_answers_without_loading_the_engine():
-    import subprocess
-    import sys
-
     script = (
         "import sys\nfrom fanout.cli import main\n"
         "try:\n    main(['run', '--help'])\nexcept SystemExit:\n    pass\n"

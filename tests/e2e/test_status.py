@@ -6,13 +6,13 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import jsonschema
 import pytest
 from support.cli import environment, fanout, local_aws, write_jsonl
+from support.nursery import Started
 
 from fanout.journal import Journal
 from fanout.standing import Standing, runs, standing
@@ -49,12 +49,10 @@ def running(aws, place, *more, until=1):
     """A run that has written `until` signs of life since rows began to end; yields it and its directory."""
     write_jsonl(place / "in.jsonl", [{"n": n} for n in range(ROWS)])
     command = [
-        sys.executable, "-m", "fanout.cli", "run", "in.jsonl", "--endpoint", aws.endpoint, "-o", "out.parquet",
+        "run", "in.jsonl", "--endpoint", aws.endpoint, "-o", "out.parquet",
         "--rate", "100", "--run-dir", "run", "-q", *more,
     ]  # fmt: skip
-    with subprocess.Popen(
-        command, cwd=place, env=environment(**aws.env), stderr=subprocess.PIPE, text=True
-    ) as process:
+    with Started(*command, cwd=place, env=environment(**aws.env), stderr=subprocess.PIPE) as process:
         try:
             seen = set()
             while len(seen) < until:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import example, given, settings
@@ -28,16 +29,38 @@ def instants(start, waits):
 
 
 def assert_law(dues, *, rate, burst=0.0, weights=None):
-    """In no window may more than rate x length fall due, and one more (the one that opens it), and the burst."""
+    """In no window may more than rate x length fall due, and one more (the one that opens it), and the burst.
+
+    What has been charged less what the rate has earned since the first may rise from no earlier point by more than
+    the burst: so of all windows that end with one request, the one that opened at the lowest point says it.
+    """
     weights = weights or [1.0] * len(dues)
-    before = list(itertools.accumulate(weights, initial=0.0))
     slack = EPSILON * rate + EPSILON  # floats near 1.7e9 are 2.4e-7 apart
-    for first in range(len(dues)):
-        for last in range(first, len(dues)):
-            # The one that closes the window is the "+ 1".
-            charged = before[last] - before[first]
-            window = dues[last] - dues[first]
-            assert charged <= rate * window + burst + slack, (first, last, charged, window)
+    lowest, opened = math.inf, 0
+    for last, (due, charged) in enumerate(
+        zip(dues, itertools.accumulate(weights, initial=0.0), strict=False)
+    ):
+        # The one that closes the window is the "+ 1": it is not among the charged.
+        level = charged - rate * (due - dues[0])
+        if level < lowest:
+            lowest, opened = level, last
+        assert level - lowest <= burst + slack, (opened, last, dues[opened], due)
+
+
+def test_the_law_finds_a_window_that_holds_too_much():
+    steady = [number / 10 for number in range(50)]
+    assert_law(steady, rate=10)
+    for place in (1, 25, 49):
+        hasty = [due - 0.01 * (number >= place) for number, due in enumerate(steady)]
+        with pytest.raises(AssertionError):
+            assert_law(hasty, rate=10)
+        assert_law(hasty, rate=10, burst=0.1)
+    # A pause earns nothing: only what follows it is looked at.
+    with pytest.raises(AssertionError):
+        assert_law([0.0, 5.0, 5.05], rate=10)
+    with pytest.raises(AssertionError):
+        assert_law([0.0, 1.0, 2.0], rate=10, weights=[10.0, 10.5, 0.0])
+    assert_law([0.0, 1.0, 2.0], rate=10, weights=[10.0, 10.0, 99.0])
 
 
 @SETTINGS

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from support.nursery import Started
 
 AWS_NAMES = ("AWS_", "FANOUT_")
 
@@ -22,18 +24,29 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def fanout(
-    *arguments: object, env: Mapping[str, str] | None = None, **options: object
+    *arguments: object,
+    env: Mapping[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    input: str = "",  # noqa: A002 - as `subprocess.run` calls it
 ) -> subprocess.CompletedProcess[str]:
     """Run `fanout` to its end and return what it said."""
-    return subprocess.run(
-        [sys.executable, "-m", "fanout.cli", *map(str, arguments)],
-        env=environment(**(env or {})),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-        **options,  # type: ignore[call-overload]
-    )
+    with TemporaryFile() as given, TemporaryFile() as stdout, TemporaryFile() as stderr:
+        given.write(input.encode())
+        given.seek(0)
+        started = Started(
+            *arguments, env=environment(**(env or {})), cwd=cwd, stdin=given, stdout=stdout, stderr=stderr
+        )
+        try:
+            code = started.wait(100)
+        except BaseException:
+            started.kill()
+            started.wait()
+            raise
+        texts = []
+        for file in (stdout, stderr):
+            file.seek(0)
+            texts.append(file.read().decode())
+    return subprocess.CompletedProcess(["fanout", *arguments], code, *texts)
 
 
 @dataclass(frozen=True)
@@ -62,10 +75,8 @@ class LocalAws:
 @contextmanager
 def local_aws(*assignments: str) -> Iterator[LocalAws]:
     """Serve the local AWS with these settings (`instances=4`) while the block runs."""
-    command = [sys.executable, "-m", "fanout.cli", "simulate"]
-    for assignment in assignments:
-        command += ["--set", assignment]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment(), text=True) as process:
+    settings = [word for assignment in assignments for word in ("--set", assignment)]
+    with Started("simulate", *settings, env=environment(), stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             ready = json.loads(process.stdout.readline())

@@ -7,7 +7,6 @@ import random
 import select
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from support.audit import audit
 from support.cli import LocalAws, environment
+from support.nursery import Started
 
 QUICK = (
     "instances=4",
@@ -67,11 +67,10 @@ class Running:
         prefix = {"FANOUT_TRANSPORT_INPUT_PREFIX": f"s3://{aws.bucket}/inputs"}
         self._files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]  # noqa: SIM115 - closed by `wait`
         self.began_at = time.time()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "fanout.cli", *map(str, arguments)],
+        self.process = Started(
+            *arguments,
             env=environment(**(aws.env | prefix | IMPATIENT | variables)),
             cwd=directory,
-            stdin=subprocess.DEVNULL,
             stdout=self._files[0],
             stderr=self._files[1],
         )
