@@ -6,6 +6,7 @@ import re
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from fanout.identity import (
     Send,
@@ -20,7 +21,7 @@ from fanout.identity import (
 )
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648, lower case
-SETTINGS = settings(max_examples=200, deadline=None, database=None)
+SETTINGS = settings(max_examples=examples(100), deadline=None, database=None)
 
 # Patterns and lengths of InvokeEndpointAsync, botocore 1.43.117.
 INFERENCE_ID = re.compile(r"\A\S.{0,63}\Z", re.ASCII)

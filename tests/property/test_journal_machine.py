@@ -10,6 +10,7 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from support.examples import examples
 
 from fanout.errors import JournalError
 from fanout.journal import Journal, PartRecord, RowRecord, RowState
@@ -109,7 +110,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 JournalMachine.TestCase.settings = settings(
-    max_examples=100,
+    max_examples=examples(60),
     stateful_step_count=20,
     deadline=None,
     database=None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.examples import examples
 
 from fanout.identity import inference_id, output_extension, output_filename
 from fanout.layout import Layout
@@ -388,7 +389,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=200,
+    max_examples=examples(100),
     stateful_step_count=50,
     deadline=None,
     database=None,

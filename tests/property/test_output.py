@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.parts import KEPT, RUN, outcome, write_parts
 
 from fanout.output import Part, finish, write_part
@@ -20,7 +21,7 @@ from fanout.output.merge import merge, narrow, overlap
 from fanout.records import Outcome
 from fanout.schema import to_table
 
-FEW = settings(max_examples=25, deadline=None)  # each example writes and fsyncs files
+FEW = settings(max_examples=examples(20), deadline=None)  # each example writes and fsyncs files
 
 
 def split(rows: Sequence[int], owners: Sequence[int]) -> list[list[int]]:

@@ -8,11 +8,12 @@ import math
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from fanout.pacing import CATCH_UP_S, FLOOR_PER_S, Pacer
 
 EPSILON = 1e-6
-SETTINGS = settings(max_examples=150, deadline=None, database=None)
+SETTINGS = settings(max_examples=examples(100), deadline=None, database=None)
 
 rates = st.one_of(st.sampled_from([0.1, 1.0, 10.0, 200.0, 1_000.0, 20_000.0]), st.floats(0.05, 50_000.0))
 gaps = st.one_of(
@@ -249,7 +250,7 @@ def test_throttles_are_counted_and_cuts_are_at_most_as_many(script):
     assert min(throttles, 1) <= statistics.cuts <= throttles
 
 
-@settings(max_examples=40, deadline=None, database=None)
+@settings(max_examples=examples(40), deadline=None, database=None)
 @given(rate=st.sampled_from([0.5, 5.0, 50.0]), script=st.lists(steps, max_size=40))
 def test_the_configured_rate_comes_back_while_requests_are_accepted(rate, script):
     pacer = Pacer(rate_per_s=rate)

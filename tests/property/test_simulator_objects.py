@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from fanout.simulator.objects import Objects
 
@@ -25,7 +26,7 @@ def listed(objects: Objects, prefix: str, *, page: int) -> list[str]:
         assert len(listing.entries) == page
 
 
-@settings(deadline=None, max_examples=200)  # two cores are shared by everything
+@settings(deadline=None, max_examples=examples(100))  # two cores are shared by everything
 @given(steps=STEPS, prefix=PREFIXES, page=st.integers(min_value=1, max_value=3))
 def test_listings_agree_with_a_sorted_dict(steps: list[tuple[str, str]], prefix: str, page: int):
     objects = Objects()

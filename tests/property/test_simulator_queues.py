@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from support.examples import examples
 
 from fanout.simulator.queues import Queues, QueueStatistics
 
@@ -85,4 +86,4 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueue = QueueMachine.TestCase
-TestQueue.settings = settings(deadline=None, max_examples=60, stateful_step_count=40)
+TestQueue.settings = settings(deadline=None, max_examples=examples(60), stateful_step_count=40)

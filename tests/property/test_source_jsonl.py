@@ -10,6 +10,7 @@ from pathlib import Path
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from fanout.records import Record
 from fanout.source import InputSettings, Selection, exact, open_source
@@ -53,7 +54,7 @@ def payloads(content: bytes, selection: Selection, **options: int) -> list[bytes
     return [row.payload for row in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     rows=st.lists(objects, max_size=20),
     ascii_only=st.booleans(),
@@ -72,7 +73,7 @@ def test_whole_rows_are_the_lines_own_bytes(rows, ascii_only, ends, mark, last, 
     assert payloads(pack(text, kind, cut=cut), Selection(), block_bytes=block) == lines
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(row=objects.filter(bool))
 def test_selected_fields_keep_their_values_exactly(row):
     (payload,) = payloads(json.dumps(row).encode(), Selection(payload_fields=tuple(reversed(row))))

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from fanout.records import Record
 from fanout.source import InputSettings, Selection, open_source
@@ -40,7 +41,7 @@ def table_of(rows: list[dict[str, object]]) -> pa.Table:
     return pa.table(plain | {"tag": plain["tag"].dictionary_encode()})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(rows=rows_of_columns, group=st.integers(1, 12), batch_bytes=st.sampled_from([1, 200, 2_000, 8 << 20]))
 def test_rows_come_in_order_whatever_the_batches(rows, group, batch_bytes):
     table = table_of(rows)

@@ -15,6 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from fanout.errors import CallError, Phase
 from fanout.wire.sigv4 import (
@@ -126,7 +127,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(cases())
 def test_a_request_is_signed_as_botocore_signs_it(case):
     assert by_us(case) == by_botocore(case)

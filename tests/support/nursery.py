@@ -120,10 +120,8 @@ _lock = threading.Lock()
 def _nursery() -> socket.socket:
     """Start the parent of this process's `fanout` processes; it ends with this process."""
     ours, theirs = socket.socketpair()
-    # One CI forbids Python to keep what it compiles: here hundreds of processes would compile the same again.
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with theirs:
-        process = subprocess.Popen([sys.executable, "-P", __file__], stdin=theirs, env=env)
+        process = subprocess.Popen([sys.executable, "-P", __file__], stdin=theirs)
 
     @atexit.register
     def end() -> None:

@@ -45,12 +45,11 @@ def outcome(row: int, *, way: str = "inline", total_ms: float = 100.0, **changes
     return Outcome(**(facts | changes))  # type: ignore[arg-type]
 
 
-@pytest.fixture
-def make_output(tmp_path: Path) -> MakeOutput:
-    """Writes outcomes as an output file."""
+def writer(directory: Path) -> MakeOutput:
+    """Return what writes outcomes as an output file in `directory`."""
 
     def make(outcomes: Sequence[Outcome], name: str = "out.parquet", **metadata: str) -> Path:
-        parts = tmp_path / f"{name}-parts"
+        parts = directory / f"{name}-parts"
         parts.mkdir()
         kept = pa.schema([])
         written = [write_part(parts, 0, to_table(outcomes, kept))] if outcomes else []
@@ -59,12 +58,18 @@ def make_output(tmp_path: Path) -> MakeOutput:
         }
         finish(
             written,
-            tmp_path / name,
+            directory / name,
             run="abcdefghij",
             kept_schema=kept,
             expected_rows=len(outcomes),
             metadata=said,
         )
-        return tmp_path / name
+        return directory / name
 
     return make
+
+
+@pytest.fixture
+def make_output(tmp_path: Path) -> MakeOutput:
+    """Writes outcomes as an output file."""
+    return writer(tmp_path)

@@ -16,21 +16,25 @@ from fanout.report.tables import latencies, tiles
 from fanout.report.text import print_report
 from fanout.report.theme import STANDINS, themed
 
-from .conftest import outcome
+from .conftest import outcome, writer
 
 EVIL = "<script>alert(1)</script> | `x` [link](http://example.com)"
 
 
-@pytest.fixture
-def report(make_output):
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
     rows = [outcome(row, total_ms=100 + row) for row in range(30)]
     rows += [outcome(row, way="s3", total_ms=300) for row in range(30, 40)]
     rows[3] = outcome(3, status="failed", error_code="Model<Error>", error_message=EVIL, fetched_at=None)
-    return report_of([make_output(rows, simulated="true")], Prices())
+    return report_of([writer(tmp_path_factory.mktemp("report"))(rows, simulated="true")], Prices())
 
 
-def test_the_page_is_whole_and_asks_for_nothing(report):
-    page = html(report)
+@pytest.fixture(scope="module")
+def page(report):
+    return html(report)
+
+
+def test_the_page_is_whole_and_asks_for_nothing(page):
     assert page.startswith("<!DOCTYPE html>")
     assert not re.search(r'(?:src|href)="(?!#)', page)
     assert not re.search(r"@import|url\((?!#)", page)
@@ -44,8 +48,7 @@ def test_the_page_is_whole_and_asks_for_nothing(report):
         assert f'id="figure-{figure}"' in page
 
 
-def test_every_colour_of_a_figure_is_the_pages(report):
-    page = html(report)
+def test_every_colour_of_a_figure_is_the_pages(page):
     drawn = "".join(re.findall(r"<svg.*?</svg>", page, re.DOTALL))
     assert not re.search(r"#[0-9a-f]{6}\b", drawn)
     css = page[: page.index("</style>")]
@@ -55,12 +58,11 @@ def test_every_colour_of_a_figure_is_the_pages(report):
         assert f"--{name}: " in css
 
 
-def test_equal_reports_are_equal_bytes(report):
-    assert html(report) == html(report)
+def test_equal_reports_are_equal_bytes(report, page):
+    assert html(report) == page
 
 
-def test_simulated_is_said_everywhere(report):
-    page = html(report)
+def test_simulated_is_said_everywhere(report, page):
     assert "<title>fanout report (simulated)</title>" in page
     assert page.count('text-anchor: end; fill: var(--muted)" ') >= 1
     figures = re.findall(r"<svg.*?</svg>", page, re.DOTALL)

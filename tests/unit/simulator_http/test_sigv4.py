@@ -12,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 from fanout.simulator.http.head import parse_head
 from fanout.simulator.http.messages import Request
@@ -130,7 +131,7 @@ MUTATIONS = {
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(parts=requests)
 def test_no_single_change_goes_unnoticed(mutation, parts):
     request = signed(**parts | {"headers": {**parts["headers"], "X-Amzn-Mark": "mark"}})
