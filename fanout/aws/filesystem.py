@@ -11,6 +11,8 @@ import pyarrow.fs as pafs
 
 from fanout.aws.clients import is_aws
 from fanout.aws.session import AwsCloud
+from fanout.errors import CallError, RunError
+from fanout.remedies import remedy
 
 
 async def input_filesystem(cloud: AwsCloud) -> pafs.FileSystem:
@@ -19,9 +21,12 @@ async def input_filesystem(cloud: AwsCloud) -> pafs.FileSystem:
     Credentials that expire while a large input is read end the read; a run that resumes gets fresh ones.
 
     Raises:
-        CallError: The credentials have expired and cannot be refreshed.
+        RunError: The credentials have expired and cannot be refreshed; the message says what to do.
     """
-    keys = await cloud.keys()
+    try:
+        keys = await cloud.keys()
+    except CallError as error:
+        raise RunError(f"the input in S3 cannot be read: {remedy('s3:GetObject', error)}") from error
     url = cloud.endpoint_url("s3")
     parts = urlsplit(url)
     return pafs.S3FileSystem(
