@@ -46,6 +46,10 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
 Count = Annotated[int, Field(ge=1), Number]
 Header = Annotated[str, Field(max_length=HEADER_MAX)]
 
+PART_S_MAX = 120.0
+"""Longest that a part may stay open, in seconds. A message is deleted once its part is durable, and our queue delivers
+it again 300 s after it was received (`VisibilityTimeout`, aws/mailbox.py): the rest is for writing and deleting."""
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -165,6 +169,16 @@ class OutputSection(_Section):
     part_rows: Count = 5_000
     part_bytes: Count = 64 * 1024 * 1024
     part_s: Positive = 10.0
+
+    @field_validator("part_s")
+    @classmethod
+    def _before_messages_come_again(cls, part_s: float) -> float:
+        if part_s > PART_S_MAX:
+            raise ValueError(
+                f"should be at most {PART_S_MAX:g}: messages are deleted when their part is written, "
+                "and the queue delivers them again after 300 s"
+            )
+        return part_s
 
 
 class RunSection(_Section):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from fanout.config import Config, load_config, parse_prefix
+from fanout.aws.mailbox import ATTRIBUTES
+from fanout.config import PART_S_MAX, Config, load_config, parse_prefix
 from fanout.errors import Exit, UsageError
 from fanout.records import Location
 
@@ -377,6 +378,16 @@ def test_paths_of_flags_and_environment_are_relative_to_where_one_stands(toml):
 
 def test_an_empty_file_says_nothing(toml):
     assert load(toml("")) == Config()
+
+
+def test_a_part_is_written_before_its_messages_come_again(toml):
+    assert load(toml("[output]\npart_s = 120\n")).output.part_s == 120
+    with pytest.raises(
+        UsageError, match=r"output\.part_s: should be at most 120: messages .* again after 300 s"
+    ):
+        load(toml("[output]\npart_s = 121\n"))
+    assert float(ATTRIBUTES["VisibilityTimeout"]) == 300, "as the error says"
+    assert float(ATTRIBUTES["VisibilityTimeout"]) > 2 * PART_S_MAX
 
 
 # A run that is resumed
