@@ -10,7 +10,8 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -91,11 +92,39 @@ def configure(*, level: str | None = None, form: str = "text", stream: TextIO | 
     if level not in LEVELS:
         raise UsageError(f"--log-level {level}: known are {', '.join(LEVELS)}")
     # The level is the handler's: aiobotocore's loggers have levels of their own, which the root's would not cap.
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Lines(stream or sys.stderr)
     handler.setLevel(level.upper())
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(_name_run)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+@contextmanager
+def above(write: Callable[[str], None]) -> Iterator[None]:
+    """Hand every line to `write`, for as long as a live line stands on stderr that other text would tear."""
+    handlers = [each for each in logging.getLogger().handlers if isinstance(each, _Lines)]
+    for handler in handlers:
+        handler.instead = write
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.instead = None
+
+
+class _Lines(logging.StreamHandler[TextIO]):
+    """Writes whole lines to its stream, or to who keeps the stream meanwhile."""
+
+    instead: Callable[[str], None] | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.instead is None:
+            super().emit(record)
+            return
+        try:
+            self.instead(self.format(record))
+        except Exception:  # noqa: BLE001 - as logging's own handlers do: a line lost ends no run
+            self.handleError(record)
 
 
 def is_json() -> bool:

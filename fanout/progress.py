@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from fanout import logs
 from fanout.pipeline import PipelineStatistics
 
 _log = logging.getLogger(__name__)
@@ -110,13 +111,20 @@ class LiveLine:
     async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
         """Redraw the line every `LIVE_EVERY_S` seconds."""
         speed = Speed()
-        with Live(console=self._console, auto_refresh=False, transient=True) as live:
+        with (
+            Live(console=self._console, auto_refresh=False, transient=True) as live,
+            logs.above(self._print),
+        ):
             while True:
                 snapshot = look()
                 speed.add(now(), snapshot.ended)
                 line = Text(describe(snapshot, speed.per_s), no_wrap=True, overflow="ellipsis")
                 live.update(line, refresh=True)
                 await anyio.sleep(LIVE_EVERY_S)
+
+    def _print(self, line: str) -> None:
+        """Print a line of the log above the live one."""
+        self._console.print(Text(line), soft_wrap=True)
 
 
 class Speed:
@@ -144,8 +152,13 @@ def figures(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def describe(snapshot: Snapshot, per_s: float) -> str:
-    """Return one line: rows, rate, what is under way, what went wrong, time left."""
+    """Return one line: rows, rate, time left, what it waits for, what is under way, what went wrong."""
     parts = [_rows(snapshot), f"{per_s:,.0f}/s"]
+    left_s = _left_s(snapshot, per_s)
+    if left_s is not None:  # early, since a narrow terminal cuts the end off
+        parts.append(f"{_clock(left_s)} left")
+    if snapshot.note:
+        parts.append(snapshot.note)
     if snapshot.in_flight or snapshot.accepted:
         parts.append(f"{snapshot.in_flight:,} in flight, {snapshot.accepted:,} in the endpoint's queue")
     if snapshot.rate_limit_per_s is not None:
@@ -158,11 +171,6 @@ def describe(snapshot: Snapshot, per_s: float) -> str:
     ):
         if count:
             parts.append(f"{count:,} {name}")
-    left_s = _left_s(snapshot, per_s)
-    if left_s is not None:
-        parts.append(f"{_clock(left_s)} left")
-    if snapshot.note:
-        parts.append(snapshot.note)
     return " · ".join(parts)
 
 
