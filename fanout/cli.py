@@ -6,6 +6,7 @@ stdout is the machine's, stderr is the person's. Everything heavy is imported by
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -77,13 +78,11 @@ def _root(
     """Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back."""
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Send every row to an endpoint; write one Parquet file.")
 def run(
     inputs: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[INPUT]...", help="Files, directories, globs, s3:// locations, or - for stdin."
-        ),
+        typer.Argument(metavar="INPUT", help="Files, directories, globs, s3:// locations, or - for stdin."),
     ] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file of the run.")] = None,
     output: Annotated[
@@ -230,7 +229,7 @@ def _show(go: Callable[[Observer], Summary], *, quiet: bool, as_json: bool) -> N
     raise typer.Exit(int(summary.exit))
 
 
-@app.command()
+@app.command(short_help="Serve the local AWS that ships with fanout, for your tests.")
 def simulate(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 picks a free one.")] = 0,
     settings: Annotated[
@@ -252,7 +251,7 @@ def simulate(
     raise typer.Exit(serve(arguments))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Finish an interrupted run, and send nothing twice.")
 def resume(
     run_dir: Annotated[Path, typer.Argument(help="Directory of the run: .fanout/<run> beside its output.")],
     config: Annotated[
@@ -314,7 +313,7 @@ def resume(
     )
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES, short_help="Send the rows of a finished run that failed once more.")
 def retry(
     run_dir: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
     output: Annotated[
@@ -350,7 +349,7 @@ def retry(
     )
 
 
-@app.command()
+@app.command(short_help="Write what an unfinished run has collected so far.")
 def export(
     run_dir: Annotated[Path, typer.Argument(help="Directory of the run.")],
     output: Annotated[str, typer.Option("-o", "--output", help="Parquet file to write.")],
@@ -363,7 +362,7 @@ def export(
     sys.stderr.write(f"{rows:,} rows in {output}\n")
 
 
-@app.command()
+@app.command(short_help="Say where a run stands, and what to do next.")
 def status(
     run_dir: Annotated[Path, typer.Argument(help="Directory of the run: .fanout/<run> beside its output.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -386,12 +385,14 @@ def runs(
     from fanout.standing_text import table  # noqa: PLC0415 - see above
 
     found = find(directory)
+    if not found and not as_json:
+        sys.stderr.write(f"fanout: no runs in {directory}: they stand in .fanout beside their outputs\n")
     lines = [_json(each.as_dict()) for each in found] if as_json else table(found)
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
-app.command(epilog=EXIT_CODES)(bench)
-app.command(epilog=EXIT_CODES)(report)
+app.command(epilog=EXIT_CODES, short_help="Send payloads inline and by S3, and tell which is faster.")(bench)
+app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
 
 
 def _json(content: dict[str, Any]) -> str:
@@ -420,8 +421,17 @@ def _report(error: RunError) -> int:
     return int(error.exit)
 
 
+def _speak_utf8() -> None:
+    """Have no text fail for the locale: a file or a pipe gets UTF-8, a terminal escapes what it cannot show."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the one place where errors become exit codes."""
+    _speak_utf8()
     try:
         code: Any = app(arguments, standalone_mode=False)
     except RunError as error:

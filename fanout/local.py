@@ -37,7 +37,7 @@ async def local_aws(config: Config) -> AsyncIterator[Ready | None]:
     try:
         settings = SimulatorSettings.model_validate(DEFAULTS | config.local.simulator)
     except ValidationError as error:
-        problems = (f"local.simulator.{problem}" for problem in explain(error, SimulatorSettings))
+        problems = (f"[local.simulator] {problem}" for problem in explain(error, SimulatorSettings))
         raise UsageError("; ".join(problems)) from error
     async with start(settings) as ready:
         yield ready

@@ -130,6 +130,12 @@ def read_manifest(directory: RunDirectory) -> Manifest:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise UsageError(f"{directory.path} holds no run: there is no {path.name}") from None
+    except NotADirectoryError:
+        raise UsageError(
+            f"{directory.path} is a file: name the run's directory, {RUNS}/RUN beside its output (`fanout runs`)"
+        ) from None
+    except PermissionError:
+        raise UsageError(f"{path}: permission denied: make it readable for this user") from None
     except (OSError, ValueError, RecursionError) as error:
         raise JournalError(f"{path} cannot be read: {error}") from error
     try:

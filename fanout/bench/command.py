@@ -14,7 +14,7 @@ def bench(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[INPUT]...",
+            metavar="INPUT",
             help="A dataset whose rows are sent both ways; by default, payloads of our own making.",
         ),
     ] = None,

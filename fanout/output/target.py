@@ -19,7 +19,8 @@ from fanout.schema import RUN_KEY
 
 OUTPUT = "output"
 """What is built in the workspace, a file or a directory, before it gets its name."""
-_REMEDY = "choose another name, or allow it to be overwritten; then `fanout resume`"
+_REMEDY = "choose another name, or replace it with --overwrite"
+_TEXT = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ def claim(output: str | Path, *, run: str, overwrite: bool) -> Target:
     """Return the target, if it may be written as far as can be told now.
 
     Raises:
-        UsageError: It exists and may not be replaced, a directory stands where a file is asked for, or there is
-            no directory to put it in.
+        UsageError: It exists and may not be replaced, a directory stands where a file is asked for, there is no
+            directory to put it in, or its name is that of a text file.
         StorageError: The file system does not say what is there.
     """
     path, dataset = Path(output), str(output).endswith("/")
@@ -83,10 +84,14 @@ def place(directory: Path, target: Target) -> None:
         else:
             publish_directory(built, target.path)
     except FileExistsError as error:
-        raise UsageError(f"{target.path} appeared while it was being written: {_REMEDY}") from error
+        raise UsageError(
+            f"{target.path} appeared while it was being written: move it away, then `fanout resume`"
+        ) from error
 
 
 def _claim(path: Path, *, run: str, dataset: bool, overwrite: bool) -> Target:
+    if not dataset and path.suffix.lower() in _TEXT:
+        raise UsageError(f"{path}: the output is Parquet: name it {path.with_suffix('.parquet').name}")
     if not path.parent.is_dir():
         raise UsageError(
             f"{path.parent} is not a directory: create it, or choose another name for the output"

@@ -19,7 +19,7 @@ _SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".md": "markdown"
 def report(
     outputs: Annotated[
         list[Path],
-        typer.Argument(metavar="OUT...", help="Output files or datasets of fanout, of a run or of bench."),
+        typer.Argument(metavar="OUT", help="Output files or datasets of fanout, of a run or of bench."),
     ],
     form: Annotated[
         str | None,

@@ -16,6 +16,7 @@ from fanout.simulator.http.server import Facts, serve
 from fanout.simulator.settings import SimulatorSettings
 
 Tree = dict[str, object]
+_PORT_MAX = 65_535
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         settings = SimulatorSettings.model_validate(tree)
     except (OSError, ValueError) as error:
         _stop(_explain(error), Exit.USAGE)
+    if not 0 <= options.port <= _PORT_MAX:  # uvloop would take it modulo 65536
+        _stop(f"--port {options.port}: ports are 0 to {_PORT_MAX}", Exit.USAGE)
     try:
         serve(settings, port=options.port, ready=_announce, until_eof=options.until_eof)
     except OSError as error:

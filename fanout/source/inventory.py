@@ -55,7 +55,11 @@ def _expand(path: str, *, settings: InputSettings, filesystem: pafs.FileSystem |
 
 
 def _local(path: str, *, settings: InputSettings) -> list[InputFile]:
-    if Path(path).is_dir():
+    try:
+        is_directory = Path(path).is_dir()
+    except OSError as error:  # a directory above it may not be looked into
+        raise InputError(f"{path}: {reason(error)}") from error
+    if is_directory:
         return [local_file(name) for name in _walk(path, settings=settings)]
     if Path(path).exists() or not _GLOB & set(path):
         return [local_file(path)]

@@ -144,6 +144,7 @@ def test_settings_come_from_a_file_and_the_command_line(tmp_path):
         (["--set", "no_such_key=1"], "no_such_key: Extra inputs are not permitted"),
         (["--set", "instances"], "expected KEY=VALUE"),
         (["--settings", "/no/such/file.toml"], "No such file"),
+        (["--port", "99999"], "--port 99999: ports are 0 to 65535"),
     ],
 )
 def test_settings_that_are_wrong_are_a_usage_error(arguments, complaint):

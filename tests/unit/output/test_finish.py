@@ -242,6 +242,10 @@ class TestExisting:
             finish_ten(parts, f"{tmp_path}/file/", overwrite=True)
         with pytest.raises(UsageError, match="nowhere is not a directory"):
             finish_ten(parts, tmp_path / "nowhere" / "out.parquet")
+        with pytest.raises(
+            UsageError, match=r"answers\.csv: the output is Parquet: name it answers\.parquet"
+        ):
+            finish_ten(parts, tmp_path / "answers.csv")
 
 
 def test_leftovers_of_a_killed_finish_are_cleared(tmp_path: Path, parts: list[Part]) -> None:

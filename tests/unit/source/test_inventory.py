@@ -95,6 +95,11 @@ def test_what_may_not_be_read(tree, monkeypatch):
         patch.setattr(os, "scandir", refuse)
         assert message(tree) == f"{tree}: permission denied: make it readable for this user"
     with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.is_dir", refuse)
+        assert (
+            message(tree / "b.jsonl") == f"{tree}/b.jsonl: permission denied: make it readable for this user"
+        )
+    with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.open", lambda path, *_, **__: refuse(path))
         assert (
             message(tree / "b.jsonl") == f"{tree}/b.jsonl: permission denied: make it readable for this user"

@@ -1,0 +1,65 @@
+"""What somebody meets who tries the command for the first time, and gets a word wrong: no traceback, the next step."""
+
+from __future__ import annotations
+
+import pytest
+from support.cli import fanout, write_jsonl
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            ["-o", "there.parquet"],
+            "there.parquet exists: choose another name, or replace it with --overwrite\n",
+        ),
+        (["-o", "out.csv"], "the output is Parquet: name it out.parquet"),
+        (
+            ["-o", "out.parquet", "-c", "job.toml"],
+            "[local.simulator] unknown key 'failur_share'; did you mean",
+        ),
+    ],
+)
+def test_a_run_that_cannot_begin_says_what_to_write_instead(tmp_path, arguments, words):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
+    (tmp_path / "there.parquet").write_bytes(b"something")
+    (tmp_path / "job.toml").write_text("[local.simulator]\nfailur_share = 1\n")
+    done = fanout("run", "in.jsonl", "--local", *arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_says_what_every_command_does_in_whole_sentences():
+    listed = fanout("--help", env={"COLUMNS": "80"}).stdout.partition("Commands:\n")[2].splitlines()
+    assert [line.split()[0] for line in listed] == [
+        "run", "simulate", "resume", "retry", "export", "status", "runs", "bench", "report",
+    ]  # fmt: skip
+    assert all(line.endswith(".") and not line.endswith("...") for line in listed), listed
+    assert "fanout run [OPTIONS] [INPUT]...\n" in fanout("run", "--help").stdout
+
+
+@pytest.mark.parametrize("command", [("status",), ("resume",), ("retry", "-o", "again.parquet")])
+def test_an_output_is_no_run_directory(tmp_path, command):
+    (tmp_path / "out.parquet").write_bytes(b"PAR1")
+    done = fanout(command[0], "out.parquet", *command[1:], cwd=tmp_path)
+    assert done.returncode == 2
+    assert "out.parquet is a file: name the run's directory, .fanout/RUN beside its output" in done.stderr
+
+
+def test_no_runs_is_said_to_a_person_and_nothing_to_a_machine(tmp_path):
+    told = fanout("runs", tmp_path)
+    assert (told.returncode, told.stdout) == (0, "")
+    assert f"no runs in {tmp_path}" in told.stderr
+    assert fanout("runs", tmp_path, "--json").stderr == ""
+
+
+def test_no_text_fails_for_the_locale(tmp_path):
+    """Whoever reads a file or a pipe gets UTF-8, whatever the terminal's encoding is said to be."""
+    write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    ran = fanout("run", "in.jsonl", "--local", "-o", "out.parquet", cwd=tmp_path, env=plain)
+    assert (ran.returncode, ran.stderr.partition(" · ")[0]) == (0, "1 succeeded")
+    told = fanout("report", "out.parquet", cwd=tmp_path, env=plain)
+    assert told.returncode == 0, told.stderr
+    assert "rows 1 · succeeded 1 · " in told.stdout
