@@ -90,7 +90,7 @@ async def test_an_empty_queue_is_waited_for_and_returns_nothing(storage, run):
     async with storage.mailbox(run) as mailbox:
         started = time.monotonic()
         assert list(await storage.cloud.queue(mailbox.url).receive(wait_s=1)) == []
-        assert 0.9 <= time.monotonic() - started < 10.0
+        assert 0.9 <= time.monotonic() - started < 18.0  # a second, and not the 20 that are the most
 
 
 async def test_a_message_in_flight_is_not_received_again(storage, run):

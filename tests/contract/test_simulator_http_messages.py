@@ -74,14 +74,15 @@ def test_queues_are_listed_in_pages(sqs):
 
 
 def test_a_message_is_sent_received_hidden_and_deleted(sqs, queue):
+    before = time.time() * 1000
     sent = sqs.send_message(QueueUrl=queue, MessageBody="héllo")
     assert sent["MD5OfMessageBody"] == hashlib.md5("héllo".encode()).hexdigest()
-    before = time.time() * 1000
+    after = time.time() * 1000
     [message] = sqs.receive_message(QueueUrl=queue, MessageSystemAttributeNames=["All"])["Messages"]
     assert (message["Body"], message["MessageId"]) == ("héllo", sent["MessageId"])
     assert message["MD5OfBody"] == sent["MD5OfMessageBody"]
     assert message["Attributes"]["ApproximateReceiveCount"] == "1"
-    assert abs(int(message["Attributes"]["SentTimestamp"]) - before) < 5_000
+    assert before - 1 <= int(message["Attributes"]["SentTimestamp"]) <= after + 1  # whole milliseconds
     assert "Messages" not in sqs.receive_message(QueueUrl=queue)
     sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
     [again] = sqs.receive_message(QueueUrl=queue)["Messages"]
@@ -192,7 +193,7 @@ def test_a_long_poll_returns_as_soon_as_there_is_a_message(served, queue):
 
     bodies, elapsed_s = asyncio.run(scenario())
     assert bodies == ["now"]
-    assert elapsed_s < 10
+    assert elapsed_s < 18, "it was there at once: 20 s are what the poll would have waited"
 
 
 def polls(served):
@@ -202,17 +203,17 @@ def polls(served):
 
 def test_a_long_poll_returns_when_a_hidden_message_is_visible_again(sqs, queue):
     sqs.send_message(QueueUrl=queue, MessageBody="x")
-    sqs.receive_message(QueueUrl=queue, VisibilityTimeout=1)
     started = time.monotonic()
+    sqs.receive_message(QueueUrl=queue, VisibilityTimeout=1)
     [message] = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=20)["Messages"]
     assert message["Body"] == "x"
-    assert 0.5 < time.monotonic() - started < 8
+    assert 0.95 < time.monotonic() - started < 18, "a second, and not the 20 of the poll"
 
 
 def test_a_long_poll_comes_back_empty_in_time(sqs, queue):
     started = time.monotonic()
     assert "Messages" not in sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)
-    assert 0.95 < time.monotonic() - started < 5
+    assert 0.95 < time.monotonic() - started < 18, "a second, and not the 20 that are the most"
 
 
 def test_a_long_poll_ends_with_its_queue(served, queue):

@@ -13,7 +13,7 @@ import pytest
 from support.cli import environment, fanout, local_aws, write_jsonl
 from support.nursery import Started
 
-PATIENT = {"FANOUT_BENCH_LATE_MS": "1000"}
+PATIENT = {"FANOUT_BENCH_LATE_MS": "10000"}
 """CI's two cores are shared: how late its client is says nothing of the program, but in the tests that are of that."""
 
 QUICK = ("--local", "--rate", 60, "--pairs", 20, "--warmup", 6, "--sizes", "1KB,32KB", "--json")
@@ -36,8 +36,9 @@ def test_it_finds_the_upload_that_inline_saves_and_says_that_it_is_simulated(qui
     done, directory = quick
     found = said(done)
     upload = found["all"]["phases"]["upload"]
-    # The simulator's S3 takes 100 ms, sigma 0.4: medians of 40 are within 25 % nearly always; a busy machine adds.
-    assert 75 < upload["difference"]["median"] < 400
+    # The simulator's S3 takes 100 ms, sigma 0.4: medians of 40 are within 25 % nearly always. A busy machine adds, but
+    # no factor of a thousand, as a wrong unit would; exact figures are asserted on a virtual clock.
+    assert 75 < upload["difference"]["median"] < 5_000
     assert found["all"]["phases"]["total"]["difference"]["low"] > 0
     assert found["crossing"]["kind"] == "inline"
     assert found["simulated"] is True

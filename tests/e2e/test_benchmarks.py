@@ -149,10 +149,9 @@ def test_pacing(tmp_path):
     benchmark("pacing", "--rounds", 1, "--rates", 100, "--seconds", 1, "--json", path)
     [sample] = json.loads(path.read_text())["samples"]
     assert sample["rows"] == 100
-    assert (
-        sample["busiest_second"] <= 102
-    )  # the promise; how far below it stays says how busy this machine is
-    assert sample["error"] < 0.05
+    # How exactly a rate is kept says how busy this machine is; that it is kept is asserted in test_run.
+    assert 0 < sample["busiest_second"] <= 100
+    assert -1.0 < sample["error"] < 1.0, "no factor of two, and no percentage"
     assert 0 <= sample["late_p50_ms"] <= sample["late_p99_ms"] <= sample["late_max_ms"]
 
 

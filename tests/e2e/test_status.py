@@ -46,11 +46,11 @@ def said(path):
 
 @contextmanager
 def running(aws, place, *more, until=1):
-    """A run that has written `until` signs of life since rows began to end; yields it and its directory."""
+    """A run of 15 s at least, `until` signs of life after its rows began to end; yields it and its directory."""
     write_jsonl(place / "in.jsonl", [{"n": n} for n in range(ROWS)])
     command = [
         "run", "in.jsonl", "--endpoint", aws.endpoint, "-o", "out.parquet",
-        "--rate", "100", "--run-dir", "run", "-q", *more,
+        "--rate", "40", "--run-dir", "run", "-q", *more,
     ]  # fmt: skip
     with Started(*command, cwd=place, env=environment(**aws.env), stderr=subprocess.PIPE) as process:
         try:

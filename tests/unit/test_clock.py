@@ -13,7 +13,7 @@ from fanout.clock import SystemClock
 def test_it_starts_at_the_wall_clock_and_ignores_what_becomes_of_it(monkeypatch):
     before = time.time()
     clock = SystemClock()
-    assert before <= clock.now() <= time.time() + 0.1
+    assert before <= clock.now() <= time.time() + 0.1  # NTP may slew the one and not the other
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert clock.now() >= before
 
@@ -32,7 +32,7 @@ async def test_it_sleeps_until_the_instant_and_not_less():
     clock = SystemClock()
     wanted = clock.now() + 0.02
     await clock.sleep_until(wanted)
-    assert wanted <= clock.now() < wanted + 1.0
+    assert wanted <= clock.now() < wanted + 5.0  # however late a timer wakes on a busy machine
 
 
 @pytest.mark.asyncio

@@ -89,7 +89,9 @@ async def test_what_breaks_after_connecting_leaves_it_open_whether_the_row_was_t
 
 @pytest.mark.parametrize("behaviour", [hang, dribble])
 async def test_a_call_is_bounded_as_a_whole(wire, behaviour):
-    error, requests = await failure_of(wire, behaviour, call_timeout_s=0.2)
+    error, requests = await failure_of(
+        wire, behaviour, call_timeout_s=1.0
+    )  # connecting and signing are within it
     assert (error.phase, error.code, requests) == (Phase.EXCHANGE, "CallTimeout", 1)
 
 

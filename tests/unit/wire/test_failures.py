@@ -114,9 +114,9 @@ async def test_a_later_deadline_is_kept_by_the_same_timer(wire):
 
     async with wire.asking(slow_third) as (asker, served):
         await asker.ask()
-        await asker.ask(timeout_s=0.2)
+        await asker.ask(timeout_s=1.0)
         (connection,) = asker.line.pool._all
-        call = asyncio.create_task(asker.ask(timeout_s=10.0))
+        call = asyncio.create_task(asker.ask(timeout_s=30.0))
         while len(served.requests) < 3:
             await asyncio.sleep(0)
         assert connection._alarm_at < connection._deadline
