@@ -175,6 +175,8 @@ def _keep(streams: list[int], talk: socket.socket) -> None:
     for number, fd in enumerate(streams):
         os.dup2(fd, number)
         os.close(fd)
+    # Made anew, as an interpreter makes them: the old ones remember what stood behind these descriptors.
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
     os.chdir(request["cwd"])
     os.environ.clear()
     os.environ.update(request["env"])
