@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from tempfile import TemporaryFile
 from support.nursery import Started
 
 AWS_NAMES = ("AWS_", "FANOUT_")
+INTERPRETERS = ("PYTHON", "LC_", "LANG")
+"""Variables that Python reads when it starts."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -29,7 +32,13 @@ def fanout(
     cwd: str | os.PathLike[str] | None = None,
     input: str = "",  # noqa: A002 - as `subprocess.run` calls it
 ) -> subprocess.CompletedProcess[str]:
-    """Run `fanout` to its end and return what it said."""
+    """Run `fanout` to its end and return what it said: in an interpreter of its own where `env` speaks to that."""
+    if any(name.startswith(INTERPRETERS) for name in env or ()):
+        return subprocess.run(
+            [sys.executable, "-m", "fanout.cli", *map(str, arguments)],
+            env=environment(**(env or {})), cwd=cwd, input=input, capture_output=True, encoding="utf-8", timeout=100,
+            check=False,
+        )  # fmt: skip
     with TemporaryFile() as given, TemporaryFile() as stdout, TemporaryFile() as stderr:
         given.write(input.encode())
         given.seek(0)
