@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-from support.cli import fanout, write_jsonl
+from support.browser import CHROMIUM
+from support.cli import environment, fanout, write_jsonl
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -63,3 +71,28 @@ def test_no_text_fails_for_the_locale(tmp_path):
     told = fanout("report", "out.parquet", cwd=tmp_path, env=plain)
     assert told.returncode == 0, told.stderr
     assert "rows 1 · succeeded 1 · " in told.stdout
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    """Width and height, from the header of a PNG file."""
+    head = picture.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")
+def test_the_pictures_of_the_readme_are_made_by_the_command_that_it_names(tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    named = re.findall(r'<img src="docs/pictures/(\w+\.png)" [^>]*alt="Simulated\. [^"]+">', readme)
+    assert sorted(named) == sorted(path.name for path in (ROOT / "docs" / "pictures").iterdir())
+    assert "python benchmarks/pictures.py" in readme
+    command = [
+        sys.executable, ROOT / "benchmarks" / "pictures.py", "--output", tmp_path / "new", "--rows", "60",
+        "--pairs", "4",
+    ]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, timeout=110, env=environment())
+    for name in named:
+        kept, made = ROOT / "docs" / "pictures" / name, tmp_path / "new" / name
+        assert size_of(made)[0] == size_of(kept)[0] == 1350
+        assert size_of(made)[1] > 400, "more than a heading"
+        assert kept.stat().st_size < 200_000
