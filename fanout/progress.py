@@ -22,6 +22,7 @@ from fanout.pipeline import PipelineStatistics
 _log = logging.getLogger(__name__)
 PLAIN_EVERY_S = 10.0
 LIVE_EVERY_S = 0.2
+ECHO_COLUMNS = 4  # of the live line: a ^C^C that the terminal echoes at its end must not begin a new one
 RATE_OVER_S = 5.0
 
 
@@ -118,7 +119,8 @@ class LiveLine:
             while True:
                 snapshot = look()
                 speed.add(now(), snapshot.ended)
-                line = Text(describe(snapshot, speed.per_s), no_wrap=True, overflow="ellipsis")
+                line = Text(describe(snapshot, speed.per_s), no_wrap=True)
+                line.truncate(max(self._console.width - ECHO_COLUMNS, 1), overflow="ellipsis")
                 live.update(line, refresh=True)
                 await anyio.sleep(LIVE_EVERY_S)
 

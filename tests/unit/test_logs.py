@@ -239,6 +239,9 @@ def test_a_line_of_the_log_stands_whole_above_the_live_one(configured):
     assert erase.endswith("WARNING fanout.somewhere: ")
     assert line
     assert redrawn.startswith("\n5 of 10 rows (50 %)")
+    live = redrawn[1:].partition("\n")[0].partition("\x1b")[0].rstrip("\r")
+    assert live.endswith("…")
+    assert len(live) == 56, "room for an echoed ^C^C, which would wrap and leave the line behind"
     assert [each.split(" ", 1)[1] for each in stream.getvalue().splitlines()] == [
         "WARNING fanout.somewhere: afterwards"
     ], "nothing went past the live line, and all goes to the stream again after it"
