@@ -172,15 +172,9 @@ def _keep(streams: list[int], talk: socket.socket) -> None:
             talk.sendall(str(os.waitstatus_to_exitcode(status)).encode())
             os._exit(0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number, (name, fd) in enumerate(zip(("stdin", "stdout", "stderr"), streams, strict=True)):
+    for number, fd in enumerate(streams):
         os.dup2(fd, number)
         os.close(fd)
-        # What stands in `sys` has found out whether it can seek, in another file.
-        errors = "backslashreplace" if name == "stderr" else None
-        file = os.fdopen(
-            number, "w" if number else "r", 1 if name == "stderr" else -1, None, errors, closefd=False
-        )
-        setattr(sys, name, file)
     # Made anew, as an interpreter makes them: the old ones remember what stood behind these descriptors.
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w", buffering=1)  # noqa: SIM115
     os.chdir(request["cwd"])
