@@ -325,6 +325,7 @@ def snapshot(pipeline: Pipeline, source: Source, tally: Tally) -> Snapshot:
         resends=ledger.resends,
         rate_limit_per_s=statistics.pacer.rate_per_s,
         note=f"{ledger.unknown:,} of unknown fate" if ledger.unknown else "",
+        read=read.rows,
         statistics=statistics,
     )
 

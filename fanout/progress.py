@@ -38,6 +38,7 @@ class Snapshot:
         accepted: Rows that wait for the model.
         rate_limit_per_s: Pacing rate in force.
         note: What the run is waiting for, if it is not the model.
+        read: Rows read, which are more than those sent; None if that is not counted.
         statistics: What the pipeline itself tells, for those who want every figure.
     """
 
@@ -51,6 +52,7 @@ class Snapshot:
     resends: int
     rate_limit_per_s: float | None
     note: str = ""
+    read: int | None = None
     statistics: PipelineStatistics | None = None
 
 
@@ -186,9 +188,8 @@ def _rows(snapshot: Snapshot) -> str:
 
 def _left_s(snapshot: Snapshot, per_s: float) -> float | None:
     total = snapshot.total
-    if total is None and snapshot.share:
-        seen = snapshot.ended + snapshot.in_flight + snapshot.accepted
-        total = round(seen / snapshot.share)
+    if total is None and snapshot.share and snapshot.read is not None:
+        total = round(snapshot.read / snapshot.share)
     if total is None or per_s <= 0:
         return None
     return max(total - snapshot.ended, 0) / per_s

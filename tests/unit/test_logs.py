@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -256,3 +257,12 @@ def test_a_narrow_terminal_cuts_off_what_matters_least():
         "50 of 100 rows (50 %) · 10/s · 0:05 left · waiting for the endpoint · 1 in flight, "
         "2 in the endpoint's queue · paced at 100/s · 1 failed"
     )
+
+
+def test_the_time_left_counts_what_was_read_ahead():
+    snapshot = Snapshot(
+        ended=50, succeeded=50, total=None, share=0.5, in_flight=0, accepted=0, throttles=0, resends=0,
+        rate_limit_per_s=None, read=1_500,
+    )  # fmt: skip
+    assert describe(snapshot, 10.0) == "50 rows (50 % of the input read) · 10/s · 4:55 left"
+    assert describe(replace(snapshot, read=None), 10.0) == "50 rows (50 % of the input read) · 10/s"
