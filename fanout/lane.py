@@ -18,13 +18,14 @@ class Lane(Generic[T]):
     """Rows on their way from one stage to the workers of the next.
 
     Args:
-        capacity: Items that may wait; whoever puts more waits.
+        capacity: Items that may wait; whoever puts more waits. May be changed: more room is taken up by the next
+            item that leaves.
     """
 
-    __slots__ = ("_capacity", "_event", "_getters", "_items", "_putters")
+    __slots__ = ("_event", "_getters", "_items", "_putters", "capacity")
 
     def __init__(self, capacity: int) -> None:
-        self._capacity = capacity
+        self.capacity = capacity
         self._event = one_shot()
         self._items: deque[T] = deque()
         self._getters: deque[OneShot] = deque()
@@ -36,7 +37,7 @@ class Lane(Generic[T]):
 
     async def put(self, item: T) -> None:
         """Add `item` at the end, once there is room."""
-        while len(self._items) >= self._capacity:
+        while len(self._items) >= self.capacity:
             await self._turn(self._putters)
         self._items.append(item)
         if self._getters:
