@@ -18,7 +18,6 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 from botocore.loaders import create_loader
-from moto.server import ThreadedMotoServer
 
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.aws.settings import AwsSettings
@@ -131,6 +130,8 @@ def _publisher(cloud: AwsCloud) -> Callable[[str, str], Awaitable[None]]:
 
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer  # two thirds of a second that one worker alone need spend
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
