@@ -42,7 +42,7 @@ class SlowDisk:
 
 @pytest.mark.parametrize(
     ("sync_s", "send_s", "least_per_s", "largest"),
-    [(0.002, 0.01, 6_000, 128), (0.2, 0.01, 2_500, GROUP_MAX), (0.2, 10.0, 5, GROUP)],
+    [(0.002, 0.01, 6_000, 128), (0.2, 0.01, 2_500, GROUP_MAX), (0.2, 10.0, 5, 2 * GROUP)],
     ids=["a fast disk", "a slow disk", "slow senders"],
 )
 def test_a_slow_disk_gets_large_groups_and_the_senders_stay_busy(sync_s, send_s, least_per_s, largest):
