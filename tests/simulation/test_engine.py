@@ -9,6 +9,8 @@ import pytest
 import trio
 from support.audit import audit, busiest_second
 from support.engine import random_payloads, records, run_engine
+from support.faults import QUICK
+from support.faults import settings as fault
 
 from fanout.errors import RunError, TooManyFailures
 from fanout.job import Limits
@@ -16,8 +18,6 @@ from fanout.records import Rejected
 from fanout.simulator.faults import InvokeFault
 from fanout.simulator.settings import SimulatorSettings
 from fanout.sink import PartLimits
-
-QUICK = {"instances": 2, "concurrency_per_instance": 8, "service_time": {"median_s": 0.2, "sigma": 0.5}}
 
 
 def settings(**changes):
@@ -123,28 +123,30 @@ def test_notifications_before_the_202(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "faults",
+    "name",
     [
-        {"throttle_share": 0.5},
-        {"refuse_share": 0.3},
-        {"reset_before_share": 0.05},
-        {"reset_after_accept_share": 0.1},
-        {"server_error_share": 0.2},
-        {"server_error_after_accept_share": 0.05},
-        {"reply_without_location_share": 0.05},
-        {"reply_foreign_location_share": 0.05},
-        {"s3_slowdown_share": 0.2},
-        {"s3_truncated_get_share": 0.2},
-        {"s3_forbidden_for_missing": True},
-        {"partial_delete_failure_share": 0.5},
-        {"foreign_messages": 0.5},
-        {"forged_messages": 0.5},
+        "throttled above 20 a second",
+        "connection refused, 30 %",
+        "reset before acceptance, 5 %",
+        "reset after acceptance, 10 %",
+        "500 before acceptance, 20 %",
+        "500 after acceptance, 5 %",
+        "202 without a location, 5 %",
+        "202 with a foreign location, 5 %",
+        "messages that become visible again after 2 s",
+        "deletions that partly fail, 50 %",
+        "S3: SlowDown, 20 %",
+        "S3: truncated GET, 20 %",
+        "S3: 403 for missing objects",
+        "foreign messages, 50 %",
+        "forged and malformed messages, 50 %",
+        "outputs named by inference id",
     ],
-    ids=lambda faults: next(iter(faults)),
 )
-def test_faults_lose_no_row(tmp_path, faults):
+def test_faults_lose_no_row(tmp_path, name):
+    """The rest of `support.faults` is what `faults.py` runs, by hand."""
     payloads = random_payloads(300, seed=7, large_share=0.05)
-    ran = run_engine(records(payloads), tmp_path, simulator=settings(faults=faults))
+    ran = run_engine(records(payloads), tmp_path, simulator=fault(name))
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
 
 
