@@ -1,4 +1,4 @@
-"""Every fault that the local AWS knows, one at a time, as changes of its settings; drawn for the table and the tests."""
+"""Every fault that the local AWS knows, one at a time, as changes of its settings: for the table and the tests."""
 
 from __future__ import annotations
 
