@@ -20,6 +20,13 @@ most R/200 more through in any window than the configured rate."""
 BETA = 0.7
 """What is left of the rate after throttling; gentler than TCP's half, because AWS throttles by token bucket."""
 
+FULL_CUT_SHARE = 0.1
+"""Share of throttled answers, since the last cut, from which on the rate is cut to `BETA`; below, it is cut in
+proportion, as DCTCP does (RFC 8257, 3.3). One refusal among a thousand says that a burst was a little too long, not
+that the rate is a third too high: cut fully for each, 2,500/s with bursts of 50 ended at 170/s."""
+
+FEWEST_ANSWERS = 10  # that make a share; one refusal among fewer is a full cut
+
 SCALE = 0.4
 """CUBIC's growth, requests per second cubed (RFC 9438, 5.1): a rate of 20/s is regained in 2.5 s, 5,000/s in 16 s."""
 
@@ -105,6 +112,7 @@ class Pacer:
         self._measured = 0.0
         self._throttles = 0
         self._cuts = 0
+        self._answers = self._refusals = 0  # since the last cut
 
     @property
     def idle(self) -> bool:
@@ -138,6 +146,7 @@ class Pacer:
     def accepted(self, now: float) -> None:
         """Note an acceptance: measure, and climb back if the rate had been lowered."""
         self._measure(now)
+        self._answers += 1
         if self._requests is None or self._cuts == 0:
             return
         if now >= self._hold_until:
@@ -148,22 +157,34 @@ class Pacer:
         self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
 
     def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None = None) -> None:
-        """Note a throttled request: lower the rate, once for all requests sent before the last cut."""
+        """Note a throttled request: lower the rate, once for all requests sent before the last cut.
+
+        The more of the answers since then were refusals, the lower.
+        """
         self._throttles += 1
         self._measure(now)
         if retry_after_s is not None:
             self._hold_until = max(self._hold_until, now + min(retry_after_s, 60.0))
+        self._answers += 1
+        self._refusals += 1
         if sent_at < self._cut_at:
             return
         sending = max(self._measured, self._window_count / MEASURE_S)
         if self._requests is None:
             self._requests = Bucket(sending, burst=self._burst)
         self._plateau = min(self._requests.rate, sending)
-        self._regain_s = (self._plateau * (1.0 - BETA) / SCALE) ** (1.0 / 3.0)
-        rate = max(self._plateau * BETA, FLOOR_PER_S)
+        cut = (1.0 - BETA) * self._severity()
+        self._regain_s = (self._plateau * cut / SCALE) ** (1.0 / 3.0)
+        rate = max(self._plateau * (1.0 - cut), FLOOR_PER_S)
         self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
         self._cut_at = now
         self._cuts += 1
+        self._answers = self._refusals = 0
+
+    def _severity(self) -> float:
+        """Return how much of a full cut the answers since the last one ask for, up to 1."""
+        share = self._refusals / max(self._answers, FEWEST_ANSWERS)
+        return min(share / FULL_CUT_SHARE, 1.0)
 
     def _measure(self, now: float) -> None:
         """Count a request that got an answer, of either kind: the rate at which we send."""
