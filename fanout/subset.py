@@ -101,9 +101,10 @@ def reach(wanted: Wanted | None, last: int, rows: int) -> int:
     """Return the row that is reached from `last` by taking in so many more of the wanted rows; None wants all."""
     if wanted is None:
         return last + rows
-    end = (
-        last + rows * wanted.of + STRIPE_ROWS * wanted.of if isinstance(wanted, Stripe) else wanted[-1][1] - 1
-    )
+    if isinstance(wanted, Stripe):
+        end = last + (rows + STRIPE_ROWS) * wanted.of
+    else:
+        end = wanted[-1][1] - 1 if wanted else last
     while rows > 0 and last < end:
         last += 1
         rows -= wants(wanted, last)
