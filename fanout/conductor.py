@@ -23,7 +23,7 @@ from fanout.config import Config
 from fanout.endpoint import discover, endpoint_check
 from fanout.errors import RunError, UsageError
 from fanout.failpoints import failpoint
-from fanout.fleet import FOLLOW_S, Fleet
+from fanout.fleet import FOLLOW_S, Fleet, check_free
 from fanout.heartbeat import Heartbeat
 from fanout.job import Job
 from fanout.journal import Journal
@@ -121,6 +121,7 @@ class Conductor:
                 )
             if journal is not None and manifest is not None:
                 journal.check()
+                check_free(directory, processes=config.run.processes)
                 recovered = await anyio.to_thread.run_sync(recover, journal, directory.parts)
             return await self._told(manifest, journal, recovered, conclude=conclude)
         finally:

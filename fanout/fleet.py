@@ -99,13 +99,10 @@ class Fleet:
         """Run every shard that has not finished to its end, and return the parts of all.
 
         Raises:
-            JournalInUse: A process of an earlier start still has a shard.
             RunError: A shard could not go on, or `stop` was called; the others have ended in order.
             Interrupted: The process of a shard was killed; likewise.
         """
         pending = [member for member in self._members if not member.directory.subtotal.exists()]
-        for member in pending:
-            _check_free(member.directory)
         make_directory(self._directory.shards)
         try:
             async with anyio.create_task_group() as follower:
@@ -222,18 +219,19 @@ class Fleet:
             )
 
 
-def _check_free(directory: RunDirectory) -> None:
-    """Return if no process has the shard.
+def check_free(directory: RunDirectory, *, processes: int) -> None:
+    """Return if no process of an earlier start has a shard of the run.
 
     Raises:
         JournalInUse: One has: it outlives the process that started it by the grace at most.
     """
-    if directory.journal.exists() and count_states(directory.journal) is None:
-        pid = read_heartbeat(directory.status).get("pid", "unknown")
-        raise JournalInUse(
-            f"{directory.path} is in use by another process ({pid}), which collects what the endpoint has and ends: "
-            "wait for it, or stop it"
-        )
+    for shard in (directory.shard(index) for index in range(processes)):
+        if shard.journal.exists() and count_states(shard.journal) is None:
+            pid = read_heartbeat(shard.status).get("pid", "unknown")
+            raise JournalInUse(
+                f"{shard.path} is in use by another process ({pid}), which lost the one that started it, collects "
+                "what the endpoint has and ends: wait for it, or stop it"
+            )
 
 
 async def _tell(process: Process, line: bytes) -> None:
