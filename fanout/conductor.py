@@ -254,9 +254,9 @@ class Conductor:
         """Take the rows to their end in several processes."""
         fleet = Fleet(self._directory, self._config, ready=ready, fold=self._fold, way_on=self._way_on())
         parts = await self._watched(fleet, fleet.look)
-        sum_ = fleet.subtotal()
-        warnings = tuple(dict.fromkeys((*self._warnings, *sum_.warnings)))
-        return ended(parts=parts, tally=sum_.tally, throttles=sum_.throttles, warnings=warnings)
+        subtotal = fleet.subtotal()
+        warnings = tuple(dict.fromkeys((*self._warnings, *subtotal.warnings)))
+        return ended(parts=parts, tally=subtotal.tally, throttles=subtotal.throttles, warnings=warnings)
 
     async def _source(self, cloud: AwsCloud) -> Source:
         settings = compose.input_settings(self._config)

@@ -56,8 +56,9 @@ Wanted = Ranges | Stripe
 class Subset:
     """`ports.Rows`: the wanted rows of `source`.
 
-    A stripe is found by reading the whole input: whoever shares rows among P processes reads it P times over, which
-    costs each of them what reading and parsing costs one (`docs/processes.md` has the figure), and needs no index.
+    A stripe is found by reading the whole input and leaving out what is not its own: each of P processes pays for all
+    rows, 7 us of CPU a row of 1 KB in JSON Lines and 11 us in Parquet, which is little beside what sending one costs;
+    from S3, the input is fetched P times.
 
     Args:
         source: All rows.
