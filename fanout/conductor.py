@@ -39,6 +39,7 @@ from fanout.pipeline import Pipeline
 from fanout.ports import Endpoint, Queue, Work
 from fanout.progress import Observer, Quiet, Snapshot, snapshot
 from fanout.recover import Recovered, recover, recovered_tally
+from fanout.relay import Told
 from fanout.rundir import Manifest, RunDirectory
 from fanout.source import Source, open_source
 from fanout.subset import Ranges, Subset
@@ -160,6 +161,7 @@ class Conductor:
             recovered.open
         )  # a resume that fails early leaves the earlier process's queue alone
         async with AsyncExitStack() as stack:
+            told = stack.enter_context(Told())
             ready = self._assignment.ready if self._assignment else None
             if self._assignment is None:
                 ready = await stack.enter_async_context(local_aws(config))
@@ -185,7 +187,7 @@ class Conductor:
                 simulated=ready is not None,
             )
             if config.run.processes > 1:
-                return await self._together(ended, ready=ready)
+                return await self._together(ended, ready=ready, told=told)
             queue = await stack.enter_async_context(
                 listening(
                     cloud,
@@ -250,9 +252,11 @@ class Conductor:
         throttles = pipeline.statistics().pacer.throttles
         return ended(parts=parts, tally=tally, throttles=throttles, warnings=tuple(self._warnings))
 
-    async def _together(self, ended: Callable[..., Ended], *, ready: Ready | None) -> Ended:
+    async def _together(self, ended: Callable[..., Ended], *, ready: Ready | None, told: Told) -> Ended:
         """Take the rows to their end in several processes."""
-        fleet = Fleet(self._directory, self._config, ready=ready, fold=self._fold, way_on=self._way_on())
+        fleet = Fleet(
+            self._directory, self._config, ready=ready, fold=self._fold, told=told, way_on=self._way_on()
+        )
         parts = await self._watched(fleet, fleet.look)
         subtotal = fleet.subtotal()
         warnings = tuple(dict.fromkeys((*self._warnings, *subtotal.warnings)))

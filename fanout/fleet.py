@@ -30,7 +30,7 @@ from fanout.metrics.fold import Dumped, Fold
 from fanout.output.durable import make_directory
 from fanout.output.parts import Part, read_parts
 from fanout.progress import Snapshot
-from fanout.relay import Relay
+from fanout.relay import Relay, Told
 from fanout.rundir import RunDirectory
 from fanout.share import share_out
 from fanout.subset import Stripe
@@ -63,11 +63,19 @@ class Fleet:
         config: The run's own.
         ready: The local AWS, if that is what it runs against.
         fold: Is to hold what all processes count, None if nobody wants it.
+        told: What a person has been warned of.
         way_on: What the person can do next, as a sentence's end.
     """
 
     def __init__(
-        self, directory: RunDirectory, config: Config, *, ready: Ready | None, fold: Fold | None, way_on: str
+        self,
+        directory: RunDirectory,
+        config: Config,
+        *,
+        ready: Ready | None,
+        fold: Fold | None,
+        told: Told,
+        way_on: str,
     ) -> None:
         self._directory = directory
         self._config = config
@@ -93,7 +101,7 @@ class Fleet:
             )
             for index, share in enumerate(shares)
         ]
-        self._told: set[tuple[str, str]] = set()
+        self._told = told
 
     async def run(self) -> list[Part]:
         """Run every shard that has not finished to its end, and return the parts of all.
@@ -184,7 +192,7 @@ class Fleet:
         error = RunError(
             last_word or f"the process of {name} failed by a bug, as its traceback says; {others}"
         )
-        error.exit = Exit(code)  # a child's Python knows no others than ours, and 1 for a bug
+        error.exit = Exit(code) if code in set(Exit) else Exit.BUG
         self.stop(error)
 
     async def _follow(self) -> None:

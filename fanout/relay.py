@@ -9,24 +9,45 @@ import json
 import logging
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from anyio.abc import ByteReceiveStream
 
 from fanout.logs import LEVELS, ROW_FIELDS, escape
 
 
+class Told(logging.Handler):
+    """What a person was warned of while the block runs, by logger and text: by this process, too."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.warnings: set[tuple[str, str]] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember a warning."""
+        self.warnings.add((record.name, record.getMessage()))
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        logging.getLogger("fanout").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Listen no more."""
+        logging.getLogger("fanout").removeHandler(self)
+
+
 class Relay:
     """The relay of one child.
 
     Args:
-        told: The warnings that a person has read, by logger and text; shared by the relays of one run.
+        told: The warnings that a person has read; shared by the relays of one run.
 
     Attributes:
         last_word: Why the child could not finish, in its own words; None if it has not said.
     """
 
-    def __init__(self, told: set[tuple[str, str]]) -> None:
+    def __init__(self, told: Told) -> None:
         self.last_word: str | None = None
         self._told = told
         self._rest = b""
@@ -57,9 +78,9 @@ class Relay:
     def _log(self, logger: logging.Logger, level: str, message: str, content: Mapping[str, Any]) -> None:
         number = getattr(logging, level.upper()) if level in LEVELS else logging.WARNING
         if number >= logging.WARNING:
-            if (logger.name, message) in self._told:
+            if (logger.name, message) in self._told.warnings:
                 return
-            self._told.add((logger.name, message))
+            self._told.warnings.add((logger.name, message))
         if not logger.isEnabledFor(number):
             return
         if "traceback" in content:

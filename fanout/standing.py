@@ -67,7 +67,7 @@ class Standing:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"version": VERSION, **asdict(self)}
+        return {"version": VERSION, **asdict(self), "shards": [shard.as_dict() for shard in self.shards]}
 
 
 def standing(path: Path) -> Standing:

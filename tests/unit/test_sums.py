@@ -22,7 +22,7 @@ from fanout.pipeline import PipelineStatistics
 from fanout.progress import Snapshot
 from fanout.reconcile import ReconcileStatistics
 from fanout.records import Outcome
-from fanout.relay import Relay
+from fanout.relay import Relay, Told
 from fanout.scribe import ScribeStatistics
 from fanout.sink import SinkStatistics
 from fanout.subset import Stripe
@@ -183,10 +183,14 @@ def line(level, text, **extra):
 
 def test_what_children_log_is_passed_on_and_a_warning_once(caplog, capfd):
     caplog.set_level(logging.INFO)
-    told = set()
+    told = Told()
     relays = [Relay(told), Relay(told)]
+    with told:
+        logging.getLogger("fanout.some").warning("told by %s", "this process")
+        logging.getLogger("fanout.some").info("hello")
     said = (
         line(logging.WARNING, "the topic has no room")
+        + line(logging.WARNING, "told by this process")
         + line(logging.INFO, "hello", row=7)
         + line(logging.DEBUG, "quiet")
         + b"Traceback (most recent call last):\n"
@@ -199,6 +203,8 @@ def test_what_children_log_is_passed_on_and_a_warning_once(caplog, capfd):
         (record.levelname, record.getMessage(), getattr(record, "row", None)) for record in caplog.records
     ]
     assert found == [
+        ("WARNING", "told by this process", None),
+        ("INFO", "hello", None),
         ("WARNING", "the topic has no room", None),
         ("INFO", "hello", 7),
         ("INFO", "hello", 7),
