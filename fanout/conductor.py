@@ -241,10 +241,8 @@ class Conductor:
             recovered=recovered,
         )
 
-        def look() -> Snapshot:
-            total = source.total_rows()
-            return snapshot(pipeline, source, tally, total=subset.total(total) if subset else total)
-
+        count = subset.count if subset is not None else lambda rows: rows
+        look = functools.partial(snapshot, pipeline, source, tally, wanted=count)
         try:
             parts = await self._watched(pipeline, look)
         finally:

@@ -58,14 +58,16 @@ class Snapshot:
     statistics: PipelineStatistics | None = None
 
 
-def snapshot(pipeline: Pipeline, source: Source, tally: Tally, *, total: int | None) -> Snapshot:
-    """Return where the run stands, for a person; `total` rows are to be sent."""
+def snapshot(
+    pipeline: Pipeline, source: Source, tally: Tally, *, wanted: Callable[[int | None], int | None]
+) -> Snapshot:
+    """Return where the run stands, for a person; `wanted` tells how many of the first rows of the input are sent."""
     statistics, read = pipeline.statistics(), source.statistics()
     ledger = statistics.ledger
     return Snapshot(
         ended=tally.rows,
         succeeded=tally.by_status["succeeded"],
-        total=total,
+        total=wanted(source.total_rows()),
         share=read.bytes_read / read.bytes_total if read.bytes_total else None,
         in_flight=ledger.in_flight,
         accepted=ledger.accepted,
@@ -73,7 +75,7 @@ def snapshot(pipeline: Pipeline, source: Source, tally: Tally, *, total: int | N
         resends=ledger.resends,
         rate_limit_per_s=statistics.pacer.rate_per_s,
         note=f"{ledger.unknown:,} of unknown fate" if ledger.unknown else "",
-        read=read.rows,
+        read=wanted(read.rows),
         statistics=statistics,
     )
 

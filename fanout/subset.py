@@ -70,8 +70,8 @@ class Subset:
         self._source = source
         self._wanted = wanted
 
-    def total(self, rows: int | None) -> int | None:
-        """Return how many rows are wanted of an input of so many; None if that is not known."""
+    def count(self, rows: int | None) -> int | None:
+        """Return how many of the first `rows` rows are wanted, of ranges how many in all; None if nobody knows."""
         if not isinstance(self._wanted, Stripe):
             return sum(end - start for start, end in self._wanted)
         return None if rows is None else self._wanted.count(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from statistics import fmean
 from typing import Any, TypeVar
 
 from fanout.collect import CollectStatistics
@@ -63,16 +64,14 @@ def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot
         ended=sum(each.ended for each in snapshots),
         succeeded=sum(each.succeeded for each in snapshots),
         total=None if silent else _sum([each.total for each in snapshots]),
-        # All read the whole input: what the slowest has read is behind everybody.
-        share=None
-        if silent or None in shares
-        else min((share for share in shares if share is not None), default=None),
+        share=None if silent or None in shares else fmean(share for share in shares if share is not None),
         in_flight=sum(each.in_flight for each in snapshots),
         accepted=sum(each.accepted for each in snapshots),
         throttles=sum(each.throttles for each in snapshots),
         resends=sum(each.resends for each in snapshots),
         rate_limit_per_s=None if silent else _sum([each.rate_limit_per_s for each in snapshots]),
         note=", ".join(notes),
+        read=_sum([each.read for each in snapshots]),
         statistics=_total_statistics(told) if told else None,
     )
 

@@ -66,7 +66,7 @@ def test_a_subset_yields_its_rows_under_their_own_ordinals(rows):
         subset = Subset(Chunks(rows), Stripe(index, 3))
         mine = read(subset)
         assert all(row // STRIPE_ROWS % 3 == index for row in mine)
-        assert (subset.total(rows), subset.total(None)) == (len(mine), None)
+        assert (subset.count(rows), subset.count(None)) == (len(mine), None)
         found += mine
     assert sorted(found) == list(range(rows))
 
@@ -76,7 +76,7 @@ def test_reading_ends_with_the_last_row_of_ranges():
     subset = Subset(source, ((3, 5), (120, 121)))
     assert read(subset) == [3, 4, 120]
     assert source.read <= 300
-    assert subset.total(None) == subset.total(1_000) == 3
+    assert subset.count(None) == subset.count(1_000) == 3
     assert read(Subset(Chunks(1_000), ())) == []
 
 
