@@ -30,7 +30,8 @@ def aws():
 @pytest.fixture(scope="module")
 def slow_aws():
     """An endpoint that takes two seconds: whoever is stopped has rows waiting there."""
-    with local_aws(*QUICK, "service_time.median_s=2", "service_time.sigma=0") as running:
+    settings = ("concurrency_per_instance=500", "service_time.median_s=2", "service_time.sigma=0")
+    with local_aws(*QUICK, *settings) as running:
         yield running
 
 
