@@ -86,7 +86,6 @@ class Conductor:
         self._started = self._clock.now()
         self._id = run
         self._warnings: list[str] = []
-        self._output = config.output.path or ""
         self._directory = directory
         self._open_rows = False
         self._assignment = assignment
@@ -240,7 +239,6 @@ class Conductor:
             journal=journal,
             recovered=recovered,
         )
-
         count = subset.count if subset is not None else lambda rows: rows
         look = functools.partial(snapshot, pipeline, source, tally, wanted=count)
         try:

@@ -2,7 +2,8 @@
 
 The sum of the shares never exceeds what is configured. Whole requests a second are dealt out one by one and a fraction
 goes to one process, since a rate of 1.5 lets two requests through in some second: in any second, the shares together
-let through what the whole would have, whatever their schedules' phases are.
+let through what the whole would have, whatever their schedules' phases are. What a process lets through alone although
+it is larger than its share, a payload beyond `held_bytes`, each of them lets through.
 """
 
 from __future__ import annotations
