@@ -142,6 +142,9 @@ def run(
     grace: Annotated[
         float | None, typer.Option(help="Seconds to collect what the endpoint has, once stopped.")
     ] = None,
+    processes: Annotated[
+        int | None, typer.Option(help="Processes of this machine that share the run; 1 by default.")
+    ] = None,
     run_dir: Annotated[str | None, typer.Option(help="Directory of the run's own files.")] = None,
     metrics_port: MetricsPort = None,
     metrics_textfile: MetricsTextfile = None,
@@ -193,7 +196,13 @@ def run(
             "trust_responses": trust_responses,
         },
         "output": {"path": output, "overwrite": overwrite},
-        "run": {"dir": run_dir, "max_failures": max_failures, "deadline_s": deadline, "grace_s": grace},
+        "run": {
+            "dir": run_dir,
+            "processes": processes,
+            "max_failures": max_failures,
+            "deadline_s": deadline,
+            "grace_s": grace,
+        },
         "local": {"enabled": local},
         "metrics": {"port": metrics_port, "textfile": metrics_textfile, "pushgateway": pushgateway},
     }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fanout.aws.settings import AwsSettings
 from fanout.config import Config, parse_prefix
+from fanout.errors import UsageError
 from fanout.job import Limits
 from fanout.local import Ready
 from fanout.records import Options
@@ -147,3 +148,14 @@ def absolute(config: Config) -> Config:
             ),
         }
     )
+
+
+def required(value: str | None, otherwise: str) -> str:
+    """Return `value`.
+
+    Raises:
+        UsageError: There is none; says `otherwise`.
+    """
+    if not value:
+        raise UsageError(otherwise)
+    return value

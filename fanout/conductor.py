@@ -1,16 +1,16 @@
-"""Takes one run to its summary: opens everything it needs, lets the pipeline run, writes the output.
+"""Takes the rows of one run to their end: opens everything it needs, lets the engine run, here or in several processes.
 
-A configuration and a run directory enter, a `Summary` and an output file leave; everything opened on the way is
-closed here, whatever happens.
+A configuration and a run directory enter, an `Ended` leaves for whoever concludes it; everything opened on the way
+is closed here, whatever happens.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-import shutil
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from typing import Any, TypeVar
 
 import anyio.to_thread
 
@@ -18,37 +18,39 @@ from fanout import compose
 from fanout.aws.filesystem import input_filesystem
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.clock import SystemClock
+from fanout.conclude import Conclude, Ended
 from fanout.config import Config
 from fanout.endpoint import discover, endpoint_check
 from fanout.errors import RunError, UsageError
 from fanout.failpoints import failpoint
+from fanout.fleet import FOLLOW_S, Fleet, check_free
 from fanout.heartbeat import Heartbeat
 from fanout.job import Job
 from fanout.journal import Journal
+from fanout.leash import Assignment
 from fanout.local import Ready, local_aws
 from fanout.logs import bind, outcome_folds
 from fanout.mailbox import listening
-from fanout.memory import give_back
 from fanout.metrics import Exporters, exporting
-from fanout.output import finish
+from fanout.metrics.fold import Fold
 from fanout.output.parts import Part
 from fanout.pacing import Pacer
 from fanout.pipeline import Pipeline
-from fanout.ports import Endpoint
-from fanout.progress import Observer, Quiet, Snapshot
+from fanout.ports import Endpoint, Queue, Work
+from fanout.progress import Observer, Quiet, Snapshot, snapshot
 from fanout.recover import Recovered, recover, recovered_tally
+from fanout.relay import Told
 from fanout.rundir import Manifest, RunDirectory
 from fanout.source import Source, open_source
 from fanout.subset import Ranges, Subset
-from fanout.summary import Summary, summarize, write_summary
-from fanout.tally import Tally
 from fanout.watch import Watch
 
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
 class Conductor:
-    """One run, from its configuration to its summary: what the steps of its way share.
+    """One run, or one shard of it, from its configuration to the end of its rows: what the steps of its way share.
 
     Args:
         run: The run's id.
@@ -58,6 +60,8 @@ class Conductor:
         retry_of: The run whose rows these are.
         fingerprint: Of the input that `rows` were counted in.
         observer: Watches.
+        assignment: What one of several processes of a run is to do; None for a run of its own.
+        orders: Of the process that gave it: see `Watch`.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class Conductor:
         retry_of: str | None,
         observer: Observer | None,
         fingerprint: str | None = None,
+        assignment: Assignment | None = None,
+        orders: Callable[[], AsyncIterator[str]] | None = None,
     ) -> None:
         self._config = config
         self._rows = rows
@@ -80,14 +86,25 @@ class Conductor:
         self._started = self._clock.now()
         self._id = run
         self._warnings: list[str] = []
-        self._output = config.output.path or ""
         self._directory = directory
         self._open_rows = False
+        self._assignment = assignment
+        self._stripe = assignment.stripe if assignment is not None else None
+        self._orders = orders
+        self._fold = Fold() if assignment is not None and assignment.counts else None
         self._heartbeat = Heartbeat(directory.status, run=run, now=self._clock.now)
+        if assignment is not None:
+            self._heartbeat = Heartbeat(
+                directory.status, run=run, now=self._clock.now, every_s=FOLLOW_S, more=self._counted
+            )
         self._exporters = Exporters()
 
-    async def go(self, *, manifest: Manifest | None) -> Summary:
-        """Take the run to its summary; `manifest` is that of an earlier process, None for a new run.
+    async def go(self, *, manifest: Manifest | None, conclude: Conclude[T]) -> T:
+        """Take the run's rows to their end and return what `conclude` makes of them, on a thread.
+
+        Args:
+            manifest: That of an earlier process of the run, None for a new run.
+            conclude: Writes what is to be found in the end.
 
         Raises:
             RunError: The run could not be finished; its message names the next step.
@@ -104,46 +121,72 @@ class Conductor:
                 )
             if journal is not None and manifest is not None:
                 journal.check()
+                check_free(directory, processes=config.run.processes)
                 recovered = await anyio.to_thread.run_sync(recover, journal, directory.parts)
-            return await self._told(manifest, journal, recovered)
+            return await self._told(manifest, journal, recovered, conclude=conclude)
         finally:
             if journal is not None:
                 unused = journal.is_empty()
                 journal.close()
-                if unused and manifest is None and not directory.summary.exists():
+                finished = directory.summary.exists() or directory.subtotal.exists()
+                if unused and manifest is None and not finished:
                     directory.remove_if_unused()
 
     async def _told(
-        self, manifest: Manifest | None, journal: Journal | None, recovered: Recovered
-    ) -> Summary:
+        self,
+        manifest: Manifest | None,
+        journal: Journal | None,
+        recovered: Recovered,
+        *,
+        conclude: Conclude[T],
+    ) -> T:
         """Go, and tell the metrics and `status.json` how it ended."""
         try:
             async with exporting(self._config, now=self._clock.now, warn=self._warn) as self._exporters:
-                summary = await self._go(manifest, journal, recovered)
-                self._exporters.completed(summary.exit, now=self._clock.now())
+                self._fold = self._fold or self._exporters.fold
+                ended = await self._go(manifest, journal, recovered)
+                result = await anyio.to_thread.run_sync(conclude, ended, self._clock.now)
+                self._exporters.completed(ended.exit, now=self._clock.now())
         except BaseException as error:
             self._heartbeat.stopped(str(error) if isinstance(error, RunError) else type(error).__name__)
             raise
         self._heartbeat.finished()
-        return summary
+        return result
 
-    async def _go(self, manifest: Manifest | None, journal: Journal | None, recovered: Recovered) -> Summary:
+    async def _go(self, manifest: Manifest | None, journal: Journal | None, recovered: Recovered) -> Ended:
+        """Open what the run stands on, and take its rows to their end."""
         config = self._config
         self._open_rows = bool(
             recovered.open
         )  # a resume that fails early leaves the earlier process's queue alone
         async with AsyncExitStack() as stack:
-            ready = await stack.enter_async_context(local_aws(config))
+            told = stack.enter_context(Told())
+            ready = self._assignment.ready if self._assignment else None
+            if self._assignment is None:
+                ready = await stack.enter_async_context(local_aws(config))
             cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, ready)))
             source = await self._source(cloud)
             stack.push_async_callback(source.aclose)
             name = (
                 ready.endpoint
                 if ready
-                else required(config.endpoint.name, "no endpoint: name it with --endpoint")
+                else compose.required(config.endpoint.name, "no endpoint: name it with --endpoint")
             )
             self._check_manifest(manifest, source, name)
             endpoint = await discover(cloud.control, name)
+            ended = functools.partial(
+                Ended,
+                run=self._id,
+                config=config,
+                directory=self._directory,
+                endpoint=name,
+                kept_schema=source.kept_schema,
+                whole=self._rows is None,
+                started_at=self._started,
+                simulated=ready is not None,
+            )
+            if config.run.processes > 1:
+                return await self._together(ended, ready=ready, told=told)
             queue = await stack.enter_async_context(
                 listening(
                     cloud,
@@ -154,26 +197,66 @@ class Conductor:
                     resumable=lambda: journal is not None and self._open_rows,
                 )
             )
-            tally = await anyio.to_thread.run_sync(recovered_tally, recovered)
-            pipeline = Pipeline(
+            return await self._alone(
+                ended,
                 job=await self._job(name, endpoint, cloud, ready, notified=queue is not None),
-                source=source if self._rows is None else Subset(source, self._rows),
+                source=source,
                 cloud=cloud,
                 queue=queue,
-                clock=self._clock,
-                pacer=Pacer(
-                    rate_per_s=config.pacing.rate,
-                    bytes_per_s=config.pacing.bytes_per_s,
-                    burst=config.pacing.burst,
-                ),
-                check_endpoint=endpoint_check(cloud.control, name, clock=self._clock),
-                tally=tally,
-                folds=(*self._exporters.folds, *outcome_folds()),
                 journal=journal,
                 recovered=recovered,
             )
-            parts = await self._watched(pipeline, source, tally)
-        return await self._finish(parts, pipeline, source, tally, endpoint=name, simulated=ready is not None)
+
+    async def _alone(
+        self,
+        ended: Callable[..., Ended],
+        *,
+        job: Job,
+        source: Source,
+        cloud: AwsCloud,
+        queue: Queue | None,
+        journal: Journal | None,
+        recovered: Recovered,
+    ) -> Ended:
+        """Take the rows to their end in this process."""
+        tally = await anyio.to_thread.run_sync(recovered_tally, recovered)
+        wanted = self._rows if self._rows is not None else self._stripe
+        subset = Subset(source, wanted) if wanted is not None else None
+        pipeline = Pipeline(
+            job=job,
+            source=subset or source,
+            cloud=cloud,
+            queue=queue,
+            clock=self._clock,
+            pacer=Pacer(
+                rate_per_s=self._config.pacing.rate,
+                bytes_per_s=self._config.pacing.bytes_per_s,
+                burst=self._config.pacing.burst,
+            ),
+            check_endpoint=endpoint_check(cloud.control, job.endpoint, clock=self._clock),
+            tally=tally,
+            folds=(*((self._fold.add,) if self._fold is not None else ()), *outcome_folds()),
+            journal=journal,
+            recovered=recovered,
+        )
+        count = subset.count if subset is not None else lambda rows: rows
+        look = functools.partial(snapshot, pipeline, source, tally, wanted=count)
+        try:
+            parts = await self._watched(pipeline, look)
+        finally:
+            self._open_rows = pipeline.statistics().ledger.open > 0
+        throttles = pipeline.statistics().pacer.throttles
+        return ended(parts=parts, tally=tally, throttles=throttles, warnings=tuple(self._warnings))
+
+    async def _together(self, ended: Callable[..., Ended], *, ready: Ready | None, told: Told) -> Ended:
+        """Take the rows to their end in several processes."""
+        fleet = Fleet(
+            self._directory, self._config, ready=ready, fold=self._fold, told=told, way_on=self._way_on()
+        )
+        parts = await self._watched(fleet, fleet.look)
+        subtotal = fleet.subtotal()
+        warnings = tuple(dict.fromkeys((*self._warnings, *subtotal.warnings)))
+        return ended(parts=parts, tally=subtotal.tally, throttles=subtotal.throttles, warnings=warnings)
 
     async def _source(self, cloud: AwsCloud) -> Source:
         settings = compose.input_settings(self._config)
@@ -183,7 +266,13 @@ class Conductor:
         make = functools.partial(
             open_source, settings, compose.selection(self._config), filesystem=filesystem
         )
-        return await anyio.to_thread.run_sync(make)
+        source = await anyio.to_thread.run_sync(make)
+        if self._config.run.processes > 1 and any(file.streamed for file in source.inputs):
+            raise UsageError(
+                "a pipe can be read once, and each of several processes reads the whole input: "
+                "write it to a file first, or leave out --processes"
+            )
+        return source
 
     def _check_manifest(self, manifest: Manifest | None, source: Source, endpoint: str) -> None:
         """Compare the input with that of the run, or write down what it is, before anything is sent."""
@@ -194,7 +283,13 @@ class Conductor:
                     "the input has changed since the earlier run: its rows could not be told apart"
                 )
             mine = Manifest(
-                self._id, self._config, fingerprint, endpoint, rows=self._rows, retry_of=self._retry_of
+                self._id,
+                self._config,
+                fingerprint,
+                endpoint,
+                rows=self._rows,
+                retry_of=self._retry_of,
+                stripe=self._stripe,
             )
             mine.write(self._directory.manifest)
             failpoint("manifest.written")
@@ -231,111 +326,32 @@ class Conductor:
             seed=config.run.seed,
         )
 
-    async def _watched(self, pipeline: Pipeline, source: Source, tally: Tally) -> list[Part]:
-        """Run the pipeline under the eyes of the observers, of the signals and of the deadline."""
+    async def _watched(self, work: Work[list[Part]], look: Callable[[], Snapshot]) -> list[Part]:
+        """Do the work under the eyes of the observers, of the signals and of the deadline."""
         settings = self._config.run
         watch = Watch(
             observers=(self._observer, self._heartbeat, *self._exporters.observers),
-            look=lambda: snapshot(pipeline, source, tally),
+            look=look,
             clock=self._clock,
             deadline_at=None if settings.deadline_s is None else self._started + settings.deadline_s,
             grace_s=settings.grace_s,
             way_on=self._way_on(),
+            orders=self._orders,
         )
-        try:
-            return await watch.over(pipeline)
-        finally:
-            self._open_rows = pipeline.statistics().ledger.open > 0
+        return await watch.over(work)
 
     def _way_on(self) -> str:
-        path = self._directory.path
+        directory = self._directory.whole if self._assignment is not None else self._directory
+        path = directory.path
         if not self._config.run.journal:
             return "it kept no journal and cannot be resumed: start a new run"
         if self._config.local.enabled:
             return f"the local AWS ends with it; `fanout export {path} -o FILE` writes what it has"
         return f"`fanout resume {path}` goes on"
 
-    async def _finish(
-        self,
-        parts: Sequence[Part],
-        pipeline: Pipeline,
-        source: Source,
-        tally: Tally,
-        *,
-        endpoint: str,
-        simulated: bool,
-    ) -> Summary:
-        await anyio.to_thread.run_sync(give_back)
-        finished = await anyio.to_thread.run_sync(
-            functools.partial(
-                finish,
-                parts,
-                self._output,
-                run=self._id,
-                kept_schema=source.kept_schema,
-                expected_rows=tally.rows if self._rows is None else None,
-                metadata={
-                    "fanout:endpoint": endpoint,
-                    "fanout:simulated": str(simulated).lower(),
-                    "fanout:throttles": str(pipeline.statistics().pacer.throttles),
-                },
-                overwrite=self._config.output.overwrite,
-            )
-        )
-        summary = await anyio.to_thread.run_sync(
-            functools.partial(
-                summarize,
-                run=self._id,
-                endpoint=endpoint,
-                output=self._output,
-                run_dir=self._directory.path,
-                output_bytes=finished.size_bytes,
-                tally=tally,
-                statistics=pipeline.statistics(),
-                started_at=self._started,
-                seconds=self._clock.now() - self._started,
-                simulated=simulated,
-                warnings=tuple(self._warnings),
-            )
-        )
-        write_summary(summary, self._directory.summary)
-        failpoint("summary.written")
-        if not self._config.run.keep_dir:  # the output holds every row of them
-            remove = functools.partial(shutil.rmtree, self._directory.parts, ignore_errors=True)
-            await anyio.to_thread.run_sync(remove)
-        return summary
+    def _counted(self) -> dict[str, Any]:
+        return {"counted": self._fold.dump()} if self._fold is not None else {}
 
     def _warn(self, text: str) -> None:
         self._warnings.append(text)
         _log.warning("%s", text)
-
-
-def snapshot(pipeline: Pipeline, source: Source, tally: Tally) -> Snapshot:
-    """Return where the run stands, for a person."""
-    statistics, read = pipeline.statistics(), source.statistics()
-    ledger = statistics.ledger
-    return Snapshot(
-        ended=tally.rows,
-        succeeded=tally.by_status["succeeded"],
-        total=source.total_rows(),
-        share=read.bytes_read / read.bytes_total if read.bytes_total else None,
-        in_flight=ledger.in_flight,
-        accepted=ledger.accepted,
-        throttles=statistics.pacer.throttles,
-        resends=ledger.resends,
-        rate_limit_per_s=statistics.pacer.rate_per_s,
-        note=f"{ledger.unknown:,} of unknown fate" if ledger.unknown else "",
-        read=read.rows,
-        statistics=statistics,
-    )
-
-
-def required(value: str | None, otherwise: str) -> str:
-    """Return `value`.
-
-    Raises:
-        UsageError: There is none; says `otherwise`.
-    """
-    if not value:
-        raise UsageError(otherwise)
-    return value

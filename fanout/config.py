@@ -30,6 +30,7 @@ from fanout.records import Location
 from fanout.route import HEADER_MAX, INLINE_MAX_BYTES, TIMEOUT_S, TTL_S
 
 ENV_PREFIX = "FANOUT_"
+PROCESSES_MAX = 64  # each reads the whole input and has a queue of its own: beyond this, use more machines
 Raw = dict[str, Any]
 Names = tuple[str, ...]
 
@@ -182,9 +183,10 @@ class OutputSection(_Section):
 
 
 class RunSection(_Section):
-    """`[run]`: the run as a whole."""
+    """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`share`)."""
 
     dir: str | None = None
+    processes: Annotated[int, Field(ge=1, le=PROCESSES_MAX), Number] = 1
     keep_dir: bool = False
     max_failures: Annotated[int, Field(ge=0)] | None = None
     deadline_s: Positive | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.parquet as pq
 from fanout.errors import UsageError
 from fanout.journal import Journal
 from fanout.output import finish
+from fanout.output.parts import Part
 from fanout.recover import recover
 from fanout.rundir import RunDirectory, read_manifest
 
@@ -25,17 +27,19 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
     manifest = read_manifest(directory)
     if directory.summary.exists():
         raise UsageError(f"the run has finished: its output is {manifest.config.output.path}")
-    journal = Journal(directory.journal, must_exist=True)
-    try:
-        parts = recover(journal, directory.parts).parts
+    shards = [directory.shard(index) for index in range(manifest.config.run.processes)]
+    begun = [shard for shard in shards if shard.journal.exists()]  # none of a run on one process
+    with ExitStack() as stack:
+        parts: list[Part] = []
+        for place in (directory, *begun):
+            journal = stack.enter_context(closing(Journal(place.journal, must_exist=True)))
+            parts += recover(journal, place.parts).parts
         if not parts:
             raise UsageError(f"no row of {path} is durable yet")
         kept_schema = kept_columns(pq.read_schema(parts[0].path))
         return finish(
             parts, output, run=manifest.run, kept_schema=kept_schema, expected_rows=None, overwrite=overwrite
         ).rows
-    finally:
-        journal.close()
 
 
 def kept_columns(schema: pa.Schema) -> pa.Schema:

@@ -32,23 +32,35 @@ class Heartbeat:
         path: The file.
         run: The run id.
         now: The run's clock.
+        every_s: How often.
+        more: Further keys, for whoever started this process.
     """
 
-    def __init__(self, path: Path, *, run: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        run: str,
+        now: Callable[[], float],
+        every_s: float = EVERY_S,
+        more: Callable[[], dict[str, Any]] = dict,
+    ) -> None:
         self._path = path
         self._run = run
         self._now = now
+        self._every_s = every_s
+        self._more = more
         self._started_at = now()
         self._look: Callable[[], Snapshot] | None = None
         self._broken = False
 
     async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:  # noqa: ARG002 - Observer's
-        """Write every `EVERY_S` seconds, until cancelled."""
+        """Write every `every_s` seconds, until cancelled."""
         self._look = look
         while True:
             content = self._content("running", reason=None)
             await anyio.to_thread.run_sync(self._write, content)  # a slow disk must not hold up the sends
-            await anyio.sleep(EVERY_S)
+            await anyio.sleep(self._every_s)
 
     def finished(self) -> None:
         """Write that the output is there."""
@@ -69,6 +81,7 @@ class Heartbeat:
             "started_at": iso(self._started_at),
             "updated_at": iso(self._now()),
             "snapshot": asdict(self._look()) if self._look is not None else None,
+            **self._more(),
         }
 
     def _write(self, content: dict[str, Any]) -> None:
@@ -82,3 +95,12 @@ class Heartbeat:
         except OSError as error:
             self._broken = True
             _log.warning("%s cannot be written (%s): the run goes on without", self._path, error.strerror)
+
+
+def read_heartbeat(path: Path) -> dict[str, Any]:
+    """Return what `status.json` says; nothing if it is torn, missing or of another version."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) and content.get("version") == VERSION else {}

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
+from fanout.errors import RunError
 from fanout.records import Invocation, Location, Message, Record, Rejected, Reply
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Clock(Protocol):
@@ -38,6 +41,22 @@ class Rows(Protocol):
         Raises:
             InputError: The input is damaged or changed; the sound rows before that were yielded.
         """
+        ...
+
+
+class Work(Protocol[T_co]):
+    """What a run consists of: an engine, or several processes that each run one."""
+
+    async def run(self) -> T_co:
+        """Take every row to its end.
+
+        Raises:
+            RunError: It could not go on, or `stop` was called; rows that had ended are durable.
+        """
+        ...
+
+    def stop(self, reason: RunError) -> None:
+        """Send nothing more, collect what the endpoint has while the grace lasts, then leave with `reason`."""
         ...
 
 

@@ -17,7 +17,9 @@ from rich.live import Live
 from rich.text import Text
 
 from fanout import logs
-from fanout.pipeline import PipelineStatistics
+from fanout.pipeline import Pipeline, PipelineStatistics
+from fanout.source import Source
+from fanout.tally import Tally
 
 _log = logging.getLogger(__name__)
 PLAIN_EVERY_S = 10.0
@@ -54,6 +56,28 @@ class Snapshot:
     note: str = ""
     read: int | None = None
     statistics: PipelineStatistics | None = None
+
+
+def snapshot(
+    pipeline: Pipeline, source: Source, tally: Tally, *, wanted: Callable[[int | None], int | None]
+) -> Snapshot:
+    """Return where the run stands, for a person; `wanted` tells how many of the first rows of the input are sent."""
+    statistics, read = pipeline.statistics(), source.statistics()
+    ledger = statistics.ledger
+    return Snapshot(
+        ended=tally.rows,
+        succeeded=tally.by_status["succeeded"],
+        total=wanted(source.total_rows()),
+        share=read.bytes_read / read.bytes_total if read.bytes_total else None,
+        in_flight=ledger.in_flight,
+        accepted=ledger.accepted,
+        throttles=statistics.pacer.throttles,
+        resends=ledger.resends,
+        rate_limit_per_s=statistics.pacer.rate_per_s,
+        note=f"{ledger.unknown:,} of unknown fate" if ledger.unknown else "",
+        read=wanted(read.rows),
+        statistics=statistics,
+    )
 
 
 class Observer(Protocol):

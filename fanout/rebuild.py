@@ -11,14 +11,15 @@ The choice for each row, the safest that the evidence allows:
 - Neither, and the run may have come so far: it may be in the endpoint's queue, so it is of unknown fate. It is looked
   for once more, then sent again and counted, like any row whose reply was lost. A failure that is retried says the
   same of the next generation.
-- Neither, and beyond what the run can have had in hand (`_reach`): new.
+- Neither, and beyond what the run can have had in hand (`_in_hand`): new.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -38,7 +39,9 @@ from fanout.layout import Layout
 from fanout.output.durable import storage, sync_directory
 from fanout.output.parquet import read_back
 from fanout.output.parts import Part, is_part, read_parts
+from fanout.recover import recover
 from fanout.rundir import RunDirectory, read_manifest
+from fanout.subset import reach, wants
 
 _log = logging.getLogger(__name__)
 _GROUP = 10_000  # lines a transaction
@@ -82,6 +85,8 @@ async def rebuild(path: Path) -> Rebuilt:
         raise UsageError(f"the run has finished: its output is {config.output.path}")
     if config.local.enabled or not config.run.journal:
         raise UsageError("this run cannot be resumed: the local AWS ended with it, or it kept no journal")
+    if config.run.processes > 1:
+        return await _rebuild_shards(directory, processes=config.run.processes)
     draft = await anyio.to_thread.run_sync(_open_draft, directory)
     try:
         parts, durable, damaged = await anyio.to_thread.run_sync(_sift, directory.parts)
@@ -101,8 +106,9 @@ async def rebuild(path: Path) -> Rebuilt:
                 durable=durable,
             )
         last = max((*durable, *evidence.ends, *evidence.inputs), default=-1)
-        last += _reach(config, damaged=len(damaged))
-        lines = _lines(evidence, durable, last=last, layouts=(outputs, failures))
+        last = reach(manifest.wanted, last, _in_hand(config, damaged=len(damaged)))
+        rows = (row for row in range(last + 1) if manifest.wanted is None or wants(manifest.wanted, row))
+        lines = _lines(evidence, durable, rows=rows, layouts=(outputs, failures))
         meta = [("outputs", outputs.dump()), ("failures", failures.dump())]
         found, unknown = await anyio.to_thread.run_sync(_fill, draft, parts, lines, meta)
     finally:
@@ -111,7 +117,47 @@ async def rebuild(path: Path) -> Rebuilt:
     return Rebuilt(len(durable), found, unknown, tuple(damaged))
 
 
-def _reach(config: Config, *, damaged: int) -> int:
+async def _rebuild_shards(directory: RunDirectory, *, processes: int) -> Rebuilt:
+    """Put a new journal where a shard's is damaged or missing; the others know more than could be found out."""
+    durable = found = unknown = 0
+    damaged: tuple[Path, ...] = ()
+    lock = await anyio.to_thread.run_sync(_open_draft, directory)
+    try:
+        for shard in (directory.shard(index) for index in range(processes)):
+            if shard.subtotal.exists() or not shard.manifest.exists():
+                continue
+            if await anyio.to_thread.run_sync(_sound, shard):
+                continue
+            made = await rebuild(shard.path)
+            durable, found, unknown = durable + made.durable, found + made.found, unknown + made.unknown
+            damaged += made.damaged
+    finally:
+        lock.close()
+    if await anyio.to_thread.run_sync(_sound, directory):
+        _draft_path(directory).unlink()
+    else:  # the run's own journal knows no rows: it is but its lock
+        await anyio.to_thread.run_sync(_put_in_place, directory)
+    return Rebuilt(durable, found, unknown, damaged)
+
+
+def _sound(directory: RunDirectory) -> bool:
+    """Whether a journal and the parts that it knows can be gone on from.
+
+    Raises:
+        JournalInUse: Another process is at it.
+    """
+    try:
+        with closing(Journal(directory.journal, must_exist=True)) as journal:
+            journal.check()
+            recover(journal, directory.parts)
+    except JournalInUse:
+        raise
+    except JournalError:
+        return False
+    return True
+
+
+def _in_hand(config: Config, *, damaged: int) -> int:
     """Return how many rows beyond the last one with evidence may have been sent.
 
     Rows are admitted in order. Not durable are, at any instant, those that are open (`window`), in the sink (two
@@ -191,10 +237,10 @@ def _fill(
 
 
 def _lines(
-    evidence: Evidence, durable: set[int], *, last: int, layouts: tuple[Layout, Layout]
+    evidence: Evidence, durable: set[int], *, rows: Iterable[int], layouts: tuple[Layout, Layout]
 ) -> Iterator[RowRecord]:
-    """Yield the lines of the rows up to `last` that are not durable, in order."""
-    for row in range(last + 1):
+    """Yield the lines of those of `rows` that are not durable, in order."""
+    for row in rows:
         if row in durable:
             continue
         yield _line(row, evidence, layouts)

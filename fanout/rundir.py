@@ -15,9 +15,9 @@ from fanout.config import Config
 from fanout.errors import JournalError, UsageError
 from fanout.identity import is_run
 from fanout.output.durable import durable_file, make_directory, replace
+from fanout.subset import Ranges, Stripe, Wanted
 
 VERSION = 1
-Ranges = tuple[tuple[int, int], ...]
 RUNS = ".fanout"  # beside the output: RUNS/<run>/
 
 
@@ -52,6 +52,25 @@ class RunDirectory:
         """What it came to; there once the run has finished."""
         return self.path / "summary.json"
 
+    @property
+    def subtotal(self) -> Path:
+        """What a shard came to; there once all its rows have ended."""
+        return self.path / "subtotal.json"
+
+    @property
+    def shards(self) -> Path:
+        """Directory of the shards of a run on several processes."""
+        return self.path / "shards"
+
+    def shard(self, index: int) -> RunDirectory:
+        """Return the directory of one shard, a run directory of its own."""
+        return RunDirectory(self.shards / f"{index:02d}")
+
+    @property
+    def whole(self) -> RunDirectory:
+        """The directory of the run that the shard in this one belongs to."""
+        return RunDirectory(self.path.parent.parent)
+
     def create(self) -> None:
         """Make the directory and its `parts`, and the directories above.
 
@@ -70,13 +89,17 @@ class RunDirectory:
 
     def remove_if_unused(self) -> None:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
+        if self.shards.is_dir() and any(self.shards.iterdir()):
+            return
         for file in (self.manifest, self.status, *self.path.glob(f"{journal.NAME}*")):
             file.unlink(missing_ok=True)
-        for directory in (self.parts, self.path, self.path.parent):
+        for directory in (self.parts, self.shards, self.path, self.path.parent):
             if directory == self.path.parent and directory.name != RUNS:
                 return
             try:
                 directory.rmdir()
+            except FileNotFoundError:
+                continue
             except OSError:
                 return
 
@@ -91,6 +114,7 @@ class Manifest:
         endpoint: The endpoint's name.
         rows: The rows that are sent, as half-open ranges; None for all of the input.
         retry_of: The run whose rows these are.
+        stripe: Which of several processes' shares this is; None for a run of its own.
     """
 
     run: str
@@ -99,6 +123,12 @@ class Manifest:
     endpoint: str
     rows: Ranges | None = None
     retry_of: str | None = None
+    stripe: Stripe | None = None
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """The rows that are sent; None for all of the input."""
+        return self.rows if self.rows is not None else self.stripe
 
     def write(self, path: Path) -> None:
         """Make it durable at `path`."""
@@ -110,6 +140,7 @@ class Manifest:
             "fingerprint": self.fingerprint,
             "rows": self.rows,
             "retry_of": self.retry_of,
+            "stripe": None if self.stripe is None else [self.stripe.index, self.stripe.of],
             "config": self.config.model_dump(mode="json", exclude_defaults=True),
         }
         draft = path.with_suffix(".tmp")  # a kill in the middle must not leave half of it under its name
@@ -143,7 +174,7 @@ def read_manifest(directory: RunDirectory) -> Manifest:
             raise JournalError(f"{path} was not written by this version of fanout")
         if not is_run(content["run"]):
             raise JournalError(f"{path} is damaged: {content['run']!r} is not the id of a run")
-        rows = content["rows"]
+        rows, stripe = content["rows"], content.get("stripe")
         return Manifest(
             run=content["run"],
             config=Config.model_validate(content["config"]),
@@ -151,6 +182,7 @@ def read_manifest(directory: RunDirectory) -> Manifest:
             endpoint=content["endpoint"],
             rows=None if rows is None else tuple((int(start), int(end)) for start, end in rows),
             retry_of=content["retry_of"],
+            stripe=None if stripe is None else Stripe(int(stripe[0]), int(stripe[1])),
         )
     except (KeyError, TypeError, ValueError) as error:  # ValidationError is a ValueError
         raise JournalError(f"{path} is damaged: {type(error).__name__}: {error}") from error
@@ -163,7 +195,7 @@ MATTERS = {
     "columns": None,
     "transport": ("mode", "input_prefix", "inline_max_bytes"),
     "output": ("path",),
-    "run": ("journal",),
+    "run": ("journal", "processes"),
 }
 """Sections and keys whose change would make one output out of two different runs; None means all keys."""
 

@@ -10,13 +10,15 @@ import os
 from pathlib import Path
 
 from fanout import compose
-from fanout.conductor import Conductor, required
+from fanout.conclude import conclude
+from fanout.conductor import Conductor
 from fanout.config import Config
 from fanout.errors import UsageError
 from fanout.identity import new_run
 from fanout.output.target import claim
 from fanout.progress import Observer
 from fanout.rundir import RUNS, RunDirectory, changes, read_manifest
+from fanout.share import share_out
 from fanout.subset import Ranges, unsuccessful
 from fanout.summary import Summary, read_summary
 
@@ -87,8 +89,9 @@ async def _start(
     observer: Observer | None,
     fingerprint: str | None = None,
 ) -> Summary:
+    share_out(config)  # before anything is made: what cannot be shared by so many processes is a wrong word
     run = new_run()
-    output = required(config.output.path, "no output: name a file with -o out.parquet")
+    output = compose.required(config.output.path, "no output: name a file with -o out.parquet")
     check_paths(config, output)
     claim(output, run=run, overwrite=config.output.overwrite)
     directory = RunDirectory(
@@ -98,7 +101,7 @@ async def _start(
     go = Conductor(
         run, config, directory, rows=rows, retry_of=retry_of, fingerprint=fingerprint, observer=observer
     )
-    return await go.go(manifest=None)
+    return await go.go(manifest=None, conclude=conclude)
 
 
 async def resume_job(
@@ -120,6 +123,11 @@ async def resume_job(
     manifest = read_manifest(directory)
     if directory.summary.exists():
         return read_summary(directory.summary)
+    if manifest.stripe is not None:
+        whole = directory.whole.path
+        raise UsageError(
+            f"{path} is a share of the run in {whole}: `fanout resume {whole}` resumes all of it"
+        )
     config = manifest.config
     if changed is not None:
         config = compose.absolute(changed)
@@ -135,10 +143,11 @@ async def resume_job(
         raise UsageError(
             "the local AWS of this run ended with it: start a new run, or `fanout export` what it has"
         )
+    share_out(config)
     go = Conductor(
         manifest.run, config, directory, rows=manifest.rows, retry_of=manifest.retry_of, observer=observer
     )
-    return await go.go(manifest=manifest)
+    return await go.go(manifest=manifest, conclude=conclude)
 
 
 def check_paths(config: Config, output: str) -> None:

@@ -6,18 +6,19 @@ the journal is the truth about life; `status.json` says what that process last s
 
 from __future__ import annotations
 
-import json
 import os
 import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fanout.clock import iso
 from fanout.errors import RunError, UsageError
-from fanout.heartbeat import VERSION as HEARTBEAT_VERSION
+from fanout.heartbeat import read_heartbeat
 from fanout.journal import RowState, count_states
 from fanout.rundir import RUNS, Manifest, RunDirectory, read_manifest
+from fanout.subtotal import read_subtotal
 from fanout.summary import read_summary
 
 VERSION = 1
@@ -42,6 +43,8 @@ class Standing:
         reason: Why it stopped, or what is damaged.
         next: What to do, as a command or a sentence; None where there is nothing to do.
         snapshot: What the process last saw, as in `status.json`.
+        shards: Of a run on several processes, each one's share; empty for a run on one. A share that is `finished`
+            has no output of its own.
     """
 
     run: str
@@ -60,10 +63,11 @@ class Standing:
     reason: str | None = None
     next: str | None = None
     snapshot: dict[str, Any] | None = None
+    shards: tuple[Standing, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"version": VERSION, **asdict(self)}
+        return {"version": VERSION, **asdict(self), "shards": [shard.as_dict() for shard in self.shards]}
 
 
 def standing(path: Path) -> Standing:
@@ -76,7 +80,7 @@ def standing(path: Path) -> Standing:
     """
     directory = RunDirectory(path.absolute())
     manifest = read_manifest(directory)
-    last = _heartbeat(directory.status)
+    last = read_heartbeat(directory.status)
     known: dict[str, Any] = {
         "run": manifest.run,
         "run_dir": str(directory.path),
@@ -92,21 +96,46 @@ def standing(path: Path) -> Standing:
         summary = read_summary(directory.summary)
         step = None if summary.rows == summary.by_status.get("succeeded", 0) else f"fanout retry {path}"
         return Standing(state="finished", rows=summary.rows, durable=summary.rows, next=step, **known)
+    if directory.subtotal.exists():
+        rows = read_subtotal(directory.subtotal).tally.rows
+        return Standing(state="finished", rows=rows, durable=rows, **known)
+    shards = tuple(standing(shard.path) for shard in _shards(directory, manifest))
+    known["shards"] = shards
     counts = count_states(directory.journal) if directory.journal.exists() else None
+    # A process that lost the one that started it goes on for a while.
+    survivor = next((shard for shard in shards if shard.state == "running"), None)
     if counts is None and (directory.journal.exists() or _alive(last)):
         return Standing(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
-    counts = counts or {}
-    durable = counts.get(RowState.DURABLE, 0)
+    if survivor is not None:
+        known["pid"] = survivor.pid
+        return Standing(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
+    durable, accepted, unknown = _counted(counts or {}, shards)
     stopped = last.get("state") == "stopped"
     return Standing(
         state="stopped" if stopped else "dead",
         rows=durable,
         durable=durable,
-        accepted=counts.get(RowState.ACCEPTED, 0),
-        unknown=counts.get(RowState.INTENT, 0),
+        accepted=accepted,
+        unknown=unknown,
         reason=last.get("reason") if stopped else None,
-        next=_next(manifest, path, durable=durable, journal=directory.journal.exists()),
+        next=_next(manifest, directory, path, durable=durable),
         **known,
+    )
+
+
+def _shards(directory: RunDirectory, manifest: Manifest) -> list[RunDirectory]:
+    """Return the directories of the shards that have begun."""
+    processes = manifest.config.run.processes
+    found = [directory.shard(index) for index in range(processes)] if processes > 1 else []
+    return [shard for shard in found if shard.manifest.exists()]
+
+
+def _counted(counts: Mapping[RowState, int], shards: Sequence[Standing]) -> tuple[int, int, int]:
+    """Return how many rows are durable, accepted and of unknown fate, those of all shards together."""
+    return (
+        counts.get(RowState.DURABLE, 0) + sum(shard.durable or 0 for shard in shards),
+        counts.get(RowState.ACCEPTED, 0) + sum(shard.accepted or 0 for shard in shards),
+        counts.get(RowState.INTENT, 0) + sum(shard.unknown or 0 for shard in shards),
     )
 
 
@@ -134,15 +163,6 @@ def runs(directory: Path) -> list[Standing]:
     return sorted(found, key=lambda each: (each.started_at or "", each.run))
 
 
-def _heartbeat(path: Path) -> dict[str, Any]:
-    """Return what `status.json` says; nothing if it is torn, missing or of another version."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) and content.get("version") == HEARTBEAT_VERSION else {}
-
-
 def _alive(last: dict[str, Any]) -> bool:
     """Whether the process of a run without a journal, which nothing locks, seems to live."""
     if last.get("state") != "running" or not isinstance(last.get("pid"), int):
@@ -158,11 +178,13 @@ def _alive(last: dict[str, Any]) -> bool:
     return True
 
 
-def _next(manifest: Manifest, path: Path, *, durable: int, journal: bool) -> str:
+def _next(manifest: Manifest, directory: RunDirectory, path: Path, *, durable: int) -> str:
+    if manifest.stripe is not None:
+        return f"fanout status {directory.whole.path}"
     export = f"fanout export {path} -o FILE"
     if manifest.config.local.enabled:  # it cannot be resumed: the endpoint is gone
         return f"start a new run; {export} writes the rows that are durable" if durable else "start a new run"
-    if not journal:
+    if not directory.journal.exists():
         return "start a new run: this one kept no journal"
     if "-" in manifest.config.input.paths:  # nor can standard input be read again
         return export

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from fanout.logs import escape
 from fanout.standing import Standing
@@ -16,6 +17,7 @@ def describe(run: Standing) -> str:
     if run.reason:
         lines.append(escape(run.reason))
     lines += [line for line in (_going(run), _left(run)) if line]
+    lines += [f"shard {Path(shard.run_dir).name}: {_share(shard)}" for shard in run.shards]
     lines.append(f"endpoint {run.endpoint}, output {escape(run.output or '-')}, started {run.started_at}")
     if run.state == "running":
         heard = run.updated_at or "never"
@@ -53,6 +55,16 @@ def _state(run: Standing) -> str:
         "dead": "dead: its process was killed, or the machine went down",
         "damaged": "damaged",
     }[run.state]
+
+
+def _share(shard: Standing) -> str:
+    """Return where one process of a run stands."""
+    said = f"{shard.state}, " + ("nothing sent yet" if shard.rows is None else f"{shard.rows:,} rows ended")
+    if shard.state == "running":
+        said += f", process {shard.pid or 'unknown'}"
+    elif shard.accepted is not None:
+        said += f", {shard.accepted:,} to be collected, {shard.unknown:,} may have been sent"
+    return said + (f": {escape(shard.reason)}" if shard.reason else "")
 
 
 def _going(run: Standing) -> str | None:

@@ -1,53 +1,115 @@
-"""Some rows of a source under their own ordinals: what `fanout retry` sends; a source and ranges enter, rows leave."""
+"""Some rows of a source under their own ordinals: those of a retry, or one process's share.
+
+A source and what is wanted of it enter, rows leave.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import itemgetter
 
 import pyarrow.dataset as ds
 
+from fanout.ports import Rows
 from fanout.records import Record, Rejected
-from fanout.source import Source
 
 Ranges = tuple[tuple[int, int], ...]
 """Rows as half-open ranges, rising and apart."""
 
+STRIPE_ROWS = 256
+"""Rows that stand together in a stripe: few, so that shares are even and parts of all processes cover the same rows
+when they are merged; more than one, so that neighbours, which are often alike, still share a part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stripe:
+    """Every `of`-th group of `STRIPE_ROWS` rows: the share of process `index`, whatever the input's length."""
+
+    index: int
+    of: int
+
+    def wants(self, row: int) -> bool:
+        """Whether the row belongs to the share."""
+        return row // STRIPE_ROWS % self.of == self.index
+
+    def count(self, rows: int) -> int:
+        """Return how many of the first `rows` rows belong to the share."""
+        rounds, rest = divmod(rows, STRIPE_ROWS * self.of)
+        return rounds * STRIPE_ROWS + min(max(rest - self.index * STRIPE_ROWS, 0), STRIPE_ROWS)
+
+    def cut(self, ranges: Ranges) -> Ranges:
+        """Return the rows of `ranges` that belong to the share."""
+        found: list[tuple[int, int]] = []
+        for start, end in ranges:
+            borders = range(start - start % STRIPE_ROWS + STRIPE_ROWS, end, STRIPE_ROWS)
+            found += [piece for piece in pairwise((start, *borders, end)) if self.wants(piece[0])]
+        return tuple(found)
+
+
+Wanted = Ranges | Stripe
+
 
 class Subset:
-    """`ports.Rows`: the rows of `source` that lie in `ranges`.
+    """`ports.Rows`: the wanted rows of `source`.
+
+    A stripe is found by reading the whole input and leaving out what is not its own: each of P processes pays for all
+    rows, 7 us of CPU a row of 1 KB in JSON Lines and 11 us in Parquet, which is little beside what sending one costs;
+    from S3, the input is fetched P times.
 
     Args:
         source: All rows.
-        ranges: Those that are wanted.
+        wanted: Which of them.
     """
 
-    def __init__(self, source: Source, ranges: Ranges) -> None:
+    def __init__(self, source: Rows, wanted: Wanted) -> None:
         self.kept_schema = source.kept_schema
         self._source = source
-        self._ranges = ranges
-        self._starts = [start for start, _ in ranges]
+        self._wanted = wanted
 
-    def __len__(self) -> int:
-        """Rows in the ranges."""
-        return sum(end - start for start, end in self._ranges)
+    def count(self, rows: int | None) -> int | None:
+        """Return how many of the first `rows` rows are wanted, of ranges how many in all; None if nobody knows."""
+        if not isinstance(self._wanted, Stripe):
+            return sum(end - start for start, end in self._wanted)
+        return None if rows is None else self._wanted.count(rows)
 
     async def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
-        """Yield the wanted rows in order; reading ends with the last one."""
-        last = self._ranges[-1][1] if self._ranges else 0
+        """Yield the wanted rows in order; of ranges, reading ends with the last one."""
+        last = None
+        if not isinstance(self._wanted, Stripe):
+            last = self._wanted[-1][1] if self._wanted else 0
         async with aclosing(self._source.chunks()) as chunks:
             async for chunk in chunks:
-                if chunk[0].row >= last:
+                if last is not None and chunk[0].row >= last:
                     return
-                wanted = [record for record in chunk if self.wants(record.row)]
+                wanted = [record for record in chunk if wants(self._wanted, record.row)]
                 if wanted:
                     yield wanted
 
-    def wants(self, row: int) -> bool:
-        """Whether the row lies in a range."""
-        at = bisect_right(self._starts, row) - 1
-        return at >= 0 and row < self._ranges[at][1]
+
+def wants(wanted: Wanted, row: int) -> bool:
+    """Whether the row is among the wanted ones."""
+    if isinstance(wanted, Stripe):
+        return wanted.wants(row)
+    at = bisect_right(wanted, row, key=itemgetter(0)) - 1
+    return at >= 0 and row < wanted[at][1]
+
+
+def reach(wanted: Wanted | None, last: int, rows: int) -> int:
+    """Return the row that is reached from `last` by taking in so many more of the wanted rows; None wants all."""
+    if wanted is None:
+        return last + rows
+    if isinstance(wanted, Stripe):
+        end = last + (rows + STRIPE_ROWS) * wanted.of
+    else:
+        end = wanted[-1][1] - 1 if wanted else last
+    while rows > 0 and last < end:
+        last += 1
+        rows -= wants(wanted, last)
+    return last
 
 
 def to_ranges(rows: Iterable[int]) -> Ranges:

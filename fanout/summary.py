@@ -18,7 +18,6 @@ import pyarrow.dataset as ds
 from fanout.clock import iso
 from fanout.errors import Exit, JournalError
 from fanout.output.durable import durable_file, replace
-from fanout.pipeline import PipelineStatistics
 from fanout.tally import Tally
 
 VERSION = 1
@@ -101,7 +100,7 @@ def summarize(
     run_dir: Path,
     output_bytes: int,
     tally: Tally,
-    statistics: PipelineStatistics,
+    throttles: int,
     started_at: float,
     seconds: float,
     simulated: bool,
@@ -122,7 +121,7 @@ def summarize(
         response_bytes=tally.response_bytes,
         output_bytes=output_bytes,
         resends=tally.resends,
-        throttles=statistics.pacer.throttles,
+        throttles=throttles,
         started_at=iso(started_at),
         seconds=seconds,
         latency=latencies(output),

@@ -20,7 +20,6 @@ from fanout.metrics.http import serving
 from fanout.metrics.push import push
 from fanout.metrics.textfile import TextFile, remembered
 from fanout.progress import Observer, Snapshot
-from fanout.records import Outcome
 
 Warn = Callable[[str], None]
 
@@ -50,13 +49,13 @@ class Exporters:
 
     Attributes:
         observers: Watch the run.
-        folds: Are told every outcome; none if nobody asks for metrics.
+        fold: Is to be told every outcome; None if nobody asks for metrics.
         facts: Told how the run ended; None likewise.
         port: Where metrics are served, if they are.
     """
 
     observers: tuple[Observer, ...] = ()
-    folds: tuple[Callable[[Outcome], None], ...] = ()
+    fold: Fold | None = None
     facts: Facts | None = None
     port: int | None = None
 
@@ -103,7 +102,7 @@ async def exporting(config: Config, *, now: Callable[[], float], warn: Warn) -> 
             observers.append(file)
             stack.push_async_callback(_shielded, file.write)
         try:
-            yield Exporters(tuple(observers), (metrics.fold.add,), metrics.facts, port)
+            yield Exporters(tuple(observers), metrics.fold, metrics.facts, port)
         except BaseException as error:
             metrics.facts.failed(error)
             raise

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 from fanout.metrics.histogram import Histogram
 from fanout.records import Outcome
+
+Dumped = dict[str, dict[str, Any]]
+"""By transport, what a `Lot` counted: JSON values."""
 
 PHASES = ("wait", "upload", "invoke", "service", "notify", "fetch", "total")
 """As the output file's `*_ms` columns, with the same ends."""
@@ -78,3 +83,27 @@ class Fold:
         end = notified if fetched is None else fetched
         if begin is not None and end is not None:
             lot.total.observe(end - begin)
+
+    def dump(self) -> Dumped:
+        """Return the counts as JSON values, for `replace_by` in another process."""
+        return {
+            transport: {
+                "statuses": dict(lot.statuses),
+                "payload_bytes": lot.payload_bytes,
+                "response_bytes": lot.response_bytes,
+                **{phase: lot.phase(phase).dump() for phase in PHASES},
+            }
+            for transport, lot in self.lots.items()
+        }
+
+    def replace_by(self, dumps: Iterable[Dumped]) -> None:
+        """Count what other processes counted, and nothing else."""
+        lots: dict[str, Lot] = {}
+        for transport, dumped in (item for dump in dumps for item in dump.items()):
+            lot = lots.setdefault(transport, Lot())
+            lot.statuses.update(dumped["statuses"])
+            lot.payload_bytes += dumped["payload_bytes"]
+            lot.response_bytes += dumped["response_bytes"]
+            for phase in PHASES:
+                lot.phase(phase).add_dumped(dumped[phase])
+        self.lots = lots

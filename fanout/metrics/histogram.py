@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 
 BUCKETS_S = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0,
@@ -48,6 +49,16 @@ class Histogram:
     def sum_s(self) -> float:
         """Their sum in seconds."""
         return self._sum_s
+
+    def dump(self) -> list[float]:
+        """Return the count of each bucket, and the sum in seconds, for `add_dumped`."""
+        return [*self._counts, self._sum_s]
+
+    def add_dumped(self, dumped: Sequence[float]) -> None:
+        """Add the observations of another."""
+        *counts, sum_s = dumped
+        self._counts = [mine + int(theirs) for mine, theirs in zip(self._counts, counts, strict=True)]
+        self._sum_s += sum_s
 
     def cumulative(self) -> list[tuple[str, float]]:
         """Return (upper bound, observations up to it) of every bucket, as the exposition format wants them."""

@@ -39,17 +39,20 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"pipeline"}),
     frozenset({"aws", "wire", "simulator", "progress", "summary", "table", "metrics", "heartbeat"}),
     frozenset({"local", "rundir", "compose", "subset"}),
+    frozenset({"subtotal", "share", "sums"}),
     frozenset({"rebuild", "standing", "standing_text", "export"}),
-    frozenset({"watch"}),
+    frozenset({"watch", "conclude", "leash", "relay"}),
+    frozenset({"fleet"}),
     frozenset({"conductor"}),
     frozenset({"runs"}),
     frozenset({"start", "bench", "report", "distributed"}),
+    frozenset({"shard"}),
     frozenset({"cli"}),
 )
 STAGES = frozenset({"intake", "intend", "upload", "invoke", "collect", "reconcile", "fetch", "sink", "ack"})
 STARTERS = frozenset(
-    {"pipeline", "watch", "bench", "aws", "wire", "simulator"}
-)  # run, bench: beside the engine; the rest: the edge
+    {"pipeline", "watch", "fleet", "bench", "aws", "wire", "simulator"}
+)  # watch, fleet, bench: beside the engine; the rest: the edge
 
 
 def room(path: Path) -> str:

@@ -258,7 +258,7 @@ def test_nothing_is_counted_unless_somebody_asks():
             return exporters
 
     exporters = run(main)
-    assert (exporters.observers, exporters.folds, exporters.facts, exporters.port) == ((), (), None, None)
+    assert (exporters.observers, exporters.fold, exporters.facts, exporters.port) == ((), None, None, None)
     exporters.completed(Exit.OK, now=T0)  # and this is harmless
 
 
@@ -267,7 +267,7 @@ def test_the_last_file_has_the_last_row_and_the_next_run_remembers(tmp_path):
 
     async def main(now, code):
         async with exporting(config(textfile=str(path)), now=lambda: now, warn=pytest.fail) as exporters:
-            [fold] = exporters.folds
+            fold = exporters.fold.add
             fold(Outcome(row=0, id=None, kept=(), status="failed", transport="inline"))
             if code is not None:
                 exporters.completed(code, now=now + 1)

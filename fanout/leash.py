@@ -1,0 +1,110 @@
+"""How a process of a run is led by the one that started it: one line says what to do, each later one says to stop.
+
+The lines travel on the child's standard input. Its end says that whoever holds the other side is gone, however that
+came, so that no child goes on unnoticed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+
+import anyio
+
+from fanout.config import Config
+from fanout.local import Ready
+from fanout.subset import Stripe
+
+STOP = b"stop\n"
+"""The first stops in order, the second at once, as signals do."""
+_READ_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a process is to do.
+
+    Attributes:
+        run: The shard's run id, if the shard has none yet.
+        config: Its share of the configuration.
+        stripe: Its share of the rows.
+        ready: The local AWS, which lives with the process that started it; None for AWS itself.
+        log_level: One of `logs.LEVELS`.
+        counts: Whether somebody wants metrics.
+    """
+
+    run: str
+    config: Config
+    stripe: Stripe
+    ready: Ready | None
+    log_level: str
+    counts: bool
+
+    def encode(self) -> bytes:
+        """Return it as a line. It holds the local AWS's credentials, so it is never written down."""
+        content = {
+            "run": self.run,
+            "config": self.config.model_dump(mode="json", exclude_defaults=True),
+            "stripe": asdict(self.stripe),
+            "ready": None if self.ready is None else asdict(self.ready),
+            "log_level": self.log_level,
+            "counts": self.counts,
+        }
+        return json.dumps(content).encode() + b"\n"
+
+
+def decode(line: bytes) -> Assignment:
+    """Return what `Assignment.encode` was given."""
+    content = json.loads(line)
+    return Assignment(
+        run=content["run"],
+        config=Config.model_validate(content["config"]),
+        stripe=Stripe(**content["stripe"]),
+        ready=None if content["ready"] is None else Ready(**content["ready"]),
+        log_level=content["log_level"],
+        counts=content["counts"],
+    )
+
+
+class Leash:
+    """The child's end.
+
+    Args:
+        handle: The descriptor to read from.
+    """
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._rest = b""
+
+    def assignment(self) -> Assignment:
+        """Return what this process is to do; blocks until it is told.
+
+        Raises:
+            EOFError: Whoever started it went away before.
+        """
+        while b"\n" not in self._rest:
+            data = os.read(self._handle, _READ_BYTES)
+            if not data:
+                raise EOFError
+            self._rest += data
+        line, _, self._rest = self._rest.partition(b"\n")
+        return decode(line)
+
+    async def orders(self) -> AsyncIterator[str]:
+        """Yield the reason for each order to stop; ends when no more can come."""
+        ordered = False
+        while True:
+            *lines, self._rest = self._rest.split(b"\n")
+            for _ in lines:
+                ordered = True
+                yield "stopped with the run that it belongs to"
+            await anyio.wait_readable(self._handle)
+            data = os.read(self._handle, _READ_BYTES)
+            if not data:
+                break
+            self._rest += data
+        if not ordered:
+            yield "stopped, as the process that started it is gone"

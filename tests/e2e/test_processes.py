@@ -1,0 +1,290 @@
+"""One run on several processes: the same file comes of it; whoever is killed or stopped, nothing is lost or doubled."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+
+import pyarrow.parquet as pq
+import pytest
+from support.audit import RATE_SLACK, audit, busiest_second
+from support.cli import fanout as command
+from support.cli import local_aws, write_jsonl
+from support.processes import QUICK, RESUME, Running, fanout, make_input, run_command
+
+from fanout.standing import standing
+from fanout.subset import STRIPE_ROWS
+
+ROWS = 6 * STRIPE_ROWS
+
+
+@pytest.fixture(scope="module")
+def aws():
+    with local_aws(*QUICK) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def slow_aws():
+    """An endpoint that takes two seconds: whoever is stopped has rows waiting there."""
+    settings = ("concurrency_per_instance=500", "service_time.median_s=2", "service_time.sigma=0")
+    with local_aws(*QUICK, *settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    return make_input(tmp_path_factory.mktemp("input") / "in.jsonl", ROWS, seed=3, large_share=0.01)
+
+
+def sent(aws, directory):
+    """What the endpoint accepted of all shards of the run in `directory`."""
+    names = [json.loads(path.read_text())["run"] for path in directory.glob("rd/shards/*/run.json")]
+    return [line for name in names for line in aws.of(name)]
+
+
+def finished(given, aws, directory, exited):
+    assert exited.code == 0, exited.stderr
+    table = pq.read_table(directory / "out.parquet")
+    audit(table, given.payloads, accepted=sent(aws, directory), exit_code=exited.code)
+    assert not list(directory.glob("rd/**/parts")), "the output holds their rows"
+    return table
+
+
+def begin(given, aws, directory, *, rate="400", least=200, **variables):
+    """Start a run of seconds on two processes; return it once both have sent, `least` rows together."""
+    arguments = run_command(given, aws, "--processes", "2", "--rate", rate)
+    running = Running(*arguments, aws=aws, directory=directory, **variables)
+
+    def under_way():
+        log = sent(aws, directory)
+        shards = {str(line["inference_id"])[:10] for line in log}
+        return len(shards) == 2 and len(log) >= least
+
+    running.until(under_way)
+    return running
+
+
+def pids(directory):
+    """The children's process ids by shard."""
+    return {
+        path.parent.name: json.loads(path.read_text())["pid"]
+        for path in directory.glob("rd/shards/*/status.json")
+    }
+
+
+def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retried(tmp_path):
+    rows = [{"n": n, "text": "ä" * (n % 50)} for n in range(2_000)]
+    write_jsonl(tmp_path / "in.jsonl", rows)
+    with (tmp_path / "in.jsonl").open("a") as file:
+        file.write("not json\n")
+    options = ("--keep", "n", "--id-column", "n", "--local", "--json", "-q")
+    one = command("run", "in.jsonl", "-o", "one.parquet", *options, cwd=tmp_path)
+    two = command(
+        "run", "in.jsonl", "-o", "two.parquet", *options, "--processes", "2", "--run-dir", "rd",
+        "--metrics-textfile", "two.prom", cwd=tmp_path,
+    )  # fmt: skip
+    assert (one.returncode, two.returncode) == (3, 3), two.stderr
+    assert two.stderr == one.stderr == ""
+    tables = [pq.read_table(tmp_path / f"{name}.parquet") for name in ("one", "two")]
+    assert tables[0].schema.equals(tables[1].schema)
+    same = [
+        "row",
+        "id",
+        "n",
+        "status",
+        "transport",
+        "payload_bytes",
+        "response",
+        "error_code",
+        "error_message",
+    ]
+    answers = [table.select(same).to_pylist() for table in tables]
+    for line in (line for lines in answers for line in lines if line["response"]):
+        line["response"] = json.loads(line["response"])["sha256"]
+    assert answers[0] == answers[1]
+    senders = {name[:10] for name in tables[1]["inference_id"].to_pylist() if name}
+    assert len(senders) == 2, "both processes sent"
+    summaries = [json.loads(done.stdout) for done in (one, two)]
+    assert summaries[1]["run"] not in senders
+    for key in (
+        "rows",
+        "by_status",
+        "by_transport",
+        "errors",
+        "payload_bytes",
+        "exit_code",
+        "warnings",
+        "simulated",
+    ):
+        assert summaries[0][key] == summaries[1][key], key
+    assert json.loads((tmp_path / "rd" / "summary.json").read_text()) == summaries[1]
+    metrics = (tmp_path / "two.prom").read_text()
+    assert 'fanout_records_total{job="fanout",status="succeeded",transport="inline"} 2000.0' in metrics
+    assert 'fanout_rows_ended{job="fanout"} 2001.0' in metrics
+    assert 'fanout_exit_code{job="fanout"} 3.0' in metrics
+
+    found = standing(tmp_path / "rd")
+    assert (found.state, found.rows, found.next) == ("finished", 2_001, f"fanout retry {tmp_path}/rd")
+    assert command("resume", "rd", "--json", "-q", cwd=tmp_path).stdout == two.stdout, "nothing to do"
+    again = command("retry", "rd", "-o", "again.parquet", "--json", "-q", cwd=tmp_path)
+    assert again.returncode == 3, again.stderr
+    assert pq.read_table(tmp_path / "again.parquet")["row"].to_pylist() == [2_000]
+
+
+def test_a_killed_child_stops_the_run_and_a_resume_loses_and_doubles_nothing(given, aws, tmp_path):
+    running = begin(given, aws, tmp_path)
+    live = standing(tmp_path / "rd")
+    assert (live.state, live.pid) == ("running", running.process.pid)
+    children = pids(tmp_path)
+    assert {shard.state for shard in live.shards} == {"running"}
+    os.kill(children["01"], signal.SIGKILL)
+    exited = running.wait()
+    assert exited.code == 75, exited.stderr
+    assert f"shard 01 ({children['01']}) was ended by SIGKILL" in exited.stderr
+    assert f"`fanout resume {tmp_path}/rd` goes on" in exited.stderr
+    assert exited.stderr.count("\n") == 1, "the other one's end is no news"
+    assert not (tmp_path / "out.parquet").exists()
+
+    found = standing(tmp_path / "rd")
+    assert (found.state, found.next) == ("stopped", f"fanout resume {tmp_path}/rd")
+    assert [shard.state for shard in found.shards] == ["stopped", "dead"]
+    assert found.durable == sum(shard.durable for shard in found.shards) > 0
+    assert (found.shards[0].accepted, found.shards[0].unknown) == (0, 0), "the other one was stopped in order"
+    said = command("status", tmp_path / "rd").stdout
+    assert f"shard 00: stopped, {found.shards[0].rows:,} rows ended" in said
+    assert "shard 01: dead" in said
+    exported = fanout("export", "rd", "-o", "some.parquet", aws=aws, directory=tmp_path)
+    assert exported.code == 0, exported.stderr
+    some = pq.read_table(tmp_path / "some.parquet")
+    assert some.num_rows == found.durable
+
+    for name, words in (("rd/shards/00", f"resume {tmp_path}/rd"), ("rd", "run.processes differ")):
+        refused = fanout("resume", name, aws=aws, directory=tmp_path, FANOUT_RUN_PROCESSES="3")
+        assert refused.code == 2
+        assert words in refused.stderr
+    table = finished(given, aws, tmp_path, fanout(*RESUME, aws=aws, directory=tmp_path))
+    kept = {line["row"]: line for line in table.to_pylist()}
+    assert all(kept[line["row"]] == line for line in some.to_pylist()), "what was durable is what came of it"
+    before = aws.stats()["requests"]
+    assert fanout(*RESUME, aws=aws, directory=tmp_path).code == 0
+    assert aws.stats()["requests"] == before, "a finished run is resumed by doing nothing"
+
+
+def test_a_signal_drains_all_processes_which_together_kept_to_the_rate(given, aws, tmp_path):
+    running = begin(given, aws, tmp_path, rate="301", least=450)
+    running.signal(signal.SIGINT)
+    exited = running.wait()
+    assert exited.code == 75, exited.stderr
+    assert "SIGINT: stopped" in exited.stderr
+    assert exited.stderr.count("again to stop at once") == 1
+    found = standing(tmp_path / "rd")
+    log = sent(aws, tmp_path)
+    assert 450 <= len(log) < ROWS
+    arrivals = sorted(line["arrived_at"] for line in log)
+    assert len(log) <= 301 * (arrivals[-1] - arrivals[0] + 0.3), "a busy server stamps late, not for long"
+    assert (found.durable, found.accepted, found.unknown) == (len(log), 0, 0)
+    table = finished(given, aws, tmp_path, fanout(*RESUME, "--rate", "4000", aws=aws, directory=tmp_path))
+    assert sum(table["resends"].to_pylist()) == 0
+    assert len(sent(aws, tmp_path)) == ROWS
+    sent_at = table["sent_at"].to_pylist()
+    assert busiest_second([sent_at[line["row"]].timestamp() for line in log]) <= 301 * RATE_SLACK
+
+
+def test_the_second_signal_stops_at_once_and_a_lost_journal_is_made_anew_for_its_shard(
+    given, slow_aws, tmp_path
+):
+    # What a lost journal leaves in doubt is bounded by these.
+    bounds = {"FANOUT_PACING_WINDOW": "800", "FANOUT_OUTPUT_PART_ROWS": "50"}
+    running = begin(given, slow_aws, tmp_path, **bounds)
+    running.signal(signal.SIGTERM)
+    running.until(lambda: "again to stop at once" in running.stderr())
+    running.signal(signal.SIGTERM)
+    exited = running.wait()
+    assert exited.code == 75, exited.stderr
+    assert "stopped at once" in exited.stderr
+    found = standing(tmp_path / "rd")
+    assert found.accepted > 0, "nothing was waited for"
+    assert {shard.state for shard in found.shards} == {"stopped"}
+
+    for file in (tmp_path / "rd/shards/01").glob("journal.sqlite*"):
+        file.unlink()
+    refused = fanout(*RESUME, "--rate", "2", aws=slow_aws, directory=tmp_path, FANOUT_RUN_GRACE_S="0")
+    assert refused.code == 5, refused.stderr
+    assert "shards/01/journal.sqlite is missing" in refused.stderr
+    assert "--rebuild" in refused.stderr
+    rebuilt = fanout(*RESUME, "--rebuild", "--rate", "4000", aws=slow_aws, directory=tmp_path)
+    finished(given, slow_aws, tmp_path, rebuilt)
+    assert "journal rebuilt" in rebuilt.stderr
+    assert not list(tmp_path.glob("rd/shards/00/*.damaged")), "the other one's was sound"
+
+
+def test_children_do_not_outlive_a_killed_parent_for_long_and_are_named(given, slow_aws, tmp_path):
+    running = begin(given, slow_aws, tmp_path, least=50)
+    children = pids(tmp_path)
+    os.kill(children["01"], signal.SIGSTOP)  # it holds its shard for as long as the others take
+    try:
+        running.signal(signal.SIGKILL)
+        running.wait()
+        assert standing(tmp_path / "rd").state == "running"
+        early = fanout(*RESUME, aws=slow_aws, directory=tmp_path)
+        assert early.code == 5, early.stderr
+        assert re.search(
+            rf"in use by another process \(({'|'.join(map(str, children.values()))})\)", early.stderr
+        )
+    finally:
+        os.kill(children["01"], signal.SIGCONT)
+    ends = time.monotonic() + 30
+    while standing(tmp_path / "rd").state == "running":
+        assert time.monotonic() < ends, "they go on for ever"
+        time.sleep(0.05)
+    found = standing(tmp_path / "rd")
+    assert (found.state, found.accepted) == ("dead", 0)
+    assert all("the process that started it is gone" in shard.reason for shard in found.shards)
+    table = finished(
+        given, slow_aws, tmp_path, fanout(*RESUME, "--rate", "4000", aws=slow_aws, directory=tmp_path)
+    )
+    assert sum(table["resends"].to_pylist()) == 0
+
+
+def test_what_ends_one_process_ends_the_run_and_is_told_once(aws, tmp_path):
+    (tmp_path / "in.jsonl").write_bytes(b"no\n" * 3 * STRIPE_ROWS)
+    arguments = ("--processes", "2", "--max-failures", "5", "--run-dir", "rd")
+    exited = fanout(
+        "run",
+        "in.jsonl",
+        "--endpoint",
+        aws.endpoint,
+        "-o",
+        "out.parquet",
+        *arguments,
+        aws=aws,
+        directory=tmp_path,
+    )
+    assert exited.code == 3, exited.stderr
+    assert exited.stderr.count("max_failures") == 1
+    assert not (tmp_path / "out.parquet").exists()
+    assert standing(tmp_path / "rd").state == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-"], "standard input can be read once"),
+        (["in.jsonl", "--queue-url", "https://sqs/q"], "--no-notifications"),
+        (["in.jsonl", "--rate", "1.5"], "pacing.rate = 1.5 is less than one for each of 2 processes"),
+        (["in.jsonl", "--window", "1"], "pacing.window"),
+        (["pipe"], "a pipe can be read once"),
+    ],
+)
+def test_what_several_processes_cannot_share(tmp_path, arguments, words):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
+    os.mkfifo(tmp_path / "pipe")
+    done = command("run", *arguments, "--local", "--processes", "2", "-o", "out.parquet", cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / ".fanout").exists()
