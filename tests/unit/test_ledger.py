@@ -7,7 +7,7 @@ import pytest
 from fanout.journal import RowRecord, RowState
 from fanout.layout import Layout
 from fanout.ledger import Claim, Ledger, State
-from fanout.records import Location, Notice, Options, Record, Reply
+from fanout.records import Inline, Location, Notice, Options, Record, Reply
 
 RUN = "abcdefghij"
 PATIENCE_S = 21_600 + 900 + 60.0  # RequestTTLSeconds, InvocationTimeoutSeconds, slack
@@ -447,3 +447,12 @@ def test_a_ready_row_of_an_earlier_process_was_certainly_not_received(ledger):
 def test_a_restored_row_keeps_the_place_that_its_reply_named(ledger):
     entry = restore(ledger, RowState.ACCEPTED, accepted_at=100.0, output="s3://elsewhere/x.out", failure=None)
     assert entry.output == Location("elsewhere", "x.out")
+
+
+def test_a_settled_row_holds_no_payload(ledger):
+    """It waits for its part to be durable, which may hold thousands of rows: only those that are open are bounded."""
+    entry = accepted(ledger)
+    entry.item = Inline(Record(0, None, b"x" * 128_000, Options()))
+    ledger.claim(notice())
+    ledger.settle(entry)
+    assert entry.item is None
