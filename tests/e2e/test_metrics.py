@@ -406,7 +406,9 @@ def test_a_real_prometheus_reads_a_run(tmp_path):
         assert total == pytest.approx(sum(line["total_ms"] for line in first) / 1000, rel=0.02)
         speed = value("max_over_time(sum(rate(fanout_records_total[2s]))[1m:200ms])")
         ended = sorted(line["fetched_at"].timestamp() for line in lines)
-        assert 0.5 * len(ended) / (ended[-1] - ended[0]) < speed < 2 * busiest_second(ended)
+        # Scrapes that a busy machine answers late are missing from it, so it is no lower bound; a counter that
+        # counted twice, or in other units, would be above.
+        assert 0 < speed < 2 * busiest_second(ended)
         groups = ask("rules")["groups"]
         assert sum(len(group["rules"]) for group in groups) == len(used_by_the_alerts())
         assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
