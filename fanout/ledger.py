@@ -394,7 +394,8 @@ class Ledger:
         """Note that the row's outcome is with the sink."""
         del self._open[entry.row]
         self._move(entry, State.SETTLED)
-        entry.item = None  # its payload: a part of 5,000 rows would keep 640 MB of them alive, beside every bound
+        # Its payload goes: a part of 5,000 rows would keep 640 MB of them alive, beside every bound.
+        entry.item = None
         self._settled[entry.row] = entry
 
     def durable(self, rows: Iterable[int]) -> tuple[list[str], list[Location]]:
