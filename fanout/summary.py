@@ -32,7 +32,7 @@ class Summary:
 
     Attributes:
         started_at: When the process that finished the run began, as an ISO 8601 text in UTC.
-        seconds: How long that process took.
+        seconds: How long that process took, in whole milliseconds: what is printed is what is read back later.
         latency: For each phase that occurred: p50, p90, p99 and max in milliseconds, over all rows.
         simulated: The endpoint was the local AWS: latencies say nothing about SageMaker.
     """
@@ -85,7 +85,7 @@ class Summary:
             "resends": self.resends,
             "throttles": self.throttles,
             "started_at": self.started_at,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
             "rows_per_s": round(self.rows / self.seconds, 1) if self.seconds > 0 else None,
             "latency_ms": {phase: dict(values) for phase, values in self.latency.items()},
             "warnings": list(self.warnings),
@@ -123,7 +123,7 @@ def summarize(
         resends=tally.resends,
         throttles=throttles,
         started_at=iso(started_at),
-        seconds=seconds,
+        seconds=round(seconds, 3),
         latency=latencies(output),
         simulated=simulated,
         warnings=warnings,
@@ -169,7 +169,7 @@ def read_summary(path: Path) -> Summary:
         errors = content["errors"]
         return Summary(
             errors={error["code"]: error["count"] for error in errors},
-            examples={error["code"]: error["example"] or "" for error in errors},
+            examples={error["code"]: error["example"] for error in errors if error["example"] is not None},
             latency=content["latency_ms"],
             warnings=tuple(content["warnings"]),
             **{name: content[name] for name in _PLAIN},
