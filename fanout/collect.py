@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from fanout.entry import Entry
 from fanout.errors import CallError, RunError
 from fanout.lane import Lane
-from fanout.ledger import Claim, Entry, Ledger
+from fanout.ledger import Claim, Ledger
 from fanout.notifications import Foreign, parse_message
 from fanout.ports import Clock, Queue
 from fanout.records import Message, Notice

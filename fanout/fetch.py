@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from fanout.entry import Entry
 from fanout.errors import CallError, RunError
 from fanout.lane import Lane
 from fanout.layout import Layout
-from fanout.ledger import Entry, Ledger
+from fanout.ledger import Ledger
 from fanout.notifications import ERROR_TEXT_MAX, failure_facts
 from fanout.ports import Clock, Object, ObjectStore
 from fanout.records import Location, Notice, Outcome

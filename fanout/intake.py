@@ -12,9 +12,10 @@ from contextlib import aclosing
 
 import anyio
 
+from fanout.entry import Entry
 from fanout.journal import RowRecord, RowState
 from fanout.lane import Lane
-from fanout.ledger import Entry, Ledger
+from fanout.ledger import Ledger
 from fanout.ports import Clock, Rows
 from fanout.records import Inline, Location, Outcome, Record, Rejected, Sendable, Staged, Transport, Upload
 from fanout.recover import Recovered

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from fanout.entry import Entry, State
 from fanout.failpoints import failpoint
 from fanout.lane import Lane
-from fanout.ledger import Entry, Ledger, State
+from fanout.ledger import Ledger
 from fanout.records import Sendable
 from fanout.scribe import Scribe
 

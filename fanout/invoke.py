@@ -10,11 +10,12 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
+from fanout.entry import Entry
 from fanout.errors import CallError, RunError
 from fanout.failpoints import failpoint
 from fanout.identity import output_extension, output_filename
 from fanout.lane import Lane
-from fanout.ledger import Entry, Ledger
+from fanout.ledger import Ledger
 from fanout.pacing import Gate
 from fanout.ports import Clock, Invoker
 from fanout.records import Inline, Invocation, Notice, Outcome, Sendable

@@ -6,36 +6,19 @@ part file that holds the row is durable. Whoever claims a row first is the one w
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, unique
 
+from fanout.deadlines import Deadlines
+from fanout.entry import WAITING, Entry, State
 from fanout.identity import inference_id
 from fanout.journal import RowRecord, RowState
 from fanout.layout import Layout
-from fanout.records import Kept, Location, Notice, Outcome, Record, Reply, Sendable, Transport
+from fanout.records import Location, Notice, Record, Reply, Transport
 
 DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
 DEFAULT_TIMEOUT_S = 900  # InvocationTimeoutSeconds, API reference
-
-
-@unique
-class State(Enum):
-    """Where an open row is."""
-
-    READY = "ready"
-    """Admitted; not sent, or known not to have been received."""
-    SENT = "sent"
-    """A request is in flight."""
-    ACCEPTED = "accepted"
-    """The endpoint answered 202."""
-    UNKNOWN = "unknown"
-    """A request was sent and nobody knows whether it was received."""
-    CLAIMED = "claimed"
-    """A notice came; its result is being fetched."""
-    SETTLED = "settled"
-    """Its outcome is with the sink and not durable yet."""
 
 
 @unique
@@ -52,66 +35,6 @@ class Claim(Enum):
     """A repetition of a durable row; its message may go now."""
     STRANGER = "stranger"
     """No row, generation or attempt of this run."""
-
-
-@dataclass(slots=True, eq=False)
-class Entry:
-    """One open row. Owned by the ledger; stages read it and change it through the ledger alone."""
-
-    row: int
-    id: str | None
-    kept: Kept
-    transport: Transport
-    payload_bytes: int
-    patience_s: float
-    state: State = State.READY
-    generation: int = 0
-    sends: int = 0
-    resends: int = 0
-    doubted: bool = False
-    failed_at: float | None = None
-    fails_alone: bool = False
-    """Others were accepted between its last two failures: then it is the trouble, not the service."""
-    queued: bool = False
-    intended: bool = False
-    inference_id: str | None = None
-    output: Location | None = None
-    failure: Location | None = None
-    upload: Location | None = None
-    input: str | None = None
-    held: int = 0
-    item: Sendable | None = None
-    upload_started_at: float | None = None
-    uploaded_at: float | None = None
-    due_at: float | None = None
-    sent_at: float | None = None
-    accepted_at: float | None = None
-    deadline: float | None = None
-    overdue: bool = False
-    early: Notice | None = None
-    hearsay: Notice | None = None
-    receipts: list[str] = field(default_factory=list)
-
-    def outcome(self, **facts: object) -> Outcome:
-        """Return this row's outcome: what the entry knows, and `facts` (fields of `Outcome`)."""
-        return Outcome(
-            row=self.row,
-            id=self.id,
-            kept=self.kept,
-            transport=self.transport,
-            payload_bytes=self.payload_bytes,
-            attempts=self.sends,
-            resends=self.resends,
-            inference_id=self.inference_id,
-            output_location=self.output.uri if self.output else None,
-            failure_location=self.failure.uri if self.failure else None,
-            upload_started_at=self.upload_started_at,
-            uploaded_at=self.uploaded_at,
-            due_at=self.due_at,
-            sent_at=self.sent_at,
-            accepted_at=self.accepted_at,
-            **facts,  # type: ignore[arg-type]  # the caller names fields of Outcome; mypy cannot see through **
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +73,7 @@ class Ledger:
         self.last_accepted_at = float("-inf")
         self.newest_claimed: float | None = None
         """The latest acceptance among claimed rows: a row accepted much earlier that still waits is suspicious."""
-        self._deadlines: list[tuple[float, int]] = []
+        self._deadlines = Deadlines(self._open)
         self._counts = dict.fromkeys(State, 0)
         self._resends = self._duplicates = self._strangers = 0
 
@@ -228,7 +151,7 @@ class Ledger:
         entry.output = self.outputs.learn(reply.output_location, row=row, generation=generation)
         if reply.failure_location is not None:
             entry.failure = self.failures.learn(reply.failure_location, row=row, generation=generation)
-        self._expect(entry, now + entry.patience_s)
+        self._deadlines.set(entry, now + entry.patience_s)
         if entry.early is not None:
             return self.settle_early(entry)
         self._move(entry, State.ACCEPTED)
@@ -245,7 +168,7 @@ class Ledger:
         # An earlier attempt may still be with the endpoint.
         self._move(entry, State.UNKNOWN if entry.doubted else State.READY)
         if entry.deadline is not None and not entry.overdue:
-            self._expect(entry, entry.deadline)  # forgotten while the row was in flight
+            self._deadlines.set(entry, entry.deadline)  # forgotten while the row was in flight
         return None
 
     def settle_early(self, entry: Entry) -> Notice | None:
@@ -263,7 +186,7 @@ class Ledger:
         entry.fails_alone = entry.failed_at is not None and self.last_accepted_at > entry.failed_at
         entry.failed_at = now
         entry.intended = False
-        self._expect(entry, now + entry.patience_s)
+        self._deadlines.set(entry, now + entry.patience_s)
         entry.output = entry.output or self.outputs.expected(entry.row, entry.generation)
         entry.failure = entry.failure or self.failures.expected(entry.row, entry.generation)
         if entry.early is not None:
@@ -298,7 +221,7 @@ class Ledger:
     def awaits(self, row: int, generation: int) -> bool:
         """Whether the row is open, at this generation, and waits for a notice."""
         entry = self._open.get(row)
-        return entry is not None and entry.generation == generation and entry.state in _EXPIRABLE
+        return entry is not None and entry.generation == generation and entry.state in WAITING
 
     def _repeated(self, notice: Notice) -> Claim:
         settled = self._settled.get(notice.row)
@@ -349,22 +272,22 @@ class Ledger:
         if line.state == RowState.ACCEPTED and entry.accepted_at is not None:
             self._move(entry, State.ACCEPTED)
             # A night may lie between the processes: its messages get a minute to be heard before it is given up.
-            self._expect(entry, max(entry.accepted_at + entry.patience_s, now + 60.0))
+            self._deadlines.set(entry, max(entry.accepted_at + entry.patience_s, now + 60.0))
         else:
             self._move(entry, State.UNKNOWN)
             entry.doubted = True
-            self._expect(entry, now + entry.patience_s)  # it was sent just before the kill, if it was
+            self._deadlines.set(entry, now + entry.patience_s)  # it was sent just before the kill, if it was
         return entry
 
     def release(self, entry: Entry, *, deadline: float) -> None:
         """Take back a claim whose object is not there; the row waits on, until `deadline` at the latest."""
         self._move(entry, State.ACCEPTED if entry.accepted_at is not None else State.UNKNOWN)
-        self._expect(entry, min(entry.deadline, deadline) if entry.deadline is not None else deadline)
+        self._deadlines.set(entry, min(entry.deadline, deadline) if entry.deadline is not None else deadline)
 
     def prolong(self, entry: Entry, *, now: float) -> None:
         """See to it that a row which waits for its deadline has one that is still to come."""
         if entry.overdue or entry.deadline is None:
-            self._expect(entry, now + entry.patience_s)
+            self._deadlines.set(entry, now + entry.patience_s)
 
     @property
     def busy(self) -> int:
@@ -376,19 +299,6 @@ class Ledger:
         self._counts[entry.state] -= 1
         self._counts[state] += 1
         entry.state = state
-
-    def _expect(self, entry: Entry, deadline: float) -> None:
-        entry.deadline = deadline
-        entry.overdue = False
-        heapq.heappush(self._deadlines, (deadline, entry.row))
-        if len(self._deadlines) > 2 * len(self._open) + 1_000:
-            # One row that takes hours would keep all that were settled behind it: 150 bytes each, for a million.
-            self._deadlines = [
-                (each.deadline, each.row)
-                for each in self._open.values()
-                if each.deadline is not None and not each.overdue
-            ]
-            heapq.heapify(self._deadlines)
 
     def settle(self, entry: Entry) -> None:
         """Note that the row's outcome is with the sink."""
@@ -412,9 +322,7 @@ class Ledger:
                 uploads.append(entry.upload)
         return receipts, uploads
 
-    def waiting(
-        self, states: frozenset[State] = frozenset({State.ACCEPTED, State.UNKNOWN})
-    ) -> Iterator[Entry]:
+    def waiting(self, states: frozenset[State] = WAITING) -> Iterator[Entry]:
         """Yield the open rows in `states`, oldest first."""
         return (entry for entry in self._open.values() if entry.state in states)
 
@@ -423,33 +331,17 @@ class Ledger:
         for entry in self._open.values():  # dicts keep the order of entry: the first hit is about the oldest
             since = entry.accepted_at if entry.accepted_at is not None else entry.sent_at
             # A row that an earlier process was about to send has no instant, and hides nobody behind it.
-            if since is not None and entry.state in _EXPIRABLE:
+            if since is not None and entry.state in WAITING:
                 return since
         return None
 
     def next_deadline(self) -> float | None:
         """Return the earliest deadline of an open row, None if none has one."""
-        while self._deadlines:
-            deadline, row = self._deadlines[0]
-            entry = self._open.get(row)
-            if (
-                entry is not None
-                and entry.deadline == deadline
-                and not entry.overdue
-                and entry.state in _EXPIRABLE
-            ):
-                return deadline
-            heapq.heappop(self._deadlines)
-        return None
+        return self._deadlines.next()
 
     def overdue(self, now: float) -> list[Entry]:
         """Return, once, the rows whose deadline has passed; the caller looks for them a last time."""
-        found = []
-        while (deadline := self.next_deadline()) is not None and deadline <= now:
-            entry = self._open[heapq.heappop(self._deadlines)[1]]
-            entry.overdue = True
-            found.append(entry)
-        return found
+        return self._deadlines.overdue(now)
 
     def statistics(self) -> LedgerStatistics:
         """Return a snapshot."""
@@ -466,7 +358,6 @@ class Ledger:
         )
 
 
-_EXPIRABLE = frozenset({State.ACCEPTED, State.UNKNOWN})
 _SENDABLE = frozenset({State.READY, State.UNKNOWN})
 
 

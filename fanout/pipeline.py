@@ -14,6 +14,7 @@ import anyio
 
 from fanout.ack import Ack
 from fanout.collect import Collect, CollectStatistics
+from fanout.entry import Entry, State
 from fanout.errors import CallError, InputError, RunError, StorageError, TooManyFailures, root_cause
 from fanout.failpoints import failpoint
 from fanout.fetch import Fetch
@@ -24,7 +25,7 @@ from fanout.job import Job
 from fanout.journal import Journal
 from fanout.lane import Lane
 from fanout.layout import Layout
-from fanout.ledger import Entry, Ledger, LedgerStatistics, State
+from fanout.ledger import Ledger, LedgerStatistics
 from fanout.offload import Offload, to_thread
 from fanout.output.parts import Part
 from fanout.pacing import Gate, Pacer, PacerStatistics

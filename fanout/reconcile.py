@@ -12,10 +12,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fanout.entry import Entry, State
 from fanout.errors import CallError
 from fanout.lane import Lane
 from fanout.layout import Layout
-from fanout.ledger import Claim, Entry, Ledger, State
+from fanout.ledger import Claim, Ledger
 from fanout.notifications import failure_facts
 from fanout.ports import Clock, ObjectInfo, ObjectStore
 from fanout.records import Location, Notice, Outcome, Sendable

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import anyio
 
+from fanout.entry import Entry
 from fanout.failpoints import failpoint
 from fanout.journal import Journal, RowRecord, RowState
-from fanout.ledger import Entry, Ledger
+from fanout.ledger import Ledger
 from fanout.offload import Offload, to_thread
 from fanout.wakeup import Wakeup
 

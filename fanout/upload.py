@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
+from fanout.entry import Entry
 from fanout.errors import CallError, RunError
 from fanout.failpoints import failpoint
 from fanout.lane import Lane
-from fanout.ledger import Entry
 from fanout.pacing import Gate
 from fanout.ports import Clock, ObjectStore
 from fanout.records import Sendable, Staged, Upload

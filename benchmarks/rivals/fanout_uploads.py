@@ -13,10 +13,11 @@ import anyio
 from fanout.aws.session import AwsSettings, open_cloud
 from fanout.clock import SystemClock
 from fanout.config import Config
+from fanout.entry import Entry
 from fanout.identity import new_run
 from fanout.lane import Lane
 from fanout.layout import Layout
-from fanout.ledger import Entry, Ledger
+from fanout.ledger import Ledger
 from fanout.pacing import Gate, Pacer
 from fanout.records import Location, Options, Record, Sendable, Upload
 from fanout.start import blocking

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.examples import examples
 
+from fanout.entry import Entry, State
 from fanout.identity import inference_id, output_extension, output_filename
 from fanout.layout import Layout
-from fanout.ledger import Claim, Entry, Ledger, LedgerStatistics, State
+from fanout.ledger import Claim, Ledger, LedgerStatistics
 from fanout.records import Location, Notice, Options, Record, Reply
 
 RUN = "abcdefghij"

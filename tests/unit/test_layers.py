@@ -29,10 +29,21 @@ FLOORS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"records"}),
     frozenset(
-        {"ports", "schema", "route", "tally", "notifications", "remedies", "layout", "sweep", "prices"}
+        {
+            "ports",
+            "schema",
+            "route",
+            "tally",
+            "notifications",
+            "remedies",
+            "layout",
+            "sweep",
+            "prices",
+            "entry",
+        }
     ),
     frozenset({"clock", "logs", "config", "pacing", "retry", "journal", "output", "source"}),
-    frozenset({"ledger", "recover", "evidence", "endpoint", "mailbox"}),
+    frozenset({"deadlines", "ledger", "recover", "evidence", "endpoint", "mailbox"}),
     frozenset({"scribe"}),
     frozenset({"intake", "intend", "upload", "invoke", "collect", "reconcile", "fetch", "sink", "ack"}),
     frozenset({"job"}),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fanout.entry import State
 from fanout.journal import RowRecord, RowState
 from fanout.layout import Layout
-from fanout.ledger import Claim, Ledger, State
+from fanout.ledger import Claim, Ledger
 from fanout.records import Inline, Location, Notice, Options, Record, Reply
 
 RUN = "abcdefghij"
