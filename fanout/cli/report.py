@@ -1,4 +1,4 @@
-"""`fanout report` as typer sees it: parses, hands over, writes, and leaves with the exit code. Imports late."""
+"""`fanout report`: what came of a run, from its output alone."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from fanout.errors import UsageError
 
 if TYPE_CHECKING:
     from fanout.report.document import Report
@@ -31,9 +33,8 @@ def report(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file with [prices].")] = None,
 ) -> None:
     """Tell what came of a run, from its output alone: counts, errors, latencies, throughput, cost."""
-    from fanout.config import load_config  # noqa: PLC0415 - late: --help must answer at once
-    from fanout.errors import UsageError  # noqa: PLC0415 - see above
-    from fanout.report.document import report_of  # noqa: PLC0415 - see above: pyarrow
+    from fanout.config import load_config
+    from fanout.report.document import report_of
 
     chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", "text")
     if chosen not in FORMATS:
@@ -53,22 +54,22 @@ def report(
 
 def _rendered(found: Report, form: str, *, width: int | None) -> str:
     if form == "json":
-        import orjson  # noqa: PLC0415 - late, as above
+        import orjson
 
         return orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n"
     if form == "markdown":
-        from fanout.report.markdown import markdown  # noqa: PLC0415 - late, as above
+        from fanout.report.markdown import markdown
 
         return markdown(found)
     if form == "html":
-        from fanout.report.html import html  # noqa: PLC0415 - late: matplotlib takes 0.3 s
+        from fanout.report.html import html
 
         return html(found)
-    import io  # noqa: PLC0415 - late, as above
+    import io
 
-    from rich.console import Console  # noqa: PLC0415 - late, as above
+    from rich.console import Console
 
-    from fanout.report.text import print_report  # noqa: PLC0415 - late, as above
+    from fanout.report.text import print_report
 
     buffer = io.StringIO()
     print_report(found, Console(file=buffer, width=width, no_color=True))
@@ -82,9 +83,7 @@ def _width(output: Path | None) -> int | None:
 
 def _require_figures() -> None:
     """Refuse, before a long fold, what cannot be drawn at its end."""
-    from importlib.util import find_spec  # noqa: PLC0415 - late, as above
-
-    from fanout.errors import UsageError  # noqa: PLC0415 - late, as above
+    from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
         raise UsageError(

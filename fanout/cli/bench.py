@@ -1,13 +1,16 @@
-"""`fanout bench` as typer sees it: parses, hands over, prints, and leaves with the exit code. Imports late."""
+"""`fanout bench`: the paired experiment, from its flags to its exit code."""
 
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fanout.cli.console import log_to_stderr, observer_on, print_json
+from fanout.cli.flags import ContentType, Endpoint, PayloadFields, Profile, Region, names
+from fanout.errors import UsageError
 
 
 def bench(
@@ -25,7 +28,7 @@ def bench(
             "-o", "--output", help="Directory for bench.parquet and bench.json; default bench-SEED."
         ),
     ] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Name of the asynchronous endpoint.")] = None,
+    endpoint: Endpoint = None,
     local: Annotated[
         bool | None, typer.Option("--local", help="Against the local AWS, with a simulated network.")
     ] = None,
@@ -66,39 +69,35 @@ def bench(
     payload_column: Annotated[
         str | None, typer.Option(help="This column of the dataset, verbatim, is the payload.")
     ] = None,
-    payload_fields: Annotated[
-        str | None, typer.Option(help="These columns (a,b) are the payload, as one JSON object.")
-    ] = None,
-    content_type: Annotated[str | None, typer.Option(help="Content type of every payload.")] = None,
+    payload_fields: PayloadFields = None,
+    content_type: ContentType = None,
     concurrency: Annotated[int | None, typer.Option(help="Requests in flight at most.")] = None,
-    region: Annotated[str | None, typer.Option(help="AWS region.")] = None,
-    profile: Annotated[str | None, typer.Option(help="AWS profile.")] = None,
+    region: Region = None,
+    profile: Profile = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print bench.json on stdout.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides.")] = False,
 ) -> None:
     """Send each payload both ways, inline and by S3, and tell which is faster, by how much, and how surely."""
-    from rich.console import Console  # noqa: PLC0415 - late: --help must answer at once
+    from rich.console import Console
 
-    from fanout.bench.experiment import ask  # noqa: PLC0415 - late: the engine
-    from fanout.bench.experiment import bench as experiment  # noqa: PLC0415 - late: the engine
-    from fanout.bench.settings import DOCUMENT  # noqa: PLC0415 - late: pydantic
-    from fanout.bench.text import print_result  # noqa: PLC0415 - late: the engine
-    from fanout.config import load_config  # noqa: PLC0415 - late: pydantic
-    from fanout.logs import configure  # noqa: PLC0415 - late: the engine
-    from fanout.progress import LiveLine, Observer, PlainLines, Quiet  # noqa: PLC0415 - late: rich
+    from fanout.bench.experiment import ask
+    from fanout.bench.experiment import bench as experiment
+    from fanout.bench.settings import DOCUMENT
+    from fanout.bench.text import print_result
+    from fanout.config import load_config
 
     flags = {
         "input": {"paths": inputs or None, "limit": limit},
         "endpoint": {"name": endpoint, "region": region, "profile": profile},
-        "payload": {"column": payload_column, "fields": _names(payload_fields), "content_type": content_type},
+        "payload": {"column": payload_column, "fields": names(payload_fields), "content_type": content_type},
         "transport": {"input_prefix": input_prefix, "concurrency": concurrency},
         "bench": {
             "rate": rate,
             "arrivals": arrivals,
             "closed": closed,
-            "sizes": _names(sizes),
+            "sizes": names(sizes),
             "pairs": pairs,
             "warmup": warmup,
             "until_ms": _milliseconds(until),
@@ -108,37 +107,29 @@ def bench(
     }
     loaded = load_config(config, environ=os.environ, flags=flags)
     questions = ask(fail_if or [], baseline)
-    configure(level="info" if verbose else None, form="text")
+    log_to_stderr(form="text", level=None, verbose=verbose)
     chosen = loaded.run.seed or 0
     directory = output or Path(f"bench-{chosen}")
     console = Console(stderr=True)
-    observer: Observer = LiveLine(console) if console.is_terminal else PlainLines(console)
     result = experiment(
         loaded,
         directory,
         seed=chosen,
         questions=questions,
-        observer=Quiet() if quiet else observer,
+        observer=observer_on(console, quiet=quiet),
         overwrite=overwrite,
     )
     if not quiet:
         print_result(result, console, document=directory / DOCUMENT)
     if as_json:
-        import orjson  # noqa: PLC0415 - late, as above
-
-        sys.stdout.write(orjson.dumps(result.as_dict()).decode() + "\n")
+        print_json(result.as_dict())
     raise typer.Exit(int(result.exit))
-
-
-def _names(text: str | None) -> list[str] | None:
-    return [name.strip() for name in text.split(",") if name.strip()] if text is not None else None
 
 
 def _milliseconds(text: str | None) -> float | None:
     if text is None:
         return None
-    from fanout.bench.units import parse_duration  # noqa: PLC0415 - late, as above
-    from fanout.errors import UsageError  # noqa: PLC0415 - late, as above
+    from fanout.bench.units import parse_duration
 
     found = parse_duration(text)
     if found is None:

@@ -1,0 +1,7 @@
+"""`python -m fanout.cli` is `fanout`."""
+
+from __future__ import annotations
+
+from fanout.cli import main
+
+main()

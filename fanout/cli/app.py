@@ -1,0 +1,85 @@
+"""`fanout` itself: its verbs, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from fanout import __version__
+from fanout.cli.bench import bench
+from fanout.cli.console import report_error, speak_utf8
+from fanout.cli.export import export
+from fanout.cli.report import report
+from fanout.cli.resume import resume
+from fanout.cli.retry import retry
+from fanout.cli.run import run
+from fanout.cli.runs import runs
+from fanout.cli.simulate import simulate
+from fanout.cli.status import status
+from fanout.errors import Exit, RunError
+
+app = typer.Typer(
+    name="fanout",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich would cost 100 ms of every --help
+    help="Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back.",
+)
+
+EXIT_CODES = """Exit codes: 0 every row succeeded; 1 a bug; 2 usage or configuration; 3 finished, some rows failed;
+4 a precondition on AWS (endpoint, permission, queue); 5 journal locked or damaged; 6 storage full; 7 deadline reached;
+75 interrupted."""
+
+
+def _version(asked: bool) -> None:  # noqa: FBT001 - typer's signature
+    if asked:
+        typer.echo(f"fanout {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back."""
+
+
+app.command(epilog=EXIT_CODES, short_help="Send every row to an endpoint; write one Parquet file.")(run)
+app.command(short_help="Serve the local AWS that ships with fanout, for your tests.")(simulate)
+app.command(epilog=EXIT_CODES, short_help="Finish an interrupted run, and send nothing twice.")(resume)
+app.command(epilog=EXIT_CODES, short_help="Send the rows of a finished run that failed once more.")(retry)
+app.command(short_help="Write what an unfinished run has collected so far.")(export)
+app.command(short_help="Say where a run stands, and what to do next.")(status)
+app.command()(runs)
+app.command(epilog=EXIT_CODES, short_help="Send payloads inline and by S3, and tell which is faster.")(bench)
+app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; the one place where errors become exit codes."""
+    speak_utf8()
+    try:
+        code: Any = app(arguments, standalone_mode=False)
+    except RunError as error:
+        report_error(error)
+        sys.exit(int(error.exit))
+    except KeyboardInterrupt:
+        sys.stderr.write("fanout: interrupted\n")
+        sys.exit(int(Exit.INTERRUPTED))
+    except BrokenPipeError:  # whoever read our stdout has gone; what was asked for is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(int(Exit.OK))
+    except typer.Abort:
+        sys.exit(int(Exit.INTERRUPTED))
+    except Exception as error:
+        if type(error).__module__.startswith(("click", "typer")) and hasattr(error, "show"):
+            error.show()
+            sys.exit(int(Exit.USAGE))
+        raise
+    sys.exit(code if isinstance(code, int) else 0)
