@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from fanout.aws.mailbox import ATTRIBUTES
-from fanout.config import PART_S_MAX, Config, load_config, parse_prefix
+from fanout.config import Config, load_config, parse_prefix
+from fanout.config.sections import PART_S_MAX
 from fanout.errors import Exit, UsageError
 from fanout.records import Location
 

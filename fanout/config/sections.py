@@ -1,37 +1,17 @@
-"""What a run is told: flags override `FANOUT_*` variables, which override the TOML file, which overrides defaults.
-
-One frozen model, one section a concern; unknown keys are errors that name the nearest known one. Enters as
-dictionaries, leaves as a `Config`; paths in a TOML file are relative to that file.
-"""
+"""What a run is told: one frozen model, one section a concern, and the bounds of every value."""
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
-import tomllib
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from fanout.errors import UsageError
 from fanout.prices import Prices
 from fanout.records import Location
 from fanout.route import HEADER_MAX, INLINE_MAX_BYTES, TIMEOUT_S, TTL_S
 
-ENV_PREFIX = "FANOUT_"
 PROCESSES_MAX = 64  # each reads the whole input and has a queue of its own: beyond this, use more machines
-Raw = dict[str, Any]
 Names = tuple[str, ...]
 
 
@@ -282,119 +262,3 @@ def parse_prefix(uri: str) -> Location | None:
         return None
     bucket, _, key = uri[5:].partition("/")
     return Location(bucket, key.strip("/")) if bucket else None
-
-
-def load_config(
-    path: Path | None, *, environ: Mapping[str, str], flags: Raw, base: Config | None = None
-) -> Config:
-    """Return the configuration of a run.
-
-    Args:
-        path: The TOML file, if one was named.
-        environ: The environment; `FANOUT_PACING_RATE=200` sets `rate` in `[pacing]`.
-        flags: What the command line said, as nested dictionaries; leaves that are None are left out.
-        base: Stands in for the defaults, when a run is resumed.
-
-    Raises:
-        UsageError: A file that cannot be read, an unknown key, a value that does not fit; names each.
-    """
-    merged: Raw = base.model_dump(exclude_defaults=True) if base is not None else {}
-    if path is not None:
-        _merge(merged, _rebase(_read(path), path.parent))
-    _merge(merged, _from_environ(environ))
-    _merge(merged, flags)
-    try:
-        return Config.model_validate(merged)
-    except ValidationError as error:
-        where = f"{path}: " if path is not None else ""
-        raise UsageError(where + "; ".join(explain(error, Config))) from error
-
-
-def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """Return one sentence for each thing that is wrong, with its key and, for an unknown one, the nearest."""
-    return [_explain(details["type"], details["loc"], details["msg"], model) for details in error.errors()]
-
-
-def _explain(kind: str, place: tuple[int | str, ...], message: str, model: type[BaseModel]) -> str:
-    key = ".".join(str(part) for part in place)
-    if kind != "extra_forbidden":
-        return f"{key}: {message.removeprefix('Value error, ')}"
-    known = _keys(model, place[:-1])
-    nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
-    return f"unknown key {key!r}; {hint}"
-
-
-def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
-    for part in place:
-        field = model.model_fields.get(str(part))
-        inner = field.annotation if field is not None else None
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
-            break
-        model = inner
-    return list(model.model_fields)
-
-
-def _read(path: Path) -> Raw:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{path}: cannot be read ({error.strerror}); check the path given with -c"
-        ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: is not TOML: {error}") from error
-
-
-def _rebase(raw: Raw, base: Path) -> Raw:
-    """Make the paths of a TOML file relative to the file, so that a scheduler may start it from anywhere."""
-
-    def rebased(text: object) -> object:
-        if not isinstance(text, str) or text == "-" or "://" in text:
-            return text
-        joined = os.path.normpath(base / text)
-        return f"{joined}/" if text.endswith("/") else joined
-
-    for section, key in (("input", "paths"), ("output", "path"), ("run", "dir"), ("metrics", "textfile")):
-        inner = raw.get(section)
-        if isinstance(inner, dict) and key in inner:
-            value = inner[key]
-            inner[key] = [rebased(each) for each in value] if isinstance(value, list) else rebased(value)
-    return raw
-
-
-def _from_environ(environ: Mapping[str, str]) -> Raw:
-    found: Raw = {}
-    for name, value in environ.items():
-        if not name.startswith(ENV_PREFIX):
-            continue
-        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("_")
-        if section not in Config.model_fields or not key:
-            nearest = difflib.get_close_matches(section, list(Config.model_fields), n=1, cutoff=0.8)
-            if nearest and key:  # others, such as FANOUT_LIVE_*, belong to tests and to the user
-                raise UsageError(
-                    f"unknown variable {name}; did you mean {ENV_PREFIX}{nearest[0].upper()}_...?"
-                )
-            continue
-        many = _is_list(section, key)
-        found.setdefault(section, {})[key] = [part for part in value.split(",") if part] if many else value
-    return found
-
-
-def _is_list(section: str, key: str) -> bool:
-    inner = Config.model_fields[section].annotation
-    field = inner.model_fields.get(key) if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-    return field is not None and field.annotation in {Names, Names | None}
-
-
-def _merge(into: Raw, other: Raw) -> None:
-    """Lay `other` over `into`; leaves that are None say nothing, and a section that is no table stays for the error."""
-    for key, value in other.items():
-        if isinstance(value, dict):
-            inner = into.get(key)
-            if inner is None:
-                inner = into[key] = {}
-            if isinstance(inner, dict):
-                _merge(inner, value)
-        elif value is not None:
-            into[key] = value

@@ -1,0 +1,113 @@
+"""Flags override `FANOUT_*` variables, which override the TOML file, which overrides defaults.
+
+Enters as dictionaries, leaves as a `Config`; paths in a TOML file are relative to that file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from fanout.config.problems import explain
+from fanout.config.sections import Config, Names
+from fanout.errors import UsageError
+
+ENV_PREFIX = "FANOUT_"
+Raw = dict[str, Any]
+
+
+def load_config(
+    path: Path | None, *, environ: Mapping[str, str], flags: Raw, base: Config | None = None
+) -> Config:
+    """Return the configuration of a run.
+
+    Args:
+        path: The TOML file, if one was named.
+        environ: The environment; `FANOUT_PACING_RATE=200` sets `rate` in `[pacing]`.
+        flags: What the command line said, as nested dictionaries; leaves that are None are left out.
+        base: Stands in for the defaults, when a run is resumed.
+
+    Raises:
+        UsageError: A file that cannot be read, an unknown key, a value that does not fit; names each.
+    """
+    merged: Raw = base.model_dump(exclude_defaults=True) if base is not None else {}
+    if path is not None:
+        _merge(merged, _rebase(_read(path), path.parent))
+    _merge(merged, _from_environ(environ))
+    _merge(merged, flags)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        where = f"{path}: " if path is not None else ""
+        raise UsageError(where + "; ".join(explain(error, Config))) from error
+
+
+def _read(path: Path) -> Raw:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error.strerror}); check the path given with -c"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: is not TOML: {error}") from error
+
+
+def _rebase(raw: Raw, base: Path) -> Raw:
+    """Make the paths of a TOML file relative to the file, so that a scheduler may start it from anywhere."""
+
+    def rebased(text: object) -> object:
+        if not isinstance(text, str) or text == "-" or "://" in text:
+            return text
+        joined = os.path.normpath(base / text)
+        return f"{joined}/" if text.endswith("/") else joined
+
+    for section, key in (("input", "paths"), ("output", "path"), ("run", "dir"), ("metrics", "textfile")):
+        inner = raw.get(section)
+        if isinstance(inner, dict) and key in inner:
+            value = inner[key]
+            inner[key] = [rebased(each) for each in value] if isinstance(value, list) else rebased(value)
+    return raw
+
+
+def _from_environ(environ: Mapping[str, str]) -> Raw:
+    found: Raw = {}
+    for name, value in environ.items():
+        if not name.startswith(ENV_PREFIX):
+            continue
+        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("_")
+        if section not in Config.model_fields or not key:
+            nearest = difflib.get_close_matches(section, list(Config.model_fields), n=1, cutoff=0.8)
+            if nearest and key:  # others, such as FANOUT_LIVE_*, belong to tests and to the user
+                raise UsageError(
+                    f"unknown variable {name}; did you mean {ENV_PREFIX}{nearest[0].upper()}_...?"
+                )
+            continue
+        many = _is_list(section, key)
+        found.setdefault(section, {})[key] = [part for part in value.split(",") if part] if many else value
+    return found
+
+
+def _is_list(section: str, key: str) -> bool:
+    inner = Config.model_fields[section].annotation
+    field = inner.model_fields.get(key) if isinstance(inner, type) and issubclass(inner, BaseModel) else None
+    return field is not None and field.annotation in {Names, Names | None}
+
+
+def _merge(into: Raw, other: Raw) -> None:
+    """Lay `other` over `into`; leaves that are None say nothing, and a section that is no table stays for the error."""
+    for key, value in other.items():
+        if isinstance(value, dict):
+            inner = into.get(key)
+            if inner is None:
+                inner = into[key] = {}
+            if isinstance(inner, dict):
+                _merge(inner, value)
+        elif value is not None:
+            into[key] = value
