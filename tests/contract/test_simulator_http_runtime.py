@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 from support.simulator_http import serving
+from support.stalls import watched
 
 from fanout.simulator.faults import FOREIGN_LOCATION
 from fanout.simulator.http import connection
@@ -291,6 +292,11 @@ def test_the_reply_may_come_after_the_notification():
 def test_latency_is_spent_before_the_reply():
     with serving(latency={"runtime": {"median_s": 0.1}}) as served:
         runtime = served.client("sagemaker-runtime")
-        started = time.monotonic()
-        runtime.invoke_endpoint_async(EndpointName=ENDPOINT, Body=b"x")
-        assert 0.1 <= time.monotonic() - started < 10  # not the 100 s that a wrong unit makes
+        took_s = []
+        with watched() as machine:
+            for _ in range(3):
+                started = time.monotonic()
+                runtime.invoke_endpoint_async(EndpointName=ENDPOINT, Body=b"x")
+                took_s.append(time.monotonic() - started)
+        # The quickest of three has the least of what is not latency: connecting, and other work of the machine.
+        assert 0.1 <= min(took_s) < 0.15 + machine.late_s

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 
+import anyio
 import pytest
 
-from fanout.clock import SystemClock
+from fanout.clock import SHORTEST_SLEEP_S, SystemClock
 
 
 def test_it_starts_at_the_wall_clock_and_ignores_what_becomes_of_it(monkeypatch):
@@ -29,10 +30,32 @@ def test_it_advances_by_the_monotonic_clock(monkeypatch):
 
 @pytest.mark.asyncio
 async def test_it_sleeps_until_the_instant_and_not_less():
+    loop, clock, overslept = asyncio.get_running_loop(), SystemClock(), []
+    wanted = clock.now() + 0.02
+    # The loop comes late to both on a busy machine, and still to the earlier one first.
+    loop.call_at(loop.time() + 0.25, overslept.append, "a quarter of a second")
+    await clock.sleep_until(wanted)
+    assert wanted <= clock.now()
+    assert not overslept
+
+
+@pytest.mark.asyncio
+async def test_it_asks_for_what_remains_and_again_when_it_was_woken_early(monkeypatch):
+    now_ns, naps = 5_000_000_000, []
+
+    async def nap(seconds):
+        nonlocal now_ns
+        naps.append(seconds)
+        now_ns += round(seconds * 0.75e9)
+
+    monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
+    monkeypatch.setattr(anyio, "sleep", nap)
     clock = SystemClock()
     wanted = clock.now() + 0.02
     await clock.sleep_until(wanted)
-    assert wanted <= clock.now() < wanted + 5.0  # however late a timer wakes on a busy machine
+    # Each nap is cut short by a quarter; from the fourth on it is the shortest that there is.
+    assert naps == pytest.approx([0.02, 0.005, 0.00125, SHORTEST_SLEEP_S], abs=2e-6)
+    assert wanted <= clock.now() < wanted + SHORTEST_SLEEP_S
 
 
 @pytest.mark.asyncio
