@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.parse
 import urllib.request
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from support.audit import busiest_second
 from support.cli import environment, fanout, write_jsonl
 from support.nursery import Started
 
@@ -341,11 +341,19 @@ def test_promtool_finds_nothing_to_say_about_the_metrics(troubled):
     assert (lint.returncode, lint.stdout + lint.stderr) == (0, "")
 
 
+SUCCEEDED = '{status="succeeded",transport="inline"}'
+
+CLOCKS_S = 0.01
+"""How far a sample's time may be from the instants of the output, though both are read on this machine: Prometheus
+cuts it to milliseconds and moves it by up to 2 of them onto its interval, the output rounds to microseconds, and NTP
+may slew the wall clock, by 500 ppm at most, away from a run that reads it once."""
+
+
 @contextmanager
 def prometheus(place, target):
-    """A Prometheus that scrapes `target` five times a second, with our alerts; yields a function that asks it."""
+    """A Prometheus that scrapes `target` twice a second, with our alerts; yields a function that asks it."""
     config = {
-        "global": {"scrape_interval": "200ms", "scrape_timeout": "200ms", "evaluation_interval": "200ms"},
+        "global": {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"},
         "rule_files": [str(ALERTS)],
         "scrape_configs": [{"job_name": "fanout", "static_configs": [{"targets": [target]}]}],
     }
@@ -390,25 +398,39 @@ def test_a_real_prometheus_reads_a_run(tmp_path):
         table = pq.read_table(tmp_path / "out.parquet").to_pylist()
         lines = [line for line in table if line["status"] == "succeeded"]
 
-        def value(expression):
-            [sample] = ask("query", query=expression)["result"]
+        def value(expression, **more):
+            [sample] = ask("query", query=expression, **more)["result"]
             return float(sample["value"][1])
+
+        def samples(series):
+            [series] = ask("query", query=f"{series}[1m]")["result"]
+            return [(at, float(text)) for at, text in series["values"]]
 
         assert value("max_over_time(up[1m])") == 1
         assert value("max_over_time(fanout_running[1m])") == 1
-        seen = value('max_over_time(fanout_records_total{status="succeeded",transport="inline"}[1m])')
-        assert 0 < seen <= len(lines) == 990
+        scraped = samples(f"fanout_records_total{SUCCEEDED}")
+        took_s = dict(samples("scrape_duration_seconds"))
+        lines.sort(key=lambda line: line["fetched_at"])
+        ended = [line["fetched_at"].timestamp() for line in lines]
+        # A row is counted in the turn of the loop that has its result, and a scrape reads in a turn of its own: each
+        # sample is exactly the rows that had ended at some instant of the scrape, however late that was served.
+        for at, counted in scraped:
+            fewest = bisect_right(ended, at - CLOCKS_S)
+            most = bisect_right(ended, at + took_s[at] + CLOCKS_S)
+            assert fewest <= counted <= most, f"{at - ended[0]:.3f} s after the first row ended"
+        (began, least), *_, (last, greatest) = scraped
+        assert least < greatest <= len(lines) == 990
+        # A range that is as long as its samples leaves Prometheus nothing to extrapolate.
+        span_ms = round(1000 * (last - began)) + 1
+        increase = value(f"increase(fanout_records_total{SUCCEEDED}[{span_ms}ms])", time=last)
+        assert increase == pytest.approx(greatest - least, rel=0.01)
         # The sum at the last scrape is that of the rows which had ended by then.
-        total = value('max_over_time(fanout_request_duration_seconds_sum{phase="total"}[1m])')
-        count = value('max_over_time(fanout_request_duration_seconds_count{phase="total"}[1m])')
-        first = sorted(lines, key=lambda line: line["fetched_at"])[: int(count)]
-        assert count == seen
-        assert total == pytest.approx(sum(line["total_ms"] for line in first) / 1000, rel=0.02)
-        speed = value("max_over_time(sum(rate(fanout_records_total[2s]))[1m:200ms])")
-        ended = sorted(line["fetched_at"].timestamp() for line in lines)
-        # Scrapes that a busy machine answers late are missing from it, so it is no lower bound; a counter that
-        # counted twice, or in other units, would be above.
-        assert 0 < speed < 2 * busiest_second(ended)
+        _, total = samples('fanout_request_duration_seconds_sum{phase="total",transport="inline"}')[-1]
+        _, count = samples('fanout_request_duration_seconds_count{phase="total",transport="inline"}')[-1]
+        assert count == greatest
+        assert total == pytest.approx(
+            sum(line["total_ms"] for line in lines[: int(count)]) / 1000, abs=1e-6 * count
+        )
         groups = ask("rules")["groups"]
         assert sum(len(group["rules"]) for group in groups) == len(used_by_the_alerts())
         assert {rule["health"] for group in groups for rule in group["rules"]} == {"ok"}
