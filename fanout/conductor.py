@@ -42,6 +42,7 @@ from fanout.recover import Recovered, recover, recovered_tally
 from fanout.relay import Told
 from fanout.rundir import Manifest, RunDirectory
 from fanout.source import Source, open_source
+from fanout.stages import Stages
 from fanout.subset import Ranges, Subset
 from fanout.watch import Watch
 
@@ -222,7 +223,7 @@ class Conductor:
         tally = await anyio.to_thread.run_sync(recovered_tally, recovered)
         wanted = self._rows if self._rows is not None else self._stripe
         subset = Subset(source, wanted) if wanted is not None else None
-        pipeline = Pipeline(
+        stages = Stages(
             job=job,
             source=subset or source,
             cloud=cloud,
@@ -239,6 +240,7 @@ class Conductor:
             journal=journal,
             recovered=recovered,
         )
+        pipeline = Pipeline(stages)
         count = subset.count if subset is not None else lambda rows: rows
         look = functools.partial(snapshot, pipeline, source, tally, wanted=count)
         try:

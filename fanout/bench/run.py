@@ -44,6 +44,7 @@ from fanout.pipeline import Pipeline
 from fanout.ports import Endpoint
 from fanout.progress import Observer, Snapshot
 from fanout.source import open_source
+from fanout.stages import Stages
 
 _log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -137,7 +138,7 @@ class _Bench:
                 arrivals.end()
 
             tally = PairTally(until_ms=config.bench.until_ms, enough=enough)
-            pipeline = Pipeline(
+            stages = Stages(
                 job=await self._job(name, endpoint, cloud, ready, notified=queue is not None),
                 source=arrivals,
                 cloud=cloud,
@@ -147,6 +148,7 @@ class _Bench:
                 check_endpoint=endpoint_check(cloud.control, name, clock=clock),
                 tally=tally,
             )
+            pipeline = Pipeline(stages)
             parts = await self._watched(pipeline, arrivals, tally)
             region = cloud.region
         plan = asdict(self._plan) | {"closed": config.bench.closed, "late_ms": config.bench.late_ms}

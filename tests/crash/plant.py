@@ -52,17 +52,17 @@ BUGS = (
         "tests/simulation/test_messages.py::test_no_message_is_deleted_before_its_row_is_durable",
         (
             Change(
-                "pipeline.py",
-                "        await self._scribe.part(part.number, [outcome.row for outcome in outcomes])\n"
+                "stages.py",
+                "        await self.scribe.part(part.number, [outcome.row for outcome in outcomes])\n"
                 '        failpoint("part.committed")\n',
                 "",
             ),
             Change(
-                "pipeline.py",
-                "        self._ack.uploads(uploads)\n",
-                "        self._ack.uploads(uploads)\n"
-                "        await self._clock.sleep_until(self._clock.now() + 0.1)\n"
-                "        await self._scribe.part(part.number, [outcome.row for outcome in outcomes])\n",
+                "stages.py",
+                "        self.ack.uploads(uploads)\n",
+                "        self.ack.uploads(uploads)\n"
+                "        await self.clock.sleep_until(self.clock.now() + 0.1)\n"
+                "        await self.scribe.part(part.number, [outcome.row for outcome in outcomes])\n",
             ),
         ),
     ),
@@ -91,7 +91,7 @@ BUGS = (
         (
             Change(
                 "pipeline.py",
-                "        await self._reconcile.worker()\n",
+                "        await self._stages.reconcile.worker()\n",
                 "        await anyio.sleep_forever()\n",
             ),
         ),
@@ -103,7 +103,7 @@ BUGS = (
             Change("output/parts.py", "        publish(draft, path)\n", "        pass\n"),
             Change("output/parts.py", "        draft.unlink(missing_ok=True)\n", "        pass\n"),
             Change(
-                "pipeline.py",
+                "stages.py",
                 '        failpoint("part.committed")\n',
                 '        failpoint("part.committed")\n'
                 '        part.path.with_name(f"{part.path.name}.tmp").rename(part.path)\n',

@@ -25,6 +25,7 @@ from fanout.route import Mode, Routing
 from fanout.simulator.memory import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World
+from fanout.stages import Stages
 from fanout.sweep import Patience
 from fanout.tally import Tally
 
@@ -121,7 +122,7 @@ def run_engine(
         parts = directory / "parts"
         parts.mkdir()
         journal = Journal(directory / "journal.sqlite")
-        pipeline = Pipeline(
+        stages = Stages(
             job=Job(
                 run=RUN,
                 endpoint=settings.endpoint_name,
@@ -146,6 +147,7 @@ def run_engine(
             journal=journal,
             offload=in_place,
         )
+        pipeline = Pipeline(stages)
         started = clock.now()
         with trio.fail_after(LONGEST_S):
             written = await pipeline.run()

@@ -35,6 +35,7 @@ from fanout.recover import Recovered, recover, recovered_tally
 from fanout.route import Routing
 from fanout.simulator.memory import MemoryCloud
 from fanout.simulator.world import World
+from fanout.stages import Stages
 from fanout.tally import Tally
 
 
@@ -194,7 +195,7 @@ class _Run:
         scenario = self._scenario
         simulator, limits = scenario.simulator, scenario.limits
         mortal = MortalCloud(cloud, fate, watch)
-        pipeline = Pipeline(
+        stages = Stages(
             job=Job(
                 run=scenario.run,
                 endpoint=simulator.endpoint_name,
@@ -221,7 +222,8 @@ class _Run:
             recovered=recovered,
             offload=fate.offload,
         )
-        ledger = pipeline._ledger
+        pipeline = Pipeline(stages)
+        ledger = stages.ledger
         # What an earlier process had in hand comes back whatever the window is.
         most = max(limits.window, recovered.last + 1 - sum(recovered.durable))
 

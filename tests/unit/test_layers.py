@@ -40,6 +40,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "sweep",
             "prices",
             "entry",
+            "stop",
         }
     ),
     frozenset({"clock", "logs", "config", "pacing", "retry", "journal", "output", "source"}),
@@ -47,6 +48,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"scribe"}),
     frozenset({"intake", "intend", "upload", "invoke", "collect", "reconcile", "fetch", "sink", "ack"}),
     frozenset({"job"}),
+    frozenset({"stages"}),
     frozenset({"pipeline"}),
     frozenset({"aws", "wire", "simulator", "progress", "summary", "table", "metrics", "heartbeat"}),
     frozenset({"local", "rundir", "compose", "subset"}),

@@ -26,6 +26,7 @@ from fanout.route import Routing
 from fanout.simulator.memory import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World
+from fanout.stages import Stages
 from fanout.sweep import Patience
 
 Experiment = Callable[..., Path]
@@ -74,7 +75,7 @@ def experiment(tmp_path: Path) -> Experiment:
                 retry=ModelRetry(0),
                 seed=wanted.seed,
             )
-            pipeline = Pipeline(
+            stages = Stages(
                 job=job,
                 source=arrivals,
                 cloud=cloud,
@@ -85,6 +86,7 @@ def experiment(tmp_path: Path) -> Experiment:
                 tally=tally,
                 offload=in_place,
             )
+            pipeline = Pipeline(stages)
             parts = await pipeline.run()
             output = directory / "bench.parquet"
             metadata = {
