@@ -1,7 +1,8 @@
 """Starts `fanout` processes quickly: each is forked from one that has imported everything, as its entry point calls it.
 
 Most of what a start costs is imports, pyarrow, botocore, aiohttp and the program itself: two seconds of CPU, where
-the run of a test costs tenths. What `python -m fanout.cli` does in an interpreter of its own is tested apart.
+the run of a test costs tenths. So are the processes that these start, the local AWS and the shards of a run. What
+`python -m` does with each of them in an interpreter of its own is tested apart.
 """
 
 from __future__ import annotations
@@ -17,21 +18,31 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
+import anyio
+import anyio.lowlevel
 import botocore.session
+from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from botocore.loaders import create_loader
 
 from fanout.failpoints import VARIABLE
 
 IMPORTED = (
-    "fanout.cli", "fanout.export", "fanout.logs", "fanout.progress", "fanout.simulator.http.server",
-    "fanout.standing_text", "fanout.start", "fanout.table", "anyio._backends._asyncio", "pydantic.type_adapter",
-    "rich.console", "uvloop",
+    "fanout.cli", "fanout.export", "fanout.logs", "fanout.progress", "fanout.shard", "fanout.simulator.__main__",
+    "fanout.simulator.http.server", "fanout.standing_text", "fanout.start", "fanout.table",
+    "anyio._backends._asyncio", "pydantic.type_adapter", "rich.console", "uvloop",
 )  # fmt: skip
+PROGRAMS = {
+    "fanout.cli": "fanout.cli",
+    "fanout.shard": "fanout.shard",
+    "fanout.simulator": "fanout.simulator.__main__",
+}
+"""What `python -m` is told, and where its `main` stands."""
 
 
 class Started:
@@ -41,6 +52,7 @@ class Started:
         self,
         *arguments: object,
         env: Mapping[str, str],
+        program: str = "fanout.cli",
         cwd: str | os.PathLike[str] | None = None,
         stdin: IO[bytes] | None = None,
         stdout: IO[bytes] | int = subprocess.DEVNULL,
@@ -49,7 +61,7 @@ class Started:
         self.returncode: int | None = None
         self.stdout: IO[str] | None = None
         self.stderr: IO[str] | None = None
-        self._talk, theirs = socket.socketpair()
+        self.talk, theirs = socket.socketpair()
         null = os.open(os.devnull, os.O_RDWR)
         lent, pipes = [stdin.fileno() if stdin else null], []
         for name, given in (("stdout", stdout), ("stderr", stderr)):
@@ -61,12 +73,15 @@ class Started:
             else:
                 lent.append(null if isinstance(given, int) else given.fileno())
         with theirs, _lock:
-            socket.send_fds(_nursery(), [b"\0"], [*lent, theirs.fileno()])
+            nursery = _nursery()
+            socket.send_fds(nursery, [b"\0"], [*lent, theirs.fileno(), nursery.fileno()])
         for fd in (null, *pipes):
             os.close(fd)
-        request = {"arguments": [*map(str, arguments)], "env": dict(env), "cwd": str(cwd or Path.cwd())}
-        self._talk.sendall(json.dumps(request).encode() + b"\n")
-        self._replies = self._talk.makefile("rb", buffering=0)
+        request = {
+            "program": program, "arguments": [*map(str, arguments)], "env": dict(env), "cwd": str(cwd or Path.cwd()),
+        }  # fmt: skip
+        self.talk.sendall(json.dumps(request).encode() + b"\n")
+        self._replies = self.talk.makefile("rb", buffering=0)
         self.pid = int(self._replies.readline())
 
     def wait(self, timeout: float | None = None) -> int:
@@ -76,13 +91,13 @@ class Started:
             subprocess.TimeoutExpired: It has not ended within so many seconds.
         """
         if self.returncode is None:
-            self._talk.settimeout(timeout)
+            self.talk.settimeout(timeout)
             try:
-                self.returncode = int(self._talk.recv(16))
+                self.returncode = int(self.talk.recv(16))
             except (TimeoutError, BlockingIOError):
                 raise subprocess.TimeoutExpired("fanout", timeout or 0.0) from None
             self._replies.close()
-            self._talk.close()
+            self.talk.close()
         return self.returncode
 
     def poll(self) -> int | None:
@@ -114,17 +129,22 @@ class Started:
 
 
 _lock = threading.Lock()
+_inherited: socket.socket | None = None
+"""In a process that was forked: the way to the nursery that it comes from."""
 
 
 @functools.cache
 def _nursery() -> socket.socket:
     """Start the parent of this process's `fanout` processes; it ends with this process."""
+    if _inherited is not None:
+        return _inherited
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen([sys.executable, "-P", __file__], stdin=theirs)
 
     @atexit.register
     def end() -> None:
+        ours.shutdown(socket.SHUT_RDWR)  # those that it forked have it, too
         ours.close()
         process.wait()
 
@@ -144,32 +164,34 @@ def _prepare() -> None:
     gc.freeze()  # so much fewer pages are copied
 
 
-def _serve(control: socket.socket) -> None:
-    """Fork a keeper for each request, in the keeper return after its `fanout` process was set up: it is this one."""
+def _serve(control: socket.socket) -> str:
+    """Fork a keeper for each request; in its child, once it is set up, return the program that it is to be."""
     while True:
-        message, fds, _, _ = socket.recv_fds(control, 1, 4)
+        message, fds, _, _ = socket.recv_fds(control, 1, 5)
         if not message:
             os._exit(0)
         if os.fork() == 0:
             control.close()
-            *streams, talk = fds
-            _keep(streams, socket.socket(fileno=talk))
-            return
+            *streams, talk, nursery = fds
+            return _keep(streams, socket.socket(fileno=talk), socket.socket(fileno=nursery))
         for fd in fds:
             os.close(fd)
 
 
-def _keep(streams: list[int], talk: socket.socket) -> None:
+def _keep(streams: list[int], talk: socket.socket, nursery: socket.socket) -> str:
     """Fork the process that was asked for, tell its id and its exit code; return in that process alone."""
+    global _inherited  # noqa: PLW0603 - a process has one
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with talk, talk.makefile("rb") as file:
         request = json.loads(file.readline())
         if pid := os.fork():
             for fd in streams:
                 os.close(fd)
+            nursery.close()
             talk.sendall(f"{pid}\n".encode())
             _, status = os.waitpid(pid, 0)
-            talk.sendall(str(os.waitstatus_to_exitcode(status)).encode())
+            with suppress(BrokenPipeError):  # whoever started it is gone
+                talk.sendall(str(os.waitstatus_to_exitcode(status)).encode())
             os._exit(0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, fd in enumerate(streams):
@@ -181,14 +203,133 @@ def _keep(streams: list[int], talk: socket.socket) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     sys.argv = ["fanout", *request["arguments"]]
+    if request["program"] != "fanout.cli":
+        os.setsid()  # as whoever starts these asks for
+    _inherited = nursery
+    anyio.open_process = _open_process
     if VARIABLE in os.environ:  # fail points are armed by the import
         for name in [name for name in sys.modules if name.partition(".")[0] == "fanout"]:
             del sys.modules[name]
+    return str(request["program"])
+
+
+_real_open_process = anyio.open_process
+
+
+async def _open_process(command: Sequence[str], **how: Any) -> Process:
+    """`anyio.open_process`, except that a `python -m` of a known program is forked."""
+    if command[:2] != [sys.executable, "-m"] or command[2] not in PROGRAMS:
+        return await _real_open_process(command, **how)
+    assert how.pop("start_new_session"), "it gets one"
+    return Forked(command[2], command[3:], **how)
+
+
+class Forked(Process):
+    """A process that another forked one has started."""
+
+    def __init__(
+        self, program: str, arguments: Sequence[str], *, stdin: int, stdout: int, stderr: int | IO[bytes]
+    ) -> None:
+        assert stdin == subprocess.PIPE
+        lent = {"stdout": stdout, "stderr": stderr}
+        ours: dict[str, _Output] = {}
+        read, write = os.pipe()
+        theirs = [os.fdopen(read, "rb")]
+        self._stdin = _Input(write)
+        for name, given in lent.items():
+            if given == subprocess.PIPE:
+                read, write = os.pipe()
+                ours[name] = _Output(read)
+                lent[name] = os.fdopen(write, "wb")
+                theirs.append(lent[name])
+        self._stdout, self._stderr = ours.get("stdout"), ours.get("stderr")
+        self._started = Started(
+            *arguments, program=program, env=os.environ, stdin=theirs[0], stdout=lent["stdout"], stderr=lent["stderr"]
+        )  # fmt: skip
+        for file in theirs:
+            file.close()
+
+    async def wait(self) -> int:
+        while self._started.poll() is None:
+            await anyio.wait_readable(self._started.talk)
+        return self._started.wait()
+
+    def terminate(self) -> None:
+        self._started.terminate()
+
+    def kill(self) -> None:
+        self._started.kill()
+
+    def send_signal(self, number: int) -> None:
+        self._started.send_signal(number)
+
+    @property
+    def pid(self) -> int:
+        return self._started.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._started.poll()
+
+    @property
+    def stdin(self) -> ByteSendStream:
+        return self._stdin
+
+    @property
+    def stdout(self) -> ByteReceiveStream | None:
+        return self._stdout
+
+    @property
+    def stderr(self) -> ByteReceiveStream | None:
+        return self._stderr
+
+    async def aclose(self) -> None:
+        for stream in (self._stdin, self._stdout, self._stderr):
+            if stream is not None:
+                await stream.aclose()
+        await self.wait()
+
+
+class _Input(ByteSendStream):
+    """The end of a pipe that is written to."""
+
+    def __init__(self, fd: int) -> None:
+        self._file: IO[bytes] = os.fdopen(fd, "wb", buffering=0)
+
+    async def send(self, item: bytes) -> None:
+        if self._file.closed:
+            raise anyio.ClosedResourceError
+        try:
+            self._file.write(item)  # a few lines: a pipe takes so much at once
+        except BrokenPipeError as error:
+            raise anyio.BrokenResourceError from error
+        await anyio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        self._file.close()
+
+
+class _Output(ByteReceiveStream):
+    """The end of a pipe that is read."""
+
+    def __init__(self, fd: int) -> None:
+        self._file: IO[bytes] = os.fdopen(fd, "rb", buffering=0)
+
+    async def receive(self, max_bytes: int = 65_536) -> bytes:
+        await anyio.wait_readable(self._file)
+        data = self._file.read(max_bytes)
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
+    async def aclose(self) -> None:
+        self._file.close()
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for keepers
     _prepare()
-    _serve(socket.socket(fileno=os.dup(0)))
-    sys.exit(importlib.import_module("fanout.cli").main())
+    program = _serve(socket.socket(fileno=os.dup(0)))
+    main = importlib.import_module(PROGRAMS[program]).main
+    sys.exit(main(sys.argv[1]) if program == "fanout.shard" else main())
