@@ -7,8 +7,9 @@ from pathlib import Path
 from fanout.aws.settings import AwsSettings
 from fanout.config import Config, parse_prefix
 from fanout.errors import UsageError
-from fanout.job import Limits
+from fanout.job import Job, Limits
 from fanout.local import Ready
+from fanout.ports import Endpoint
 from fanout.records import Options
 from fanout.retry import ModelRetry
 from fanout.route import INLINE_MAX_BYTES, Routing
@@ -87,6 +88,44 @@ def routing(config: Config, run: str, *, inline: bool, ready: Ready | None) -> R
         mode=transport.mode,
         inline_max_bytes=min(transport.inline_max_bytes, INLINE_MAX_BYTES) if inline else -1,
         uploads=parse_prefix(prefix) if prefix else None,
+    )
+
+
+def job(
+    config: Config,
+    run: str,
+    *,
+    name: str,
+    endpoint: Endpoint | None,
+    routing: Routing,
+    parts: Path,
+    notified: bool,
+) -> Job:
+    """Return what a pipeline is told.
+
+    Args:
+        config: The run's configuration.
+        run: The run's id.
+        name: The endpoint's name.
+        endpoint: What AWS tells of it, None if it does not.
+        routing: See `routing`.
+        parts: Directory of the part files.
+        notified: Whether notifications come.
+    """
+    return Job(
+        run=run,
+        endpoint=name,
+        output_path=endpoint.output_path if endpoint else None,
+        failure_path=endpoint.failure_path if endpoint else None,
+        routing=routing,
+        parts=parts,
+        limits=limits(config),
+        patience=patience(config, notified=notified),
+        retry=model_retry(config),
+        shared_queue=config.collect.queue_url is not None,
+        trust_responses=config.collect.trust_responses,
+        keep_inputs=config.transport.keep_inputs,
+        seed=config.run.seed,
     )
 
 

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import anyio.to_thread
 
 from fanout import compose
-from fanout.aws.filesystem import input_filesystem
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.clock import SystemClock
 from fanout.conclude import Conclude, Ended
@@ -25,6 +24,7 @@ from fanout.errors import RunError, UsageError
 from fanout.failpoints import failpoint
 from fanout.fleet import FOLLOW_S, Fleet, check_free
 from fanout.heartbeat import Heartbeat
+from fanout.input import open_input
 from fanout.job import Job
 from fanout.journal import Journal
 from fanout.leash import Assignment
@@ -41,7 +41,7 @@ from fanout.progress import Observer, Quiet, Snapshot, snapshot
 from fanout.recover import Recovered, recover, recovered_tally
 from fanout.relay import Told
 from fanout.rundir import Manifest, RunDirectory
-from fanout.source import Source, open_source
+from fanout.source import Source
 from fanout.stages import Stages
 from fanout.subset import Ranges, Subset
 from fanout.watch import Watch
@@ -261,14 +261,7 @@ class Conductor:
         return ended(parts=parts, tally=subtotal.tally, throttles=subtotal.throttles, warnings=warnings)
 
     async def _source(self, cloud: AwsCloud) -> Source:
-        settings = compose.input_settings(self._config)
-        filesystem = None
-        if any(path.startswith("s3://") for path in settings.paths):
-            filesystem = await input_filesystem(cloud)
-        make = functools.partial(
-            open_source, settings, compose.selection(self._config), filesystem=filesystem
-        )
-        source = await anyio.to_thread.run_sync(make)
+        source = await open_input(self._config, cloud)
         if self._config.run.processes > 1 and any(file.streamed for file in source.inputs):
             raise UsageError(
                 "a pipe can be read once, and each of several processes reads the whole input: "
@@ -312,20 +305,14 @@ class Conductor:
             raise RunError(f"inline payloads are not available in {cloud.region}: use --transport auto")
         if not inline and config.transport.mode == "auto":
             self._warn(f"inline payloads are not available in {cloud.region}: every payload goes by S3")
-        return Job(
-            run=self._id,
-            endpoint=name,
-            output_path=endpoint.output_path if endpoint else None,
-            failure_path=endpoint.failure_path if endpoint else None,
+        return compose.job(
+            config,
+            self._id,
+            name=name,
+            endpoint=endpoint,
             routing=compose.routing(config, self._id, inline=inline, ready=ready),
             parts=self._directory.parts,
-            limits=compose.limits(config),
-            patience=compose.patience(config, notified=notified),
-            retry=compose.model_retry(config),
-            shared_queue=config.collect.queue_url is not None,
-            trust_responses=config.collect.trust_responses,
-            keep_inputs=config.transport.keep_inputs,
-            seed=config.run.seed,
+            notified=notified,
         )
 
     async def _watched(self, work: Work[list[Part]], look: Callable[[], Snapshot]) -> list[Part]:

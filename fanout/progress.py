@@ -104,15 +104,11 @@ class PlainLines:
 
     async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
         """Print a line every `PLAIN_EVERY_S` seconds."""
-        speed = Speed()
-        speed.add(now(), look().ended)
-        while True:
-            await anyio.sleep(PLAIN_EVERY_S)
-            snapshot = look()
-            speed.add(now(), snapshot.ended)
-            self._console.print(
-                describe(snapshot, speed.per_s), highlight=False, markup=False, soft_wrap=True
-            )
+
+        def tell(line: str, _snapshot: Snapshot) -> None:
+            self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        await _tell_regularly(tell, look, now=now)
 
 
 class LogLines:
@@ -120,13 +116,23 @@ class LogLines:
 
     async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
         """Log every `PLAIN_EVERY_S` seconds."""
-        speed = Speed()
-        speed.add(now(), look().ended)
-        while True:
-            await anyio.sleep(PLAIN_EVERY_S)
-            snapshot = look()
-            speed.add(now(), snapshot.ended)
-            _log.info("%s", describe(snapshot, speed.per_s), extra={"progress": figures(snapshot)})
+
+        def tell(line: str, snapshot: Snapshot) -> None:
+            _log.info("%s", line, extra={"progress": figures(snapshot)})
+
+        await _tell_regularly(tell, look, now=now)
+
+
+async def _tell_regularly(
+    tell: Callable[[str, Snapshot], None], look: Callable[[], Snapshot], *, now: Callable[[], float]
+) -> None:
+    speed = Speed()
+    speed.add(now(), look().ended)
+    while True:
+        await anyio.sleep(PLAIN_EVERY_S)
+        snapshot = look()
+        speed.add(now(), snapshot.ended)
+        tell(describe(snapshot, speed.per_s), snapshot)
 
 
 class LiveLine:

@@ -21,7 +21,6 @@ import anyio
 import anyio.to_thread
 
 from fanout import compose
-from fanout.aws.filesystem import input_filesystem
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.bench.arrivals import Arrivals
 from fanout.bench.client import LoopWatch
@@ -34,6 +33,7 @@ from fanout.config import Config
 from fanout.endpoint import discover, endpoint_check
 from fanout.errors import Interrupted, RunError, UsageError, root_cause
 from fanout.identity import new_run
+from fanout.input import open_input
 from fanout.job import Job
 from fanout.local import Ready, local_aws
 from fanout.mailbox import listening
@@ -43,7 +43,6 @@ from fanout.pacing import Pacer
 from fanout.pipeline import Pipeline
 from fanout.ports import Endpoint
 from fanout.progress import Observer, Snapshot
-from fanout.source import open_source
 from fanout.stages import Stages
 
 _log = logging.getLogger(__name__)
@@ -181,16 +180,9 @@ class _Bench:
         )
 
     async def _payloads(self, cloud: AwsCloud) -> Payloads:
-        config = self._config
-        if not config.input.paths:
+        if not self._config.input.paths:
             return Made(self._plan)
-        filesystem = None
-        if any(path.startswith("s3://") for path in config.input.paths):
-            filesystem = await input_filesystem(cloud)
-        make = functools.partial(
-            open_source, compose.input_settings(config), compose.selection(config), filesystem=filesystem
-        )
-        return Dataset(await anyio.to_thread.run_sync(make), warmup=self._plan.warmup)
+        return Dataset(await open_input(self._config, cloud), warmup=self._plan.warmup)
 
     async def _job(
         self, name: str, endpoint: Endpoint | None, cloud: AwsCloud, ready: Ready | None, *, notified: bool
@@ -205,20 +197,14 @@ class _Bench:
             raise UsageError(
                 "no place for the S3 way's payloads: name one with --input-prefix s3://bucket/prefix"
             )
-        return Job(
-            run=self._run,
-            endpoint=name,
-            output_path=endpoint.output_path if endpoint else None,
-            failure_path=endpoint.failure_path if endpoint else None,
+        return compose.job(
+            config,
+            self._run,
+            name=name,
+            endpoint=endpoint,
             routing=routing,
             parts=self._parts,
-            limits=compose.limits(config),
-            patience=compose.patience(config, notified=notified),
-            retry=compose.model_retry(config),
-            shared_queue=config.collect.queue_url is not None,
-            trust_responses=config.collect.trust_responses,
-            keep_inputs=config.transport.keep_inputs,
-            seed=config.run.seed,
+            notified=notified,
         )
 
     async def _watched(self, pipeline: Pipeline, arrivals: Arrivals, tally: PairTally) -> list[Part]:

@@ -51,7 +51,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"pipeline"}),
     frozenset({"aws", "wire", "simulator", "progress", "summary", "table", "metrics", "heartbeat"}),
-    frozenset({"local", "rundir", "compose", "subset"}),
+    frozenset({"local", "rundir", "compose", "input", "subset"}),
     frozenset({"subtotal", "share", "sums"}),
     frozenset({"rebuild", "standing", "standing_text", "export"}),
     frozenset({"watch", "conclude", "leash", "relay"}),
