@@ -29,6 +29,14 @@ class Spread:
         ordered = sorted(values)
         return cls(median(ordered), ordered[0], ordered[-1])
 
+    def scaled(self, factor: float) -> Spread:
+        """Return the same in another unit."""
+        return Spread(self.median * factor, self.low * factor, self.high * factor)
+
+    def __format__(self, spec: str) -> str:
+        """Return all three, each by `spec`: `12.0 (11.5-13.1)`."""
+        return f"{self.median:{spec}} ({self.low:{spec}}-{self.high:{spec}})"
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:

@@ -90,8 +90,7 @@ def _report(samples: list[dict[str, Any]]) -> None:
         behind = Spread.of(sample["behind_ms"] for sample in found).median
         p50, p99 = (Spread.of(sample[name] for sample in found) for name in ("late_p50_ms", "late_p99_ms"))
         percent = f"{error.median:+.2f} ({error.low:+.2f} to {error.high:+.2f})"
-        late = [f"{each.median:.2f} ({each.low:.2f}-{each.high:.2f})" for each in (p50, p99)]
-        print(f"{rate:8,} {percent:>24} {busiest:10,} {behind:10.1f} {late[0]:>20} {late[1]:>20}")
+        print(f"{rate:8,} {percent:>24} {busiest:10,} {behind:10.1f} {f'{p50:.2f}':>20} {f'{p99:.2f}':>20}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -91,10 +91,7 @@ def _report(samples: list[dict[str, Any]], kind: str) -> None:
         grown = Spread.of(sample["cpu_us"] / base[sample["round"]] for sample in found)
         rate = Spread.of(sample["rows"] / sample["seconds"] for sample in found).median
         peak = Spread.of(sample["peak_bytes"] / 1e6 for sample in found).high
-        print(
-            f"{value:12,} {f'{cpu.median:,.1f} ({cpu.low:,.1f}-{cpu.high:,.1f})':>24} "
-            f"{f'{grown.median:.2f} ({grown.low:.2f}-{grown.high:.2f})':>18} {rate:10,.0f} {peak:8.0f}"
-        )
+        print(f"{value:12,} {f'{cpu:,.1f}':>24} {f'{grown:.2f}':>18} {rate:10,.0f} {peak:8.0f}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -127,8 +127,8 @@ def upload(content: dict[str, Any]) -> str:
         rows = [
             (
                 f"**{name}**" if name == "fanout" else name,
-                _spread(_scaled(over_rounds(rounds, "per_s"), megabytes), 0),
-                _spread(_scaled(over_rounds(rounds, "cpu_us"), 1e-3 / megabytes), 2),
+                _spread(over_rounds(rounds, "per_s").scaled(megabytes), 0),
+                _spread(over_rounds(rounds, "cpu_us").scaled(1e-3 / megabytes), 2),
                 _times(ratio(ours, rounds, "per_s")),
                 _times(ratio(rounds, ours, "cpu_us")),
                 f"{over_rounds(rounds, 'start_s').median:.2f}",
@@ -207,10 +207,6 @@ def _spread(spread: Spread, digits: int) -> str:
 
 def _times(spread: Spread | None) -> str:
     return "" if spread is None else _spread(spread, 2)
-
-
-def _scaled(spread: Spread, factor: float) -> Spread:
-    return Spread(spread.median * factor, spread.low * factor, spread.high * factor)
 
 
 def _size(size_bytes: int) -> str:

@@ -124,11 +124,11 @@ def _report(samples: list[dict[str, Any]], payload: int, mode: str) -> None:
         quicker, dearer = ratio(ours, rounds, "per_s"), ratio(rounds, ours, "cpu_us")
         print(
             f"{CONTENDERS[name].title:28} "
-            f"{f'{per_s.median:,.0f} ({per_s.low:,.0f}-{per_s.high:,.0f})':>24} "
-            f"{f'{cpu.median:,.1f} ({cpu.low:,.1f}-{cpu.high:,.1f})':>24} "
+            f"{f'{per_s:,.0f}':>24} "
+            f"{f'{cpu:,.1f}':>24} "
             f"{start:10.2f} {peak:8.0f} {server:7.0%}  "
-            f"{f'{quicker.median:.2f} ({quicker.low:.2f}-{quicker.high:.2f})' if quicker else '-':>18} "
-            f"{f'{dearer.median:.2f} ({dearer.low:.2f}-{dearer.high:.2f})' if dearer else '-':>22}"
+            f"{f'{quicker:.2f}' if quicker else '-':>18} "
+            f"{f'{dearer:.2f}' if dearer else '-':>22}"
         )
     if mode == "submit":
         hashing = [

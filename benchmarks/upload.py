@@ -134,13 +134,12 @@ def _report(samples: list[dict[str, Any]], size: int) -> None:
     )
     ours = found.get("fanout", {})
     for name, rounds in found.items():
-        per_s, cpu = over_rounds(rounds, "per_s"), over_rounds(rounds, "cpu_us")
-        rate = [value * megabytes for value in (per_s.median, per_s.low, per_s.high)]
-        cost = [value / 1e3 / megabytes for value in (cpu.median, cpu.low, cpu.high)]
+        rate = over_rounds(rounds, "per_s").scaled(megabytes)
+        cost = over_rounds(rounds, "cpu_us").scaled(1e-3 / megabytes)
         quicker, dearer = ratio(ours, rounds, "per_s"), ratio(rounds, ours, "cpu_us")
         print(
-            f"{name:10} {f'{rate[0]:,.0f} ({rate[1]:,.0f}-{rate[2]:,.0f})':>20} "
-            f"{f'{cost[0]:.2f} ({cost[1]:.2f}-{cost[2]:.2f})':>22} "
+            f"{name:10} {f'{rate:,.0f}':>20} "
+            f"{f'{cost:.2f}':>22} "
             f"{over_rounds(rounds, 'start_s').median:10.2f} {over_rounds(rounds, 'peak_bytes').median / 1e6:8.0f} "
             f"{over_rounds(rounds, 'server_share').median:7.0%} "
             f"{f'{quicker.median:.2f}' if quicker else '-':>8} {f'{dearer.median:.2f}' if dearer else '-':>8}"
