@@ -32,11 +32,11 @@ class CountingFaults(Faults):
     def invoke(self) -> InvokeFault | None:
         fault = super().invoke()
         if fault is not None:
-            self._counts[_SHARES[fault]] += 1
+            self._counts[SHARES[fault]] += 1
         return fault
 
 
-_SHARES = {
+SHARES = {
     InvokeFault.REFUSE: "refuse_share",
     InvokeFault.RESET_BEFORE: "reset_before_share",
     InvokeFault.THROTTLE: "throttle_share",

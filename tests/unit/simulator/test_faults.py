@@ -4,25 +4,11 @@ import random
 from collections import Counter
 
 import pytest
+from support.census import SHARES
 
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import Faults, Forgery, InvokeFault
 from fanout.simulator.settings import FaultSettings
-
-SHARES = {
-    InvokeFault.REFUSE: "refuse_share",
-    InvokeFault.RESET_BEFORE: "reset_before_share",
-    InvokeFault.THROTTLE: "throttle_share",
-    InvokeFault.SERVER_ERROR: "server_error_share",
-    InvokeFault.HTML_ERROR: "html_error_share",
-    InvokeFault.SERVER_ERROR_AFTER: "server_error_after_accept_share",
-    InvokeFault.RESET_AFTER: "reset_after_accept_share",
-    InvokeFault.HANG: "hang_share",
-    InvokeFault.DRIBBLE: "dribble_share",
-    InvokeFault.GARBAGE: "garbage_reply_share",
-    InvokeFault.NO_LOCATION: "reply_without_location_share",
-    InvokeFault.WRONG_LOCATION: "reply_foreign_location_share",
-}
 
 
 def faults(**shares: object) -> Faults:
