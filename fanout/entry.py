@@ -68,6 +68,12 @@ class Entry:
     hearsay: Notice | None = None
     receipts: list[str] = field(default_factory=list)
 
+    def is_meant_by(self, notice: Notice) -> bool:
+        """Whether the notice speaks of a send that was made: anyone who may publish to the topic can forge others."""
+        return notice.generation == self.generation and (
+            notice.attempt is None or 1 <= notice.attempt <= self.sends
+        )
+
     def outcome(self, **facts: object) -> Outcome:
         """Return this row's outcome: what the entry knows, and `facts` (fields of `Outcome`)."""
         return Outcome(

@@ -176,8 +176,7 @@ class Ledger:
         notice, entry.early = entry.early, None
         if notice is not None:
             self._win(entry)
-            entry.output = entry.output or self.outputs.expected(entry.row, entry.generation)
-            entry.failure = entry.failure or self.failures.expected(entry.row, entry.generation)
+            self._expect_outputs(entry)
         return notice
 
     def doubt(self, entry: Entry, *, now: float) -> Notice | None:
@@ -187,19 +186,23 @@ class Ledger:
         entry.failed_at = now
         entry.intended = False
         self._deadlines.set(entry, now + entry.patience_s)
-        entry.output = entry.output or self.outputs.expected(entry.row, entry.generation)
-        entry.failure = entry.failure or self.failures.expected(entry.row, entry.generation)
+        self._expect_outputs(entry)
         if entry.early is not None:
             return self.settle_early(entry)
         self._move(entry, State.UNKNOWN)
         return None
+
+    def _expect_outputs(self, entry: Entry) -> None:
+        """Where no reply told, what comes of the row will stand where it was asked to."""
+        entry.output = entry.output or self.outputs.expected(entry.row, entry.generation)
+        entry.failure = entry.failure or self.failures.expected(entry.row, entry.generation)
 
     def claim(self, notice: Notice) -> Claim:
         """Return what `notice` is; `Claim.WON` makes its row the caller's to fetch."""
         entry = self._open.get(notice.row)
         if entry is None:
             return self._repeated(notice)
-        if entry.state is State.READY or not _is_of(notice, entry):
+        if entry.state is State.READY or not entry.is_meant_by(notice):
             self._strangers += 1
             return Claim.STRANGER
         if notice.receipt is not None:
@@ -225,7 +228,7 @@ class Ledger:
 
     def _repeated(self, notice: Notice) -> Claim:
         settled = self._settled.get(notice.row)
-        if settled is not None and not _is_of(notice, settled):
+        if settled is not None and not settled.is_meant_by(notice):
             self._strangers += 1
             return Claim.STRANGER
         if settled is not None:
@@ -359,10 +362,3 @@ class Ledger:
 
 
 _SENDABLE = frozenset({State.READY, State.UNKNOWN})
-
-
-def _is_of(notice: Notice, entry: Entry) -> bool:
-    """Whether the notice speaks of a send that was made: anyone who may publish to the topic can forge others."""
-    return notice.generation == entry.generation and (
-        notice.attempt is None or 1 <= notice.attempt <= entry.sends
-    )
