@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 BOM = b"\xef\xbb\xbf"
+# From this average length on, `find`, which skips 32 bytes at a time, is the faster way to cut lines; `split` looks at
+# each byte, but costs less a line. 100 KB: 5 us and 52 us; 1 KB: 0.5 us each; 100 bytes: 0.4 us and 0.1 us.
+_LONG_BYTES = 1 << 10
 
 
 class LongLine(NamedTuple):
@@ -29,18 +32,20 @@ def split_lines(blocks: Iterable[bytes], *, cap_bytes: int) -> Iterator[Lines]:
     """
     tail = _Tail(cap_bytes)
     number = 1
+    ended = 0  # lines of the block before: its average length is what is expected of the next
     for block in _without_bom(blocks):
-        head, newline, rest = block.partition(b"\n")
-        tail.add(head)
-        if not newline:
+        whole = _cut(block) if len(block) >= ended * _LONG_BYTES else block.split(b"\n")
+        ended = len(whole)
+        tail.add(whole[0])
+        if len(whole) == 1:
             continue
         lines: list[bytes | LongLine] = [tail.take()]
-        if rest:
-            whole = rest.split(b"\n")
-            tail.add(whole.pop())
-            if b"\r" in rest:
+        tail.add(whole.pop())
+        del whole[0]
+        if whole:
+            if b"\r" in block:
                 whole = [line[:-1] if line[-1:] == b"\r" else line for line in whole]
-            if len(rest) > cap_bytes:
+            if len(block) > cap_bytes:
                 lines += [LongLine(len(line)) if len(line) > cap_bytes else line for line in whole]
             else:
                 lines += whole
@@ -48,6 +53,17 @@ def split_lines(blocks: Iterable[bytes], *, cap_bytes: int) -> Iterator[Lines]:
         number += len(lines)
     if tail.length_bytes:
         yield Lines(number, [tail.take()])
+
+
+def _cut(block: bytes) -> list[bytes]:
+    """Return what `block.split` returns, cut at LF."""
+    parts = []
+    start = 0
+    while (end := block.find(b"\n", start)) >= 0:
+        parts.append(block[start:end])
+        start = end + 1
+    parts.append(block[start:])
+    return parts
 
 
 class _Tail:

@@ -25,6 +25,16 @@ def test_lines_are_numbered_from_one_wherever_blocks_end(size):
     assert numbered(blocks) == [(1, b"a"), (2, b""), (3, b"bc"), (4, b""), (5, b"d\re")]
 
 
+@pytest.mark.parametrize("size", [1_000, 5_000, 64 << 10])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_long_and_short_lines_are_cut_alike(size, end):
+    lengths = [3_000, 2_999, 3_001] * 20 + [1, 0, 2] * 3_000 + [4_000, 0] * 20 + [100_000, 1]
+    lines = [b"x" * length for length in lengths]
+    text = end.join(lines)
+    blocks = [text[start : start + size] for start in range(0, len(text), size)]
+    assert numbered(blocks, cap=1 << 20) == list(enumerate(lines, 1))
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 50])
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_the_cap_counts_the_line_without_its_end(size, end):
