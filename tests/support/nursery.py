@@ -30,6 +30,7 @@ import botocore.session
 from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from botocore.loaders import create_loader
 
+from fanout import failpoints
 from fanout.failpoints import VARIABLE
 
 IMPORTED = (
@@ -207,10 +208,17 @@ def _keep(streams: list[int], talk: socket.socket, nursery: socket.socket) -> st
         os.setsid()  # as whoever starts these asks for
     _inherited = nursery
     anyio.open_process = _open_process
-    if VARIABLE in os.environ:  # fail points are armed by the import
-        for name in [name for name in sys.modules if name.partition(".")[0] == "fanout"]:
-            del sys.modules[name]
+    if VARIABLE in os.environ:
+        _arm(os.environ[VARIABLE])
     return str(request["program"])
+
+
+def _arm(setting: str) -> None:
+    """Arm a fail point in whatever was imported while none was, and in what is imported from here on."""
+    unarmed, failpoint = failpoints.failpoint, failpoints.armed(setting)
+    for name, module in [*sys.modules.items()]:
+        if name.partition(".")[0] == "fanout" and getattr(module, "failpoint", None) is unarmed:
+            module.failpoint = failpoint
 
 
 _real_open_process = anyio.open_process
