@@ -17,8 +17,8 @@ def aws():
 
 @pytest.fixture(scope="module")
 def slow_aws():
-    """An endpoint that takes three seconds: whoever is interrupted has rows waiting there."""
-    with local_aws(*QUICK, "service_time.median_s=3", "service_time.sigma=0") as running:
+    """An endpoint that takes two seconds: whoever is interrupted has rows waiting there."""
+    with local_aws(*QUICK, "service_time.median_s=2", "service_time.sigma=0") as running:
         yield running
 
 

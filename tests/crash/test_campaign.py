@@ -18,7 +18,7 @@ COLLECTING = (
 
 
 def test_kills_at_random_moments(aws, tmp_path):
-    given = make_input(tmp_path / "in.jsonl", 500, seed=3)
+    given = make_input(tmp_path / "in.jsonl", 300, seed=3)
     found = random_kills(aws, tmp_path, given, kills=3, seed=3, keep=None)
     assert [run.complaint for run in found] == [None] * len(found)
     assert all(run.sound for run in found)

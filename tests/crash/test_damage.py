@@ -227,7 +227,7 @@ def test_a_rebuild_that_was_killed_is_done_again(aws, tmp_path):
 
 def test_rows_that_the_endpoint_still_has_are_sent_again_and_counted(tmp_path):
     given = make_input(tmp_path / "in.jsonl", 60, seed=6)
-    with local_aws(*QUICK, "service_time.median_s=10", "service_time.sigma=0") as aws:
+    with local_aws(*QUICK, "service_time.median_s=6", "service_time.sigma=0") as aws:
         killed(aws, tmp_path, given, at="accept.durable:1")
         (tmp_path / "rd" / NAME).unlink()
         table = finished(given, aws, tmp_path, fanout(*REBUILD, aws=aws, directory=tmp_path))
