@@ -15,6 +15,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -55,8 +56,8 @@ def main() -> int:
                 asked.output / "bench.png",
             ),
         )
-        for page, parts, picture in shots:
-            asyncio.run(photograph(page, parts, picture))
+        asyncio.run(photograph(shots))
+        for _, _, picture in shots:
             print(f"{picture}: {picture.stat().st_size:,} bytes")
     return 0
 
@@ -65,16 +66,17 @@ def fanout(*arguments: object, cwd: Path) -> None:
     subprocess.run([sys.executable, "-m", "fanout.cli", *map(str, arguments)], cwd=cwd, check=True)
 
 
-async def photograph(report: Path, parts: tuple[str, ...], picture: Path) -> None:
-    """Save what lies between the first and the last of the elements `parts`; all others of the page are hidden."""
+async def photograph(shots: Iterable[tuple[Path, tuple[str, ...], Path]]) -> None:
+    """Save what lies between the first and the last of some elements of a report; all others of it are hidden."""
     async with open_page() as page:
         await page.emulate(scheme="light")
         await page.resize(WIDTH, 1000)
-        await page.open(report)
-        clip = await page.evaluate(
-            _SHOW_ONLY.replace("PARTS", json.dumps(parts)).replace("SCALE", str(SCALE))
-        )
-        await _save(page, clip, picture)
+        for report, parts, picture in shots:
+            await page.open(report)
+            clip = await page.evaluate(
+                _SHOW_ONLY.replace("PARTS", json.dumps(parts)).replace("SCALE", str(SCALE))
+            )
+            await _save(page, clip, picture)
 
 
 # Elements are kept with all that is in and above them; the picture gets the page's own margin all around.
