@@ -62,7 +62,7 @@ async def dribble(peer):
     await peer.read()
     await peer.send(b"HTTP/1.1 202 Accepted\r\nContent-Length: 1000\r\n\r\n")
     while True:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # the script's, not the test's: a byte now and then
         await peer.send(b"x")
 
 

@@ -57,7 +57,7 @@ async def test_a_cancel_scope_does_the_same(wire):
                 scope.cancel()
         assert scope.cancelled_caught
         assert asker.pool == PoolStatistics(0, 0, 0, 1)
-        with anyio.move_on_after(10):
+        with anyio.fail_after(10):
             assert (await asker.ask()).body == b"ok"
 
 
