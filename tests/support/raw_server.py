@@ -80,6 +80,15 @@ class Peer:
 Script = Callable[[Peer], Awaitable[None]]
 
 
+async def reset_after_reading(peer: Peer) -> None:
+    await peer.read()
+    peer.reset()
+
+
+async def close_after_reading(peer: Peer) -> None:
+    await peer.read()
+
+
 @dataclass(slots=True)
 class Served:
     """A running server."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 
 import pytest
+from support.raw_server import close_after_reading, reset_after_reading
 
 from fanout.aws.session import open_cloud
 from fanout.errors import CallError, Phase
@@ -27,15 +28,6 @@ async def failure_of(wire, behaviour, **changes):
 
 async def reset_at_once(peer):
     peer.reset()
-
-
-async def reset_after_reading(peer):
-    await peer.read()
-    peer.reset()
-
-
-async def close_after_reading(peer):
-    await peer.read()
 
 
 async def half_a_reply(peer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from support.raw_server import close_after_reading, reset_after_reading
 
 from fanout.errors import Phase
 from fanout.wire.pool import PoolStatistics
@@ -17,15 +18,6 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 async def reset_at_once(peer):
     await peer.reader.readexactly(1)
     peer.reset()
-
-
-async def reset_after_reading(peer):
-    await peer.read()
-    peer.reset()
-
-
-async def close_after_reading(peer):
-    await peer.read()
 
 
 async def accept_and_close(peer):
