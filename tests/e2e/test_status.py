@@ -19,7 +19,7 @@ from fanout.standing import Standing, runs, standing
 from fanout.standing_text import table
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/summary.schema.json").read_text())
-ROWS = 600
+ROWS = 240
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def running(aws, place, *more, until=1):
     write_jsonl(place / "in.jsonl", [{"n": n} for n in range(ROWS)])
     command = [
         "run", "in.jsonl", "--endpoint", aws.endpoint, "-o", "out.parquet",
-        "--rate", "40", "--run-dir", "run", "-q", *more,
+        "--rate", "16", "--run-dir", "run", "-q", *more,
     ]  # fmt: skip
     with Started(*command, cwd=place, env=environment(**aws.env), stderr=subprocess.PIPE) as process:
         try:
@@ -86,7 +86,7 @@ def counts(path):
 
 
 def test_a_live_run_is_not_disturbed_and_tells_its_figures(aws, tmp_path):
-    with running(aws, tmp_path, until=2) as (process, path):
+    with running(aws, tmp_path) as (process, path):
         first = printed(path)
         assert (first["state"], first["pid"], first["next"]) == ("running", process.pid, None)
         assert first["run"] == json.loads((path / "run.json").read_text())["run"]
@@ -143,7 +143,7 @@ def test_a_killed_run_is_dead_until_it_is_resumed(aws, tmp_path):
     assert (finished["state"], finished["rows"], finished["next"]) == ("finished", ROWS, None)
     assert finished["run"] == found["run"]
     assert heartbeat(path)["state"] == "finished"
-    assert said(path).startswith(f"{found['run']}: finished, 600 rows")
+    assert said(path).startswith(f"{found['run']}: finished, {ROWS} rows")
 
 
 @pytest.fixture(scope="module")
