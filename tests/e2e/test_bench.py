@@ -141,7 +141,7 @@ def test_a_dataset_goes_both_ways_where_it_can(tmp_path):
 
 def test_an_overloaded_client_says_so_instead_of_numbers(tmp_path):
     done = fanout(
-        "bench", "--local", "--rate", 200, "--concurrency", 1, "--pairs", 60, "--warmup", 4, "--sizes", "1KB",
+        "bench", "--local", "--rate", 200, "--concurrency", 1, "--pairs", 30, "--warmup", 4, "--sizes", "1KB",
         "-o", tmp_path, "--json",
     )  # fmt: skip
     found = said(done, 3)
