@@ -14,7 +14,7 @@ from support.cli import environment, fanout, local_aws, write_jsonl
 from support.nursery import Started
 
 PATIENT = {"FANOUT_BENCH_LATE_MS": "10000"}
-"""CI's two cores are shared: how late its client is says nothing of the program, but in the tests that are of that."""
+"""CI's two cores are shared: it is not to refuse numbers for that. How late it may be is asserted beside the loop's."""
 
 QUICK = ("--local", "--rate", 60, "--pairs", 20, "--warmup", 6, "--sizes", "1KB,32KB", "--json")
 
@@ -35,11 +35,19 @@ def quick(tmp_path_factory):
 def test_it_finds_the_upload_that_inline_saves_and_says_that_it_is_simulated(quick):
     done, directory = quick
     found = said(done)
-    upload = found["all"]["phases"]["upload"]
-    # The simulator's S3 takes 100 ms, sigma 0.4: medians of 40 are within 25 % nearly always. A busy machine adds, but
-    # no factor of a thousand, as a wrong unit would; exact figures are asserted on a virtual clock.
-    assert 75 < upload["difference"]["median"] < 5_000
-    assert found["all"]["phases"]["total"]["difference"]["low"] > 0
+    upload, total, raw = (found["all"]["phases"][name] for name in ("upload", "total", "raw"))
+    # The simulator's S3 takes 100 ms, sigma 0.4: medians of 40 are within 25 % nearly always. A busy machine adds to
+    # the upload what it adds to the request that it is a part of, and a request is no longer than the experiment.
+    assert upload["difference"]["median"] > 75
+    assert 1 / 1.5 < upload["difference"]["median"] / raw["difference"]["median"] < 1.5
+    rows = pq.read_table(directory / "bench.parquet", columns=["due_at", "fetched_at"]).to_pylist()
+    took = max(row["fetched_at"] for row in rows) - min(row["due_at"] for row in rows)
+    assert total["s3"]["max"] < 1000 * took.total_seconds()
+    client = found["client"]
+    # Half of the sends are not later than what counts as late by default, beyond the worst of the loop itself: single
+    # ones may be, for the disk that the journal waits for.
+    assert client["late_p50_ms"] <= 10 + client["lag_max_ms"]
+    assert total["difference"]["low"] > 0
     assert found["crossing"]["kind"] == "inline"
     assert found["simulated"] is True
     assert "simulated: these numbers are of the local AWS" in done.stderr
