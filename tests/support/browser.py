@@ -51,6 +51,7 @@ class Page:
     async def open(self, path: Path) -> None:
         for domain in ("Page", "Runtime", "Log", "Network"):
             await self.call(f"{domain}.enable")
+        self._events.clear()  # those of the page before
         await self.call("Page.navigate", url=path.as_uri())
         while "Page.loadEventFired" not in self._events:
             await self._next()
