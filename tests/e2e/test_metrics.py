@@ -376,6 +376,9 @@ def prometheus(place, target):
                 with urllib.request.urlopen(f"http://{address}/api/v1/{path}?{query}", timeout=10) as reply:
                     return json.load(reply)["data"]
 
+            # It is ready before it scrapes: by default it looks for targets 5 s after its start.
+            while not ask("query", query="up")["result"]:
+                assert process.poll() is None
             yield ask
         finally:
             process.kill()
@@ -389,7 +392,7 @@ def test_a_real_prometheus_reads_a_run(tmp_path):
     arguments = ("in.jsonl", "--local", "-o", "out.parquet", "--rate", 200)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    # Prometheus first: it takes seconds to be ready, and its scrapes must cover the run.
+    # Prometheus first: its scrapes must cover the run.
     with (
         prometheus(tmp_path, f"127.0.0.1:{port}") as ask,
         running(tmp_path, *arguments, port=port) as (process, _),
@@ -418,6 +421,7 @@ def test_a_real_prometheus_reads_a_run(tmp_path):
             fewest = bisect_right(ended, at - CLOCKS_S)
             most = bisect_right(ended, at + took_s[at] + CLOCKS_S)
             assert fewest <= counted <= most, f"{at - ended[0]:.3f} s after the first row ended"
+        assert len(scraped) >= 2, "of ten, in the five seconds that the run takes"
         (began, least), *_, (last, greatest) = scraped
         assert least < greatest <= len(lines) == 990
         # A range that is as long as its samples leaves Prometheus nothing to extrapolate.
