@@ -32,7 +32,7 @@ class Limits:
     window: int = 10_000
     held_bytes: int = 256 * 1024 * 1024
     uploads: int = 16
-    fetches: int = 32
+    fetches: int = 64
     pollers: int = 8
     poll_s: float = 20.0
     max_failures: int | None = None

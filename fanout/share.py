@@ -41,7 +41,7 @@ def share_out(config: Config) -> list[Config]:
     held = deal(pacing.held_bytes, processes)
     concurrency = deal(transport.concurrency, processes)
     uploads = deal(transport.uploads, processes)
-    fetches = deal(collect.fetches, processes)
+    fetches = [None] * processes if collect.fetches is None else deal(collect.fetches, processes)
     # Less than one of these would do nothing, and no promise hangs on their sum.
     pollers = deal(collect.pollers, processes, least=1)
     part_rows, part_bytes = (

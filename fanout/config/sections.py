@@ -129,13 +129,13 @@ class PacingSection(_Section):
 
 
 class CollectSection(_Section):
-    """`[collect]`: how results are found."""
+    """`[collect]`: how results are found; `fetches` without a value are as many as `transport.concurrency`."""
 
     notifications: bool = True
     queue_url: str | None = None
     pollers: Count = 8
     poll_s: Annotated[float, Field(ge=0, le=20)] = 20.0
-    fetches: Count = 32
+    fetches: Count | None = None
     quiet_s: Positive = 10.0
     unknown_wait_s: Seconds = 10.0
     unknown: Literal["resend", "wait", "never"] = "resend"
