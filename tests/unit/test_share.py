@@ -88,6 +88,7 @@ def test_every_bound_is_shared_and_nothing_else_is_changed():
 def test_without_a_limit_there_is_none_to_share():
     for share in shares_of(4):
         assert (share.pacing.rate, share.pacing.bytes_per_s, share.pacing.burst) == (None, None, 0)
+        assert share.collect.fetches is None, "as many as the share of the concurrency"
 
 
 def test_one_process_has_it_all():
