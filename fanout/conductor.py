@@ -184,7 +184,7 @@ class Conductor:
                 kept_schema=source.kept_schema,
                 whole=self._rows is None,
                 started_at=self._started,
-                simulated=ready is not None,
+                simulated=endpoint.simulated if endpoint else ready is not None,
             )
             if config.run.processes > 1:
                 return await self._together(ended, ready=ready, told=told)

@@ -131,6 +131,10 @@ class Queue(Protocol):
         ...
 
 
+SIMULATED_HEADER = "x-fanout-simulated"
+"""The local AWS describes its endpoint with this header, by which a run knows it, however it was led there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """What DescribeEndpoint and DescribeEndpointConfig say that matters here.
@@ -140,6 +144,7 @@ class Endpoint:
         output_path: `S3OutputPath`; None if the config names none.
         includes_response: Statuses whose notifications carry the response (`IncludeInferenceResponseIn`).
         instances: Instances now, over all variants; 0 means a cold start of minutes.
+        simulated: It is the local AWS's, started here or elsewhere: its latencies say nothing about SageMaker.
     """
 
     name: str
@@ -152,6 +157,7 @@ class Endpoint:
     kms_key_id: str | None
     instances: int
     concurrency_per_instance: int | None
+    simulated: bool = False
 
     @property
     def topics(self) -> tuple[str, ...]:

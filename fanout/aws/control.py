@@ -8,7 +8,7 @@ from typing import Any
 from fanout.aws.bounded import bounded
 from fanout.aws.mailbox import Mailboxes
 from fanout.errors import RunError
-from fanout.ports import Endpoint, Mailbox
+from fanout.ports import SIMULATED_HEADER, Endpoint, Mailbox
 
 _RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
 
@@ -84,6 +84,7 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
         concurrency_per_instance=asynchronous.get("ClientConfig", {}).get(
             "MaxConcurrentInvocationsPerInstance"
         ),
+        simulated=SIMULATED_HEADER in described.get("ResponseMetadata", {}).get("HTTPHeaders", {}),
     )
 
 

@@ -122,6 +122,7 @@ class _Bench:
             if not name:
                 raise UsageError("no endpoint: name it with --endpoint, or try --local")
             endpoint = await discover(cloud.control, name)
+            simulated = endpoint.simulated if endpoint else ready is not None
             if endpoint is not None and endpoint.instances == 0:
                 self._warn("the endpoint had no instance at the start: its service times hold a cold start")
             queue = await stack.enter_async_context(
@@ -153,7 +154,7 @@ class _Bench:
         plan = asdict(self._plan) | {"closed": config.bench.closed, "late_ms": config.bench.late_ms}
         metadata = {
             "fanout:endpoint": name,
-            "fanout:simulated": str(ready is not None).lower(),
+            "fanout:simulated": str(simulated).lower(),
             "fanout:throttles": str(pipeline.statistics().pacer.throttles),
             BENCH_KEY: json.dumps(plan),
         }
@@ -173,7 +174,7 @@ class _Bench:
             errors=dict(tally.errors),
             stopped=self._stopped,
             skipped=payloads.skipped,
-            simulated=ready is not None,
+            simulated=simulated,
             started_at=started,
             seconds=clock.now() - started,
             warnings=tuple(self._warnings),

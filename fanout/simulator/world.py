@@ -115,6 +115,7 @@ class World:
             kms_key_id=None,
             instances=self.endpoint.instances,
             concurrency_per_instance=settings.concurrency_per_instance,
+            simulated=True,
         )
 
     def invoke(self, request: AsyncRequest, *, now: float) -> Accepted:

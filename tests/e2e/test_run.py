@@ -93,6 +93,7 @@ def test_the_rate_holds_from_the_first_second(aws, tmp_path):
         "--rate", 200, "--json", env=aws.env,
     )  # fmt: skip
     summary = said(done, 0)
+    assert summary["simulated"] is True, "a local AWS says so itself, started here or elsewhere"
     log = aws.of(summary["run"])
     audit(pq.read_table(tmp_path / "out.parquet"), lines, accepted=log, statuses={"succeeded": 600})
     table = pq.read_table(tmp_path / "out.parquet", columns=["row", "due_at", "sent_at"]).to_pylist()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fanout.ports import Endpoint
+from fanout.ports import SIMULATED_HEADER, Endpoint
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.fields import Fields
 from fanout.simulator.http.messages import Reply, Request
@@ -35,8 +35,8 @@ class SageMaker:
         fields = Fields.parse(request.body)
         if operation == "DescribeEndpoint":
             value = self._endpoint(fields.text("EndpointName"))
-        else:
-            value = self._config(fields.text("EndpointConfigName"))
+            return json_reply(200, value, content_type=JSON_1_1, headers=((SIMULATED_HEADER, "true"),))
+        value = self._config(fields.text("EndpointConfigName"))
         return json_reply(200, value, content_type=JSON_1_1)
 
     def error(self, error: ServiceError, _request: Request) -> Reply:

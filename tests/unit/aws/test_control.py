@@ -6,7 +6,7 @@ import pytest
 
 from fanout.aws.control import AwsControl, to_endpoint
 from fanout.errors import RunError
-from fanout.ports import Endpoint
+from fanout.ports import SIMULATED_HEADER, Endpoint
 
 DESCRIBED = {
     "EndpointName": "model",
@@ -58,6 +58,14 @@ def test_what_a_bare_configuration_lacks_is_none():
     assert to_endpoint({**DESCRIBED, "ProductionVariants": []}, bare) == Endpoint(
         "model", "Updating", None, None, None, None, False, None, 0, None
     )
+
+
+def test_the_local_aws_is_known_by_its_header():
+    headers = {"x-amzn-requestid": "1", SIMULATED_HEADER: "true"}
+    described = {**DESCRIBED, "ResponseMetadata": {"HTTPStatusCode": 200, "HTTPHeaders": headers}}
+    assert to_endpoint(described, CONFIG).simulated is True
+    del headers[SIMULATED_HEADER]
+    assert to_endpoint(described, CONFIG).simulated is False
 
 
 def test_responses_that_ride_along_with_errors_only_do_not_count():
