@@ -110,6 +110,20 @@ def test_throughput_end_to_end(tmp_path, contenders):
     assert "end to end, 1,000 bytes" in said
 
 
+def test_journal(tmp_path):
+    path = tmp_path / "journal.json"
+    said = benchmark("journal", "--rounds", 1, "--scale", 0.01, "--clients", "wire", "--json", path)
+    samples = json.loads(path.read_text())["samples"]
+    assert [(sample["contender"], sample["rows"]) for sample in samples] == [
+        ("with", 10),
+        ("with", 210),
+        ("without", 10),
+        ("without", 210),
+    ]
+    assert all(sample["cpu_s"] > 0 and sample["seconds"] > 0 for sample in samples)
+    assert "wire" in said
+
+
 def test_scale(tmp_path):
     path = tmp_path / "scale.json"
     benchmark(
