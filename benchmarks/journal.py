@@ -32,7 +32,7 @@ def main() -> int:
     settings = {name: getattr(asked, name) for name in ("rounds", "scale", "clients")}
     with tempfile.TemporaryDirectory(prefix="fanout-benchmark-") as directory:
         scratch = Path(directory)
-        most = max(_rows(client, asked.scale)[1] for client in asked.clients)
+        most = max(_rows(client, asked.scale)[-1] for client in asked.clients)
         source = write_rows(scratch / "in.jsonl", rows=most, payload_bytes=PAYLOAD_BYTES)
         for number in range(asked.rounds):
             with local_aws("instances=1", "concurrency_per_instance=100000") as aws:
@@ -49,9 +49,9 @@ def main() -> int:
     return 0
 
 
-def _rows(client: str, scale: float) -> tuple[int, int]:
-    few, many = ROWS[client]
-    return max(5, round(few * scale)), max(20, round(many * scale))
+def _rows(client: str, scale: float) -> tuple[int, ...]:
+    few, many = (max(20, round(rows * scale)) for rows in ROWS[client])
+    return (few,) if few == many else (few, many)
 
 
 def _run(aws: LocalAws, source: Path, scratch: Path, rows: int, *, client: str, way: str) -> dict[str, Any]:
