@@ -40,6 +40,7 @@ class Invoke:
         check_endpoint: Raises RunError when the endpoint is gone or not in service after the given instant. Whether
             a ValidationException is the row's fault or the run's cannot be told from its text: not documented.
         park: Takes a row that may have been received, and how long to wait before it is looked for.
+        unknown_s: How long a result of such a row may take to show.
         keep: Takes a row that was not sent, because a notice has claimed it.
         finish: Takes a row that has ended here.
         release: Told each row whose payload need not be held for a re-send.
@@ -58,7 +59,8 @@ class Invoke:
         clock: Clock,
         rng: random.Random,
         check_endpoint: Callable[[float], Awaitable[None]],
-        park: Callable[[Entry, Sendable, float | None], None],
+        park: Callable[[Entry, Sendable, float], None],
+        unknown_s: float,
         keep: Callable[[Entry, Sendable], None],
         finish: Callable[[Entry, Outcome], None],
         release: Callable[[Entry], None],
@@ -74,6 +76,7 @@ class Invoke:
         self._rng = rng
         self._check_endpoint = check_endpoint
         self._park = park
+        self._unknown_s = unknown_s
         self._keep = keep
         self._finish = finish
         self._release = release
@@ -164,7 +167,7 @@ class Invoke:
             if not self._ledger.may_send(entry):  # meanwhile a notice of an earlier attempt has claimed it
                 self._keep(entry, item)
             elif entry.doubted and entry.resends <= 1:  # that attempt may have been accepted: look once more
-                self._park(entry, item, None)
+                self._park(entry, item, self._unknown_s)
             else:
                 outcome = entry.outcome(status="rejected", error_code=error.code, error_message=error.message)
                 self._finish(entry, outcome)
@@ -189,10 +192,12 @@ class Invoke:
             await self._claims.put((entry, notice))
             self._keep(entry, item)
             return
-        wait_s = None
+        wait_s = self._unknown_s
         self._break_circuit(error, now)
         if verdict is Verdict.TRANSIENT:
-            wait_s = backoff_s(entry.sends, draw=self._rng.random())
+            # It may have been enqueued before the service failed: sent again at once, it would be served and billed
+            # twice, since no model has answered by then. The backoff keeps rows that failed together apart.
+            wait_s += backoff_s(entry.sends, draw=self._rng.random())
             if entry.sends >= MAX_SENDS and entry.fails_alone:
                 outcome = entry.outcome(status="failed", error_code=error.code, error_message=error.message)
                 self._finish(entry, outcome)

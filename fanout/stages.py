@@ -153,6 +153,7 @@ class Stages:
             rng=self._rng,
             check_endpoint=check_endpoint,
             park=self.reconcile.park,
+            unknown_s=job.patience.unknown_s,
             keep=self.reconcile.keep,
             finish=self._finish,
             release=self._release,

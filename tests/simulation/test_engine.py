@@ -167,6 +167,16 @@ def test_faults_lose_no_row(tmp_path, name):
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
 
 
+@pytest.mark.parametrize("name", ["500 after acceptance, 5 %", "reset after acceptance, 10 %"])
+def test_a_row_that_was_taken_without_a_word_of_it_is_not_served_twice(tmp_path, name):
+    """Its result has the time to show before it would be sent again."""
+    payloads = random_payloads(300, seed=7, large_share=0.05)
+    ran = run_engine(records(payloads), tmp_path, simulator=fault(name))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    assert len(ran.accepted) == 300
+    assert ran.statistics.ledger.resends == 0
+
+
 def test_a_failed_row_is_a_row(tmp_path):
     payloads = random_payloads(300, seed=8)
     ran = run_engine(records(payloads), tmp_path, simulator=settings(failure_share=0.2))
