@@ -15,7 +15,7 @@ from fanout.conductor import Conductor
 from fanout.config import Config
 from fanout.errors import UsageError
 from fanout.identity import new_run
-from fanout.output.target import claim
+from fanout.output.target import check_name, claim
 from fanout.progress import Observer
 from fanout.rundir import RUNS, RunDirectory, changes, read_manifest
 from fanout.share import share_out
@@ -97,6 +97,7 @@ async def _start(
     directory = RunDirectory(
         Path(config.run.dir).absolute() if config.run.dir else Path(output.rstrip("/")).parent / RUNS / run
     )
+    check_name(directory.path)
     directory.create()
     go = Conductor(
         run, config, directory, rows=rows, retry_of=retry_of, fingerprint=fingerprint, observer=observer

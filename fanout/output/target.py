@@ -43,12 +43,28 @@ def claim(output: str | Path, *, run: str, overwrite: bool) -> Target:
 
     Raises:
         UsageError: It exists and may not be replaced, a directory stands where a file is asked for, there is no
-            directory to put it in, or its name is that of a text file.
+            directory to put it in, or its name is that of a text file or not UTF-8.
         StorageError: The file system does not say what is there.
     """
     path, dataset = Path(output), str(output).endswith("/")
+    check_name(path)
     with storage(path, "look at"):
         return _claim(path, run=run, dataset=dataset, overwrite=overwrite)
+
+
+def check_name(path: Path) -> None:
+    """Refuse a path that Arrow cannot open, before a run has cost anything.
+
+    Raises:
+        UsageError: It is not UTF-8, or the working directory of a relative path is not.
+    """
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(
+            f"{ascii(str(path.absolute()))}: a name that is not UTF-8 cannot be written as Parquet or read: "
+            "rename it, or choose another"
+        ) from error
 
 
 @contextmanager

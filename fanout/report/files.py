@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from fanout.errors import UsageError
+from fanout.output.target import check_name
 from fanout.schema import RUN_KEY, SCHEMA_VERSION, VERSION_KEY, output_schema
 
 BATCH_ROWS = 128 * 1024  # of a few columns: some 10 MB in memory, whatever the file
@@ -77,6 +78,7 @@ def open_outputs(paths: Sequence[Path]) -> Outputs:
 
 
 def _open(path: Path) -> tuple[ds.Dataset, Facts]:
+    check_name(path)
     if not path.exists():
         raise UsageError(f"{path}: no such file")
     try:

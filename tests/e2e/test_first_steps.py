@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -36,6 +37,23 @@ def test_a_run_that_cannot_begin_says_what_to_write_instead(tmp_path, arguments,
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "in.jsonl", "--local", "-o", b"out-\xff.parquet"),
+        ("run", "in.jsonl", "--local", "-o", "out.parquet", "--run-dir", b"rd-\xff"),
+        ("report", b"out-\xff.parquet"),
+    ],
+)
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_paid_for(tmp_path, arguments):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
+    done = fanout(*map(os.fsdecode, arguments), cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "\\udcff" in done.stderr
+    assert "a name that is not UTF-8 cannot be written as Parquet or read" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
 def test_help_says_what_every_command_does_in_whole_sentences():
