@@ -62,7 +62,7 @@ def check_name(path: Path) -> None:
         str(path.absolute()).encode()
     except UnicodeEncodeError as error:
         raise UsageError(
-            f"{ascii(str(path.absolute()))}: a name that is not UTF-8 cannot be written as Parquet or read: "
+            f"{str(path.absolute())!a}: a name that is not UTF-8 cannot be written as Parquet or read: "
             "rename it, or choose another"
         ) from error
 
