@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -103,6 +104,26 @@ def test_signatures_are_ignored_when_the_settings_say_so():
             "sqs", aws_access_key_id="any", aws_secret_access_key="thing", aws_session_token=None
         )
         assert "QueueUrls" not in sqs.list_queues()
+
+
+def test_the_auditor_may_ask_for_the_requests_of_one_run():
+    with serving() as served:
+        runtime = served.client("sagemaker-runtime")
+        for identity in ("one.0.0.1", "one.1.0.1", "oneself.0.0.1"):
+            runtime.invoke_endpoint_async(EndpointName="simulated", Body=b"x", InferenceId=identity)
+        lines = {}
+        for query in ("", "?inference-id-prefix=one.", "?inference-id-prefix=two."):
+            reply = served.exchange(
+                f"GET /_simulator/log{query} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode()
+            )
+            lines[query] = [
+                json.loads(line)["inference_id"] for line in reply.partition(b"\r\n\r\n")[2].splitlines()
+            ]
+    assert list(lines.values()) == [
+        ["one.0.0.1", "one.1.0.1", "oneself.0.0.1"],
+        ["one.0.0.1", "one.1.0.1"],
+        [],
+    ]
 
 
 def test_the_auditor_needs_no_signature(served):

@@ -67,9 +67,9 @@ class LocalAws:
     bucket: str
     env: dict[str, str]
 
-    def log(self) -> list[dict[str, object]]:
-        """Accepted invocations, in order."""
-        with urllib.request.urlopen(f"{self.url}/_simulator/log") as reply:
+    def log(self, prefix: str = "") -> list[dict[str, object]]:
+        """Accepted invocations, in order; those alone whose inference id begins with `prefix`."""
+        with urllib.request.urlopen(f"{self.url}/_simulator/log?inference-id-prefix={prefix}") as reply:
             return [json.loads(line) for line in reply.read().splitlines()]
 
     def stats(self) -> dict[str, object]:
@@ -78,7 +78,7 @@ class LocalAws:
 
     def of(self, run: str) -> list[dict[str, object]]:
         """Accepted invocations of one run."""
-        return [line for line in self.log() if str(line["inference_id"]).startswith(f"{run}.")]
+        return self.log(f"{run}.")
 
 
 @contextmanager

@@ -128,8 +128,11 @@ class Application:
         """Answer an auditor, who needs no signature."""
         asked = request.path.removeprefix(CONTROL)
         if request.method == "GET" and asked == "log":
+            prefix = request.parameters().get("inference-id-prefix", "")  # a run's own, of a log of millions
             lines = b"".join(
-                orjson.dumps(line._asdict(), option=orjson.OPT_APPEND_NEWLINE) for line in self._world.log
+                orjson.dumps(line._asdict(), option=orjson.OPT_APPEND_NEWLINE)
+                for line in self._world.log
+                if line.inference_id.startswith(prefix)
             )
             return Reply(200, [("Content-Type", "application/x-ndjson")], lines)
         if request.method == "GET" and asked == "stats":
