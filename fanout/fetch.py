@@ -134,19 +134,24 @@ class Fetch:
         self, entry: Entry, layout: Layout, told: Location | None
     ) -> tuple[Location, Object] | None:
         """Return the object where the reply said, or where the run's others stand, looking again for a while."""
-        if told is not None and (found := await self._get(told)) is not None:
-            return told, found
         expected = layout.expected(entry.row, entry.generation)
+        if (
+            told is not None
+            and (found := await self._get(told, shown=layout.confirmed or told != expected)) is not None
+        ):
+            return told, found
         places = tuple(dict.fromkeys(place for place in (told, expected) if place is not None))
         for look in range(LOOKS):
             for location in places:
-                if (found := await self._get(location)) is not None:
+                shown = layout.confirmed or location != expected
+                if (found := await self._get(location, shown=shown)) is not None:
                     return location, found
             if places:
                 await self._clock.sleep_until(self._clock.now() + 0.1 * 2**look)
         return None
 
-    async def _get(self, location: Location) -> Object | None:
+    async def _get(self, location: Location, *, shown: bool) -> Object | None:
+        """Return the object; `shown`: a reply has shown that it stands there, or how the run's outputs are named."""
         try:
             found = await persist(lambda: self._objects.get(location), operation="s3:GetObject")
         except CallError as error:
@@ -155,8 +160,9 @@ class Fetch:
                 404,
             }:  # 404 is also a bucket that a reply named and that is not there
                 raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error
-            # 403 may mean "missing" without s3:ListBucket; it is a refusal if no object was ever readable.
-            if error.status == 403:
+            # 403 may mean "missing" without s3:ListBucket; it is a refusal if no object was ever readable. Where an
+            # object is only thought to stand, it proves nothing: a resume may not know yet how outputs are named.
+            if error.status == 403 and shown:
                 self._denied += 1
                 if self._got == 0 and self._denied >= DENIED_MAX * LOOKS:
                     raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error

@@ -142,3 +142,17 @@ def test_objects_of_the_users_are_sent_as_they_are(tmp_path):
     record = Record(0, None, b"", OPTIONS, location=place.uri)
     scenario = plain(b"theirs", world={}, rows=(record,), existing=((place, b"theirs"),))
     assert live(scenario, tmp_path).statuses == Counter(succeeded=1)
+
+
+def test_a_resume_that_does_not_know_yet_how_outputs_are_named_is_not_denied_them(tmp_path):
+    """Killed before its first part: it looked where outputs stand by default, and took four 403s for a missing right."""
+    world = {
+        "service_time": {"median_s": 1.0, "sigma": 0.0},
+        "join": "ignored",
+        "faults": {"s3_forbidden_for_missing": True},
+        "notifications": {"early": True},
+    }
+    interruptions = (Interruption("instant", 1.5, 1, 1.0),)
+    limits = Limits(concurrency=4, fetches=4, pollers=1, window=8)
+    report = live(plain(*small(40), world=world, limits=limits, interruptions=interruptions), tmp_path)
+    assert report.statuses == {"succeeded": 40}
