@@ -145,7 +145,7 @@ def test_objects_of_the_users_are_sent_as_they_are(tmp_path):
 
 
 def test_a_resume_that_does_not_know_yet_how_outputs_are_named_is_not_denied_them(tmp_path):
-    """Killed before its first part: it looked where outputs stand by default, and took four 403s for a missing right."""
+    """Killed before its first part, it looked where outputs stand by default, and took 403s for a missing right."""
     world = {
         "service_time": {"median_s": 1.0, "sigma": 0.0},
         "join": "ignored",
