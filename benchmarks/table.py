@@ -62,11 +62,13 @@ def tables(results: Path) -> str:
         ("upload", upload),
         ("scale", scale),
         ("pacing", pacing),
+        ("journal", journal),
+        ("journal-wire", journal),
     ):
         path = results / f"{name}.json"
         if path.exists():
             content = load(path)
-            parts.append(f"{render(content)}\n{_source(content, name)}\n")
+            parts.append(f"{render(content)}\n{_source(content, name.partition('-')[0])}\n")
     return "\n".join(parts)
 
 
@@ -178,6 +180,20 @@ def pacing(content: dict[str, Any]) -> str:
         rows.append((f"{rate:,}", signed, f"{busiest:,}", *(_spread(each, 2) for each in late)))
     heads = ("--rate", "error %", "most in any second", "late p50 ms", "late p99 ms")
     return "\n".join(_table(heads, rows))
+
+
+def journal(content: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for client in content["settings"]["clients"]:
+        found = costs(sample for sample in content["samples"] if sample["client"] == client)
+        rows = [
+            (way, _spread(over_rounds(rounds, "per_s"), 0), _spread(over_rounds(rounds, "cpu_us"), 1))
+            for way, rounds in found.items()
+        ]
+        ways = found["with"], found["without"]
+        rows.append(("with / without", _times(ratio(*ways, "per_s")), _times(ratio(*ways, "cpu_us"))))
+        lines += _table((f"journal, client {client}", "records/s", "CPU µs/record"), rows)
+    return "\n".join(lines)
 
 
 def _source(content: dict[str, Any], name: str) -> str:
