@@ -14,6 +14,7 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, lower case
 RUN_LENGTH = 10  # 50 bits: 1,000 runs a day for a century collide with probability below 1e-6
 PREFIX = "fanout"
 _NUMBER = "(0|[1-9][0-9]{0,17})"  # the one way that we write it, and never more than 64 bits
+_OUTPUT_KEY = re.compile(rf"(?:.*/)?{PREFIX}/([^/]+)/([0-9a-f]{{2}})/{_NUMBER}\.{_NUMBER}", re.DOTALL)
 _INFERENCE_ID = re.compile(rf"([{_ALPHABET}]{{{RUN_LENGTH}}})\.{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
 
 
@@ -67,28 +68,16 @@ def output_filename(row: int, generation: int) -> str:
 
 def parse_output_key(key: str, run: str) -> tuple[int, int] | None:
     """Return (row, generation) of an object below `fanout/<run>/<hh>/`, None if it is not one of ours."""
-    head, _, name = key.rpartition("/")
-    row_text, dot, generation_text = name.partition(".")
-    row, generation = _ordinal(row_text), _ordinal(generation_text)
-    if (
-        not dot
-        or row is None
-        or generation is None
-        or not f"/{head}".endswith(f"/{output_extension(run, row)}")
-    ):
+    found = _OUTPUT_KEY.fullmatch(
+        key
+    )  # once: a listing of a million outputs is parsed while nothing else runs
+    if found is None or found[1] != run:
         return None
-    return row, generation
+    row = int(found[3])
+    return (row, int(found[4])) if found[2] == shard(row) else None
 
 
 def input_key(prefix: str, run: str, row: int) -> str:
     """Return the key of an uploaded payload: the hash first, so that S3 can split the prefix."""
     head = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
     return f"{head}{shard(row)}/{run}/{row}"
-
-
-def _ordinal(text: str) -> int | None:
-    """Return `text` as a non-negative integer if it is written the one way that we write it."""
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        return None
-    value = int(text)
-    return value if str(value) == text else None

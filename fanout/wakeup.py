@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import anyio
+
+from fanout.oneshot import OneShot, one_shot
 
 
 class Wakeup:
@@ -12,22 +16,31 @@ class Wakeup:
     await between the look and the wait.
     """
 
-    __slots__ = ("_event",)
+    __slots__ = ("_event", "_waiters")
 
     def __init__(self) -> None:
-        self._event: anyio.Event | None = None
+        self._event: Callable[[], OneShot] | None = None  # known once a loop runs
+        self._waiters: list[OneShot] = []
 
     def notify(self) -> None:
         """Wake all who wait."""
-        if self._event is not None:
-            self._event.set()
-            self._event = None
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for event in waiters:
+                event.set()
 
     async def wait(self) -> None:
         """Return after the next `notify`."""
         if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
+            self._event = one_shot()
+        event = self._event()
+        self._waiters.append(event)
+        try:
+            await event.wait()
+        except BaseException:
+            if not event.is_set():  # whoever leaves is not kept until the next notify, which may never come
+                self._waiters.remove(event)
+            raise
 
     async def wait_for(self, timeout_s: float) -> bool:
         """Return after the next `notify` (True) or after `timeout_s` seconds (False)."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import anyio
 import pyarrow.parquet as pq
 import pytest
-import trio
 from support.audit import audit, busiest_second
 from support.engine import random_payloads, records, run_engine
 from support.faults import QUICK
@@ -352,7 +352,7 @@ class Outage:
         self._until_s = until_s
 
     def invoke(self):
-        return InvokeFault.SERVER_ERROR if trio.current_time() < self._until_s else self._faults.invoke()
+        return InvokeFault.SERVER_ERROR if anyio.current_time() < self._until_s else self._faults.invoke()
 
     def __getattr__(self, name):
         return getattr(self._faults, name)

@@ -8,66 +8,68 @@ from __future__ import annotations
 
 import math
 
-import trio
+from support.loop import LoopClock
 
-from fanout.ports import Clock
 from fanout.simulator.memory import MemoryCloud
 from fanout.simulator.world import World
 
 GRID_HZ = 32.0  # a power of two, so that instants of the grid are exact
 
 
-def driven(world: World, clock: Clock) -> MemoryCloud:
+def driven(world: World, clock: LoopClock) -> MemoryCloud:
     """Return a cloud on a world that somebody drives."""
     cloud = MemoryCloud(world, clock)
     wire = cloud._wire
-    nap = wire.nap
 
     async def travel(seconds: float) -> None:
         await clock.sleep_until(clock.now() if seconds <= 0 else on_grid(clock.now() + seconds))
 
     wire.travel = travel  # type: ignore[method-assign]
 
-    async def nap_for_queue(until: float, *, queue: str | None = None) -> None:
+    async def nap(until: float, *, queue: str | None = None) -> None:
         if queue is None:
-            await nap(until)
+            await _sleep(world, clock, until=min(until, _next(world)))
             return
-        with trio.CancelScope() as scope:
-            world.queues.watch(queue, scope.cancel)
-            try:
-                await clock.sleep_until(until)
-            finally:
-                world.queues.unwatch(queue, scope.cancel)
+        wait = clock.nap(until)
+        wake = wait.wake  # one object, so that it can be taken back
+        world.queues.watch(queue, wake)
+        try:
+            await wait.wait()
+        finally:
+            world.queues.unwatch(queue, wake)
 
-    wire.nap = nap_for_queue  # type: ignore[method-assign]
+    wire.nap = nap  # type: ignore[method-assign]
     return cloud
 
 
-async def drive(world: World, clock: Clock) -> None:
+async def drive(world: World, clock: LoopClock) -> None:
     """Let the world's events happen when they are due, for ever."""
     while True:
         due_at = _next(world)
         if due_at <= clock.now():
             world.advance(clock.now())
             continue
-        with trio.CancelScope() as scope:
+        await _sleep(world, clock, until=due_at)
 
-            def reconsider(scope: trio.CancelScope = scope, due_at: float = due_at) -> None:
-                if _next(world) < due_at:
-                    scope.cancel()
 
-            world.watch(reconsider)
-            try:
-                if due_at == math.inf:
-                    await trio.sleep_forever()
-                await clock.sleep_until(on_grid(due_at))
-            finally:
-                world.unwatch(reconsider)
+async def _sleep(world: World, clock: LoopClock, *, until: float) -> None:
+    """Return at `until`, or as soon as something is to happen before that."""
+    wait = clock.nap(on_grid(until))
+
+    def reconsider() -> None:
+        if _next(world) < until:
+            wait.wake()
+
+    world.watch(reconsider)
+    try:
+        await wait.wait()
+    finally:
+        world.unwatch(reconsider)
 
 
 def on_grid(instant: float) -> float:
     """Return the next instant of a grid: whatever falls between two of them happens in one turn of the scheduler."""
-    return math.ceil(instant * GRID_HZ) / GRID_HZ
+    return instant if instant == math.inf else math.ceil(instant * GRID_HZ) / GRID_HZ
 
 
 def _next(world: World) -> float:

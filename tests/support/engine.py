@@ -11,8 +11,7 @@ from typing import TypeVar
 import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
-import trio
-import trio.testing
+from support.loop import LoopClock, run_seeded
 
 from fanout.endpoint import discover, endpoint_check
 from fanout.job import Job, Limits
@@ -31,23 +30,8 @@ from fanout.tally import Tally
 
 T = TypeVar("T")
 RUN = "abcdefghij"
-EPOCH = 1_700_000_000.0
 LONGEST_S = 86_400.0
 """Of virtual time: whatever is lost, three generations have had their TTL and time-out by then (I8: it ends)."""
-
-
-class TrioClock:
-    """`ports.Clock` on trio's clock, which tests replace by one that jumps."""
-
-    def now(self) -> float:
-        return EPOCH + trio.current_time()
-
-    async def sleep_until(self, instant: float) -> None:
-        at = instant - EPOCH
-        if at <= trio.current_time():
-            await trio.lowlevel.checkpoint()  # a tenth of what a scope costs that is cancelled at once
-        else:
-            await trio.sleep_until(at)
 
 
 @dataclass
@@ -107,7 +91,7 @@ def run_engine(
     """Run to the end on a virtual clock, and merge the output."""
 
     async def main() -> Ran:
-        clock = TrioClock()
+        clock = LoopClock()
         settings = simulator or SimulatorSettings(seed=seed)
         world = World(settings, now=clock.now())
         before(world)
@@ -149,17 +133,14 @@ def run_engine(
         )
         pipeline = Pipeline(stages)
         started = clock.now()
-        with trio.fail_after(LONGEST_S):
+        with anyio.fail_after(LONGEST_S):
             written = await pipeline.run()
         seconds = clock.now() - started
         output = directory / "out.parquet"
         finish(written, output, run=RUN, kept_schema=source.kept_schema, expected_rows=tally.rows)
         return Ran(pq.read_table(output), world, pipeline.statistics(), tally, seconds)
 
-    # trio shuffles tasks that are ready at once; here the seed decides, as in pytest-trio's deterministic mode.
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-    trio._core._run._r.seed(seed)
-    return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    return run_seeded(main, seed=seed)
 
 
 async def in_place(call: Callable[[], T], /) -> T:

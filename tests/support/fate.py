@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-import trio
+import anyio
 
 from fanout.errors import StorageError
 
@@ -34,7 +34,7 @@ class Fate:
     ) -> None:
         self.dead = False
         self.full = False
-        self.scope = trio.CancelScope()
+        self.scope = anyio.CancelScope()
         self._fatal_step = fatal_step
         self._full_at = full_at
         self._fsync_s = fsync_s
@@ -60,9 +60,9 @@ class Fate:
     async def offload(self, call: Callable[[], T], /) -> T:
         """`offload.Offload`: in place, after `fsync_s`; killed before it or after it, or refused by the disk."""
         if self._fsync_s and not self.dead:
-            await trio.sleep(self._fsync_s)
+            await anyio.sleep(self._fsync_s)
         else:
-            await trio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
         self.step()
         self._writes += 1
         if self.full or self._writes == self._full_at:

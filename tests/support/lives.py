@@ -10,14 +10,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import anyio
 import pyarrow.parquet as pq
-import trio
-import trio.testing
 from support.census import Census
 from support.driven import drive, driven
-from support.engine import ListRows, TrioClock
+from support.engine import ListRows
 from support.fate import Fate
 from support.invariants import check
+from support.loop import LoopClock, run_seeded
 from support.mortal import MortalCloud, Watch, WatchedJournal
 from support.scenario import BUCKET, Interruption, Scenario
 
@@ -59,14 +59,8 @@ def live(scenario: Scenario, directory: Path) -> Report:
     Raises:
         AssertionError: An invariant does not hold.
     """
-    # trio shuffles tasks that are ready at once, tenacity draws its jitter: both follow the seed here.
-    trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-    trio._core._run._r.seed(scenario.seed)
-    random.seed(scenario.seed)
-    clock = trio.testing.MockClock(autojump_threshold=0)
-    # Its time passes by jumps alone; without this it asks the machine's clock, 70,000 times a seed.
-    clock.current_time = lambda: clock._virtual_base  # type: ignore[method-assign]
-    return trio.run(_Run(scenario, directory).main, clock=clock)
+    random.seed(scenario.seed)  # tenacity draws its jitter from it
+    return run_seeded(_Run(scenario, directory).main, seed=scenario.seed)
 
 
 class _Run:
@@ -75,7 +69,6 @@ class _Run:
         self._directory = directory
         self._parts = directory / "parts"
         self._parts.mkdir()
-        self._clock = TrioClock()
         self._source = ListRows(scenario.rows, chunk=scenario.chunk)
         self._durable: set[int] = set()
         self._sent_at: list[float] = []
@@ -85,7 +78,8 @@ class _Run:
         self._violations: list[str] = []
 
     async def main(self) -> Report:
-        scenario, clock = self._scenario, self._clock
+        scenario = self._scenario
+        clock = self._clock = LoopClock()
         world = World(scenario.simulator, now=clock.now())
         for place, payload in scenario.existing:
             world.objects.put(*place, payload, content_type=None, now=clock.now())
@@ -93,11 +87,11 @@ class _Run:
         cloud = driven(world, clock)
         started = clock.now()
         parts: list[Part] | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(drive, world, clock)
-            with trio.move_on_after(scenario.horizon_s):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(drive, world, clock)
+            with anyio.move_on_after(scenario.horizon_s):
                 parts = await self._lives(world, cloud)
-            nursery.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
         if parts is None:
             statistics = self._pipeline.statistics() if self._pipeline else None
             raise AssertionError(
@@ -130,7 +124,7 @@ class _Run:
             parts = await self._life(world, cloud, interruption)
             if parts is not None:
                 return parts
-            await trio.sleep(interruption.pause_s)
+            await anyio.sleep(interruption.pause_s)
             world.status = "InService"
         parts = await self._life(world, cloud, None)
         assert parts is not None
@@ -244,9 +238,9 @@ class _Run:
         """Run the pipeline until it ends or is interrupted."""
         parts: list[Part] | None = None
         ending = "finished"
-        async with trio.open_nursery() as nursery:
+        async with anyio.create_task_group() as tasks:
             if interruption is not None:
-                nursery.start_soon(_doom, interruption, pipeline, fate, world)
+                tasks.start_soon(_doom, interruption, pipeline, fate, world)
             with fate.scope:
                 try:
                     parts = await pipeline.run()
@@ -255,7 +249,7 @@ class _Run:
                 except BaseException:
                     if not fate.dead:
                         raise
-            nursery.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
         if fate.dead:
             parts, ending = None, "killed"
         elif fate.scope.cancelled_caught:
@@ -266,7 +260,7 @@ class _Run:
 
 async def _doom(interruption: Interruption, pipeline: Pipeline, fate: Fate, world: World) -> None:
     """Interrupt a process at an instant."""
-    await trio.sleep(interruption.at)
+    await anyio.sleep(interruption.at)
     if interruption.kind == "instant":
         fate.kill()
     elif interruption.kind == "abort":

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import trio
-import trio.testing
-from support.engine import RUN, TrioClock, in_place
+from support.engine import RUN, in_place
+from support.loop import LoopClock, run_seeded
 
 from fanout.bench.arrivals import Arrivals
 from fanout.bench.pairs import PairTally
@@ -56,7 +55,7 @@ def experiment(tmp_path: Path) -> Experiment:
         (directory / "parts").mkdir(parents=True)
 
         async def main() -> Path:
-            clock = TrioClock()
+            clock = LoopClock()
             cloud = MemoryCloud(World(settings, now=clock.now()), clock)
             endpoint = await discover(cloud.control, settings.endpoint_name)
             assert endpoint is not None
@@ -99,8 +98,6 @@ def experiment(tmp_path: Path) -> Experiment:
             )  # fmt: skip
             return output
 
-        trio._core._run._ALLOW_DETERMINISTIC_SCHEDULING = True
-        trio._core._run._r.seed(wanted.seed)
-        return trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+        return run_seeded(main, seed=wanted.seed)
 
     return run
