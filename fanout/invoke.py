@@ -27,7 +27,8 @@ _log = logging.getLogger(__name__)
 MAX_SENDS = 8
 """Sends of one row that end in a server error while others succeed: then it is the row that breaks the service."""
 
-HOPELESS_TROUBLES = 5  # fewer say nothing, at a rate of one request a minute
+HOPELESS_TROUBLES = 20
+"""Fewer say nothing: where one row at a time is sent and every second request fails, five in a row are common."""
 HOPELESS_S = 120.0
 """Nothing was accepted for so long although every worker tries: the network, the region or the service is down."""
 

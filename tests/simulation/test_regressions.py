@@ -106,6 +106,15 @@ def test_two_failures_hours_apart_are_no_outage(tmp_path):
     assert report.endings == Counter(finished=1)
 
 
+def test_a_few_failures_far_apart_are_no_outage(tmp_path):
+    """With one row open at a time, five failures in a row took two minutes, and the run gave the service up."""
+    world = {"faults": {"server_error_share": 0.5}}
+    limits = Limits(concurrency=1, window=1)
+    patience = Patience(notified=True, unknown_s=40.0)
+    report = live(plain(*small(60), world=world, limits=limits, patience=patience), tmp_path)
+    assert report.endings == Counter(finished=1)
+
+
 def test_payloads_in_s3_have_their_generations_too(tmp_path):
     payloads = [b"p" * (128_001 + row) for row in range(12)]
     report = live(plain(*payloads, world={"failure_share": 0.3}, retry=ModelRetry(generations=6)), tmp_path)
