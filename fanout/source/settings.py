@@ -10,8 +10,9 @@ Compression = Literal["none", "gzip", "zstd"]
 
 CHUNK_ROWS = 1_000
 """Rows of a chunk at most: what one hop between threads (about 60 µs) is shared by."""
-CHUNK_BYTES = 1 << 20
-"""Payload and kept bytes of a chunk at most, unless a single row is larger."""
+CHUNK_BYTES = 8 << 20
+"""Payload and kept bytes of a chunk at most, unless a single row is larger. Rows of 100 KB: with chunks of 1 MiB their
+intents were journalled ten at a time, and a row took 600 µs of CPU where it takes 460 now; 16 MiB gain nothing more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,8 @@ class InputSettings:
         line_cap_bytes: Longest row. A longer line is skipped unread and rejected, as is every row of a Parquet
             row group whose rows are larger on average. Parsed, a line of the worst kind takes 25 times its length.
         batch_bytes: Decoded bytes of a Parquet batch, aimed at.
-        block_bytes: Bytes of JSON Lines read (or decompressed) at a time.
+        block_bytes: Bytes of JSON Lines read (or decompressed) at a time. Of rows of 100 KB, two in five lie in two
+            blocks of 256 KiB and are copied once more: 40 µs of CPU a row over all.
         any_json: Take lines whose top-level value is not an object; by default they are rejected rows.
     """
 
@@ -37,5 +39,5 @@ class InputSettings:
     limit: int | None = None
     line_cap_bytes: int = 64 << 20
     batch_bytes: int = 8 << 20
-    block_bytes: int = 256 << 10
+    block_bytes: int = 1 << 20
     any_json: bool = False
