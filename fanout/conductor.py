@@ -31,6 +31,7 @@ from fanout.leash import Assignment
 from fanout.local import Ready, local_aws
 from fanout.logs import bind, outcome_folds
 from fanout.mailbox import listening
+from fanout.memory import short_pauses
 from fanout.metrics import Exporters, exporting
 from fanout.metrics.fold import Fold
 from fanout.output.parts import Part
@@ -244,7 +245,8 @@ class Conductor:
         count = subset.count if subset is not None else lambda rows: rows
         look = functools.partial(snapshot, pipeline, source, tally, wanted=count)
         try:
-            parts = await self._watched(pipeline, look)
+            with short_pauses():
+                parts = await self._watched(pipeline, look)
         finally:
             self._open_rows = pipeline.statistics().ledger.open > 0
         throttles = pipeline.statistics().pacer.throttles

@@ -12,6 +12,9 @@ from fanout.records import Kept, Location, Notice, Outcome, Sendable, Transport
 class State(Enum):
     """Where an open row is."""
 
+    # Enum's own hashes the name, in Python; states are looked up some thirty times a row.
+    __hash__ = object.__hash__
+
     READY = "ready"
     """Admitted; not sent, or known not to have been received."""
     SENT = "sent"

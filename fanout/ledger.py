@@ -319,10 +319,10 @@ class Ledger:
             entry = self._settled.pop(row, None)
             if entry is None:  # a row rejected before it was admitted
                 continue
-            self._counts[State.SETTLED] -= 1
             receipts.extend(entry.receipts)
             if entry.upload is not None:
                 uploads.append(entry.upload)
+        self._counts[State.SETTLED] = len(self._settled)
         return receipts, uploads
 
     def waiting(self, states: frozenset[State] = WAITING) -> Iterator[Entry]:

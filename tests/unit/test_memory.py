@@ -1,0 +1,80 @@
+"""What a run changes in its interpreter, and puts back."""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+import pytest
+
+from fanout.entry import State
+from fanout.memory import MIDDLE_ROUNDS, SWITCH_S, YOUNG_OBJECTS, YOUNG_ROUNDS, short_pauses
+
+
+def settings():
+    return gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
+
+
+@pytest.fixture
+def _thawed():
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_everything_is_as_before_afterwards_whatever_happened_inside():
+    before = settings()
+    inside = []
+
+    def run():
+        with short_pauses():
+            inside.append(settings())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run()
+    assert inside[0][:2] == ((YOUNG_OBJECTS, YOUNG_ROUNDS, MIDDLE_ROUNDS), SWITCH_S)
+    assert inside[0][2] > 0
+    assert settings() == before
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_what_somebody_else_froze_stays_frozen():
+    gc.freeze()
+    with short_pauses():
+        pass
+    assert gc.get_freeze_count() > 0
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_what_was_there_before_is_not_looked_at_in_a_collection():
+    crowd = [[number] for number in range(300_000)]
+    with short_pauses():
+        assert gc.get_freeze_count() >= len(crowd)
+        assert len(gc.get_objects()) < len(crowd)
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_cycles_that_are_made_inside_are_collected():
+    class Cycle:
+        def __init__(self):
+            self.me = self
+
+        def __del__(self):
+            nonlocal alive
+            alive -= 1
+
+    alive = 0
+    most = 0
+    with short_pauses():
+        for _ in range(50_000):
+            alive += 1
+            Cycle()
+            most = max(most, alive)
+    assert most < 25_000
+
+
+def test_states_are_told_apart_by_identity():
+    assert {State.READY: 1}[State("ready")] == 1
+    assert len({*State}) == len(State)
