@@ -164,6 +164,8 @@ def test_pacing(tmp_path):
     [sample] = json.loads(path.read_text())["samples"]
     assert sample["rows"] == 200
     assert 0 <= sample["late_p50_ms"] <= sample["late_p99_ms"] <= sample["late_max_ms"]
+    assert 0 < sample["alone_p50_ms"] <= sample["alone_p99_ms"]
+    assert -1 < sample["alone_error"] <= 0
     late_ms, under_way_ms = sample["late_sum_ms"], sample["invoke_max_ms"]
     assert sample["late_max_ms"] <= late_ms <= 100 * sum(sample[f"late_{name}_ms"] for name in ("p50", "max"))
     # What leaves late is all that puts the schedule back; arrivals are off by what was under way, too.
