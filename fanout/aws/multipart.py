@@ -32,11 +32,13 @@ class MultipartUpload:
     Args:
         client: An aiobotocore S3 client.
         location: Where the object shall stand.
-        body: The whole object.
+        body: The whole object; parts of a view are views, and cost no copy.
         settings: Timeouts, encryption, sizes, and how many parts at a time.
     """
 
-    def __init__(self, client: Any, location: Location, body: bytes, *, settings: AwsSettings) -> None:
+    def __init__(
+        self, client: Any, location: Location, body: bytes | memoryview, *, settings: AwsSettings
+    ) -> None:
         self._client = client
         self._location = location
         self._body = body
@@ -84,7 +86,7 @@ class MultipartUpload:
         if failures:
             raise failures[0]
 
-    async def _upload_part(self, upload_id: str, number: int, piece: bytes) -> None:
+    async def _upload_part(self, upload_id: str, number: int, piece: bytes | memoryview) -> None:
         checksum = crc32(piece)
         async with bounded(self._timeout_s + transfer_s(len(piece))):
             answer = await self._client.upload_part(

@@ -28,7 +28,7 @@ def description(content_type: str | None, settings: AwsSettings) -> dict[str, st
     return told
 
 
-def crc32(data: bytes) -> str:
+def crc32(data: bytes | memoryview) -> str:
     """Return the checksum as S3 spells it: big-endian, base64.
 
     Given by us it is a plain header, on http and https alike, which S3 compares before it stores anything;

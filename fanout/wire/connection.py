@@ -57,7 +57,13 @@ class Connection(asyncio.Protocol):
         return f"<Connection {state}>"
 
     def send(
-        self, head: bytes, body: bytes, *, deadline: float, cap_bytes: int, bodiless: bool = False
+        self,
+        head: bytes,
+        body: bytes | memoryview,
+        *,
+        deadline: float,
+        cap_bytes: int,
+        bodiless: bool = False,
     ) -> asyncio.Future[Answer]:
         """Write a request and return what its reply will be; whoever stops waiting calls `abandon`.
 

@@ -61,7 +61,7 @@ class Line:
         payload: str,
         timeout_s: float,
         cap_bytes: int,
-        body: bytes = b"",
+        body: bytes | memoryview = b"",
     ) -> Answer:
         """Return the reply, a success.
 
@@ -102,7 +102,7 @@ class Line:
         payload: str,
         deadline: float,
         cap_bytes: int,
-        body: bytes,
+        body: bytes | memoryview,
     ) -> tuple[Answer, Keys, float]:
         """Return a reply, whatever it says, and the keys and the instant that its request was signed with."""
         keys = self._keyring.keys_nowait() or await self._keyring.keys(deadline=deadline)

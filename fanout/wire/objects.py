@@ -57,9 +57,8 @@ class WireObjects:
     async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
         """Store `body` with its CRC32; see `ports.ObjectStore`."""
         if len(body) >= self._settings.multipart_bytes:
-            upload = MultipartUpload(
-                PartsByWire(self.put_part, self._client), location, body, settings=self._settings
-            )
+            client = PartsByWire(self.put_part, self._client)
+            upload = MultipartUpload(client, location, memoryview(body), settings=self._settings)
             await upload.run(content_type=content_type)
             return
         line = await self._line(location)
@@ -112,7 +111,7 @@ class WireObjects:
         return ObjectInfo(location, int(length), _modified_at(answer))
 
     async def put_part(
-        self, location: Location, body: bytes, *, upload_id: str, number: int, checksum: str
+        self, location: Location, body: memoryview, *, upload_id: str, number: int, checksum: str
     ) -> str | None:
         """Store one part of a multipart upload; return its ETag, None where no line leads to the bucket."""
         line = await self._line(location)
@@ -164,7 +163,7 @@ class WireObjects:
         line: Line,
         template: Template,
         values: tuple[str, ...],
-        body: bytes,
+        body: bytes | memoryview,
         *,
         checksum: str | None = None,
     ) -> Answer:

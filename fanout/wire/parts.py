@@ -12,7 +12,7 @@ class PutPart(Protocol):
     """Stores one part of a multipart upload; returns its ETag, None where aiobotocore is to store it."""
 
     def __call__(
-        self, location: Location, body: bytes, *, upload_id: str, number: int, checksum: str
+        self, location: Location, body: memoryview, *, upload_id: str, number: int, checksum: str
     ) -> Awaitable[str | None]:
         """See the class."""
         ...
@@ -45,5 +45,6 @@ class PartsByWire:
         )
         if etag is not None:
             return {"ETag": etag}
-        answer: Mapping[str, Any] = await self._client.upload_part(**part)
+        whole = bytes(part["Body"])  # botocore takes no views
+        answer: Mapping[str, Any] = await self._client.upload_part(**{**part, "Body": whole})
         return answer

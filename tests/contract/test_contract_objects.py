@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from fanout.aws.settings import AwsSettings
 from fanout.errors import CallError, Phase
 from fanout.records import Location
 
@@ -28,7 +29,6 @@ ODD_KEYS = [
     "ünïcode/雪/☃/😀",
     "trailing/",
 ]
-MIB = 1024 * 1024
 
 
 def at(harness, run, name="key"):
@@ -54,7 +54,8 @@ async def test_what_is_put_is_what_is_got(storage, run, body):
 
 
 async def test_a_large_object_goes_up_in_parts_and_comes_back_whole(storage, run):
-    body = hashlib.shake_128(run.encode()).digest(16 * MIB + 1)
+    size_bytes = AwsSettings().multipart_bytes + 1
+    body = hashlib.shake_128(run.encode()).digest(size_bytes)
     here = at(storage, run)
     await storage.cloud.objects.put(here, body, content_type="application/x-test")
     found = await storage.cloud.objects.get(here)
@@ -62,7 +63,7 @@ async def test_a_large_object_goes_up_in_parts_and_comes_back_whole(storage, run
     assert found.content_type == "application/x-test"
     info = await storage.cloud.objects.head(here)
     assert info is not None
-    assert info.size_bytes == 16 * MIB + 1
+    assert info.size_bytes == size_bytes
     await storage.cloud.objects.delete([here])
 
 
