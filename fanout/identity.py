@@ -68,9 +68,8 @@ def output_filename(row: int, generation: int) -> str:
 
 def parse_output_key(key: str, run: str) -> tuple[int, int] | None:
     """Return (row, generation) of an object below `fanout/<run>/<hh>/`, None if it is not one of ours."""
-    found = _OUTPUT_KEY.fullmatch(
-        key
-    )  # once: a listing of a million outputs is parsed while nothing else runs
+    # One expression: a resume parses a listing of a million outputs while nothing else can run.
+    found = _OUTPUT_KEY.fullmatch(key)
     if found is None or found[1] != run:
         return None
     row = int(found[3])

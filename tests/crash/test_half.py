@@ -1,0 +1,30 @@
+"""The large run that is killed at half, small: what it measures is there, and what it judges can fail."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from crash.half import SOON_S, Halved, halve
+from support.cli import local_aws
+from support.processes import make_input
+
+GOOD = Halved(rows=100, at_kill=50, accepted=103, resends=3, first_s=1.0, first_sent_s=1.5, whole_s=4.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sound"), [({}, True), ({"accepted": 104}, False), ({"first_s": SOON_S}, False)]
+)
+def test_an_uncounted_acceptance_and_a_late_start_are_told(changes, sound):
+    assert dataclasses.replace(GOOD, **changes).sound is sound
+
+
+def test_a_run_is_killed_at_half_and_resumed(tmp_path):
+    rows = 3_000
+    given = make_input(tmp_path / "in.jsonl", rows, seed=1, large_share=0.0)
+    with local_aws("instances=1", "concurrency_per_instance=100000") as aws:
+        found = halve(aws, given, tmp_path)
+    assert (found.rows, found.at_kill) == (rows, pytest.approx(rows / 2, abs=rows / 2 - 1))
+    assert rows <= found.accepted <= rows + found.resends
+    assert 0 < found.first_s <= found.first_sent_s <= found.whole_s
+    assert f"| re-sends, counted | {found.resends:,} |" in found.table()
