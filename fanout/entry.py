@@ -12,7 +12,7 @@ from fanout.records import Kept, Location, Notice, Outcome, Sendable, Transport
 class State(Enum):
     """Where an open row is."""
 
-    # Enum's own hashes the name, in Python; states are looked up some thirty times a row.
+    # Enum's own hashes the name, in Python; the simulation does it 36 times a row.
     __hash__ = object.__hash__
 
     READY = "ready"

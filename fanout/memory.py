@@ -11,19 +11,19 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 YOUNG_OBJECTS, YOUNG_ROUNDS, MIDDLE_ROUNDS = 2_000, 10, 20
-"""Thresholds of the cycle collector, three times the usual. A record leaves no cycle: what is collected here comes from
-errors and their tracebacks."""
+"""Thresholds of the cycle collector; Python's are 700, 10 and 10. With the collector off, 60,000 rows peaked 18 MB
+higher than with Python's: records leave few cycles, and those still go."""
 SWITCH_S = 0.001
-"""How long a thread that has the interpreter keeps it from the event loop, at most; Python's default is 5 ms. A part of
-5,000 rows is made on a thread, and with the default each request of that time left up to 5 ms late."""
+"""How long a thread that computes, as one that makes a part, keeps the interpreter from the event loop before it is
+asked for it; Python's default is 5 ms."""
 
 
 @contextmanager
 def short_pauses() -> Iterator[None]:
     """Keep the pauses of the event loop short inside: a request is to leave when it is due.
 
-    Everything that is there now is left out of collections: all the modules and five clients, 300,000 objects, which
-    took 140 ms four times in 10,000 rows. Restored at the end, for whoever runs us inside a program of theirs.
+    Everything that is there now, all the modules and five clients, is left out of collections: the longest of a run of
+    10,000 rows took 141 ms with it. Restored at the end, for whoever runs us inside a program of theirs.
     """
     thresholds, switch_s, frozen = gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
     gc.freeze()
