@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
 
 import pytest
@@ -78,3 +80,22 @@ def test_cycles_that_are_made_inside_are_collected():
 def test_states_are_told_apart_by_identity():
     assert {State.READY: 1}[State("ready")] == 1
     assert len({*State}) == len(State)
+
+
+@pytest.mark.parametrize(
+    ("asked", "used"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")]
+)
+def test_the_command_line_has_arrow_allocate_from_the_system_unless_told_otherwise(asked, used):
+    program = """if True:
+        import contextlib
+        from fanout.cli import main
+        with contextlib.suppress(SystemExit):
+            main(["--version"])
+        import pyarrow
+        print(pyarrow.default_memory_pool().backend_name)
+    """
+    env = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=env | asked, capture_output=True, check=True, text=True
+    )
+    assert said.stdout.split()[-1] == used
