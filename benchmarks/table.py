@@ -1,7 +1,7 @@
-"""Writes the figures of README.md from the raw numbers in `results`, between its two markers.
+"""Writes the figures of README.md and docs/figures.md from the raw numbers in `results`, between their two markers.
 
 python benchmarks/table.py            # after a benchmark has written new numbers
-python benchmarks/table.py --check    # exits 1 if README.md says something else than the numbers
+python benchmarks/table.py --check    # exits 1 if one of the two says something else than the numbers
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from figures import Spread, costs, over_rounds, ratio
+from figures import Cost, Spread, costs, over_rounds, ratio
 from machine import RESULTS, load
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
-Samples = Sequence[dict[str, Any]]
+Costs = dict[str, dict[int, Cost]]
 
 
 def main() -> int:
@@ -25,20 +25,22 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--check", action="store_true", help="change nothing; exit 1 if README.md is out of date"
+        "--check", action="store_true", help="change nothing; exit 1 if a page is out of date"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="directory of the JSON files")
-    parser.add_argument("--readme", type=Path, default=README)
+    parser.add_argument("--root", type=Path, default=ROOT, help="directory of README.md and docs/figures.md")
     asked = parser.parse_args()
-    old = asked.readme.read_text(encoding="utf-8")
-    new = replaced(old, tables(asked.results))
-    if new == old:
-        return 0
-    if asked.check:
-        print(f"{asked.readme} differs from {asked.results}: run python benchmarks/table.py", file=sys.stderr)
-        return 1
-    asked.readme.write_text(new, encoding="utf-8")
-    return 0
+    stale = False
+    for page, render in (("README.md", headlines), ("docs/figures.md", tables)):
+        path = asked.root / page
+        old = path.read_text(encoding="utf-8")
+        new = replaced(old, render(asked.results))
+        stale |= new != old
+        if not asked.check:
+            path.write_text(new, encoding="utf-8")
+        elif new != old:
+            print(f"{path} differs from {asked.results}: run python benchmarks/table.py", file=sys.stderr)
+    return int(asked.check and stale)
 
 
 def replaced(text: str, between: str) -> str:
@@ -52,6 +54,87 @@ def replaced(text: str, between: str) -> str:
     if not begin or not end or BEGIN in tail or END in tail:
         sys.exit(f"expected one {BEGIN} and, after it, one {END}")
     return f"{head}{BEGIN}\n{between}{END}{tail}"
+
+
+def headlines(results: Path) -> str:
+    """Return the Markdown of what the benchmarks that have results come to, in medians."""
+    return "".join(
+        f"{render(load(path))}\n"
+        for name, render in (
+            ("throughput", compared),
+            ("upload", uploaded),
+            ("scale", grown),
+            ("pacing", kept),
+        )
+        if (path := results / f"{name}.json").exists()
+    )
+
+
+def compared(content: dict[str, Any]) -> str:
+    """Return fanout beside each other way: how many times its rate, for which share of its CPU."""
+    samples, titles = content["samples"], content["settings"]["titles"]
+    heads, columns = [], []
+    for payload in content["settings"]["payloads"]:
+        for mode, what in (("submit", "submit only"), ("end to end", "end to end")):
+            found = costs(s for s in samples if s["payload_bytes"] == payload and s.get("mode") == mode)
+            if found:
+                heads.append(f"{what}, {_size(payload)}")
+                columns.append(found)
+    rows = [
+        (f"{titles[name]}", *(_beside(found, name) for found in columns))
+        for name in titles
+        if name != "fanout"
+    ]
+    rows.append(("**fanout** itself", *(_itself(found["fanout"]) for found in columns)))
+    return "\n".join(_table(("fanout beside", *heads), rows))
+
+
+def _beside(found: Costs, name: str) -> str:
+    if name not in found:
+        return ""
+    faster, cheaper = (ratio(found["fanout"], found[name], what) for what in ("per_s", "cpu_us"))
+    return (
+        "" if faster is None or cheaper is None else f"{faster.median:.1f}x rate, {cheaper.median:.2f}x CPU"
+    )
+
+
+def _itself(rounds: dict[int, Cost]) -> str:
+    per_s, cpu_us, peak = (over_rounds(rounds, name).median for name in ("per_s", "cpu_us", "peak_bytes"))
+    return f"{per_s:,.0f}/s, {cpu_us:,.0f} µs, {peak / 1e6:,.0f} MB"
+
+
+def uploaded(content: dict[str, Any]) -> str:
+    """Return the uploader beside s5cmd."""
+    said = []
+    for size in content["settings"]["sizes"]:
+        found = costs(sample for sample in content["samples"] if sample["payload_bytes"] == size)
+        if "s5cmd" in found:
+            said.append(f"{_beside(found, 's5cmd')} at {_size(size)}")
+    return f"- Uploads beside s5cmd: {'; '.join(said)}."
+
+
+def grown(content: dict[str, Any]) -> str:
+    """Return what runs of more and more rows cost."""
+    said = []
+    for value in sorted({sample["value"] for sample in content["samples"] if sample["kind"] == "rows"}):
+        found = [s for s in content["samples"] if s["kind"] == "rows" and s["value"] == value]
+        cpu_us, peak = (
+            Spread.of(sample[name] for sample in found).median for name in ("cpu_us", "peak_bytes")
+        )
+        said.append(f"{cpu_us:,.0f} µs a row and {peak / 1e6:,.0f} MB at {value:,} rows")
+    return f"- CPU and peak memory: {'; '.join(said)}."
+
+
+def kept(content: dict[str, Any]) -> str:
+    """Return how well `--rate` is kept, beside what the machine alone takes from a schedule."""
+    said = []
+    for rate in sorted({sample["rate"] for sample in content["samples"]}):
+        found = [sample for sample in content["samples"] if sample["rate"] == rate]
+        error, late = (
+            Spread.of(sample[name] for sample in found).median for name in ("error", "late_p99_ms")
+        )
+        said.append(f"{error:+.1%} and {late:.1f} ms late (p99) at {rate:,} a second")
+    return f"- `--rate`: {'; '.join(said)}."
 
 
 def tables(results: Path) -> str:

@@ -201,14 +201,23 @@ def test_the_table_is_made_of_the_samples(tmp_path):
         "samples": [*SAMPLES, hashing],
     }  # fmt: skip
     (tmp_path / "throughput.json").write_text(json.dumps(results))
-    readme = tmp_path / "README.md"
-    readme.write_text("before\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nafter\n")
-    where = ["--results", tmp_path, "--readme", readme]
+    pages = [tmp_path / "README.md", tmp_path / "docs" / "figures.md"]
+    pages[1].parent.mkdir()
+    for page in pages:
+        page.write_text("before\n<!-- benchmark -->\nold\n<!-- /benchmark -->\nafter\n")
+    where = ["--results", tmp_path, "--root", tmp_path]
     benchmark("table", *where, "--check", code=1)
-    assert "old" in readme.read_text(), "a check changes nothing"
+    assert all("old" in page.read_text() for page in pages), "a check changes nothing"
     benchmark("table", *where)
     benchmark("table", *where, "--check")
-    lines = readme.read_text().splitlines()
+    for page in pages:
+        stale = page.read_text()
+        page.write_text(stale.replace("20.0", "30.0"))
+        benchmark("table", *where, "--check", code=1)
+        page.write_text(stale)
+    assert "| boto3, threads | 20.0x rate, 0.05x CPU |" in pages[0].read_text()
+    assert "| **fanout** itself | 10,000/s, 40 µs, 150 MB |" in pages[0].read_text()
+    lines = pages[1].read_text().splitlines()
     assert lines[:2] + lines[-2:] == ["before", "<!-- benchmark -->", "<!-- /benchmark -->", "after"]
     assert "| **fanout** | 10,000 | 40.0 | 1.00 | 1.00 | 1.00 | 150 | 50% |" in lines
     assert (
@@ -218,5 +227,5 @@ def test_the_table_is_made_of_the_samples(tmp_path):
     assert "old" not in lines
 
 
-def test_the_readme_says_what_the_results_say():
+def test_the_pages_say_what_the_results_say():
     benchmark("table", "--check")
