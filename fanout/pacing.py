@@ -13,9 +13,9 @@ import anyio
 from fanout.ports import Clock
 
 CATCH_UP_S = 0.005
-"""How late a request may leave and still not push the schedule back. Timers of the event loop wake 1-2 ms late
-(epoll counts in milliseconds); without this, every wake-up would cost rate. At R requests a second it lets at
-most R/200 more through in any window than the configured rate."""
+"""How late a request may leave and still not push the schedule back; what it is later by, does. Timers of the event
+loop wake 1-2 ms late (epoll counts in milliseconds); without this, every wake-up would cost rate. At R requests a
+second it lets at most R/200 more through in any window than the configured rate."""
 
 BETA = 0.7
 """What is left of the rate after throttling; gentler than TCP's half, because AWS throttles by token bucket."""
@@ -119,11 +119,14 @@ class Pacer:
         """Whether nothing is limited now: every request is due at once."""
         return self._requests is None and self._bytes is None and self._hold_until == float("-inf")
 
-    def reserve(self, now: float, *, size_bytes: int = 0, requests: int = 1) -> float:
+    def reserve(
+        self, now: float, *, since: float | None = None, size_bytes: int = 0, requests: int = 1
+    ) -> float:
         """Return when the next request in line is due, and charge for it.
 
         Args:
             now: The present instant.
+            since: When the request came into the line; None for now.
             size_bytes: Payload bytes that it puts on the wire.
             requests: 1 for an invocation, 0 for an upload, which only costs bytes.
         """
@@ -135,8 +138,10 @@ class Pacer:
         due = max((bucket.due_next for bucket, _ in charged), default=now)
         if requests:
             due = max(due, self._hold_until)
-        if due < now - CATCH_UP_S:  # a pause, not a late timer: the schedule starts anew
-            due = now
+        if (
+            due < now - CATCH_UP_S
+        ):  # a stall, if the request was in line meanwhile; else a pause, which earns nothing
+            due = max(now - CATCH_UP_S, now if since is None else since)
         if requests:  # first come, first due, also with a burst in hand
             due = self._last_due = max(due, self._last_due)
         for bucket, cost in charged:
@@ -215,9 +220,10 @@ class Gate:
         """Return the instant at which this request was due, once it has come."""
         if self.pacer.idle:
             return self._clock.now()
+        since = self._clock.now()
         async with self._requests if requests else self._uploads:
             now = self._clock.now()
-            due = self.pacer.reserve(now, size_bytes=size_bytes, requests=requests)
+            due = self.pacer.reserve(now, since=since, size_bytes=size_bytes, requests=requests)
             if due > now:
                 await self._clock.sleep_until(due)
             return due

@@ -72,11 +72,11 @@ def test_no_window_holds_more_than_the_rate_allows(rate, start, waits):
 
 
 @SETTINGS
-@given(rate=rates, start=starts, waits=st.lists(gaps, max_size=40))
-def test_departures_exceed_the_rate_by_the_catch_up_alone(rate, start, waits):
-    """As CATCH_UP_S says: R/200 more in any window, however late the timers wake."""
+@given(rate=rates, start=starts, waits=st.lists(gaps, max_size=40), line=st.sampled_from([0.0, 0.002, 60.0]))
+def test_departures_exceed_the_rate_by_the_catch_up_alone(rate, start, waits, line):
+    """As CATCH_UP_S says: R/200 more in any window, however late the timers wake and whoever was in line."""
     pacer = Pacer(rate_per_s=rate)
-    left = [max(now, pacer.reserve(now)) for now in instants(start, waits)]
+    left = [max(now, pacer.reserve(now, since=now - line)) for now in instants(start, waits)]
     assert_law(sorted(left), rate=rate, burst=rate * CATCH_UP_S)
 
 
@@ -135,11 +135,16 @@ def test_first_come_first_due_with_a_burst(rate, burst, waits):
 
 
 @SETTINGS
-@given(rate=rates, burst=st.sampled_from([0.0, 0.5, 10.0]), waits=st.lists(gaps, max_size=40))
-def test_nothing_is_due_longer_ago_than_the_catch_up(rate, burst, waits):
+@given(
+    rate=rates,
+    burst=st.sampled_from([0.0, 0.5, 10.0]),
+    waits=st.lists(gaps, max_size=40),
+    line=st.sampled_from([0.0, 0.002, 60.0]),
+)
+def test_nothing_is_due_longer_ago_than_the_catch_up(rate, burst, waits, line):
     pacer = Pacer(rate_per_s=rate, burst=burst)
     for now in instants(100.0, waits):
-        assert pacer.reserve(now) >= now - CATCH_UP_S
+        assert pacer.reserve(now, since=now - line) >= now - CATCH_UP_S
 
 
 @SETTINGS

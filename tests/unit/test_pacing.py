@@ -48,6 +48,17 @@ def test_a_late_timer_costs_no_rate():
     )
 
 
+def test_a_stall_costs_what_it_is_longer_than_the_catch_up():
+    pacer = Pacer(rate_per_s=1_000.0)
+    dues = [pacer.reserve(0.0), *(pacer.reserve(now, since=0.0) for now in (0.020, 0.020, 0.0201, 0.021))]
+    assert dues == pytest.approx([0.0, 0.015, 0.016, 0.017, 0.018])
+
+
+def test_nothing_was_due_before_it_came_after_a_pause():
+    pacer = Pacer(rate_per_s=1_000.0)
+    assert [pacer.reserve(now, since=since) for now, since in ((0.0, 0.0), (1.0, 0.999))] == [0.0, 0.999]
+
+
 def test_an_upload_costs_bytes_and_no_request():
     pacer = Pacer(rate_per_s=1.0, bytes_per_s=1_000.0)
     assert pacer.reserve(0.0, size_bytes=2_000, requests=0) == 0.0
