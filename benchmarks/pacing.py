@@ -1,9 +1,9 @@
 """How exactly `--rate` is kept: the rate's error as the server saw it, and how late requests left after being due.
 
-Lateness is `wait_ms` of the output: from when the pacing had a request due until it was sent. A schedule that slips as
-a whole shows in the rate and in `behind`, the last arrival's distance from a perfect schedule begun at the first. What
-the requests were late together, and the longest of them under way, are the most that a kept schedule may be off by.
-Before each run the machine is measured alone: a process that does nothing but sleep for a millisecond, again and again.
+Lateness is `wait_ms` of the output: from when the pacing had a request due until it was sent. What a schedule loses to
+stalls longer than `CATCH_UP_S` is in `put_back`; `behind` is the last arrival's distance from a perfect schedule begun
+at the first. Beside each run stands the machine: after it two processes keep the same rate that have nothing to wait
+for and compute for the share of a core that the client and the server had used (`beats.py`).
 
     python benchmarks/pacing.py --rounds 5
 """
@@ -11,9 +11,11 @@ Before each run the machine is measured alone: a process that does nothing but s
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import sys
 import tempfile
-import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,8 @@ from fanout.pacing import CATCH_UP_S
 
 RATES = (100, 1_000, 5_000)
 PAYLOAD_BYTES = 1_000
-ALONE_S = 5.0  # for which the machine is measured before each run
-NAP_S = 0.001
+BEATS = Path(__file__).with_name("beats.py")
+BUSIEST = 0.9  # share of a core: a schedule that asks for all of it cannot be kept by anybody
 
 
 def main() -> int:
@@ -45,10 +47,9 @@ def main() -> int:
         source = write_rows(scratch / "in.jsonl", rows=most, payload_bytes=PAYLOAD_BYTES)
         for number in range(asked.rounds):
             for rate in map(int, rotated(map(str, asked.rates), number)):
-                alone = _alone(ALONE_S)
                 with local_aws("instances=1", "concurrency_per_instance=100000") as aws:
                     found = _paced(aws, source, scratch / "out.parquet", rate, asked.seconds)
-                samples.append({"round": number, "rate": rate} | alone | found)
+                samples.append({"round": number, "rate": rate} | found | _machine(found, rate))
             save(asked.json, machine=machine, settings=settings, samples=samples)
     _report(samples)
     print(f"raw numbers: {asked.json}")
@@ -56,42 +57,49 @@ def main() -> int:
 
 
 def _paced(aws: LocalAws, source: Path, output: Path, rate: int, seconds: float) -> dict[str, Any]:
-    """Run at `rate` and return what came of it."""
+    """Run at `rate` and return what came of it; a run of one row tells what starting and ending cost."""
     rows = round(rate * seconds)
-    command = [*FANOUT, "run", source, "--endpoint", aws.endpoint, "-o", output, "--rate", str(rate)]
-    run([*command, "--limit", str(rows), "-q", "--overwrite"], env=aws.env)
-    arrivals = aws.arrivals(0)
+    command = [*FANOUT, "run", source, "--endpoint", aws.endpoint, "-o", output, "-q", "--overwrite"]
+    start = run([*command, "--limit", "1"], env=aws.env)
+    server_s = aws.cpu_s()
+    usage = run([*command, "--rate", str(rate), "--limit", str(rows)], env=aws.env)
+    server_s = aws.cpu_s() - server_s
+    arrivals = aws.arrivals(1)
     if len(arrivals) != rows:
         sys.exit(f"{len(arrivals)} requests arrived, not {rows}")
-    table = pq.read_table(output, columns=["wait_ms", "invoke_ms"])
+    table = pq.read_table(output, columns=["due_at", "wait_ms", "invoke_ms"])
     late = pc.quantile(table["wait_ms"], q=[0.5, 0.99, 1.0]).to_pylist()
+    due = sorted(instant.timestamp() for instant in table["due_at"].to_pylist())
     took_s = arrivals[-1] - arrivals[0]
     return {
         "rows": rows,
         "error": (rows - 1) / took_s / rate - 1.0,
         "busiest_second": busiest_second(arrivals),
         "behind_ms": (took_s - (rows - 1) / rate) * 1e3,
+        "put_back_ms": sum(max(later - earlier - 1 / rate, 0.0) for earlier, later in pairwise(due)) * 1e3,
         "late_p50_ms": late[0],
         "late_p99_ms": late[1],
         "late_max_ms": late[2],
-        "late_sum_ms": pc.sum(table["wait_ms"]).as_py(),
         "invoke_max_ms": pc.max(table["invoke_ms"]).as_py(),
+        "client_share": (usage.cpu_s - start.cpu_s) / took_s,
+        "server_share": server_s / took_s,
     }
 
 
-def _alone(seconds: float) -> dict[str, float]:
-    """Return how late the machine wakes a process that only sleeps, and what a schedule would lose by that.
-
-    As for `--rate`, a schedule is put back by a wake-up that is later than `CATCH_UP_S`, and by no other.
-    """
-    late: list[float] = []
-    ends = time.perf_counter() + seconds
-    while (began := time.perf_counter()) < ends:
-        time.sleep(NAP_S)
-        late.append(time.perf_counter() - began - NAP_S)
-    p50, p99 = (pc.quantile(late, q=[0.5, 0.99]).to_numpy() * 1e3).tolist()
-    lost = sum(each for each in late if each > CATCH_UP_S) / seconds
-    return {"alone_p50_ms": p50, "alone_p99_ms": p99, "alone_error": -lost}
+def _machine(found: dict[str, Any], rate: int) -> dict[str, float]:
+    """Return how the machine kept the same schedule for two processes that only compute as much."""
+    client, server = (
+        subprocess.Popen(
+            [
+                *(sys.executable, BEATS, "--rate", str(rate), "--beats", str(found["rows"])),
+                *("--busy", str(min(found[share], BUSIEST)), "--catch-up", str(CATCH_UP_S)),
+            ],
+            stdout=subprocess.PIPE,
+        )
+        for share in ("client_share", "server_share")
+    )
+    said, _ = (process.communicate()[0] for process in (client, server))
+    return {f"machine_{name}": value for name, value in json.loads(said).items()}
 
 
 def busiest_second(arrivals: list[float]) -> int:
@@ -108,7 +116,7 @@ def _report(samples: list[dict[str, Any]]) -> None:
     print("\nkept rates (median of rounds, least to greatest)")
     print(
         f"{'rate/s':>8} {'error %':>24} {'busiest s':>10} {'behind ms':>10} {'late p50 ms':>20} {'late p99 ms':>20}"
-        f" {'machine alone: error %':>24} {'p99 ms':>20}"
+        f" {'machine: error %':>24} {'p99 ms':>20}"
     )
     for rate in sorted({sample["rate"] for sample in samples}):
         found = [sample for sample in samples if sample["rate"] == rate]
@@ -116,11 +124,11 @@ def _report(samples: list[dict[str, Any]]) -> None:
         busiest = max(sample["busiest_second"] for sample in found)
         behind = Spread.of(sample["behind_ms"] for sample in found).median
         p50, p99 = (Spread.of(sample[name] for sample in found) for name in ("late_p50_ms", "late_p99_ms"))
-        lost = Spread.of(sample["alone_error"] * 100 for sample in found)
-        alone = Spread.of(sample["alone_p99_ms"] for sample in found)
+        lost = Spread.of(sample["machine_error"] * 100 for sample in found)
+        machine = Spread.of(sample["machine_p99_ms"] for sample in found)
         print(
             f"{rate:8,} {_signed(error):>24} {busiest:10,} {behind:10.1f} {f'{p50:.2f}':>20} {f'{p99:.2f}':>20}"
-            f" {_signed(lost):>24} {f'{alone:.2f}':>20}"
+            f" {_signed(lost):>24} {f'{machine:.2f}':>20}"
         )
 
 

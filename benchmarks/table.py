@@ -256,15 +256,15 @@ def pacing(content: dict[str, Any]) -> str:
     rows = []
     for rate in sorted({sample["rate"] for sample in content["samples"]}):
         found = [sample for sample in content["samples"] if sample["rate"] == rate]
-        errors = [Spread.of(sample[name] * 100 for sample in found) for name in ("error", "alone_error")]
-        kept, alone = (f"{each.median:+.2f} ({each.low:+.2f} to {each.high:+.2f})" for each in errors)
-        names = ("late_p50_ms", "late_p99_ms", "alone_p99_ms")
+        errors = [Spread.of(sample[name] * 100 for sample in found) for name in ("error", "machine_error")]
+        kept, machine = (f"{each.median:+.2f} ({each.low:+.2f} to {each.high:+.2f})" for each in errors)
+        names = ("late_p50_ms", "late_p99_ms", "machine_p99_ms")
         late = [_spread(Spread.of(sample[name] for sample in found), 2) for name in names]
         busiest = max(sample["busiest_second"] for sample in found)
-        rows.append((f"{rate:,}", kept, f"{busiest:,}", *late[:2], alone, late[2]))
+        rows.append((f"{rate:,}", kept, f"{busiest:,}", *late[:2], machine, late[2]))
     heads = (
         *("--rate", "error %", "most in any second", "late p50 ms", "late p99 ms"),
-        *("machine alone: error %", "late p99 ms"),
+        *("the machine: error %", "late p99 ms"),
     )
     return "\n".join(_table(heads, rows))
 
