@@ -35,7 +35,7 @@ class Snapshot:
     Attributes:
         ended: Rows with an outcome.
         total: Rows in all, None while that is not known.
-        share: Share of the input that was read, 0..1; None when it cannot be told.
+        share: Share of what is to be read that was, 0..1; None when it cannot be told.
         in_flight: Requests without a reply.
         accepted: Rows that wait for the model.
         rate_limit_per_s: Pacing rate in force.
@@ -68,7 +68,7 @@ def snapshot(
         ended=tally.rows,
         succeeded=tally.by_status["succeeded"],
         total=wanted(source.total_rows()),
-        share=read.bytes_read / read.bytes_total if read.bytes_total else None,
+        share=read.share,
         in_flight=ledger.in_flight,
         accepted=ledger.accepted,
         throttles=statistics.pacer.throttles,

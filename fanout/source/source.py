@@ -71,11 +71,17 @@ class Source:
         total = None if None in sizes else sum(size for size in sizes if size is not None)
         meter = self._meter
         return SourceStatistics(
-            meter.rows, meter.rejected, meter.bytes_read, total, meter.files_read, files=len(self.inputs)
+            meter.rows,
+            meter.rejected,
+            meter.bytes_read,
+            total,
+            meter.files_read,
+            files=len(self.inputs),
+            limit=self._limit,
         )
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Yield all rows in order, numbered from 0, in chunks of at most 1 MiB or 1,000 rows.
+        """Yield all rows in order, numbered from 0, in chunks as `in_chunks` bounds them.
 
         Raises:
             InputError: A file is damaged or changed; the sound rows before it were yielded.

@@ -176,6 +176,20 @@ def test_progress_of_parquet_is_counted_in_bytes_of_the_file(parquet):
     assert source.statistics() == SourceStatistics(4_000, 0, size, size, 1, 1)
 
 
+@pytest.mark.parametrize(("limit", "shares"), [(2_000, [0.5, 1.0]), (None, [0.0, 0.25, 0.5, 0.75])])
+def test_the_share_that_was_read_is_of_what_is_to_be_read(parquet, limit, shares):
+    path = parquet({"a": range(4_000)}, row_group_size=1_000)
+    source = open_source(InputSettings((str(path),), limit=limit), Selection())
+    # A row group counts once it was read to its end, and that is known when the next one begins.
+    assert [source.statistics().share for _ in source.read()] == shares
+    assert source.statistics().share == 1.0
+
+
+def test_without_sizes_and_limit_nobody_knows_the_share():
+    assert SourceStatistics(10, 0, 80, None, 0, 1).share is None
+    assert SourceStatistics(10, 0, 80, None, 0, 1, limit=40).share == 0.25
+
+
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("piped", [False, True])
 def test_stdin(tmp_path, packed, piped):
