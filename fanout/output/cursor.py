@@ -14,6 +14,8 @@ from fanout.output.durable import readable
 from fanout.output.parquet import batches, open_file, row_span
 from fanout.output.parts import Part
 
+_NONE = pa.chunked_array([], type=pa.int64())
+
 
 class Cursor:
     """A position in a part; the file is opened by the first `load` and closed by the last.
@@ -27,7 +29,7 @@ class Cursor:
         self._path = part.path
         self._file: pq.ParquetFile | None = None
         self._group = 0
-        self._rows: pa.ChunkedArray = pa.chunked_array([], type=pa.int64())
+        self._rows = _NONE
         self._loaded = 0
         self._batches: Generator[pa.RecordBatch] | None = None
 
@@ -57,6 +59,8 @@ class Cursor:
             self._batches.close()
         if self._file is not None:
             self._file.close()
+        self._batches = self._file = None  # and its footer, a third of a megabyte
+        self._rows = _NONE
 
     def _advance(self, file: pq.ParquetFile) -> None:
         if self._loaded < len(self._rows):

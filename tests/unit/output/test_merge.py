@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -86,6 +87,20 @@ def test_parts_are_opened_when_their_first_row_is_due_and_closed_at_their_end(
     monkeypatch.setattr(merging, "Cursor", Watched)
     assert list(chain(*rows_of(parts))) == list(range(400))
     assert (opened, most) == (0, 1)
+
+
+def test_a_part_that_is_through_leaves_no_reader_behind(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path, [range(start, start + 10) for start in range(0, 400, 10)])
+    gc.collect()
+    before = readers()
+    left = [readers() - before for _ in merge(parts, pool_rows=1)]
+    assert len(left) > 30
+    assert max(left) <= 1
+
+
+def readers() -> int:
+    """Count the Parquet readers that are alive: each holds a footer, a third of a megabyte of our parts."""
+    return sum(isinstance(found, pq.ParquetFile) for found in gc.get_objects())
 
 
 def test_many_overlapping_parts_are_merged_in_steps(tmp_path: Path) -> None:
