@@ -250,3 +250,16 @@ class Outcome:
     collected_at: float | None = None
     fetched_at: float | None = None
     noticed_by: NoticedBy | None = None
+
+    @property
+    def began_at(self) -> float | None:
+        """The instant from which the row's latency counts: when it was due, earlier by its upload if that came before.
+
+        How long before does not matter: whatever lies ready ahead of a paced schedule waits for nothing that is slow.
+        """
+        due, uploading, uploaded = self.due_at, self.upload_started_at, self.uploaded_at
+        if due is None:
+            return uploading
+        if uploading is None or uploading >= due:
+            return due
+        return uploading + (0.0 if uploaded is None or uploaded >= due else due - uploaded)

@@ -135,7 +135,7 @@ def to_table(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
     for name, (first, last) in _PHASES.items():
         columns[name] = _milliseconds(instants[first], instants[last])
     columns["wait_ms"] = pc.subtract(columns["wait_ms"], _upload_while_due(instants))
-    begin = pc.min_element_wise(instants["due_at"], instants["upload_started_at"])
+    begin = _begin(instants)
     end = pc.coalesce(instants["fetched_at"], instants["notified_at"])
     columns["total_ms"] = _milliseconds(begin, end)
     kept = zip(kept_names(kept_schema), kept_schema, _transposed(ordered, len(kept_schema)), strict=True)
@@ -174,6 +174,13 @@ def _upload_while_due(instants: dict[str, pa.Array]) -> pa.Array:
     began, ended = instants["upload_started_at"], instants["uploaded_at"]
     within = pc.greater_equal(began, instants["due_at"])
     return pc.fill_null(pc.if_else(within, _milliseconds(began, ended), 0.0), 0.0)
+
+
+def _begin(instants: dict[str, pa.Array]) -> pa.Array:
+    """Return the instant from which each row's latency counts, as `Outcome.began_at` does."""
+    due, uploading = instants["due_at"], instants["upload_started_at"]
+    idle = pc.subtract(due, pc.min_element_wise(due, pc.coalesce(instants["uploaded_at"], due)))
+    return pc.min_element_wise(due, pc.add(uploading, pc.coalesce(idle, 0)))
 
 
 def _milliseconds(first: pa.Array, last: pa.Array) -> pa.Array:

@@ -71,5 +71,5 @@ class PairTally(Tally):
 
 
 def _total_ms(outcome: Outcome) -> float | None:
-    begin = min((at for at in (outcome.due_at, outcome.upload_started_at) if at is not None), default=None)
-    return None if begin is None or outcome.fetched_at is None else (outcome.fetched_at - begin) * 1e3
+    begin, end = outcome.began_at, outcome.fetched_at
+    return None if begin is None or end is None else (end - begin) * 1e3

@@ -79,7 +79,7 @@ class Fold:
                 lot.notify.observe(notified - completed)
         if fetched is not None and outcome.collected_at is not None:
             lot.fetch.observe(fetched - outcome.collected_at)
-        begin = due if uploading is None or (due is not None and due < uploading) else uploading
+        begin = outcome.began_at
         end = notified if fetched is None else fetched
         if begin is not None and end is not None:
             lot.total.observe(end - begin)

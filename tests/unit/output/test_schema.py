@@ -111,7 +111,7 @@ def test_durations_of_an_uploaded_row() -> None:
         "service_ms": 3000.0,
         "notify_ms": -250.0,  # two clocks: kept as it is
         "fetch_ms": 250.0,
-        "total_ms": 5000.0,  # from the upload's start, which came before the request was due
+        "total_ms": 4500.0,  # the upload, and from when it was due: not the half second in which it lay ready
     }
 
 
@@ -130,6 +130,22 @@ def test_an_upload_that_begins_when_the_row_is_due_is_not_part_of_its_wait() -> 
     }
     row = row_of(Outcome(row=0, id=None, kept=(), status="succeeded", **instants))
     assert (row["wait_ms"], row["upload_ms"]) == (750.0, 750.0)
+
+
+@pytest.mark.parametrize("due", [None, 0.0, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("uploaded", [None, (0.5, 1.5), (0.5, 2.0), (2.0, 2.5), (1.0, None)])
+def test_the_table_counts_from_where_the_outcome_says(due, uploaded) -> None:
+    began, ended = uploaded or (None, None)
+    at = {"due_at": due, "upload_started_at": began, "uploaded_at": ended, "fetched_at": 9.0}
+    outcome = Outcome(
+        row=0,
+        id=None,
+        kept=(),
+        status="succeeded",
+        **{name: value if value is None else EPOCH + value for name, value in at.items()},
+    )
+    begin = outcome.began_at
+    assert row_of(outcome)["total_ms"] == (None if begin is None else (EPOCH + 9.0 - begin) * 1e3)
 
 
 def test_total_of_a_failure_ends_with_its_notice() -> None:
