@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from fanout.budget import ByteBudget
 from fanout.entry import Entry
 from fanout.errors import CallError, RunError
 from fanout.lane import Lane
@@ -41,6 +42,7 @@ class Fetch:
         again: Sends a row again that the model failed with this text, if that is allowed; tells whether.
         trust: Believe failures that left no object.
         got: Objects that earlier processes of the run could read: S3 does not refuse all of them.
+        most_bytes: Bound of the responses that are being downloaded, beside one.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Fetch:
         again: Callable[[Entry, str | None], bool],
         trust: bool,
         got: int = 0,
+        most_bytes: int,
         output_grace_s: float = OUTPUT_GRACE_S,
         failure_grace_s: float = FAILURE_GRACE_S,
     ) -> None:
@@ -67,6 +70,7 @@ class Fetch:
         self._output_grace_s = output_grace_s
         self._failure_grace_s = failure_grace_s
         self._got = got
+        self._budget = ByteBudget(most_bytes)
         self._denied = 0
         self.unfounded = 0
         """Notices that S3 did not confirm."""
@@ -152,6 +156,8 @@ class Fetch:
 
     async def _get(self, location: Location, *, shown: bool) -> Object | None:
         """Return the object; `shown`: a reply has shown that it stands there, or how the run's outputs are named."""
+        await self._budget.enter()
+        found: Object | None = None
         try:
             found = await persist(lambda: self._objects.get(location), operation="s3:GetObject")
         except CallError as error:
@@ -167,6 +173,8 @@ class Fetch:
                 if self._got == 0 and self._denied >= DENIED_MAX * LOOKS:
                     raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error
             return None
+        finally:
+            self._budget.leave(None if found is None else len(found.body))
         self._got += 1
         return found
 

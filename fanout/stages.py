@@ -174,6 +174,7 @@ class Stages:
             again=self._again,
             trust=job.trust_responses,
             got=tally.by_status["succeeded"],
+            most_bytes=job.limits.parts.size_bytes,
         )
 
     async def upload(self) -> None:

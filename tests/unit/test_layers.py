@@ -20,6 +20,7 @@ FLOORS: tuple[frozenset[str], ...] = (
             "wakeup",
             "oneshot",
             "lane",
+            "budget",
             "offload",
             "memory",
             "failpoints",
