@@ -6,10 +6,10 @@ success raises it again, by CUBIC; the configured rate is never exceeded, not ev
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
-from fanout.oneshot import one_shot
+import anyio
+
 from fanout.ports import Clock
 
 CATCH_UP_S = 0.005
@@ -138,9 +138,8 @@ class Pacer:
         due = max((bucket.due_next for bucket, _ in charged), default=now)
         if requests:
             due = max(due, self._hold_until)
-        if (
-            due < now - CATCH_UP_S
-        ):  # a stall, if the request was in line meanwhile; else a pause, which earns nothing
+        # Later than that is a stall, if the request was in line meanwhile; else it is a pause, which earns nothing.
+        if due < now - CATCH_UP_S:
             due = max(now - CATCH_UP_S, now if since is None else since)
         if requests:  # first come, first due, also with a burst in hand
             due = self._last_due = max(due, self._last_due)
@@ -205,84 +204,27 @@ class Pacer:
         return PacerStatistics(self._configured, rate, self._throttles, self._cuts)
 
 
-class _Turn:
-    """One request in line; once it is told, it knows when it is due, and if that is `reserved` it waits for it."""
-
-    __slots__ = ("due", "reserved", "since", "size_bytes", "told")
-
-    def __init__(self, since: float, size_bytes: int) -> None:
-        self.since = since
-        self.size_bytes = size_bytes
-        self.due = since
-        self.reserved = False
-        self.told = one_shot()()
-
-
-class _Line:
-    """Requests in order; `led` while the first of them holds a reservation."""
-
-    __slots__ = ("led", "requests", "turns")
-
-    def __init__(self, requests: int) -> None:
-        self.requests = requests
-        self.turns: deque[_Turn] = deque()
-        self.led = False
-
-
 class Gate:
-    """Lets requests through at the instants that a `Pacer` gives, first come first served.
-
-    Whoever was waiting for an instant lets all go who are due when it wakes: one a turn of the event loop, as a lock
-    would have it, is too slow to make up for a stall, and at 5,000 a second too slow at all.
-    """
+    """Lets requests through at the instants that a `Pacer` gives, first come first served."""
 
     def __init__(self, pacer: Pacer, clock: Clock) -> None:
         self.pacer = pacer
         self._clock = clock
-        # One at the time waits with a reservation: a cut reaches everybody behind it at once. Uploads wait in a line of
-        # their own: what waits for bytes must not hold up what needs none.
-        self._requests, self._uploads = _Line(1), _Line(0)
+        # One waiter at the time holds a reservation: a cut reaches everybody behind it at once. It leaves in the turn
+        # in which it reserves or wakes: were several let go together, they would leave a turn later, and a long turn
+        # would add their number to what CATCH_UP_S allows. Uploads wait in a line of their own: what waits for bytes
+        # must not hold up what needs none.
+        self._requests = anyio.Lock(fast_acquire=True)
+        self._uploads = anyio.Lock(fast_acquire=True)
 
     async def wait(self, *, size_bytes: int = 0, requests: int = 1) -> float:
         """Return the instant at which this request was due, once it has come."""
-        now = self._clock.now()
         if self.pacer.idle:
-            return now
-        line = self._requests if requests else self._uploads
-        if line.led:
-            turn = _Turn(now, size_bytes)
-            line.turns.append(turn)
-            try:
-                await turn.told.wait()
-            except BaseException:
-                if not turn.told.is_set():
-                    line.turns.remove(turn)
-                elif turn.reserved:
-                    self._pass_on(line)
-                raise
-            if not turn.reserved:
-                return turn.due
-            due = turn.due
-        else:
-            line.led = True
-            due = self.pacer.reserve(now, since=now, size_bytes=size_bytes, requests=requests)
-        try:
-            if due > self._clock.now():
+            return self._clock.now()
+        since = self._clock.now()
+        async with self._requests if requests else self._uploads:
+            now = self._clock.now()
+            due = self.pacer.reserve(now, since=since, size_bytes=size_bytes, requests=requests)
+            if due > now:
                 await self._clock.sleep_until(due)
-        finally:
-            self._pass_on(line)
-        return due
-
-    def _pass_on(self, line: _Line) -> None:
-        """Let all go who are due by now; the first who is not waits for its instant with a reservation."""
-        now = self._clock.now()
-        while line.turns:
-            turn = line.turns.popleft()
-            turn.due = self.pacer.reserve(
-                now, since=turn.since, size_bytes=turn.size_bytes, requests=line.requests
-            )
-            turn.reserved = turn.due > now
-            turn.told.set()
-            if turn.reserved:
-                return
-        line.led = False
+            return due

@@ -275,65 +275,6 @@ def test_the_gate_is_first_come_first_served():
     assert run_virtual(main) == list(range(8))
 
 
-def test_all_who_are_due_go_together_after_a_stall():
-    """One a turn of the event loop would be five turns here."""
-
-    class Stalled(VirtualClock):
-        def now(self):
-            return super().now() + late
-
-    late = 0.0
-
-    async def main():
-        nonlocal late
-        gate = Gate(Pacer(rate_per_s=1_000.0), Stalled())
-        passed = []
-
-        async def worker():
-            passed.append(await gate.wait())
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(8):
-                nursery.start_soon(worker)
-            await trio.testing.wait_all_tasks_blocked()
-            assert len(passed) == 1, "one has passed, one has a reservation for 0.001, six wait behind it"
-            late = 0.0045  # whoever waits for 0.001 wakes at 0.0055
-            await trio.sleep(0.0015)
-            for _ in range(2):  # one turn to wake, one for those who are let go
-                await trio.lowlevel.checkpoint()
-            return sorted(passed)
-
-    assert run_virtual(main) == pytest.approx([number / 1_000 for number in range(6)])
-
-
-@pytest.mark.parametrize("leaves_at", [0.05, 0.1, 0.15])  # before, and just when, a turn is passed on
-@pytest.mark.parametrize("leaver", [0, 1, 2, 3])
-def test_whoever_leaves_the_line_holds_nobody_up(leaver, leaves_at):
-    async def main():
-        gate = Gate(Pacer(rate_per_s=10.0), VirtualClock())
-        await gate.wait()
-        passed = []
-        scopes = [trio.CancelScope() for _ in range(4)]
-
-        async def worker(number):
-            with scopes[number]:
-                await gate.wait()
-                passed.append(number)
-
-        with trio.fail_after(1.0):
-            async with trio.open_nursery() as nursery:
-                for number in range(4):
-                    nursery.start_soon(worker, number)
-                    await trio.testing.wait_all_tasks_blocked()
-                await trio.sleep_until(leaves_at)
-                scopes[leaver].cancel()
-        return passed
-
-    passed = run_virtual(main)
-    assert set(passed) >= {0, 1, 2, 3} - {leaver}
-    assert passed == sorted(passed)
-
-
 def test_a_hold_reaches_those_who_wait_behind():
     async def main():
         gate = Gate(Pacer(rate_per_s=1.0), VirtualClock())
