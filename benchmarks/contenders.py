@@ -91,7 +91,7 @@ def sample(contender: Contender, task: Task, *, labels: dict[str, Any]) -> dict[
     }
 
 
-def fanout(task: Task) -> tuple[Usage, int]:
+def fanout(task: Task, *, processes: int = 1) -> tuple[Usage, int]:
     """Run `fanout run`, its journal on.
 
     Submit only: the model never answers, and the run is interrupted as soon as the server has accepted the last
@@ -100,13 +100,20 @@ def fanout(task: Task) -> tuple[Usage, int]:
     """
     command = [*FANOUT, "run", task.input, "--endpoint", task.aws.endpoint, "-o", task.output, "-q"]
     command += ["--limit", str(task.rows), "--content-type", "application/json"]
+    command += ["--processes", str(processes)]
     if task.mode == "end to end":
         return run(command, env=task.aws.env), task.rows
-    command += ["--no-notifications", "--window", str(task.rows), "--grace", "0"]
+    window = processes * task.rows  # each process has its share of the window, but takes what rows it can
+    command += ["--no-notifications", "--window", str(window), "--grace", "0"]
     wanted = task.aws.accepted() + task.rows
     env = task.aws.env | {"FANOUT_RETRY_GENERATIONS": "0", "FANOUT_COLLECT_QUIET_S": "3600"}
     usage = run(command, env=env, codes={Exit.INTERRUPTED}, until=lambda: task.aws.accepted() >= wanted)
     return usage, task.rows
+
+
+def fanout_processes(task: Task) -> tuple[Usage, int]:
+    """Run `fanout run` in two processes; its peak memory is that of the largest, not their sum."""
+    return fanout(task, processes=2)
 
 
 def boto3_threads(task: Task) -> tuple[Usage, int]:
@@ -164,6 +171,9 @@ CONTENDERS = {
         "SageMaker SDK 2, threads", sagemaker_sdk, {"small": (200, 1_200), "large": (100, 600)}
     ),
     "fanout": Contender("fanout", fanout, {"small": (2_000, 40_000), "large": (500, 6_000)}),
+    "processes": Contender(
+        "fanout, 2 processes", fanout_processes, {"small": (2_000, 40_000), "large": (500, 6_000)}
+    ),
     "wrk": Contender(
         "limit: wrk, C, signed before",
         wrk,

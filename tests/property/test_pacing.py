@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import math
+import random
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from support.examples import examples
+from support.loop import LoopClock, run_seeded
+from support.pacing import reserve
 
-from fanout.pacing import CATCH_UP_S, FLOOR_PER_S, Pacer
+from fanout.pacing import CATCH_UP_S, FLOOR_PER_S, Gate, Pacer
 
 EPSILON = 1e-6
 SETTINGS = settings(max_examples=examples(100), deadline=None, database=None)
@@ -68,7 +72,7 @@ def test_the_law_finds_a_window_that_holds_too_much():
 @given(rate=rates, start=starts, waits=st.lists(gaps, max_size=40))
 def test_no_window_holds_more_than_the_rate_allows(rate, start, waits):
     pacer = Pacer(rate_per_s=rate)
-    assert_law([pacer.reserve(now) for now in instants(start, waits)], rate=rate)
+    assert_law([reserve(pacer, now) for now in instants(start, waits)], rate=rate)
 
 
 @SETTINGS
@@ -76,15 +80,77 @@ def test_no_window_holds_more_than_the_rate_allows(rate, start, waits):
 def test_departures_exceed_the_rate_by_the_catch_up_alone(rate, start, waits, line):
     """As CATCH_UP_S says: R/200 more in any window, however late the timers wake and whoever was in line."""
     pacer = Pacer(rate_per_s=rate)
-    left = [max(now, pacer.reserve(now, since=now - line)) for now in instants(start, waits)]
+    left = [max(now, reserve(pacer, now, since=now - line)) for now in instants(start, waits)]
     assert_law(sorted(left), rate=rate, burst=rate * CATCH_UP_S)
+
+
+def through_a_gate(rate, *, workers, each, seed, spells, busy_s=0.0):
+    """Let workers through a gate of a loop that computes; return when they left and were due.
+
+    Args:
+        spells: Seconds that a worker computes after it has left, one of them drawn.
+        busy_s: Seconds that something else computes in every turn of the loop.
+    """
+    passed = []
+
+    async def main():
+        clock, draw = LoopClock(), random.Random(seed)
+        gate = Gate(Pacer(rate_per_s=rate), clock)
+
+        async def worker():
+            for _ in range(each):
+                due = await gate.wait()
+                passed.append((clock.now(), due))
+                clock.compute(draw.choice(spells))
+                await asyncio.sleep(0)
+
+        async def others():
+            while True:
+                clock.compute(busy_s)
+                await asyncio.sleep(0)
+
+        busy = asyncio.create_task(others()) if busy_s else None
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(workers):
+                tasks.create_task(worker())
+        if busy is not None:
+            busy.cancel()
+
+    run_seeded(main, seed=seed)
+    return passed
+
+
+@SETTINGS
+@given(
+    rate=st.sampled_from([10.0, 1_000.0, 20_000.0]),
+    workers=st.sampled_from([1, 4, 32]),
+    seed=st.integers(0, 10_000),
+    spells=st.lists(st.sampled_from([0.0, 0.0001, 0.001, 0.004, 0.02]), min_size=1, max_size=8),
+)
+@example(rate=1_000.0, workers=32, seed=0, spells=[0.0001] * 7 + [0.02])
+def test_departures_from_the_gate_exceed_the_rate_by_the_catch_up_alone(rate, workers, seed, spells):
+    """However long the turns of the loop are in which they leave."""
+    passed = through_a_gate(rate, workers=workers, each=20, seed=seed, spells=spells)
+    assert len(passed) == 20 * workers
+    assert all(due <= at for at, due in passed)
+    rounding_s = len(passed) * 2.4e-7  # of each interval near 1.7e9
+    assert_law([at for at, _ in passed], rate=rate, burst=rate * (CATCH_UP_S + rounding_s))
+
+
+@SETTINGS
+@given(seed=st.integers(0, 10_000))
+def test_long_turns_cost_no_rate_while_they_stay_below_the_catch_up(seed):
+    """Two thousand a second, and turns of a millisecond: all who are due leave in one."""
+    passed = through_a_gate(2_000.0, workers=32, each=20, seed=seed, spells=[0.0], busy_s=0.001)
+    instants = [at for at, _ in passed]
+    assert instants[-1] - instants[0] <= (len(instants) - 1) / 2_000.0 + CATCH_UP_S
 
 
 @SETTINGS
 @given(rate=rates, burst=st.floats(0.5, 30.0), start=starts, waits=st.lists(gaps, max_size=40))
 def test_no_window_holds_more_than_the_rate_and_the_burst(rate, burst, start, waits):
     pacer = Pacer(rate_per_s=rate, burst=burst)
-    assert_law(sorted(pacer.reserve(now) for now in instants(start, waits)), rate=rate, burst=burst)
+    assert_law(sorted(reserve(pacer, now) for now in instants(start, waits)), rate=rate, burst=burst)
 
 
 @SETTINGS
@@ -97,7 +163,7 @@ def test_no_window_holds_more_bytes_than_the_speed_allows(speed, start, calls):
     pacer = Pacer(bytes_per_s=speed)
     sizes = [float(size) for _, size in calls]
     times = instants(start, [wait for wait, _ in calls])[1:]
-    dues = [pacer.reserve(now, size_bytes=int(size)) for now, size in zip(times, sizes, strict=True)]
+    dues = [reserve(pacer, now, size_bytes=int(size)) for now, size in zip(times, sizes, strict=True)]
     assert_law(dues, rate=speed, weights=sizes)
 
 
@@ -110,7 +176,7 @@ def test_no_window_holds_more_bytes_than_the_speed_allows(speed, start, calls):
 def test_requests_and_bytes_hold_together(rate, speed, calls):
     pacer = Pacer(rate_per_s=rate, bytes_per_s=speed)
     times = instants(0.0, [wait for wait, _ in calls])[1:]
-    dues = [pacer.reserve(now, size_bytes=size) for now, (_, size) in zip(times, calls, strict=True)]
+    dues = [reserve(pacer, now, size_bytes=size) for now, (_, size) in zip(times, calls, strict=True)]
     assert dues == sorted(dues)
     assert_law(dues, rate=rate)
     with_bytes = [(due, float(size)) for due, (_, size) in zip(dues, calls, strict=True) if size]
@@ -121,7 +187,7 @@ def test_requests_and_bytes_hold_together(rate, speed, calls):
 @given(rate=rates, start=starts, waits=st.lists(gaps, max_size=40))
 def test_first_come_first_due(rate, start, waits):
     pacer = Pacer(rate_per_s=rate)
-    dues = [pacer.reserve(now) for now in instants(start, waits)]
+    dues = [reserve(pacer, now) for now in instants(start, waits)]
     assert dues == sorted(dues)
 
 
@@ -130,7 +196,7 @@ def test_first_come_first_due(rate, start, waits):
 @example(rate=1_000.0, burst=3.0, waits=[0.0])
 def test_first_come_first_due_with_a_burst(rate, burst, waits):
     pacer = Pacer(rate_per_s=rate, burst=burst)
-    dues = [pacer.reserve(now) for now in instants(0.0, waits)]
+    dues = [reserve(pacer, now) for now in instants(0.0, waits)]
     assert dues == sorted(dues)
 
 
@@ -144,14 +210,14 @@ def test_first_come_first_due_with_a_burst(rate, burst, waits):
 def test_nothing_is_due_longer_ago_than_the_catch_up(rate, burst, waits, line):
     pacer = Pacer(rate_per_s=rate, burst=burst)
     for now in instants(100.0, waits):
-        assert pacer.reserve(now, since=now - line) >= now - CATCH_UP_S
+        assert reserve(pacer, now, since=now - line) >= now - CATCH_UP_S
 
 
 @SETTINGS
 @given(rate=rates, count=st.integers(2, 50), start=starts)
 def test_there_is_no_burst_at_the_start(rate, count, start):
     pacer = Pacer(rate_per_s=rate)
-    dues = [pacer.reserve(start) for _ in range(count)]
+    dues = [reserve(pacer, start) for _ in range(count)]
     assert dues == pytest.approx([start + number / rate for number in range(count)], abs=count * 1e-6)
 
 
@@ -159,7 +225,7 @@ def test_there_is_no_burst_at_the_start(rate, count, start):
 @given(burst=st.integers(0, 20), rate=st.sampled_from([1.0, 10.0, 100.0]))
 def test_a_burst_is_as_long_as_configured_and_no_longer(burst, rate):
     pacer = Pacer(rate_per_s=rate, burst=float(burst))
-    dues = [pacer.reserve(50.0) for _ in range(burst + 6)]
+    dues = [reserve(pacer, 50.0) for _ in range(burst + 6)]
     assert sum(due <= 50.0 + EPSILON for due in dues) == burst + 1
     assert dues[-5:] == pytest.approx([50.0 + number / rate for number in range(1, 6)])
 
@@ -179,7 +245,7 @@ def play(pacer, script, *, check=lambda now: None):
     for what, wait, age, retry_after_s in script:
         now += wait
         if what == "send":
-            dues.append(pacer.reserve(now))
+            dues.append(reserve(pacer, now))
         elif what == "accept":
             pacer.accepted(now)
         else:
@@ -262,7 +328,7 @@ def test_the_configured_rate_comes_back_while_requests_are_accepted(rate, script
     play(pacer, script)
     now = start = 100.0 + sum(wait for _, wait, _, _ in script)
     while pacer.statistics().rate_per_s < rate:
-        now = max(now, pacer.reserve(now))
+        now = max(now, reserve(pacer, now))
         pacer.accepted(now)
         assert now < start + 180.0
     assert pacer.statistics().rate_per_s == rate
@@ -274,7 +340,7 @@ def test_nothing_is_due_before_the_time_that_aws_named(retry_after_s, rate, wait
     pacer = Pacer(rate_per_s=rate)
     pacer.throttled(100.0, sent_at=99.9, retry_after_s=retry_after_s)
     asked = 100.0 + wait * retry_after_s  # within the hold
-    dues = [pacer.reserve(asked) for _ in range(5)]
+    dues = [reserve(pacer, asked) for _ in range(5)]
     assert dues[0] == pytest.approx(100.0 + retry_after_s)
     limit = pacer.statistics().rate_per_s
     assert dues == pytest.approx([dues[0] + number / limit for number in range(5)])

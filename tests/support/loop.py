@@ -43,6 +43,10 @@ class SeededLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._seconds
 
+    def pass_time(self, seconds: float) -> None:
+        """Let time go on while a callback runs."""
+        self._seconds += seconds
+
     def call_soon(
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> Handle:
@@ -114,7 +118,9 @@ class LoopClock:
     """`ports.Clock` of the loop that runs now, from an epoch that looks like a date."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, SeededLoop)
+        self._loop = loop
 
     def now(self) -> float:
         return EPOCH + self._loop.time()
@@ -124,6 +130,10 @@ class LoopClock:
             await asyncio.sleep(0)
         else:
             await self.nap(instant).wait()
+
+    def compute(self, seconds: float) -> None:
+        """Let time pass within a turn of the loop, as a callback does that keeps the processor."""
+        self._loop.pass_time(seconds)
 
     def nap(self, until: float) -> Nap:
         """Return a wait until `until`, which may be infinite."""
