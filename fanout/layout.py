@@ -38,7 +38,7 @@ class Layout:
     def learn(self, uri: str, *, row: int, generation: int) -> Location | None:
         """Take note of the location that a reply gave for a row, and return it; None if it names no object."""
         if self.confirmed and self._bucket is not None:
-            key = self._key(row, generation)
+            key = self.key(row, generation)
             if uri == f"s3://{self._bucket}/{key}":  # not parsed, and compared once: saves 2 % of a send
                 self._usual = Location(self._bucket, key)
                 return self._usual
@@ -58,7 +58,11 @@ class Layout:
         """Return where this row's object should stand, None if nothing is known of the place."""
         if self._bucket is None:
             return None
-        return Location(self._bucket, self._key(row, generation))
+        return Location(self._bucket, self.key(row, generation))
+
+    def key(self, row: int, generation: int) -> str:
+        """Return the key of this row's object, as far as the shape is known."""
+        return f"{self._head}{_path(self._run, row, generation)}{self._tail}"
 
     def root(self) -> Location | None:
         """Return the prefix below which all objects of the run stand, None if replies showed no such place."""
@@ -78,17 +82,19 @@ class Layout:
             return None
         return place.uri
 
+    @property
+    def shape(self) -> tuple[str | None, str, str, bool, bool]:
+        """What replies have shown, to be compared: the text of it for every group of the journal would cost more."""
+        return self._bucket, self._head, self._tail, self.confirmed, self.strays > 0
+
     def dump(self) -> str:
         """Return what replies have shown, as text for the journal."""
-        return json.dumps([self._bucket, self._head, self._tail, self.confirmed, self.strays > 0])
+        return json.dumps(self.shape)
 
     def load(self, text: str) -> None:
         """Take over what `dump` returned in an earlier process."""
         self._bucket, self._head, self._tail, self.confirmed, strayed = json.loads(text)
         self.strays = int(strayed)
-
-    def _key(self, row: int, generation: int) -> str:
-        return f"{self._head}{_path(self._run, row, generation)}{self._tail}"
 
 
 def _path(run: str, row: int, generation: int) -> str:

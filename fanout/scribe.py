@@ -46,7 +46,7 @@ class Scribe:
         self._ledger = ledger
         self._offload = offload
         self._lines: list[RowRecord] = []
-        self._places = ""
+        self._shapes: object = None
         self._lock = anyio.Lock(fast_acquire=True)
         self._arrived = Wakeup()
         self._written = self._groups = 0
@@ -131,11 +131,12 @@ class Scribe:
         )
 
     def _changed_places(self) -> list[tuple[str, str]]:
-        places = self._ledger.outputs.dump() + self._ledger.failures.dump()
-        if places == self._places:
+        outputs, failures = self._ledger.outputs, self._ledger.failures
+        shapes = (outputs.shape, failures.shape)
+        if shapes == self._shapes:
             return []
-        self._places = places
-        return [("outputs", self._ledger.outputs.dump()), ("failures", self._ledger.failures.dump())]
+        self._shapes = shapes
+        return [("outputs", outputs.dump()), ("failures", failures.dump())]
 
     def statistics(self) -> ScribeStatistics:
         """Return a snapshot."""
