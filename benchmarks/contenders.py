@@ -21,6 +21,12 @@ from environments import Unavailable, environment
 from fanout.errors import Exit
 
 Mode = Literal["submit", "end to end"]
+SERVERS: dict[Mode, tuple[str, ...]] = {
+    # Nothing ends while requests are counted: no slot of the model becomes free within an hour.
+    "submit": ("notifications.enabled=false", "service_time.median_s=3600"),
+    "end to end": ("instances=1", "concurrency_per_instance=100000"),
+}
+"""How the local AWS is set up for each mode."""
 RIVALS = Path(__file__).with_name("rivals")
 FANOUT = (sys.executable, "-m", "fanout.cli")
 SAGEMAKER = "sagemaker<3"  # version 3 has no AsyncPredictor
@@ -92,23 +98,26 @@ def sample(contender: Contender, task: Task, *, labels: dict[str, Any]) -> dict[
 
 
 def fanout(task: Task, *, processes: int = 1) -> tuple[Usage, int]:
-    """Run `fanout run`, its journal on.
-
-    Submit only: the model never answers, and the run is interrupted as soon as the server has accepted the last
-    row. That is everything from reading the input to the journalled acceptance, with the window opened for all rows
-    and, since none ends, without holding payloads for another generation; and then an orderly stop.
-    """
+    """Run `fanout run`, its journal on."""
     command = [*FANOUT, "run", task.input, "--endpoint", task.aws.endpoint, "-o", task.output, "-q"]
     command += ["--limit", str(task.rows), "--content-type", "application/json"]
     command += ["--processes", str(processes)]
     if task.mode == "end to end":
         return run(command, env=task.aws.env), task.rows
-    window = processes * task.rows  # each process has its share of the window, but takes what rows it can
-    command += ["--no-notifications", "--window", str(window), "--grace", "0"]
-    wanted = task.aws.accepted() + task.rows
-    env = task.aws.env | {"FANOUT_RETRY_GENERATIONS": "0", "FANOUT_COLLECT_QUIET_S": "3600"}
-    usage = run(command, env=env, codes={Exit.INTERRUPTED}, until=lambda: task.aws.accepted() >= wanted)
-    return usage, task.rows
+    # Each process has its share of the window, and takes what rows it can.
+    return submit(command, task.aws, rows=task.rows, window=processes * task.rows), task.rows
+
+
+def submit(command: list[str | Path], aws: LocalAws, *, rows: int, window: int) -> Usage:
+    """Run the `fanout run` of `command` on a server that never answers, until its last row is accepted.
+
+    That is everything from reading the input to the journalled acceptance, with the window opened for all rows and,
+    since none ends, without holding payloads for another generation; and then an orderly stop.
+    """
+    command = [*command, "--no-notifications", "--window", str(window), "--grace", "0"]
+    wanted = aws.accepted() + rows
+    env = aws.env | {"FANOUT_RETRY_GENERATIONS": "0", "FANOUT_COLLECT_QUIET_S": "3600"}
+    return run(command, env=env, codes={Exit.INTERRUPTED}, until=lambda: aws.accepted() >= wanted)
 
 
 def fanout_processes(task: Task) -> tuple[Usage, int]:

@@ -1,6 +1,7 @@
 """How exactly `--rate` is kept: the rate's error as the server saw it, and how late requests left after being due.
 
-Lateness is `wait_ms` of the output: from when the pacing had a request due until it was sent. What a schedule loses to
+Both for whole runs and for requests alone, since a rate that two cores can send may be more than they can collect.
+Lateness is from when the pacing had a request due until it was sent, as the journal says. What a schedule loses to
 stalls longer than `CATCH_UP_S` is in `put_back`; `behind` is the last arrival's distance from a perfect schedule begun
 at the first. Beside each run stands the machine: after it two processes keep the same rate that have nothing to wait
 for and compute for the share of a core that the client and the server had used (`beats.py`).
@@ -12,18 +13,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
-from itertools import pairwise
+from contextlib import closing
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from aws import LocalAws, local_aws
-from child import run
-from contenders import FANOUT
+from child import Usage, run
+from contenders import FANOUT, SERVERS, Mode, submit
 from figures import Spread
 from inputs import write_rows
 from machine import RESULTS, describe, rotated, save
@@ -31,6 +34,7 @@ from machine import RESULTS, describe, rotated, save
 from fanout.pacing import CATCH_UP_S
 
 RATES = (100, 1_000, 5_000)
+MODES: tuple[Mode, ...] = ("submit", "end to end")
 PAYLOAD_BYTES = 1_000
 BEATS = Path(__file__).with_name("beats.py")
 BUSIEST = 0.9  # share of a core: a schedule that asks for all of it cannot be kept by anybody
@@ -40,50 +44,65 @@ def main() -> int:
     asked = _arguments()
     machine = describe()
     samples: list[dict[str, Any]] = []
-    settings = {"rounds": asked.rounds, "rates": asked.rates, "seconds": asked.seconds}
+    settings = {name: getattr(asked, name) for name in ("rounds", "modes", "rates", "seconds")}
+    cases = [*product(asked.modes, asked.rates)]
     with tempfile.TemporaryDirectory(prefix="fanout-benchmark-") as directory:
-        scratch = Path(directory)
         most = round(max(asked.rates) * asked.seconds)
-        source = write_rows(scratch / "in.jsonl", rows=most, payload_bytes=PAYLOAD_BYTES)
+        source = write_rows(Path(directory, "in.jsonl"), rows=most, payload_bytes=PAYLOAD_BYTES)
         for number in range(asked.rounds):
-            for rate in map(int, rotated(map(str, asked.rates), number)):
-                with local_aws("instances=1", "concurrency_per_instance=100000") as aws:
-                    found = _paced(aws, source, scratch / "out.parquet", rate, asked.seconds)
-                samples.append({"round": number, "rate": rate} | found | _machine(found, rate))
+            for place in rotated(map(str, range(len(cases))), number):
+                mode, rate = cases[int(place)]
+                with local_aws(*SERVERS[mode]) as aws:
+                    found = _paced(aws, source, mode, rate, asked.seconds)
+                samples.append({"round": number, "mode": mode, "rate": rate} | found | _machine(found, rate))
             save(asked.json, machine=machine, settings=settings, samples=samples)
     _report(samples)
     print(f"raw numbers: {asked.json}")
     return 0
 
 
-def _paced(aws: LocalAws, source: Path, output: Path, rate: int, seconds: float) -> dict[str, Any]:
+def _paced(aws: LocalAws, source: Path, mode: Mode, rate: int, seconds: float) -> dict[str, Any]:
     """Run at `rate` and return what came of it; a run of one row tells what starting and ending cost."""
     rows = round(rate * seconds)
-    command = [*FANOUT, "run", source, "--endpoint", aws.endpoint, "-o", output, "-q", "--overwrite"]
-    start = run([*command, "--limit", "1"], env=aws.env)
-    server_s = aws.cpu_s()
-    usage = run([*command, "--rate", str(rate), "--limit", str(rows)], env=aws.env)
-    server_s = aws.cpu_s() - server_s
+    with tempfile.TemporaryDirectory(prefix="fanout-benchmark-") as scratch:
+
+        def used(name: str, count: int, *more: str) -> Usage:
+            own = ["-o", f"{scratch}/{name}.parquet", "--run-dir", f"{scratch}/{name}", "--limit", str(count)]
+            command = [*FANOUT, "run", source, "--endpoint", aws.endpoint, "-q", *own, *more]
+            if mode == "end to end":
+                return run(command, env=aws.env)
+            return submit(command, aws, rows=count, window=count)
+
+        start, server_s = used("start", 1), aws.cpu_s()
+        usage, server_s = used("paced", rows, "--rate", str(rate)), aws.cpu_s() - server_s
+        due, sent, accepted = _instants(Path(scratch, "paced"))
     arrivals = aws.arrivals(1)
-    if len(arrivals) != rows:
-        sys.exit(f"{len(arrivals)} requests arrived, not {rows}")
-    table = pq.read_table(output, columns=["due_at", "wait_ms", "invoke_ms"])
-    late = pc.quantile(table["wait_ms"], q=[0.5, 0.99, 1.0]).to_pylist()
-    due = sorted(instant.timestamp() for instant in table["due_at"].to_pylist())
+    if len(arrivals) != rows or len(due) != rows:
+        sys.exit(f"{len(arrivals)} requests arrived and {len(due)} were journalled, not {rows}")
+    late = pc.quantile(pc.subtract(sent, due), q=[0.5, 0.99, 1.0]).to_pylist()
     took_s = arrivals[-1] - arrivals[0]
     return {
         "rows": rows,
         "error": (rows - 1) / took_s / rate - 1.0,
         "busiest_second": busiest_second(arrivals),
         "behind_ms": (took_s - (rows - 1) / rate) * 1e3,
-        "put_back_ms": sum(max(later - earlier - 1 / rate, 0.0) for earlier, later in pairwise(due)) * 1e3,
-        "late_p50_ms": late[0],
-        "late_p99_ms": late[1],
-        "late_max_ms": late[2],
-        "invoke_max_ms": pc.max(table["invoke_ms"]).as_py(),
+        "put_back_ms": sum(max(b - a - 1 / rate, 0.0) for a, b in pairwise(due.to_pylist())) * 1e3,
+        "late_p50_ms": late[0] * 1e3,
+        "late_p99_ms": late[1] * 1e3,
+        "late_max_ms": late[2] * 1e3,
+        "invoke_max_ms": pc.max(pc.subtract(accepted, sent)).as_py() * 1e3,
         "client_share": (usage.cpu_s - start.cpu_s) / took_s,
         "server_share": server_s / took_s,
     }
+
+
+def _instants(run_dir: Path) -> list[pa.Array]:
+    """Return when each row was due, sent and accepted, in seconds, in the order in which they were due."""
+    with closing(sqlite3.connect(run_dir / "journal.sqlite")) as journal:
+        rows = journal.execute(
+            "SELECT due_at, sent_at, accepted_at FROM rows WHERE accepted_at NOT NULL ORDER BY due_at"
+        )
+        return [pa.array(instants, pa.float64()) for instants in zip(*rows, strict=True)]
 
 
 def _machine(found: dict[str, Any], rate: int) -> dict[str, float]:
@@ -115,11 +134,11 @@ def busiest_second(arrivals: list[float]) -> int:
 def _report(samples: list[dict[str, Any]]) -> None:
     print("\nkept rates (median of rounds, least to greatest)")
     print(
-        f"{'rate/s':>8} {'error %':>24} {'busiest s':>10} {'behind ms':>10} {'late p50 ms':>20} {'late p99 ms':>20}"
-        f" {'machine: error %':>24} {'p99 ms':>20}"
+        f"{'':12} {'rate/s':>8} {'error %':>24} {'busiest s':>10} {'behind ms':>10} {'late p50 ms':>20}"
+        f" {'late p99 ms':>20} {'machine: error %':>24} {'p99 ms':>20}"
     )
-    for rate in sorted({sample["rate"] for sample in samples}):
-        found = [sample for sample in samples if sample["rate"] == rate]
+    for mode, rate in sorted({(sample["mode"], sample["rate"]) for sample in samples}):
+        found = [sample for sample in samples if (sample["mode"], sample["rate"]) == (mode, rate)]
         error = Spread.of(sample["error"] * 100 for sample in found)
         busiest = max(sample["busiest_second"] for sample in found)
         behind = Spread.of(sample["behind_ms"] for sample in found).median
@@ -127,8 +146,8 @@ def _report(samples: list[dict[str, Any]]) -> None:
         lost = Spread.of(sample["machine_error"] * 100 for sample in found)
         machine = Spread.of(sample["machine_p99_ms"] for sample in found)
         print(
-            f"{rate:8,} {_signed(error):>24} {busiest:10,} {behind:10.1f} {f'{p50:.2f}':>20} {f'{p99:.2f}':>20}"
-            f" {_signed(lost):>24} {f'{machine:.2f}':>20}"
+            f"{mode:12} {rate:8,} {_signed(error):>24} {busiest:10,} {behind:10.1f} {f'{p50:.2f}':>20}"
+            f" {f'{p99:.2f}':>20} {_signed(lost):>24} {f'{machine:.2f}':>20}"
         )
 
 
@@ -142,6 +161,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rates", type=int, nargs="+", default=RATES, metavar="PER_S")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--seconds", type=float, default=10.0, help="how long each rate is kept")
     parser.add_argument("--json", type=Path, default=RESULTS / "pacing.json")
     return parser.parse_args()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from machine import RESULTS, load
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 Costs = dict[str, dict[int, Cost]]
+_MODES = {"submit": "submit only", "end to end": "end to end"}
 
 
 def main() -> int:
@@ -75,7 +76,7 @@ def compared(content: dict[str, Any]) -> str:
     samples, titles = content["samples"], content["settings"]["titles"]
     heads, columns = [], []
     for payload in content["settings"]["payloads"]:
-        for mode, what in (("submit", "submit only"), ("end to end", "end to end")):
+        for mode, what in _MODES.items():
             found = costs(s for s in samples if s["payload_bytes"] == payload and s.get("mode") == mode)
             if found:
                 heads.append(f"{what}, {_size(payload)}")
@@ -127,15 +128,23 @@ def grown(content: dict[str, Any]) -> str:
 
 def kept(content: dict[str, Any]) -> str:
     """Return how well `--rate` is kept, and in brackets by processes that do nothing but compute as much."""
-    said = []
-    for rate in sorted({sample["rate"] for sample in content["samples"]}):
-        found = [sample for sample in content["samples"] if sample["rate"] == rate]
+    said: dict[str, list[str]] = {"submit": [], "end to end": []}
+    for mode, rate, found in _by_case(content["samples"]):
         names = ("error", "machine_error", "late_p99_ms", "machine_p99_ms")
         error, lost, late, late_alone = (Spread.of(sample[name] for sample in found).median for name in names)
-        said.append(
+        said[mode].append(
             f"{error:+.1%} ({lost:+.1%}) and {late:.1f} ms late in p99 ({late_alone:.1f}) at {rate:,} a second"
         )
-    return f"- Error of `--rate`, in brackets what the machine takes from anybody: {'; '.join(said)}."
+    return (
+        f"- Error of `--rate`, in brackets what the machine takes from anybody, end to end: "
+        f"{'; '.join(said['end to end'])}; submit only: {'; '.join(said['submit'])}."
+    )
+
+
+def _by_case(samples: list[dict[str, Any]]) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
+    """Yield each mode and rate of the pacing, and its samples."""
+    for mode, rate in sorted({(sample["mode"], sample["rate"]) for sample in samples}):
+        yield mode, rate, [sample for sample in samples if (sample["mode"], sample["rate"]) == (mode, rate)]
 
 
 def tables(results: Path) -> str:
@@ -161,11 +170,10 @@ def throughput(content: dict[str, Any]) -> str:
     lines: list[str] = []
     for payload in content["settings"]["payloads"]:
         sized = [sample for sample in samples if sample["payload_bytes"] == payload]
-        for mode in ("submit", "end to end"):
+        for mode, what in _MODES.items():
             found = costs(sample for sample in sized if sample.get("mode") == mode)
             if not found:
                 continue
-            what = "submit only" if mode == "submit" else mode
             ours = found.get("fanout", {})
             rows = []
             for name, rounds in found.items():
@@ -255,14 +263,13 @@ def scale(content: dict[str, Any]) -> str:
 
 def pacing(content: dict[str, Any]) -> str:
     rows = []
-    for rate in sorted({sample["rate"] for sample in content["samples"]}):
-        found = [sample for sample in content["samples"] if sample["rate"] == rate]
+    for mode, rate, found in _by_case(content["samples"]):
         errors = [Spread.of(sample[name] * 100 for sample in found) for name in ("error", "machine_error")]
         kept, machine = (f"{each.median:+.2f} ({each.low:+.2f} to {each.high:+.2f})" for each in errors)
         names = ("late_p50_ms", "late_p99_ms", "machine_p99_ms")
         late = [_spread(Spread.of(sample[name] for sample in found), 2) for name in names]
         busiest = max(sample["busiest_second"] for sample in found)
-        rows.append((f"{rate:,}", kept, f"{busiest:,}", *late[:2], machine, late[2]))
+        rows.append((f"{rate:,}, {_MODES[mode]}", kept, f"{busiest:,}", *late[:2], machine, late[2]))
     heads = (
         *("--rate", "error %", "most in any second", "late p50 ms", "late p99 ms"),
         *("the machine: error %", "late p99 ms"),

@@ -19,19 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from aws import local_aws
-from contenders import CONTENDERS, Contender, Task, sample
+from contenders import CONTENDERS, SERVERS, Contender, Mode, Task, sample
 from environments import Unavailable
 from figures import costs, over_rounds, ratio
 from inputs import write_rows
 from machine import RESULTS, describe, rotated, save
 
 PAYLOADS = (1_000, 100_000)
-MODES = ("submit", "end to end")
-SERVERS = {
-    # Nothing ends while requests are counted: no slot of the model becomes free within an hour.
-    "submit": ("notifications.enabled=false", "service_time.median_s=3600"),
-    "end to end": ("instances=1", "concurrency_per_instance=100000"),
-}
+MODES: tuple[Mode, ...] = ("submit", "end to end")
 LARGE_BYTES = 20_000  # from here on, fewer rows: they take longer, and the input would fill the disk
 CANONICAL_BYTES = 600  # of a canonical request; two blocks more or less do not show
 

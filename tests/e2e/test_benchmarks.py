@@ -158,9 +158,10 @@ def test_upload(tmp_path):
     assert all(sample["cpu_s"] > 0 for sample in samples)
 
 
-def test_pacing(tmp_path):
+@pytest.mark.parametrize("mode", ["submit", "end to end"])
+def test_pacing(tmp_path, mode):
     path = tmp_path / "pacing.json"
-    benchmark("pacing", "--rounds", 1, "--rates", 100, "--seconds", 2, "--json", path)
+    benchmark(*("pacing", "--rounds", 1, "--rates", 100, "--modes", mode, "--seconds", 2, "--json", path))
     [sample] = json.loads(path.read_text())["samples"]
     assert sample["rows"] == 200
     assert 0 <= sample["late_p50_ms"] <= sample["late_p99_ms"] <= sample["late_max_ms"]
