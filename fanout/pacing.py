@@ -234,7 +234,7 @@ class Gate:
         if pacer.idle:
             return now
         line = self._requests if requests else self._uploads
-        await line.turn()
+        await line.enter()
         try:
             # Charged in the turn of the event loop in which it leaves, and asked again after every wait: a cut
             # reaches everybody in line at once, and however long a turn is, it adds nothing to CATCH_UP_S.
@@ -246,27 +246,27 @@ class Gate:
                     return due
                 await clock.sleep_until(due)
         finally:
-            line.passed_on(pacer.ready(now) if requests else 0)
+            line.leave(pacer.ready(now) if requests else 0)
 
 
 class _Line:
-    """Who waits for a turn. Turns are had by the first, and with it by all who are due already.
+    """Who waits at the gate: the first is let in, and with it all who are due already.
 
-    Were one let go at a time, each would cost a turn of the event loop, and after every stall the rate would be that of
+    Were one let in at a time, each would cost a turn of the event loop, and after every stall the rate would be that of
     the turns: 1 to 4 % were lost at 1,000 a second.
     """
 
-    __slots__ = ("_event", "_turns", "_waiting")
+    __slots__ = ("_event", "_inside", "_waiting")
 
     def __init__(self) -> None:
         self._event: Callable[[], OneShot] | None = None  # known once a loop runs
         self._waiting: deque[OneShot] = deque()
-        self._turns = 0
+        self._inside = 0
 
-    async def turn(self) -> None:
-        """Return when it is this one's turn; `passed_on` ends it."""
-        if not self._turns:
-            self._turns = 1
+    async def enter(self) -> None:
+        """Return when this one is let in; `leave` is to follow."""
+        if not self._inside:
+            self._inside = 1
             return
         if self._event is None:
             self._event = one_shot()
@@ -276,14 +276,14 @@ class _Line:
             await event.wait()
         except BaseException:
             if event.is_set():
-                self.passed_on(0)
+                self.leave(0)
             else:
                 self._waiting.remove(event)
             raise
 
-    def passed_on(self, ready: int) -> None:
-        """End a turn: the next in line have theirs, `ready` of them and one at least."""
-        self._turns -= 1
-        while self._waiting and self._turns < max(ready, 1):
-            self._turns += 1
+    def leave(self, ready: int) -> None:
+        """Go, and let in as many as make `ready` inside, one at least."""
+        self._inside -= 1
+        while self._waiting and self._inside < max(ready, 1):
+            self._inside += 1
             self._waiting.popleft().set()
