@@ -18,6 +18,7 @@ from machine import RESULTS, load
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 Costs = dict[str, dict[int, Cost]]
+BUSIEST = 0.9  # share of all cores, client and server together: from there on a rate says what they can do
 _MODES = {"submit": "submit only", "end to end": "end to end"}
 
 
@@ -84,7 +85,7 @@ def compared(content: dict[str, Any]) -> str:
     rows = [
         (f"{titles[name]}", *(_beside(found, name) for found in columns))
         for name in titles
-        if name != "fanout"
+        if name not in {"fanout", "processes"}
     ]
     rows.append(("**fanout** itself", *(_itself(found["fanout"]) for found in columns)))
     return "\n".join(_table(("fanout beside", *heads), rows))
@@ -132,6 +133,10 @@ def kept(content: dict[str, Any]) -> str:
     for mode, rate, found in _by_case(content["samples"]):
         names = ("error", "machine_error", "late_p99_ms", "machine_p99_ms")
         error, lost, late, late_alone = (Spread.of(sample[name] for sample in found).median for name in names)
+        busy = Spread.of(sample["client_share"] + sample["server_share"] for sample in found).median
+        if busy > BUSIEST * content["machine"]["cores"]:
+            said[mode].append(f"{rate:,} a second is beyond the cores, which reach {rate * (1 + error):,.0f}")
+            continue
         said[mode].append(
             f"{error:+.1%} ({lost:+.1%}) and {late:.1f} ms late in p99 ({late_alone:.1f}) at {rate:,} a second"
         )
