@@ -183,8 +183,10 @@ class Reconcile:
 
     def _on_its_way(self, entry: Entry) -> bool:
         """Whether a row's resend is still to come; settling it as well would write two rows."""
-        coming = entry.row in self._tickets or entry.queued or entry.intended
-        return entry.state is State.UNKNOWN and coming
+        # One that was put aside may have an attempt left, if a notice that S3 did not confirm kept it from being
+        # sent; nobody is to make it before this row's deadline.
+        intended = entry.intended and entry.row not in self._doubtful
+        return entry.state is State.UNKNOWN and (entry.row in self._tickets or entry.queued or intended)
 
     def _give_up(self, entry: Entry) -> None:
         self._expired += 1
