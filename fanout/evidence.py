@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from fanout.errors import CallError, RunError
-from fanout.identity import input_key, output_extension
+from fanout.identity import input_key
 from fanout.layout import Layout
 from fanout.notifications import ERROR_TEXT_MAX
 from fanout.ports import ObjectInfo, ObjectStore
@@ -21,7 +20,6 @@ from fanout.records import Location
 from fanout.retry import ModelRetry, persist
 
 _log = logging.getLogger(__name__)
-_NAME = re.compile(r"(\d{1,18})\.(\d{1,9})")
 SHARDS = 256  # `identity.shard`
 
 
@@ -67,7 +65,7 @@ async def gather(
     for layout, completed in ((failures, False), (outputs, True)):  # of one generation, the output counts
         root = layout.root()
         for info in await _list(objects, root) if root is not None else ():
-            _learn_tail(layout, info.location, run)
+            layout.discover(info.location)
             row, generation = layout.parse(info.location.key) or (-1, 0)
             if row < 0 or row in durable:
                 continue
@@ -84,14 +82,6 @@ async def _is_retried(objects: ObjectStore, end: End, retry: ModelRetry) -> bool
     found = await persist(functools.partial(objects.get, end.place), operation="s3:GetObject")
     text = found.body[:ERROR_TEXT_MAX].decode("utf-8", "replace")
     return retry.allows(generation=end.generation, text=text)
-
-
-def _learn_tail(layout: Layout, location: Location, run: str) -> None:
-    name = _NAME.match(location.key.rpartition("/")[2])
-    if name is not None and not layout.confirmed:
-        row, generation = int(name[1]), int(name[2])
-        if f"/{output_extension(run, row)}/" in f"/{location.key}":
-            layout.learn(location.uri, row=row, generation=generation)
 
 
 async def _inputs(objects: ObjectStore, run: str, uploads: Location) -> dict[int, Location]:

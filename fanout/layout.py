@@ -7,9 +7,12 @@ before `fanout/<run>/` and whatever follows the file name. A row's own reply alw
 from __future__ import annotations
 
 import json
+import re
 
 from fanout.identity import PREFIX, output_extension, output_filename, parse_output_key
 from fanout.records import Location
+
+_NAME = re.compile(r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,8})(?!\d)")
 
 
 class Layout:
@@ -53,6 +56,17 @@ class Layout:
         elif location != self.expected(row, generation):
             self.strays += 1
         return location
+
+    def discover(self, location: Location) -> None:
+        """Learn from an object that was listed below the root what follows the names, if no reply has shown it."""
+        if self.confirmed:
+            return
+        name = _NAME.match(location.key.rpartition("/")[2])
+        if name is None:
+            return
+        row, generation = int(name[1]), int(name[2])
+        if f"/{output_extension(self._run, row)}/" in f"/{location.key}":
+            self.learn(location.uri, row=row, generation=generation)
 
     def expected(self, row: int, generation: int) -> Location | None:
         """Return where this row's object should stand, None if nothing is known of the place."""

@@ -285,7 +285,12 @@ class Reconcile:
         await persist(pages, operation="s3:ListBucket")
 
     async def _claim_page(self, layout: Layout, page: Sequence[ObjectInfo], *, completed: bool) -> None:
+        # A resume whose window is full of rows that it may not send gets no reply that would show how outputs are
+        # named. Where failures stand among them, a name alone does not say what it is.
+        apart = self._ledger.outputs.root() != self._ledger.failures.root()
         for info in page:
+            if apart:
+                layout.discover(info.location)
             parsed = layout.parse(info.location.key)
             if parsed is not None and self._ledger.awaits(*parsed):
                 await self._claim(*parsed, info, completed=completed)

@@ -165,3 +165,20 @@ def test_a_resume_that_does_not_know_yet_how_outputs_are_named_is_not_denied_the
     limits = Limits(concurrency=4, fetches=4, pollers=1, window=8)
     report = live(plain(*small(40), world=world, limits=limits, interruptions=interruptions), tmp_path)
     assert report.statuses == {"succeeded": 40}
+
+
+def test_a_resume_that_may_send_nothing_learns_from_a_listing_how_outputs_are_named(tmp_path):
+    """Its window was full of rows of unknown fate, so no reply told it; it gave them up with their outputs in S3."""
+    world = {
+        "service_time": {"median_s": 0.05, "sigma": 0.0},
+        "join": "suffixed",
+        "latency": {"runtime": {"median_s": 0.3, "sigma": 0.0}},
+    }
+    interruptions = (Interruption("instant", 0.2, 1, 700.0),)
+    limits = Limits(concurrency=8, fetches=4, pollers=1, window=8)
+    patience = Patience(notified=True, unknown="never")
+    report = live(
+        plain(*small(20), world=world, limits=limits, patience=patience, interruptions=interruptions),
+        tmp_path,
+    )
+    assert report.statuses == {"succeeded": 20}
