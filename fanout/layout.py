@@ -30,7 +30,7 @@ class Layout:
         self._tail = ""
         self._usual: Location | None = None  # what was learnt last, if it was as expected
         self.confirmed = False
-        """Whether a reply has shown the shape."""
+        """Whether a reply or a listed object has shown the shape."""
         self.strays = 0
         """Replies whose location does not contain our path: only their rows' own locations can be looked up."""
         guess = Location.parse(f"{path.rstrip('/')}/x") if path else None
@@ -41,7 +41,7 @@ class Layout:
     def learn(self, uri: str, *, row: int, generation: int) -> Location | None:
         """Take note of the location that a reply gave for a row, and return it; None if it names no object."""
         if self.confirmed and self._bucket is not None:
-            key = self.key(row, generation)
+            key = self._key(row, generation)
             if uri == f"s3://{self._bucket}/{key}":  # not parsed, and compared once: saves 2 % of a send
                 self._usual = Location(self._bucket, key)
                 return self._usual
@@ -72,11 +72,7 @@ class Layout:
         """Return where this row's object should stand, None if nothing is known of the place."""
         if self._bucket is None:
             return None
-        return Location(self._bucket, self.key(row, generation))
-
-    def key(self, row: int, generation: int) -> str:
-        """Return the key of this row's object, as far as the shape is known."""
-        return f"{self._head}{_path(self._run, row, generation)}{self._tail}"
+        return Location(self._bucket, self._key(row, generation))
 
     def root(self) -> Location | None:
         """Return the prefix below which all objects of the run stand, None if replies showed no such place."""
@@ -109,6 +105,9 @@ class Layout:
         """Take over what `dump` returned in an earlier process."""
         self._bucket, self._head, self._tail, self.confirmed, strayed = json.loads(text)
         self.strays = int(strayed)
+
+    def _key(self, row: int, generation: int) -> str:
+        return f"{self._head}{_path(self._run, row, generation)}{self._tail}"
 
 
 def _path(run: str, row: int, generation: int) -> str:

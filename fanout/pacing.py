@@ -135,9 +135,8 @@ class Pacer:
         # Later than that is a stall, if the request was in line meanwhile; else it is a pause, which earns nothing.
         if due < now - CATCH_UP_S:
             due = max(now - CATCH_UP_S, now if since is None else since)
-        return (
-            max(due, self._last_due) if requests else due
-        )  # first come, first due, also with a burst in hand
+        # First come, first due, also with a burst in hand.
+        return max(due, self._last_due) if requests else due
 
     def charge(self, due: float, *, size_bytes: int = 0, requests: int = 1) -> None:
         """Charge for a request that `due` said to be due then; the arguments as there."""

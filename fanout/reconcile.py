@@ -286,8 +286,8 @@ class Reconcile:
 
     async def _claim_page(self, layout: Layout, page: Sequence[ObjectInfo], *, completed: bool) -> None:
         # A resume whose window is full of rows that it may not send gets no reply that would show how outputs are
-        # named. Where failures stand among them, a name alone does not say what it is.
-        apart = self._ledger.outputs.root() != self._ledger.failures.root()
+        # named. Where failures stand among them, or nobody knows where, a name alone does not say what it is.
+        apart = self._ledger.failures.root() not in {None, self._ledger.outputs.root()}
         for info in page:
             if apart:
                 layout.discover(info.location)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import trio
 import trio.testing
+from support.loop import LoopClock, run_seeded
 from support.pacing import reserve
 from support.virtual import VirtualClock, run_virtual
 
@@ -306,6 +309,29 @@ def test_one_who_gives_up_waiting_holds_nobody_up():
             return await gate.wait()
 
     assert run_virtual(main) in {10.0, 20.0}  # its turn may be lost, the gate is not
+
+
+def test_one_who_gives_up_as_it_is_let_in_holds_nobody_up():
+    """On asyncio, where a task can be cancelled between its event and its next step."""
+
+    async def main():
+        gate = Gate(Pacer(rate_per_s=1.0), clock := LoopClock())
+        began = clock.now()
+        await gate.wait()
+
+        async def first():
+            await gate.wait()
+            second.cancel()  # it was let in just now, and has not gone on yet
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(first())
+            await asyncio.sleep(0)
+            second = tasks.create_task(gate.wait())
+            await asyncio.sleep(0)
+            third = tasks.create_task(gate.wait())
+        return second.cancelled(), third.result() - began
+
+    assert run_seeded(main, seed=0) == (True, 2.0)
 
 
 def test_uploads_that_wait_for_bytes_do_not_hold_up_requests_without_any():
