@@ -167,8 +167,8 @@ def test_pacing(tmp_path, mode):
     assert 0 <= sample["late_p50_ms"] <= sample["late_p99_ms"] <= sample["late_max_ms"]
     assert 0 <= sample["machine_p50_ms"] <= sample["machine_p99_ms"]
     assert -1 < sample["machine_error"] < 0.01
-    assert sample["client_share"] > 0
-    assert sample["server_share"] > 0
+    assert 0 <= sample["client_share"] < 2
+    assert 0 < sample["server_share"] < 1
     # The schedule is put back by what left late alone; arrivals are off by that and by what was under way, too.
     assert sample["put_back_ms"] >= 0
     off_ms = sample["late_max_ms"] + sample["invoke_max_ms"]
