@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, unique
 
-from fanout.records import Kept, Location, Notice, Outcome, Sendable, Transport
+from fanout.records import Kept, Location, Notice, Sendable, Transport
 
 
 @unique
@@ -53,9 +53,10 @@ class Entry:
     """Others were accepted between its last two failures: then it is the trouble, not the service."""
     queued: bool = False
     intended: bool = False
-    inference_id: str | None = None
     output: Location | None = None
+    """Where its output stands, if a reply or a listing showed another place than the run's layout has for it."""
     failure: Location | None = None
+    """Where its failure object would stand, likewise."""
     upload: Location | None = None
     input: str | None = None
     held: int = 0
@@ -69,31 +70,10 @@ class Entry:
     overdue: bool = False
     early: Notice | None = None
     hearsay: Notice | None = None
-    receipts: list[str] = field(default_factory=list)
+    receipts: tuple[str, ...] = ()
 
     def is_meant_by(self, notice: Notice) -> bool:
         """Whether the notice speaks of a send that was made: anyone who may publish to the topic can forge others."""
         return notice.generation == self.generation and (
             notice.attempt is None or 1 <= notice.attempt <= self.sends
-        )
-
-    def outcome(self, **facts: object) -> Outcome:
-        """Return this row's outcome: what the entry knows, and `facts` (fields of `Outcome`)."""
-        return Outcome(
-            row=self.row,
-            id=self.id,
-            kept=self.kept,
-            transport=self.transport,
-            payload_bytes=self.payload_bytes,
-            attempts=self.sends,
-            resends=self.resends,
-            inference_id=self.inference_id,
-            output_location=self.output.uri if self.output else None,
-            failure_location=self.failure.uri if self.failure else None,
-            upload_started_at=self.upload_started_at,
-            uploaded_at=self.uploaded_at,
-            due_at=self.due_at,
-            sent_at=self.sent_at,
-            accepted_at=self.accepted_at,
-            **facts,  # type: ignore[arg-type]  # the caller names fields of Outcome; mypy cannot see through **
         )

@@ -96,7 +96,8 @@ class Fetch:
     async def _output(self, entry: Entry, notice: Notice) -> None:
         collected_at = self._clock.now()
         if notice.response is not None:
-            outcome = entry.outcome(
+            outcome = self._ledger.outcome(
+                entry,
                 status="succeeded",
                 response=notice.response,
                 response_content_type=notice.response_content_type,
@@ -104,12 +105,13 @@ class Fetch:
             )
             self._finish(entry, outcome)
             return
-        found = await self._look(entry, self._ledger.outputs, entry.output)
+        found = await self._look(entry, self._ledger.outputs, self._ledger.output(entry))
         if found is None:
             self._give_back(entry, notice, self._output_grace_s)
             return
         entry.output, body = found
-        outcome = entry.outcome(
+        outcome = self._ledger.outcome(
+            entry,
             status="succeeded",
             response=body.body,
             response_content_type=body.content_type,
@@ -119,8 +121,9 @@ class Fetch:
 
     async def _failure(self, entry: Entry, notice: Notice) -> None:
         collected_at = self._clock.now()
-        if entry.failure is not None:
-            found = await self._look(entry, self._ledger.failures, entry.failure)
+        told = self._ledger.failure(entry)
+        if told is not None:
+            found = await self._look(entry, self._ledger.failures, told)
             if found is None and not self._trust:
                 self._give_back(entry, notice, self._failure_grace_s)
                 return
@@ -132,7 +135,7 @@ class Fetch:
         if facts["status"] == "failed" and self._again(entry, notice.failure_reason or text):
             return
         instants = _instants(notice, collected_at=collected_at, fetched_at=fetched_at)
-        self._finish(entry, entry.outcome(**facts, **instants))
+        self._finish(entry, self._ledger.outcome(entry, **facts, **instants))
 
     async def _look(
         self, entry: Entry, layout: Layout, told: Location | None

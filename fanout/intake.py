@@ -6,7 +6,6 @@ process had in hand into the ledger. One worker, run by the pipeline.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
@@ -17,7 +16,18 @@ from fanout.journal import RowRecord, RowState
 from fanout.lane import Lane
 from fanout.ledger import Ledger
 from fanout.ports import Clock, Rows
-from fanout.records import Inline, Location, Outcome, Record, Rejected, Sendable, Staged, Transport, Upload
+from fanout.records import (
+    Inline,
+    Location,
+    Outcome,
+    Record,
+    Rejected,
+    Routed,
+    Sendable,
+    Staged,
+    Transport,
+    Upload,
+)
 from fanout.recover import Recovered
 from fanout.route import Router
 from fanout.wakeup import Wakeup
@@ -102,41 +112,45 @@ class Intake:
                 for record in chunk:
                     if record.row > last:
                         self.caught_up.set()
-                        await self._take(record)
-                    elif not self._recovered.is_durable(record.row):
-                        await self._take_again(record)
-                    else:
+                    elif self._recovered.is_durable(record.row):
                         self._ledger.seen(record.row)
+                        continue
+                    if isinstance(record, Rejected):
+                        await self._turn_away(record)
+                    else:
+                        await self._take(record)
         self.caught_up.set()
 
-    async def _take(self, record: Record | Rejected) -> None:
-        routed = record if isinstance(record, Rejected) else self._router.route(record)
+    async def _turn_away(self, rejected: Rejected) -> None:
+        await self._room()
+        self._reject(_rejection(rejected))
+
+    async def _take(self, record: Record) -> None:
+        routed = self._router.route(record)
         if isinstance(routed, Rejected):
-            await self._room()
-            self._reject(_rejection(routed))
+            await self._turn_away(routed)
             return
-        size = len(routed.record.payload)
+        if record.row <= self._recovered.last:
+            await self._take_again(record, routed)
+            return
+        size = _payload_bytes(routed)
         while len(self._ledger) >= self._window or (self._held and self._held + size > self._held_max):
             await self._changed.wait()
-        await self._admit(routed)
+        await self._admit(record, routed)
 
-    async def _admit(self, routed: Inline | Upload | Staged) -> None:
-        entry = self._ledger.admit(routed.record, transport=_transport(routed), upload=self._upload(routed))
+    async def _admit(self, record: Record, routed: Routed) -> None:
+        entry = self._ledger.admit(record, transport=_transport(routed), upload=self._upload(routed))
         await self._start(routed, entry)
 
-    async def _take_again(self, record: Record | Rejected) -> None:
+    async def _take_again(self, record: Record, routed: Routed) -> None:
         """Take a row that the journal knows, where the earlier process left it."""
         line = self._recovered.open.get(record.row)
-        routed = record if isinstance(record, Rejected) else self._router.route(record)
-        if isinstance(routed, Rejected):
-            await self._take(record)
-            return
         if line is None:
             # No waiting for the bounds: what is open ends only once all of these rows are known again.
-            await self._admit(routed)
+            await self._admit(record, routed)
             return
         entry = self._ledger.restore(
-            routed.record,
+            record,
             line,
             transport=_transport(routed),
             upload=self._upload(routed),
@@ -147,19 +161,20 @@ class Intake:
             return
         entry.item = _sendable(routed, line)
         if line.state == RowState.INTENT:
-            entry.held = len(entry.item.record.payload)
-            self._held += entry.held
+            self._hold_bytes(entry, _payload_bytes(entry.item))
             self._park(entry, entry.item)
         elif not self._hold and isinstance(entry.item, Inline):
             entry.item = None
         else:
-            entry.held = len(entry.item.record.payload)
-            self._held += entry.held
+            self._hold_bytes(entry, _payload_bytes(entry.item))
 
-    async def _start(self, routed: Inline | Upload | Staged, entry: Entry) -> None:
+    def _hold_bytes(self, entry: Entry, size: int) -> None:
+        entry.held = size
+        self._held += size
+
+    async def _start(self, routed: Routed, entry: Entry) -> None:
         """Send a row on its lane for the first time, or after a definitive failure."""
-        entry.held = len(routed.record.payload)
-        self._held += entry.held
+        self._hold_bytes(entry, _payload_bytes(routed))
         if isinstance(routed, Upload):
             await self._uploads.put((entry, routed))
             return
@@ -167,27 +182,31 @@ class Intake:
             entry.item = routed
         await self._ready.put((entry, routed))
 
-    def _upload(self, routed: Inline | Upload | Staged) -> Location | None:
+    def _upload(self, routed: Routed) -> Location | None:
         """Return what is to be deleted once the row is durable."""
         return routed.location if isinstance(routed, Upload) and not self._keep_inputs else None
 
 
-def _lacks_upload(routed: Inline | Upload | Staged, line: RowRecord) -> bool:
+def _lacks_upload(routed: Routed, line: RowRecord) -> bool:
     """Whether the payload is not known to be in S3, as in a journal that was rebuilt."""
     return isinstance(routed, Upload) and line.state == RowState.INTENT and line.input is None
 
 
-def _transport(routed: Inline | Upload | Staged) -> Transport:
+def _payload_bytes(routed: Routed) -> int:
+    """Return the bytes of payload that `routed` keeps in memory."""
+    return 0 if isinstance(routed, Staged) else len(routed.payload)
+
+
+def _transport(routed: Routed) -> Transport:
     if isinstance(routed, Upload):
         return "s3"
     return "inline" if isinstance(routed, Inline) else "existing"
 
 
-def _sendable(routed: Inline | Upload | Staged, line: RowRecord) -> Sendable:
+def _sendable(routed: Routed, line: RowRecord) -> Sendable:
     """Return what to send of a row whose upload, if it needs one, was done before it was journalled."""
     if isinstance(routed, Upload):
-        bare = dataclasses.replace(routed.record, payload=b"")
-        return Staged(bare, line.input or routed.location.uri)
+        return Staged(routed.options, line.input or routed.location.uri)
     return routed
 
 

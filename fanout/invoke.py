@@ -18,7 +18,7 @@ from fanout.lane import Lane
 from fanout.ledger import Ledger
 from fanout.pacing import Gate
 from fanout.ports import Clock, Invoker
-from fanout.records import Inline, Invocation, Notice, Outcome, Sendable
+from fanout.records import Inline, Invocation, Notice, Outcome, Sendable, Status
 from fanout.remedies import remedy
 from fanout.retry import Verdict, backoff_s, classify
 from fanout.scribe import Scribe
@@ -128,14 +128,13 @@ class Invoke:
         return True
 
     def _invocation(self, entry: Entry, item: Sendable, inference_id: str) -> Invocation:
-        inline = isinstance(item, Inline)
         return Invocation(
             endpoint=self._endpoint,
             inference_id=inference_id,
             output_extension=output_extension(self._ledger.run, entry.row),
             filename=output_filename(entry.row, entry.generation),
-            options=item.record.options,
-            body=item.record.payload if inline else None,
+            options=item.options,
+            body=item.payload if isinstance(item, Inline) else None,
             input_location=None if isinstance(item, Inline) else item.location,
         )
 
@@ -170,8 +169,7 @@ class Invoke:
             elif entry.doubted and entry.resends <= 1:  # that attempt may have been accepted: look once more
                 self._park(entry, item, self._unknown_s)
             else:
-                outcome = entry.outcome(status="rejected", error_code=error.code, error_message=error.message)
-                self._finish(entry, outcome)
+                self._end(entry, "rejected", error)
             return True
         if verdict is Verdict.RUN:
             self._unsent(entry)
@@ -200,10 +198,15 @@ class Invoke:
             # twice, since no model has answered by then. The backoff keeps rows that failed together apart.
             wait_s += backoff_s(entry.sends, draw=self._rng.random())
             if entry.sends >= MAX_SENDS and entry.fails_alone:
-                outcome = entry.outcome(status="failed", error_code=error.code, error_message=error.message)
-                self._finish(entry, outcome)
+                self._end(entry, "failed", error)
                 return
         self._park(entry, item, wait_s)
+
+    def _end(self, entry: Entry, status: Status, error: CallError) -> None:
+        outcome = self._ledger.outcome(
+            entry, status=status, error_code=error.code, error_message=error.message
+        )
+        self._finish(entry, outcome)
 
     def _break_circuit(self, error: CallError, now: float) -> None:
         """Raise once nothing has been accepted for long: a failing service must not fail a million rows."""

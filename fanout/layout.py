@@ -28,7 +28,6 @@ class Layout:
         self._bucket: str | None = None
         self._head = ""
         self._tail = ""
-        self._usual: Location | None = None  # what was learnt last, if it was as expected
         self.confirmed = False
         """Whether a reply or a listed object has shown the shape."""
         self.strays = 0
@@ -39,12 +38,11 @@ class Layout:
             self._head = guess.key[:-1]
 
     def learn(self, uri: str, *, row: int, generation: int) -> Location | None:
-        """Take note of the location that a reply gave for a row, and return it; None if it names no object."""
-        if self.confirmed and self._bucket is not None:
-            key = self._key(row, generation)
-            if uri == f"s3://{self._bucket}/{key}":  # not parsed, and compared once: saves 2 % of a send
-                self._usual = Location(self._bucket, key)
-                return self._usual
+        """Take note of the location that a reply gave for a row; return it if that is not where `expected` says."""
+        if (
+            self.confirmed and uri == f"s3://{self._bucket}/{self._key(row, generation)}"
+        ):  # the usual: not parsed
+            return None
         location = Location.parse(uri)
         path = _path(self._run, row, generation)
         if location is None or path not in location.key:
@@ -55,7 +53,7 @@ class Layout:
             self.confirmed = True
         elif location != self.expected(row, generation):
             self.strays += 1
-        return location
+        return None if location == self.expected(row, generation) else location
 
     def discover(self, location: Location) -> None:
         """Learn from an object that was listed below the root what follows the names, if no reply has shown it."""
@@ -85,12 +83,6 @@ class Layout:
         if not key.startswith(self._head) or not key.endswith(self._tail):
             return None
         return parse_output_key(key[len(self._head) : len(key) - len(self._tail)], self._run)
-
-    def surprise(self, place: Location | None, row: int, generation: int) -> str | None:
-        """Return the uri of `place` if it is not where `expected` says; None saves writing it down."""
-        if place is None or place is self._usual or place == self.expected(row, generation):
-            return None
-        return place.uri
 
     @property
     def shape(self) -> tuple[str | None, str, str, bool, bool]:

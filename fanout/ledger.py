@@ -15,7 +15,7 @@ from fanout.entry import WAITING, Entry, State
 from fanout.identity import inference_id
 from fanout.journal import RowRecord, RowState
 from fanout.layout import Layout
-from fanout.records import Location, Notice, Record, Reply, Transport
+from fanout.records import Location, Notice, Options, Outcome, Record, Reply, Transport
 
 DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
 DEFAULT_TIMEOUT_S = 900  # InvocationTimeoutSeconds, API reference
@@ -67,6 +67,8 @@ class Ledger:
         self.outputs = outputs
         self.failures = failures
         self._slack_s = slack_s
+        self._options: Options | None = None
+        self._patience_s = 0.0
         self._open: dict[int, Entry] = {}
         self._settled: dict[int, Entry] = {}
         self.rows_seen = 0
@@ -83,16 +85,17 @@ class Ledger:
 
     def admit(self, record: Record, *, transport: Transport, upload: Location | None = None) -> Entry:
         """Enter a row; it stays until its outcome is durable."""
-        options = record.options
+        if record.options is not self._options:  # rows mostly share them: one number for all
+            self._options = options = record.options
+            served_s = (options.ttl_s or DEFAULT_TTL_S) + (options.invocation_timeout_s or DEFAULT_TIMEOUT_S)
+            self._patience_s = served_s + self._slack_s
         entry = Entry(
             row=record.row,
             id=record.id,
             kept=record.kept,
             transport=transport,
             payload_bytes=len(record.payload),
-            patience_s=(options.ttl_s or DEFAULT_TTL_S)
-            + (options.invocation_timeout_s or DEFAULT_TIMEOUT_S)
-            + self._slack_s,
+            patience_s=self._patience_s,
             upload=upload,
             due_at=record.due_at,
         )
@@ -121,9 +124,6 @@ class Ledger:
             self._resends += 1
         entry.sends += 1
         entry.intended = True
-        entry.inference_id = inference_id(
-            self.run, entry.row, generation=entry.generation, attempt=entry.sends
-        )
 
     def may_send(self, entry: Entry) -> bool:
         """Whether the row waits to be sent, with an attempt that is not used up.
@@ -140,8 +140,7 @@ class Ledger:
         self._move(entry, State.SENT)
         entry.due_at = due if entry.due_at is None else entry.due_at
         entry.sent_at = now
-        assert entry.inference_id is not None, "intended before it is sent"
-        return entry.inference_id
+        return self._inference_id(entry)
 
     def accept(self, entry: Entry, reply: Reply, *, now: float) -> Notice | None:
         """Note a 202; return the notice that overtook it, if there was one: the row is then claimed."""
@@ -176,7 +175,6 @@ class Ledger:
         notice, entry.early = entry.early, None
         if notice is not None:
             self._win(entry)
-            self._expect_outputs(entry)
         return notice
 
     def doubt(self, entry: Entry, *, now: float) -> Notice | None:
@@ -186,16 +184,46 @@ class Ledger:
         entry.failed_at = now
         entry.intended = False
         self._deadlines.set(entry, now + entry.patience_s)
-        self._expect_outputs(entry)
         if entry.early is not None:
             return self.settle_early(entry)
         self._move(entry, State.UNKNOWN)
         return None
 
-    def _expect_outputs(self, entry: Entry) -> None:
-        """Where no reply told, what comes of the row will stand where it was asked to."""
-        entry.output = entry.output or self.outputs.expected(entry.row, entry.generation)
-        entry.failure = entry.failure or self.failures.expected(entry.row, entry.generation)
+    def output(self, entry: Entry) -> Location | None:
+        """Return where a row's output stands if it was received: where that was shown, or where the run's others do."""
+        return entry.output or self.outputs.expected(entry.row, entry.generation)
+
+    def failure(self, entry: Entry) -> Location | None:
+        """Return where a row's failure object would stand, likewise; None if nothing is known of such a place."""
+        return entry.failure or self.failures.expected(entry.row, entry.generation)
+
+    def outcome(self, entry: Entry, **facts: object) -> Outcome:
+        """Return a row's outcome: what the ledger knows of it, and `facts` (fields of `Outcome`)."""
+        received = entry.state is not State.READY
+        output = self.output(entry) if received else None
+        failure = self.failure(entry) if received else None
+        return Outcome(
+            row=entry.row,
+            id=entry.id,
+            kept=entry.kept,
+            transport=entry.transport,
+            payload_bytes=entry.payload_bytes,
+            attempts=entry.sends,
+            resends=entry.resends,
+            inference_id=self._inference_id(entry) if entry.sends else None,
+            output_location=output.uri if output else None,
+            failure_location=failure.uri if failure else None,
+            upload_started_at=entry.upload_started_at,
+            uploaded_at=entry.uploaded_at,
+            due_at=entry.due_at,
+            sent_at=entry.sent_at,
+            accepted_at=entry.accepted_at,
+            **facts,  # type: ignore[arg-type]  # the caller names fields of Outcome; mypy cannot see through **
+        )
+
+    def _inference_id(self, entry: Entry) -> str:
+        # Not kept with the row: with the two locations, 400 bytes of a row that waits.
+        return inference_id(self.run, entry.row, generation=entry.generation, attempt=entry.sends)
 
     def claim(self, notice: Notice) -> Claim:
         """Return what `notice` is; `Claim.WON` makes its row the caller's to fetch."""
@@ -206,7 +234,7 @@ class Ledger:
             self._strangers += 1
             return Claim.STRANGER
         if notice.receipt is not None:
-            entry.receipts.append(notice.receipt)
+            entry.receipts += (notice.receipt,)
         if entry.state is State.CLAIMED or entry.early is not None:
             self._duplicates += 1
             return Claim.PENDING
@@ -234,7 +262,7 @@ class Ledger:
         if settled is not None:
             self._duplicates += 1
             if notice.receipt is not None:
-                settled.receipts.append(notice.receipt)
+                settled.receipts += (notice.receipt,)
             return Claim.PENDING
         if notice.row < self.rows_seen:
             self._duplicates += 1
@@ -246,7 +274,7 @@ class Ledger:
         """Make the row ready again after a definitive failure of its present generation."""
         self._move(entry, State.READY)
         entry.generation += 1
-        entry.doubted = entry.intended = False
+        entry.doubted = entry.intended = entry.fails_alone = False
         entry.output = entry.failure = entry.early = entry.hearsay = entry.deadline = None
         entry.accepted_at = None
 
@@ -262,16 +290,9 @@ class Ledger:
             line.uploaded_at,
             line.input,
         )
-        entry.inference_id = inference_id(
-            self.run, entry.row, generation=entry.generation, attempt=entry.sends
-        )
         if line.state == RowState.READY:
             return entry
-        places = (self.outputs, line.output), (self.failures, line.failure)
-        entry.output, entry.failure = (
-            Location.parse(uri) if uri else layout.expected(entry.row, entry.generation)
-            for layout, uri in places
-        )
+        entry.output, entry.failure = (Location.parse(uri or "") for uri in (line.output, line.failure))
         if line.state == RowState.ACCEPTED and entry.accepted_at is not None:
             self._move(entry, State.ACCEPTED)
             # A night may lie between the processes: its messages get a minute to be heard before it is given up.

@@ -255,7 +255,8 @@ def _line(row: int, evidence: Evidence, layouts: tuple[Layout, Layout]) -> RowRe
     if again:
         return intent._replace(generation=generation + 1, sends=generation + 2)
     accepted = intent._replace(state=RowState.ACCEPTED, generation=generation, sends=generation + 1)
-    uri = layouts[0 if completed else 1].surprise(place, row, generation)
+    expected = layouts[0 if completed else 1].expected(row, generation)
+    uri = place.uri if place is not None and place != expected else None
     return accepted._replace(output=uri) if completed else accepted._replace(failure=uri)
 
 

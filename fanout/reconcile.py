@@ -204,7 +204,7 @@ class Reconcile:
                 "error_code": "NoResult",
                 "error_message": f"accepted, but neither notice nor output within {entry.patience_s:,.0f} s",
             }
-        self._finish(entry, entry.outcome(**facts))
+        self._finish(entry, self._ledger.outcome(entry, **facts))
 
     async def looker(self) -> None:
         """Look for the objects of single rows for ever; as many at once as there are lookers."""

@@ -117,42 +117,36 @@ class Rejected:
 class Inline:
     """Routed: the payload travels in the request."""
 
-    record: Record
+    options: Options
+    payload: bytes
 
     @property
     def body_bytes(self) -> int:
         """Bytes that this request puts on the wire as its body."""
-        return len(self.record.payload)
+        return len(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
     """Routed: the payload is to be put at `location` first."""
 
-    record: Record
+    options: Options
+    payload: bytes
     location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Routed: the payload is in S3 at `location`.
+    """Routed: the payload is in S3 at `location`, put there by us or by the user."""
 
-    Attributes:
-        record: The row, without its payload once that is uploaded.
-        payload_bytes: Size of the uploaded payload; 0 for an object of the user's.
-        upload_started_at: Instants of our upload, None for an object that was there before.
-    """
-
-    record: Record
+    options: Options
     location: str
-    payload_bytes: int = 0
-    upload_started_at: float | None = None
-    uploaded_at: float | None = None
 
     body_bytes = 0
 
 
 Sendable = Inline | Staged
+Routed = Inline | Upload | Staged
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fanout.identity import input_key
-from fanout.records import Inline, Location, Options, Record, Rejected, Staged, Upload
+from fanout.records import Inline, Location, Options, Record, Rejected, Routed, Staged, Upload
 
 INLINE_MAX_BYTES = 128_000  # BodyBlob in the model; bytes, not KiB
 STAGED_MAX_BYTES = 1_000_000_000  # "payloads up to 1 GB", asynchronous inference, developer guide
@@ -50,7 +50,7 @@ class Router:
         self._routing = routing
         self._valid: Options | None = None
 
-    def route(self, record: Record) -> Inline | Upload | Staged | Rejected:
+    def route(self, record: Record) -> Routed | Rejected:
         """Return how `record` travels."""
         if record.options is not self._valid:
             problem = options_problem(record.options)
@@ -70,7 +70,7 @@ class Router:
                 "use transport auto or s3 for this row",
             )
         if mode != "s3" and size <= routing.inline_max_bytes:
-            return Inline(record)
+            return Inline(record.options, record.payload)
         if size > STAGED_MAX_BYTES:
             return _reject(
                 record,
@@ -84,7 +84,8 @@ class Router:
                 f"the payload has {size:,} bytes and must go by S3; name a place for it: --input-prefix s3://bucket/prefix",
             )
         bucket, prefix = routing.uploads
-        return Upload(record, Location(bucket, input_key(prefix, routing.run, record.row)))
+        place = Location(bucket, input_key(prefix, routing.run, record.row))
+        return Upload(record.options, record.payload, place)
 
 
 def options_problem(options: Options) -> str | None:
@@ -123,7 +124,7 @@ def _existing(record: Record, location: str) -> Staged | Rejected:
             "InvalidLocation",
             f"{location[:80]!r} is not an s3:// or https:// location of at most {LOCATION_MAX:,} ASCII characters",
         )
-    return Staged(record, location)
+    return Staged(record.options, location)
 
 
 def _reject(record: Record, code: str, message: str) -> Rejected:

@@ -111,9 +111,8 @@ class Scribe:
     def _line(self, entry: Entry, state: RowState) -> RowRecord:
         output = failure = None
         if state is RowState.ACCEPTED:
-            row, generation = entry.row, entry.generation
-            output = self._ledger.outputs.surprise(entry.output, row, generation)
-            failure = self._ledger.failures.surprise(entry.failure, row, generation)
+            output = entry.output.uri if entry.output is not None else None
+            failure = entry.failure.uri if entry.failure is not None else None
         return RowRecord(  # in the order of its fields: names would double what a line costs
             entry.row,
             state,

@@ -5,7 +5,6 @@ Started as several workers by the pipeline. An upload repeated writes the same b
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 from fanout.entry import Entry
@@ -43,13 +42,11 @@ async def upload_worker(
     """
     while True:
         entry, item = await uploads.get()
-        record = item.record
-        await gate.wait(size_bytes=len(record.payload), requests=0)
+        await gate.wait(size_bytes=len(item.payload), requests=0)
         started = clock.now()
 
         async def put(item: Upload = item) -> None:
-            payload = item.record.payload
-            await objects.put(item.location, payload, content_type=item.record.options.content_type)
+            await objects.put(item.location, item.payload, content_type=item.options.content_type)
 
         try:
             await persist(put, operation="s3:PutObject")
@@ -57,10 +54,8 @@ async def upload_worker(
             raise RunError(f"{item.location.uri}: {remedy('s3:PutObject', error)}") from error
         failpoint("upload.stored")
         entry.upload_started_at, entry.uploaded_at = started, clock.now()
-        # The payload is in S3 now: a re-send names the object, so the bytes can go.
-        bare = dataclasses.replace(record, payload=b"")
         entry.input = item.location.uri
-        # Kept for another generation, should the model fail it.
-        entry.item = staged = Staged(bare, item.location.uri)
+        # The payload is in S3 now, so the bytes can go: a re-send, after a failure of the model too, names the object.
+        entry.item = staged = Staged(item.options, entry.input)
         release(entry)
         await ready.put((entry, staged))

@@ -54,7 +54,7 @@ async def main() -> None:
                 record = Record(row, None, path.read_bytes(), Options())
                 target = Location(asked.bucket, f"{asked.prefix}/{path.name}")
                 entry = ledger.admit(record, transport="s3", upload=target)
-                await uploads.put((entry, Upload(record, target)))
+                await uploads.put((entry, Upload(record.options, record.payload, target)))
 
         for _ in range(workers):
             tasks.start_soon(work)

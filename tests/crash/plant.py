@@ -116,8 +116,8 @@ BUGS = (
         (
             Change(
                 "fetch.py",
-                "self._ledger.outputs, entry.output)",
-                "self._ledger.outputs, Location.parse(notice.output_location or '') or entry.output)",
+                "self._ledger.outputs, self._ledger.output(entry))",
+                "self._ledger.outputs, Location.parse(notice.output_location or '') or self._ledger.output(entry))",
             ),
         ),
     ),

@@ -143,10 +143,6 @@ class LedgerMachine(RuleBasedStateMachine):
         if model.doubted:
             model.resends += 1
             self.resends += 1
-        row = model.entry.row
-        assert model.entry.inference_id == inference_id(
-            RUN, row, generation=model.generation, attempt=model.sends
-        )
 
     @precondition(lambda self: self.sendable(intended=True))
     @rule(data=st.data(), late=st.sampled_from([0.0, 0.5]))
@@ -159,7 +155,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now += late
         sent_as = self.ledger.send(model.entry, due=due, now=self.now)
         model.state = State.SENT
-        assert sent_as == model.entry.inference_id
+        assert sent_as == inference_id(RUN, model.entry.row, generation=model.generation, attempt=model.sends)
         assert model.entry.sent_at == self.now
         assert model.entry.due_at == (due if first_due is None else first_due)  # measured from the first due
 
@@ -170,13 +166,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.now += took
         row = model.entry.row
         place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
-        reply = Reply(model.entry.inference_id, f"s3://bucket/out/{place}", f"s3://bucket/failed/{place}")
+        reply = Reply("the id of the send", f"s3://bucket/out/{place}", f"s3://bucket/failed/{place}")
         notice = self.ledger.accept(model.entry, reply, now=self.now)
         model.state, model.accepted_at, model.intended = State.ACCEPTED, self.now, False
         self.expect(model, self.now + PATIENCE_S)
         self.overtaken(model, notice)
-        assert model.entry.output == Location("bucket", f"out/{place}")
-        assert model.entry.failure == Location("bucket", f"failed/{place}")
+        assert self.ledger.output(model.entry) == Location("bucket", f"out/{place}")
+        assert self.ledger.failure(model.entry) == Location("bucket", f"failed/{place}")
 
     @precondition(lambda self: self.has(State.SENT))
     @rule(data=st.data())
@@ -198,7 +194,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.overtaken(model, notice)
         row = model.entry.row
         place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
-        assert model.entry.output == Location("bucket", f"out/{place}")
+        assert self.ledger.output(model.entry) == Location("bucket", f"out/{place}")
 
     # Notices
 

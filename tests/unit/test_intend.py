@@ -56,7 +56,9 @@ def test_a_slow_disk_gets_large_groups_and_the_senders_stay_busy(sync_s, send_s,
         async def source():
             for row in range(rows):
                 record = Record(row, None, b"x", Options())
-                await ready.put((ledger.admit(record, transport="inline"), Inline(record)))
+                await ready.put(
+                    (ledger.admit(record, transport="inline"), Inline(record.options, record.payload))
+                )
 
         async def sender():
             while True:

@@ -124,6 +124,17 @@ def test_an_https_url_of_the_same_object_is_no_stray():
     assert layout.strays == 0
 
 
+def test_only_a_place_that_differs_is_told():
+    layout = learnt((1, 0, "s3://bucket/out/fanout/abcdefghij/01/1.0"))
+    assert layout.learn("s3://bucket/out/fanout/abcdefghij/02/2.1", row=2, generation=1) is None
+    assert (
+        layout.learn("https://s3.amazonaws.com/bucket/out/fanout/abcdefghij/03/3.0", row=3, generation=0)
+        is None
+    )
+    assert layout.learn("s3://elsewhere/x.out", row=4, generation=0) == Location("elsewhere", "x.out")
+    assert layout.learn("no location", row=5, generation=0) is None
+
+
 def test_another_rows_path_teaches_nothing():
     layout = learnt((1, 0, "s3://bucket/out/fanout/abcdefghij/02/2.0"))
     assert (layout.confirmed, layout.strays) == (False, 1)

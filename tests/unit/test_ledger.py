@@ -34,7 +34,7 @@ def send(ledger, entry, *, now=10.0, due=None):
 
 def accept(ledger, entry, *, now=11.0):
     place = f"fanout/{RUN}/{entry.row & 255:02x}/{entry.row}.{entry.generation}"
-    reply = Reply(entry.inference_id, f"s3://bucket/out/{place}", f"s3://bucket/failed/{place}")
+    reply = Reply("the id of the send", f"s3://bucket/out/{place}", f"s3://bucket/failed/{place}")
     return ledger.accept(entry, reply, now=now)
 
 
@@ -58,7 +58,7 @@ def test_a_row_from_its_entry_to_its_end(ledger):
     assert (entry.state, ledger.statistics().accepted) == (State.ACCEPTED, 1)
     assert ledger.claim(notice()) is Claim.WON
     assert (entry.state, ledger.statistics().claimed) == (State.CLAIMED, 1)
-    outcome = entry.outcome(status="succeeded", response=b"ok")
+    outcome = ledger.outcome(entry, status="succeeded", response=b"ok")
     ledger.settle(entry)
     assert (len(ledger), ledger.statistics().undurable) == (0, 1)
     assert ledger.durable([0]) == (["r"], [])
@@ -72,7 +72,7 @@ def test_a_row_from_its_entry_to_its_end(ledger):
 
 
 def test_a_row_that_was_never_sent_has_an_outcome_too(ledger):
-    outcome = admit(ledger).outcome(status="rejected", error_code="X")
+    outcome = ledger.outcome(admit(ledger), status="rejected", error_code="X")
     assert (outcome.attempts, outcome.inference_id, outcome.output_location, outcome.due_at) == (
         0,
         None,
@@ -115,16 +115,48 @@ def test_a_row_in_doubt_knows_where_its_output_will_stand(ledger):
     entry = admit(ledger, 258)
     send(ledger, entry)
     ledger.doubt(entry, now=12.0)
-    assert entry.output == Location("bucket", "out/fanout/abcdefghij/02/258.0")
-    assert entry.failure == Location("bucket", "failed/fanout/abcdefghij/02/258.0")
+    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/02/258.0")
+    assert ledger.failure(entry) == Location("bucket", "failed/fanout/abcdefghij/02/258.0")
 
 
 def test_the_location_of_the_reply_is_kept_whatever_was_expected(ledger):
     entry = admit(ledger)
     send(ledger, entry)
-    ledger.accept(entry, Reply(entry.inference_id, "s3://elsewhere/x.out", None), now=11.0)
+    ledger.accept(entry, Reply("the id of the send", "s3://elsewhere/x.out", None), now=11.0)
     assert (entry.output, entry.failure) == (Location("elsewhere", "x.out"), None)
     assert ledger.outputs.strays == 1
+
+
+def test_a_row_whose_output_stands_where_the_others_do_keeps_no_place_of_its_own(ledger):
+    """Two locations are 340 bytes of a row that waits, and a window may have 100,000 of them."""
+    first, second = accepted(ledger, 0), accepted(ledger, 1)
+    assert (first.output, first.failure, second.output, second.failure) == (None, None, None, None)
+    assert ledger.output(second) == Location("bucket", "out/fanout/abcdefghij/01/1.0")
+
+
+def test_a_row_that_was_refused_has_no_place(ledger):
+    entry = admit(ledger)
+    send(ledger, entry)
+    ledger.unsend(entry)
+    outcome = ledger.outcome(entry, status="rejected", error_code="ValidationException")
+    assert (outcome.inference_id, outcome.output_location, outcome.failure_location) == (
+        "abcdefghij.0.0.1",
+        None,
+        None,
+    )
+
+
+def test_a_new_generation_is_not_blamed_for_the_sends_of_the_last(ledger):
+    entry = admit(ledger)
+    accepted(ledger, 1)
+    for now in (12.0, 14.0):
+        send(ledger, entry, now=now)
+        ledger.doubt(entry, now=now)
+        accepted(ledger, int(now), now=now + 1)
+    assert entry.fails_alone
+    ledger.claim(notice(completed=False))
+    ledger.regenerate(entry)
+    assert not entry.fails_alone
 
 
 def test_a_definitive_failure_starts_a_new_generation_with_a_place_of_its_own(ledger):
@@ -135,7 +167,7 @@ def test_a_definitive_failure_starts_a_new_generation_with_a_place_of_its_own(le
     assert send(ledger, entry) == "abcdefghij.0.1.2"
     assert entry.resends == 0  # known to have failed: nothing can be accepted twice
     accept(ledger, entry)
-    assert entry.output == Location("bucket", "out/fanout/abcdefghij/00/0.1")
+    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/00/0.1")
     assert ledger.claim(notice(generation=0, attempt=1)) is Claim.STRANGER
     assert ledger.claim(notice(generation=1, attempt=2)) is Claim.WON
 
@@ -291,6 +323,19 @@ def test_the_overdue_come_in_the_order_of_their_deadlines(ledger):
     assert ledger.next_deadline() == 30.0 + PATIENCE_S
 
 
+def test_one_who_is_to_be_waited_for_less_comes_before_those_that_were_first(ledger):
+    """Also within a second whose rows have been put in order, and before it."""
+    rows = [accepted(ledger, row, now=10.0 + row / 10) for row in range(5)]
+    assert ledger.next_deadline() == 10.0 + PATIENCE_S
+    for row, deadline in ((3, 9.5 + PATIENCE_S), (4, 10.25 + PATIENCE_S)):
+        ledger.claim(notice(row))
+        ledger.release(rows[row], deadline=deadline)
+    assert ledger.overdue(1e12) == [rows[place] for place in (3, 0, 1, 2, 4)]
+    assert ledger.next_deadline() is None
+    late = accepted(ledger, 5, now=0.0)
+    assert ledger.overdue(1e12) == [late]
+
+
 def test_those_who_are_claimed_or_settled_are_not_overdue(ledger):
     claimed, settled = accepted(ledger, 0), accepted(ledger, 1)
     ledger.claim(notice(0))
@@ -406,14 +451,10 @@ def restore(ledger, state, **facts):
 
 def test_an_accepted_row_of_an_earlier_process_waits_as_long_as_it_would_have(ledger):
     entry = restore(ledger, RowState.ACCEPTED, accepted_at=100.0)
-    assert (entry.state, entry.sends, entry.resends, entry.inference_id) == (
-        State.ACCEPTED,
-        2,
-        1,
-        "abcdefghij.7.0.2",
-    )
+    assert (entry.state, entry.sends, entry.resends) == (State.ACCEPTED, 2, 1)
+    assert ledger.outcome(entry, status="succeeded").inference_id == "abcdefghij.7.0.2"
     assert ledger.next_deadline() == 100.0 + PATIENCE_S
-    assert entry.output == Location("bucket", "out/fanout/abcdefghij/07/7.0")
+    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/07/7.0")
     assert ledger.claim(notice(7, attempt=1)) is Claim.WON
 
 
@@ -453,7 +494,7 @@ def test_a_restored_row_keeps_the_place_that_its_reply_named(ledger):
 def test_a_settled_row_holds_no_payload(ledger):
     """It waits for its part to be durable, which may hold thousands of rows: only those that are open are bounded."""
     entry = accepted(ledger)
-    entry.item = Inline(Record(0, None, b"x" * 128_000, Options()))
+    entry.item = Inline(Options(), b"x" * 128_000)
     ledger.claim(notice())
     ledger.settle(entry)
     assert entry.item is None

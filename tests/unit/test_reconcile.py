@@ -44,8 +44,8 @@ def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(attempt_left):
             last_notice_at=lambda: None,
             patience=Patience(notified=True, unknown="wait"),
         )
-        item = Inline(Record(0, None, b"payload", OPTIONS))
-        entry = ledger.admit(item.record, transport="inline")
+        entry = ledger.admit(Record(0, None, b"payload", OPTIONS), transport="inline")
+        item = Inline(OPTIONS, b"payload")
         ledger.intend(entry)
         ledger.send(entry, due=clock.now(), now=clock.now())
         ledger.doubt(entry, now=clock.now())
