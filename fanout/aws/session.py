@@ -22,6 +22,7 @@ from fanout.aws.credentials import SharedCredentials, SharedResolver
 from fanout.aws.failures import to_call_error
 from fanout.aws.invoker import SageMakerInvoker
 from fanout.aws.mailbox import Mailboxes
+from fanout.aws.models import prune
 from fanout.aws.objects import S3Objects
 from fanout.aws.queue import SqsQueue
 from fanout.aws.settings import AwsSettings
@@ -127,6 +128,8 @@ async def open_cloud(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
     credentials = await _credentials(session, settings)
     async with AsyncExitStack() as stack:
         try:
+            for service in SERVICES:
+                prune(session.get_component("data_loader"), service)
             clients = {
                 service: await stack.enter_async_context(
                     session.create_client(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fanout import __version__
+from fanout.cli import allocators
 from fanout.cli.bench import bench
 from fanout.cli.console import report_error, speak_utf8
 from fanout.cli.export import export
@@ -29,10 +30,6 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich would cost 100 ms of every --help
     help="Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back.",
 )
-
-ALLOCATOR = ("ARROW_DEFAULT_MEMORY_POOL", "system")
-"""What pyarrow, imported later, is to allocate from, here and in child processes: its own choice, mimalloc, peaked
-60 MB higher in runs of 60,000 and 100,000 rows on glibc (267-294 MB beside 217-230), at the same CPU."""
 
 EXIT_CODES = """Exit codes: 0 every row succeeded; 1 a bug; 2 usage or configuration; 3 finished, some rows failed;
 4 a precondition on AWS (endpoint, permission, queue); 5 journal locked or damaged; 6 storage full; 7 deadline reached;
@@ -68,7 +65,7 @@ app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, erro
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the one place where errors become exit codes."""
     speak_utf8()
-    os.environ.setdefault(*ALLOCATOR)
+    allocators.choose()
     try:
         code: Any = app(arguments, standalone_mode=False)
     except RunError as error:

@@ -82,6 +82,33 @@ def test_states_are_told_apart_by_identity():
     assert len({*State}) == len(State)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="arenas are glibc's")
+@pytest.mark.parametrize(("asked", "fewest", "most"), [({}, 1, 1), ({"MALLOC_ARENA_MAX": "4"}, 2, 4)])
+def test_the_command_line_shares_one_arena_among_threads_unless_told_otherwise(asked, fewest, most):
+    program = """if True:
+        import contextlib, ctypes, threading
+        from fanout.cli import main
+        with contextlib.suppress(SystemExit):
+            main(["--version"])
+        together = threading.Barrier(4)
+        def allocate():
+            together.wait()
+            bytearray(10_000)
+            together.wait()
+        threads = [threading.Thread(target=allocate) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        ctypes.CDLL(None).malloc_stats()  # one block of lines for each arena, on stderr
+    """
+    env = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=env | asked, capture_output=True, check=True, text=True
+    )
+    assert fewest <= said.stderr.count("Arena ") <= most
+
+
 @pytest.mark.parametrize(
     ("asked", "used"), [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")]
 )
