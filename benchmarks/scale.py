@@ -36,7 +36,7 @@ def main() -> int:
     cases = [("rows", rows) for rows in asked.rows] + [("window", window) for window in asked.windows]
     with tempfile.TemporaryDirectory(prefix="fanout-benchmark-") as directory:
         scratch = Path(directory)
-        most = max(*asked.rows, asked.window_rows)
+        most = max([*asked.rows, asked.window_rows])
         source = write_rows(scratch / "in.jsonl", rows=most, payload_bytes=PAYLOAD_BYTES)
         for number in range(asked.rounds):
             start = _run(source, scratch, rows=1, window=None, per_s=asked.per_s)

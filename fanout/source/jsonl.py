@@ -23,6 +23,7 @@ from fanout.source.raw import raw_blocks
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.template import Template
+from fanout.source.validity import Validity
 
 JSON_TEXT = {b"fanout:json": b"1"}
 """Metadata of a kept field whose values are JSON texts; typed when the output is written."""
@@ -50,6 +51,7 @@ class JsonLines:
         self._options = defaults if defaults.content_type else replace(defaults, content_type=kind)
         self._assembler = Assembler(selection, self._options)
         self._whole = self._payload is None and self._assembler.plain and not self._keep
+        self._validity = Validity()
         self.kept_schema = pa.schema([pa.field(name, pa.string(), metadata=JSON_TEXT) for name in self._keep])
 
     def read(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
@@ -108,7 +110,7 @@ class JsonLines:
             return self._too_long(row, line, path, number)
         try:
             if self._whole:
-                if type(orjson.loads(line)) is not dict and not self._settings.any_json:
+                if not self._validity.is_object(line) and not self._settings.any_json:
                     raise _not_an_object()
                 return Record(row, None, line, self._options)
             return self._selected(row, line, f"{path}:{number}")

@@ -7,6 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
+import orjson
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from support.examples import examples
 from fanout.records import Record
 from fanout.source import InputSettings, Selection, exact, open_source
 from fanout.source.lines import LongLine, split_lines
+from fanout.source.validity import Validity
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 scalars = (
@@ -28,6 +30,25 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
 )
 objects = st.dictionaries(texts, values, max_size=5)
+PIECES = [
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b",",
+    b":",
+    b'"',
+    b"\\",
+    b"\\u",
+    b"\\ud800",
+    b"-",
+    b".",
+    b"e",
+    b"0",
+    b"1e999",
+    b"\xff",
+]
+"""What JSON is broken with, and sometimes made of."""
 
 
 def pack(text: bytes, kind: str, *, cut: int) -> bytes:
@@ -115,3 +136,28 @@ def test_lines_do_not_depend_on_where_blocks_end(text, sizes, cap):
     assert seen == [
         (number, line if len(line) <= cap else LongLine(len(line))) for number, line in enumerate(expected, 1)
     ]
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(
+    value=objects,
+    ascii_only=st.booleans(),
+    changes=st.lists(
+        st.tuples(st.integers(0, 10_000), st.integers(0, 3), st.binary(max_size=2) | st.sampled_from(PIECES)),
+        max_size=3,
+    ),
+)
+def test_a_line_that_is_judged_without_being_read_is_judged_as_if_it_were(value, ascii_only, changes):
+    line = bytearray(json.dumps(value, ensure_ascii=ascii_only).encode())
+    for place, removed, piece in changes:
+        start = place % (len(line) + 1)
+        line[start : start + removed] = piece
+    try:
+        expected = type(orjson.loads(bytes(line))) is dict
+    except orjson.JSONDecodeError:
+        expected = None
+    try:
+        judged = Validity().is_object(bytes(line))
+    except orjson.JSONDecodeError:
+        judged = None
+    assert judged == expected

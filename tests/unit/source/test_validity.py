@@ -1,0 +1,83 @@
+"""Long lines are judged by another parser than short ones are explained by: the verdict is the same."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from fanout.source import validity
+from fanout.source.validity import LONGEST, Validity
+
+
+def verdict(line):
+    """Return what orjson says: True, False, or None for what is not JSON."""
+    try:
+        return type(orjson.loads(line)) is dict
+    except orjson.JSONDecodeError:
+        return None
+
+
+def judged(line, judge=None):
+    try:
+        return (judge or Validity()).is_object(line)
+    except orjson.JSONDecodeError:
+        return None
+
+
+LINES = [
+    b"{}",
+    b' {"a": 1}',
+    b'{"a": 1} ',
+    b'{"a": 1}\r',
+    b"[1]",
+    b"1",
+    b'"{}"',
+    b"null",
+    b"",
+    b"{",
+    b'{"a": 1}{',
+    b'{"a": 1}x',
+    b'{"a": 1}\x00',
+    b'{"a": 1}\x0c',
+    b'{"a": 1,}',
+    b"{'a': 1}",
+    b'\xef\xbb\xbf{"a": 1}',
+    b'{"a": "\\ud800"}',
+    b'{"a": "\\ud83d\\ude00"}',
+    b'{"a": "\x1f"}',
+    b'{"a": "\xed\xa0\x80"}',
+    b'{"a": "\xc0\x80"}',
+    b'{"a": 18446744073709551616}',
+    b'{"a": -9223372036854775809}',
+    b'{"a": 1e999}',
+    b'{"a": ' + b"9" * 400 + b"}",
+    b'{"a": NaN}',
+    b'{"a": 01}',
+    b'{"a": 1.}',
+    *(b'{"a":' * depth + b"1" + b"}" * depth for depth in (100, 1_000, 1_023, 1_024, 1_025, 5_000)),
+    b'{"a": "' + b"x" * LONGEST + b'"}',
+    b'{"a": "' + b"x" * LONGEST + b"}",
+]
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: repr(line[:40]))
+def test_the_verdict_is_orjsons(line):
+    assert judged(line) == verdict(line)
+
+
+def test_a_bad_line_leaves_nothing_behind():
+    judge = Validity()
+    assert [
+        judged(line, judge) for line in (b'{"a": 1}', b'{"a": 1', b'{"a": "\\', b'{"b": [1, {"c": 2}]}')
+    ] == [
+        True,
+        None,
+        None,
+        True,
+    ]
+
+
+def test_where_there_is_no_simdjson_orjson_decides(monkeypatch):
+    monkeypatch.setattr(validity, "Parser", None)
+    for line in LINES:
+        assert judged(line) == verdict(line)
