@@ -46,6 +46,7 @@ class Scribe:
         self._ledger = ledger
         self._offload = offload
         self._lines: list[RowRecord] = []
+        self._oldest_at = 0.0  # when the first of them was noted
         self._shapes: object = None
         self._lock = anyio.Lock(fast_acquire=True)
         self._arrived = Wakeup()
@@ -94,10 +95,14 @@ class Scribe:
         while True:
             while not self._lines:
                 await self._arrived.wait()
-            await anyio.sleep(LAG_S)
-            # While intents are written, the next ones take these lines along: an fsync of their own would halve
-            # the rate of sending on a slow disk.
-            if not self._lock.locked():
+            left_s = self._oldest_at + LAG_S - anyio.current_time()
+            if left_s > 0:
+                await anyio.sleep(left_s)
+            elif self._lock.locked():
+                # While intents are written, the next ones take these lines along: an fsync of their own would halve
+                # the rate of sending on a slow disk.
+                await anyio.sleep(LAG_S)
+            else:
                 await self.flush()
                 failpoint("accept.durable")
 
@@ -105,6 +110,7 @@ class Scribe:
         if self._journal is None:
             return
         if not self._lines:
+            self._oldest_at = anyio.current_time()
             self._arrived.notify()
         self._lines.append(self._line(entry, state))
 
