@@ -54,7 +54,7 @@ class Entry:
     queued: bool = False
     intended: bool = False
     output: Location | None = None
-    """Where its output stands, if a reply or a listing showed another place than the run's layout has for it."""
+    """Where its output stands or should, None if nothing is known of it; `layout.USUAL` for nearly every row."""
     failure: Location | None = None
     """Where its failure object would stand, likewise."""
     upload: Location | None = None

@@ -109,7 +109,8 @@ class Fetch:
         if found is None:
             self._give_back(entry, notice, self._output_grace_s)
             return
-        entry.output, body = found
+        place, body = found
+        entry.output = self._ledger.outputs.shorten(place, entry.row, entry.generation)
         outcome = self._ledger.outcome(
             entry,
             status="succeeded",

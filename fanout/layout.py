@@ -12,6 +12,10 @@ import re
 from fanout.identity import PREFIX, output_extension, output_filename, parse_output_key
 from fanout.records import Location
 
+USUAL = Location("", "")
+"""Stands for the place that a confirmed `Layout.expected` tells. Rows keep it instead of that place: two of those are
+340 bytes of a row that waits, and a window may have 100,000 rows."""
+
 _NAME = re.compile(r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,8})(?!\d)")
 
 
@@ -38,11 +42,9 @@ class Layout:
             self._head = guess.key[:-1]
 
     def learn(self, uri: str, *, row: int, generation: int) -> Location | None:
-        """Take note of the location that a reply gave for a row; return it if that is not where `expected` says."""
-        if (
-            self.confirmed and uri == f"s3://{self._bucket}/{self._key(row, generation)}"
-        ):  # the usual: not parsed
-            return None
+        """Take note of the location that a reply gave for a row, and return it; None if it names no object."""
+        if self.confirmed and uri == f"s3://{self._bucket}/{self._key(row, generation)}":
+            return USUAL  # not parsed, and compared once: saves 2 % of a send
         location = Location.parse(uri)
         path = _path(self._run, row, generation)
         if location is None or path not in location.key:
@@ -53,7 +55,7 @@ class Layout:
             self.confirmed = True
         elif location != self.expected(row, generation):
             self.strays += 1
-        return None if location == self.expected(row, generation) else location
+        return location if location is None else self.shorten(location, row, generation)
 
     def discover(self, location: Location) -> None:
         """Learn from an object that was listed below the root what follows the names, if no reply has shown it."""
@@ -71,6 +73,18 @@ class Layout:
         if self._bucket is None:
             return None
         return Location(self._bucket, self._key(row, generation))
+
+    def presumed(self, row: int, generation: int) -> Location | None:
+        """Return where this row's object should stand as far as is known now, `USUAL` if no reply can change that."""
+        return USUAL if self.confirmed else self.expected(row, generation)
+
+    def shorten(self, place: Location, row: int, generation: int) -> Location:
+        """Return `USUAL` for the place that it stands for, any other as it is."""
+        return USUAL if self.confirmed and place == self.expected(row, generation) else place
+
+    def resolve(self, place: Location | None, row: int, generation: int) -> Location | None:
+        """Return what `place`, as a row keeps it, stands for."""
+        return self.expected(row, generation) if place is USUAL else place
 
     def root(self) -> Location | None:
         """Return the prefix below which all objects of the run stand, None if replies showed no such place."""

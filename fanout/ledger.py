@@ -175,6 +175,7 @@ class Ledger:
         notice, entry.early = entry.early, None
         if notice is not None:
             self._win(entry)
+            self._presume_places(entry)
         return notice
 
     def doubt(self, entry: Entry, *, now: float) -> Notice | None:
@@ -184,24 +185,28 @@ class Ledger:
         entry.failed_at = now
         entry.intended = False
         self._deadlines.set(entry, now + entry.patience_s)
+        self._presume_places(entry)
         if entry.early is not None:
             return self.settle_early(entry)
         self._move(entry, State.UNKNOWN)
         return None
 
+    def _presume_places(self, entry: Entry) -> None:
+        """Where no reply told, what comes of the row will stand where it was asked to."""
+        entry.output = entry.output or self.outputs.presumed(entry.row, entry.generation)
+        entry.failure = entry.failure or self.failures.presumed(entry.row, entry.generation)
+
     def output(self, entry: Entry) -> Location | None:
-        """Return where a row's output stands if it was received: where that was shown, or where the run's others do."""
-        return entry.output or self.outputs.expected(entry.row, entry.generation)
+        """Return where a row's output stands or should, None if nothing is known of it."""
+        return self.outputs.resolve(entry.output, entry.row, entry.generation)
 
     def failure(self, entry: Entry) -> Location | None:
-        """Return where a row's failure object would stand, likewise; None if nothing is known of such a place."""
-        return entry.failure or self.failures.expected(entry.row, entry.generation)
+        """Return where a row's failure object would stand; None if nothing is known of such a place."""
+        return self.failures.resolve(entry.failure, entry.row, entry.generation)
 
     def outcome(self, entry: Entry, **facts: object) -> Outcome:
         """Return a row's outcome: what the ledger knows of it, and `facts` (fields of `Outcome`)."""
-        received = entry.state is not State.READY
-        output = self.output(entry) if received else None
-        failure = self.failure(entry) if received else None
+        output, failure = self.output(entry), self.failure(entry)
         return Outcome(
             row=entry.row,
             id=entry.id,
@@ -222,7 +227,7 @@ class Ledger:
         )
 
     def _inference_id(self, entry: Entry) -> str:
-        # Not kept with the row: with the two locations, 400 bytes of a row that waits.
+        # Not kept with the row: 70 bytes of one that waits.
         return inference_id(self.run, entry.row, generation=entry.generation, attempt=entry.sends)
 
     def claim(self, notice: Notice) -> Claim:
@@ -292,7 +297,11 @@ class Ledger:
         )
         if line.state == RowState.READY:
             return entry
-        entry.output, entry.failure = (Location.parse(uri or "") for uri in (line.output, line.failure))
+        places = (self.outputs, line.output), (self.failures, line.failure)
+        entry.output, entry.failure = (
+            Location.parse(uri) if uri else layout.presumed(entry.row, entry.generation)
+            for layout, uri in places
+        )
         if line.state == RowState.ACCEPTED and entry.accepted_at is not None:
             self._move(entry, State.ACCEPTED)
             # A night may lie between the processes: its messages get a minute to be heard before it is given up.

@@ -17,9 +17,10 @@ from fanout.errors import CallError, InputError, RunError, StorageError, root_ca
 from fanout.ledger import LedgerStatistics
 from fanout.output.parts import Part
 from fanout.pacing import PacerStatistics
-from fanout.reconcile import LOOKERS, ReconcileStatistics
+from fanout.reconcile import ReconcileStatistics
 from fanout.remedies import remedy
 from fanout.scribe import ScribeStatistics
+from fanout.search import LOOKERS
 from fanout.sink import SinkStatistics
 from fanout.stages import Stages
 
@@ -91,7 +92,7 @@ class Pipeline:
                 (lambda: stages.invoke.worker(stages.sending), limits.concurrency),
                 (lambda: stages.fetch.worker(stages.claims), limits.fetches),
                 (self._look, 1),
-                (stages.reconcile.looker, LOOKERS),
+                (stages.search.looker, LOOKERS),
                 (self._poll, limits.pollers),
                 (stages.scribe.worker, 1),
             )

@@ -1,31 +1,26 @@
-"""Stage: finds what no message told of, by looking into S3; settles rows of unknown fate, and deadlines.
+"""Stage: sees to rows that no message told of: has S3 searched for them, settles unknown fates, and deadlines.
 
-Started as one worker and its lookers by the pipeline, and cancelled when every row has ended. It looks when
-notifications are silent, late, or not configured; found rows go the way of noticed ones.
+Started as one worker by the pipeline, and cancelled when every row has ended. It looks when notifications are silent,
+late, or not configured; found rows go the way of noticed ones.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from fanout.entry import Entry, State
-from fanout.errors import CallError
 from fanout.lane import Lane
-from fanout.layout import Layout
-from fanout.ledger import Claim, Ledger
+from fanout.ledger import Ledger
 from fanout.notifications import failure_facts
-from fanout.ports import Clock, ObjectInfo, ObjectStore
-from fanout.records import Location, Notice, Outcome, Sendable
-from fanout.retry import persist
-from fanout.sweep import Patience, next_look, plan_look
+from fanout.ports import Clock
+from fanout.records import Outcome, Sendable
+from fanout.search import Search
+from fanout.sweep import Patience, next_look
 from fanout.wakeup import Wakeup
 
-_log = logging.getLogger(__name__)
-LOOKERS = 32  # HEADs in flight: where listing is denied, at 30 ms each they find a thousand rows a second
 MAX_RESENDS = (
     8  # of one row whose replies are lost again and again: its payload may be what breaks the connection
 )
@@ -45,7 +40,7 @@ class Reconcile:
     """The rows to be looked for.
 
     Args:
-        claims: Takes rows that were found.
+        search: Looks into S3.
         ready: Takes rows that are to be sent again.
         finish: Takes rows that are given up.
         last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.
@@ -57,9 +52,8 @@ class Reconcile:
         self,
         *,
         ledger: Ledger,
-        objects: ObjectStore,
+        search: Search,
         clock: Clock,
-        claims: Lane[tuple[Entry, Notice]],
         ready: Lane[tuple[Entry, Sendable]],
         finish: Callable[[Entry, Outcome], None],
         last_notice_at: Callable[[], float | None],
@@ -68,15 +62,13 @@ class Reconcile:
         max_resends: int = MAX_RESENDS,
     ) -> None:
         self._ledger = ledger
-        self._objects = objects
+        self._search = search
         self._clock = clock
-        self._claims = claims
         self._ready = ready
         self._finish = finish
         self._last_notice_at = last_notice_at
         self._patience = patience
         self._max_resends = max_resends
-        self._singles: Lane[_Look] = Lane(LOOKERS)
         self._parked: list[tuple[float, int, Entry, Sendable]] = []
         self._tickets: dict[int, int] = {}
         self._doubtful: dict[int, Sendable] = {}
@@ -86,8 +78,7 @@ class Reconcile:
         self._look_now = resumed
         self._look_took_s = 0.0
         self._fruitless = 0
-        self._may_list = True
-        self._looks = self._found = self._expired = 0
+        self._looks = self._expired = 0
 
     def park(self, entry: Entry, item: Sendable, wait_s: float | None = None) -> None:
         """Take a row that may have been received, or is to wait; if it is in doubt it is looked for first."""
@@ -144,7 +135,7 @@ class Reconcile:
             _, ticket, entry, item = heapq.heappop(self._parked)
             if self._tickets.get(entry.row) == ticket:
                 due.append((ticket, entry, item))
-        await self._find([entry for _, entry, _ in due if entry.state is State.UNKNOWN])
+        await self._search.find([entry for _, entry, _ in due if entry.state is State.UNKNOWN])
         for ticket, entry, item in due:
             # Asked again for each: while the earlier ones were looked for, a notice may have given it a new turn.
             if self._tickets.get(entry.row) != ticket:
@@ -169,7 +160,7 @@ class Reconcile:
     async def _last_looks(self, now: float) -> None:
         """Look for the rows whose deadline has passed, and give up those that are nowhere."""
         late = [entry for entry in self._ledger.overdue(now) if not self._on_its_way(entry)]
-        await self._heads(late)
+        await self._search.find_singly(late)
         for entry in late:
             if entry.state not in {State.ACCEPTED, State.UNKNOWN} or self._on_its_way(entry):
                 continue
@@ -206,113 +197,16 @@ class Reconcile:
             }
         self._finish(entry, self._ledger.outcome(entry, **facts))
 
-    async def looker(self) -> None:
-        """Look for the objects of single rows for ever; as many at once as there are lookers."""
-        while True:
-            look = await self._singles.get()
-            await self._look_for(look.entry)
-            look.group.done()
-
-    async def _heads(self, entries: Sequence[Entry]) -> None:
-        """Look for `entries` one by one, as many at once as there are lookers, and return when that is done."""
-        group = _Group(len(entries))
-        for entry in entries:
-            await self._singles.put(_Look(entry, group))
-        await group.wait()
-
-    async def _look_for(self, entry: Entry) -> None:
-        """Look for one row's output, then for its failure object, and claim the row by what is found."""
-        for layout, place, completed in (
-            (self._ledger.outputs, entry.output, True),
-            (self._ledger.failures, entry.failure, False),
-        ):
-            for location in _places(layout, place, entry):
-                generation = entry.generation
-                info = await self._head(location)
-                if info is not None:
-                    await self._claim(entry.row, generation, info, completed=completed)
-                    return
-
-    async def _head(self, location: Location) -> ObjectInfo | None:
-        return await persist(lambda: self._objects.head(location), operation="s3:GetObject")
-
     async def _look(self) -> None:
         """Look for all rows that wait, the cheaper way: one by one, or by listing the run's prefix."""
         started = self._clock.now()
         self._look_now = False
-        before = self._found
-        await self._find(list(self._ledger.waiting()))
+        before = self._search.statistics().found
+        await self._search.find(list(self._ledger.waiting()))
         self._looks += 1
         self._looked_at = self._clock.now()
         self._look_took_s = self._looked_at - started
-        self._fruitless = 0 if self._found > before else self._fruitless + 1
-
-    async def _find(self, entries: Sequence[Entry]) -> None:
-        """Look for `entries` the cheaper way: one by one, or by listing the run's prefix."""
-        roots = [
-            root for root in (self._ledger.outputs.root(), self._ledger.failures.root()) if root is not None
-        ]
-        shards = plan_look(
-            [entry.row for entry in entries],
-            rows_seen=self._ledger.rows_seen,
-            may_list=self._may_list and bool(roots),
-            roots=len(roots),
-        )
-        if shards is None or not await self._list(shards):
-            await self._heads(entries)
-
-    async def _list(self, shards: Sequence[str]) -> bool:
-        """Claim what stands below `shards` of the run's prefixes; return False if that is not permitted."""
-        for layout, completed in ((self._ledger.outputs, True), (self._ledger.failures, False)):
-            root = layout.root()
-            if root is None or (not completed and root == self._ledger.outputs.root()):
-                continue
-            for shard in shards:
-                try:
-                    await self._list_prefix(layout, root, shard, completed=completed)
-                except CallError as error:
-                    _log.warning("cannot list %s (%s): looking for objects one by one", root.uri, error.code)
-                    self._may_list = False
-                    return False
-        return True
-
-    async def _list_prefix(self, layout: Layout, root: Location, shard: str, *, completed: bool) -> None:
-        # A page lost to a passing fault starts this prefix again: what was claimed before is not claimed twice.
-        async def pages() -> None:
-            async for page in self._objects.list(root.bucket, root.key + shard):
-                await self._claim_page(layout, page, completed=completed)
-
-        await persist(pages, operation="s3:ListBucket")
-
-    async def _claim_page(self, layout: Layout, page: Sequence[ObjectInfo], *, completed: bool) -> None:
-        # A resume whose window is full of rows that it may not send gets no reply that would show how outputs are
-        # named. Where failures stand among them, or nobody knows where, a name alone does not say what it is.
-        apart = self._ledger.failures.root() not in {None, self._ledger.outputs.root()}
-        for info in page:
-            if apart:
-                layout.discover(info.location)
-            parsed = layout.parse(info.location.key)
-            if parsed is not None and self._ledger.awaits(*parsed):
-                await self._claim(*parsed, info, completed=completed)
-
-    async def _claim(self, row: int, generation: int, info: ObjectInfo, *, completed: bool) -> None:
-        notice = Notice(
-            row=row,
-            generation=generation,
-            attempt=None,
-            completed=completed,
-            noticed_by="list",
-            notified_at=self._clock.now(),
-            completed_at=info.modified_at,
-        )
-        if self._ledger.claim(notice) is Claim.WON:
-            self._found += 1
-            entry = self._ledger.get(row)
-            if completed:
-                entry.output = info.location
-            else:
-                entry.failure = info.location
-            await self._claims.put((entry, notice))
+        self._fruitless = 0 if self._search.statistics().found > before else self._fruitless + 1
 
     def statistics(self) -> ReconcileStatistics:
         """Return a snapshot."""
@@ -321,36 +215,7 @@ class Reconcile:
             self._tickets.get(entry.row) == ticket and entry.state in _UNDECIDED
             for _, ticket, entry, _ in self._parked
         )
-        return ReconcileStatistics(self._looks, self._found, parked, self._expired)
-
-
-class _Group:
-    """Looks that somebody waits for together."""
-
-    def __init__(self, count: int) -> None:
-        self._left = count
-        self._ended = Wakeup()
-
-    def done(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._ended.notify()
-
-    async def wait(self) -> None:
-        while self._left:
-            await self._ended.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    entry: Entry
-    group: _Group
+        return ReconcileStatistics(self._looks, self._search.statistics().found, parked, self._expired)
 
 
 _UNDECIDED = frozenset({State.READY, State.UNKNOWN, State.CLAIMED})
-
-
-def _places(layout: Layout, place: Location | None, entry: Entry) -> list[Location]:
-    """Return where to look for a row's object: where its reply said, then where the run's others stand."""
-    expected = layout.expected(entry.row, entry.generation)
-    return list(dict.fromkeys(location for location in (place, expected) if location is not None))

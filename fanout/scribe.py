@@ -15,8 +15,10 @@ import anyio
 from fanout.entry import Entry
 from fanout.failpoints import failpoint
 from fanout.journal import Journal, RowRecord, RowState
+from fanout.layout import USUAL
 from fanout.ledger import Ledger
 from fanout.offload import Offload, to_thread
+from fanout.records import Location
 from fanout.wakeup import Wakeup
 
 LAG_S = 0.05
@@ -37,7 +39,7 @@ class Scribe:
 
     Args:
         journal: The open journal; None keeps no journal: after a kill, nothing is known.
-        ledger: Knows where outputs stand, so that only surprises need a line of text.
+        ledger: Its layouts are journalled when a reply changes them; places of rows only where they differ.
         offload: Runs a write.
     """
 
@@ -117,8 +119,7 @@ class Scribe:
     def _line(self, entry: Entry, state: RowState) -> RowRecord:
         output = failure = None
         if state is RowState.ACCEPTED:
-            output = entry.output.uri if entry.output is not None else None
-            failure = entry.failure.uri if entry.failure is not None else None
+            output, failure = _told(entry.output), _told(entry.failure)
         return RowRecord(  # in the order of its fields: names would double what a line costs
             entry.row,
             state,
@@ -146,3 +147,8 @@ class Scribe:
     def statistics(self) -> ScribeStatistics:
         """Return a snapshot."""
         return ScribeStatistics(len(self._lines), self._written, self._groups)
+
+
+def _told(place: Location | None) -> str | None:
+    """Return what the journal is told of a place: nothing of the usual one, which the layout tells."""
+    return None if place is None or place is USUAL else place.uri

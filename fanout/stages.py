@@ -34,6 +34,7 @@ from fanout.recover import Recovered
 from fanout.retry import backoff_s
 from fanout.route import Router
 from fanout.scribe import Scribe
+from fanout.search import Search
 from fanout.sink import Sink
 from fanout.stop import Stop
 from fanout.tally import Tally
@@ -120,11 +121,11 @@ class Stages:
                 trust=job.trust_responses,
                 wait_s=limits.poll_s,
             )
+        self.search = Search(ledger=self.ledger, objects=cloud.objects, clock=clock, claims=self.claims)
         self.reconcile = Reconcile(
             ledger=self.ledger,
-            objects=cloud.objects,
+            search=self.search,
             clock=clock,
-            claims=self.claims,
             ready=self._ready,
             finish=self._finish,
             last_notice_at=lambda: self.collect.statistics().last_notice_at if self.collect else None,

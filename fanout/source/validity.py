@@ -11,7 +11,7 @@ import orjson
 
 try:
     from simdjson import Parser
-except ImportError:  # no wheel for this interpreter: see pyproject
+except (ImportError, RuntimeError):  # no wheel for this interpreter, see pyproject; or one that is broken
     Parser = None  # type: ignore[assignment, misc]
 
 LONGEST = 256 * 1024

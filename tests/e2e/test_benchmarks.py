@@ -167,7 +167,7 @@ def test_pacing(tmp_path, mode):
     assert 0 <= sample["late_p50_ms"] <= sample["late_p99_ms"] <= sample["late_max_ms"]
     assert 0 <= sample["machine_p50_ms"] <= sample["machine_p99_ms"]
     assert -1 < sample["machine_error"] < 0.01
-    assert 0 <= sample["client_share"] < 2
+    assert -0.2 < sample["client_share"] < 2  # 200 rows take less than two starts differ by
     assert 0 < sample["server_share"] < 1
     # The schedule is put back by what left late alone; arrivals are off by that and by what was under way, too.
     assert sample["put_back_ms"] >= 0

@@ -160,19 +160,20 @@ class LedgerMachine(RuleBasedStateMachine):
         assert model.entry.due_at == (due if first_due is None else first_due)  # measured from the first due
 
     @precondition(lambda self: self.has(State.SENT))
-    @rule(data=st.data(), took=st.sampled_from([0.0, 0.2]))
-    def accept(self, data, took):
+    @rule(data=st.data(), took=st.sampled_from([0.0, 0.2]), astray=st.booleans())
+    def accept(self, data, took, astray):
         model = self.pick(data, State.SENT)
         self.now += took
         row = model.entry.row
         place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
-        reply = Reply("the id of the send", f"s3://bucket/out/{place}", f"s3://bucket/failed/{place}")
+        output = Location("bucket", f"elsewhere/{row}" if astray else f"out/{place}")
+        failure = Location("bucket", f"failed/{place}")
+        reply = Reply("the id of the send", output.uri, failure.uri)
         notice = self.ledger.accept(model.entry, reply, now=self.now)
         model.state, model.accepted_at, model.intended = State.ACCEPTED, self.now, False
         self.expect(model, self.now + PATIENCE_S)
         self.overtaken(model, notice)
-        assert self.ledger.output(model.entry) == Location("bucket", f"out/{place}")
-        assert self.ledger.failure(model.entry) == Location("bucket", f"failed/{place}")
+        assert (self.ledger.output(model.entry), self.ledger.failure(model.entry)) == (output, failure)
 
     @precondition(lambda self: self.has(State.SENT))
     @rule(data=st.data())

@@ -46,7 +46,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"clock", "logs", "config", "pacing", "retry", "journal", "output", "source"}),
     frozenset({"deadlines", "ledger", "recover", "evidence", "endpoint", "mailbox"}),
-    frozenset({"scribe"}),
+    frozenset({"scribe", "search"}),
     frozenset({"intake", "intend", "upload", "invoke", "collect", "reconcile", "fetch", "sink", "ack"}),
     frozenset({"job"}),
     frozenset({"stages"}),

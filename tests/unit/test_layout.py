@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.layout import Layout
+from fanout.layout import USUAL, Layout
 from fanout.records import Location
 
 RUN = "abcdefghij"
@@ -124,15 +124,24 @@ def test_an_https_url_of_the_same_object_is_no_stray():
     assert layout.strays == 0
 
 
-def test_only_a_place_that_differs_is_told():
+def test_the_usual_place_is_told_by_one_object_for_all_rows():
     layout = learnt((1, 0, "s3://bucket/out/fanout/abcdefghij/01/1.0"))
-    assert layout.learn("s3://bucket/out/fanout/abcdefghij/02/2.1", row=2, generation=1) is None
-    assert (
-        layout.learn("https://s3.amazonaws.com/bucket/out/fanout/abcdefghij/03/3.0", row=3, generation=0)
-        is None
-    )
+    usual = Location("bucket", "out/fanout/abcdefghij/02/2.1")
+    for uri in (usual.uri, "https://s3.amazonaws.com/bucket/out/fanout/abcdefghij/02/2.1"):
+        assert layout.learn(uri, row=2, generation=1) is USUAL
+    assert layout.shorten(usual, 2, 1) is layout.presumed(2, 1) is USUAL
+    assert layout.shorten(usual, 2, 0) == usual
+    assert layout.resolve(USUAL, 2, 1) == usual
     assert layout.learn("s3://elsewhere/x.out", row=4, generation=0) == Location("elsewhere", "x.out")
     assert layout.learn("no location", row=5, generation=0) is None
+    assert layout.resolve(None, 2, 1) is None
+
+
+def test_before_any_reply_no_place_is_the_usual_one():
+    """The first reply may show another; what was guessed is looked at all the same."""
+    layout = Layout(RUN, path="s3://bucket/out")
+    guess = Location("bucket", "out/fanout/abcdefghij/02/2.0")
+    assert layout.presumed(2, 0) == layout.shorten(guess, 2, 0) == layout.resolve(guess, 2, 0) == guess
 
 
 def test_another_rows_path_teaches_nothing():

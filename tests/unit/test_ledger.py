@@ -6,7 +6,7 @@ import pytest
 
 from fanout.entry import State
 from fanout.journal import RowRecord, RowState
-from fanout.layout import Layout
+from fanout.layout import USUAL, Layout
 from fanout.ledger import Claim, Ledger
 from fanout.records import Inline, Location, Notice, Options, Record, Reply
 
@@ -130,8 +130,31 @@ def test_the_location_of_the_reply_is_kept_whatever_was_expected(ledger):
 def test_a_row_whose_output_stands_where_the_others_do_keeps_no_place_of_its_own(ledger):
     """Two locations are 340 bytes of a row that waits, and a window may have 100,000 of them."""
     first, second = accepted(ledger, 0), accepted(ledger, 1)
-    assert (first.output, first.failure, second.output, second.failure) == (None, None, None, None)
+    assert all(place is USUAL for place in (first.output, first.failure, second.output, second.failure))
     assert ledger.output(second) == Location("bucket", "out/fanout/abcdefghij/01/1.0")
+
+
+def test_where_no_reply_names_a_failure_there_is_no_place_to_look_at(ledger):
+    """The endpoint may have lost its S3FailurePath meanwhile: then its message is all there is."""
+    accepted(ledger, 0)
+    entry = admit(ledger, 1)
+    send(ledger, entry)
+    ledger.accept(entry, Reply("the id of the send", f"s3://bucket/out/fanout/{RUN}/01/1.0", None), now=11.0)
+    assert ledger.failure(entry) is None
+    assert ledger.outcome(entry, status="succeeded").failure_location is None
+
+
+def test_a_row_in_doubt_is_looked_for_where_it_was_asked_to_stand_then(ledger):
+    """What a later reply shows of the others says nothing of a request that was made before."""
+    entry = admit(ledger, 0)
+    send(ledger, entry)
+    ledger.doubt(entry, now=12.0)
+    later = admit(ledger, 1)
+    send(ledger, later)
+    ledger.accept(later, Reply("the id of the send", f"s3://new/fanout/{RUN}/01/1.0", None), now=13.0)
+    assert ledger.outputs.confirmed
+    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/00/0.0")
+    assert ledger.output(later) == Location("new", "fanout/abcdefghij/01/1.0")
 
 
 def test_a_row_that_was_refused_has_no_place(ledger):
@@ -160,10 +183,14 @@ def test_a_new_generation_is_not_blamed_for_the_sends_of_the_last(ledger):
 
 
 def test_a_definitive_failure_starts_a_new_generation_with_a_place_of_its_own(ledger):
-    entry = accepted(ledger)
+    entry = admit(ledger)
+    send(ledger, entry)
+    ledger.accept(
+        entry, Reply("the id of the send", "s3://elsewhere/x.out", "s3://elsewhere/x.err"), now=11.0
+    )
     ledger.claim(notice(completed=False))
     ledger.regenerate(entry)
-    assert (entry.state, entry.output, entry.accepted_at) == (State.READY, None, None)
+    assert (entry.state, entry.output, entry.failure, entry.accepted_at) == (State.READY, None, None, None)
     assert send(ledger, entry) == "abcdefghij.0.1.2"
     assert entry.resends == 0  # known to have failed: nothing can be accepted twice
     accept(ledger, entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import subprocess
 import sys
 
@@ -82,8 +83,15 @@ def test_states_are_told_apart_by_identity():
     assert len({*State}) == len(State)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="arenas are glibc's")
-@pytest.mark.parametrize(("asked", "fewest", "most"), [({}, 1, 1), ({"MALLOC_ARENA_MAX": "4"}, 2, 4)])
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
+@pytest.mark.parametrize(
+    ("asked", "fewest", "most"),
+    [
+        ({}, 1, 1),
+        ({"MALLOC_ARENA_MAX": "4"}, 2, 4),
+        ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"}, 2, 4),
+    ],
+)
 def test_the_command_line_shares_one_arena_among_threads_unless_told_otherwise(asked, fewest, most):
     program = """if True:
         import contextlib, ctypes, threading

@@ -12,6 +12,7 @@ from fanout.layout import Layout
 from fanout.ledger import Ledger
 from fanout.reconcile import Reconcile
 from fanout.records import Inline, Options, Record
+from fanout.search import Search
 from fanout.sweep import Patience
 
 RUN = "abcdefghij"
@@ -34,11 +35,11 @@ def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(attempt_left):
         ledger = Ledger(RUN, outputs=Layout(RUN), failures=Layout(RUN))
         ready = Lane(1)
         finished = []
+        search = Search(ledger=ledger, objects=NoObjects(), clock=clock, claims=Lane(1))
         reconcile = Reconcile(
             ledger=ledger,
-            objects=NoObjects(),
+            search=search,
             clock=clock,
-            claims=Lane(1),
             ready=ready,
             finish=lambda entry, outcome: finished.append(outcome),
             last_notice_at=lambda: None,
@@ -53,7 +54,7 @@ def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(attempt_left):
             ledger.intend(entry)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reconcile.worker)
-            nursery.start_soon(reconcile.looker)
+            nursery.start_soon(search.looker)
             reconcile.keep(entry, item)
             with trio.fail_after(2 * entry.patience_s):
                 again = await ready.get()

@@ -1,4 +1,4 @@
-"""Long lines are judged by another parser than short ones are explained by: the verdict is the same."""
+"""Lines are judged by another parser than the one that explains what is wrong with them: the verdict is the same."""
 
 from __future__ import annotations
 
@@ -54,7 +54,13 @@ LINES = [
     b'{"a": NaN}',
     b'{"a": 01}',
     b'{"a": 1.}',
-    *(b'{"a":' * depth + b"1" + b"}" * depth for depth in (100, 1_000, 1_023, 1_024, 1_025, 5_000)),
+    b'{"a": "\\udc00"}',
+    b'{"a": "\\ud800\\u0041"}',
+    *(
+        b'{"a":' * depth + inner + b"}" * depth
+        for depth in (100, 1_000, 1_022, 1_023, 1_024, 1_025, 5_000)
+        for inner in (b"1", b"{}", b"[]")
+    ),
     b'{"a": "' + b"x" * LONGEST + b'"}',
     b'{"a": "' + b"x" * LONGEST + b"}",
 ]
@@ -63,6 +69,20 @@ LINES = [
 @pytest.mark.parametrize("line", LINES, ids=lambda line: repr(line[:40]))
 def test_the_verdict_is_orjsons(line):
     assert judged(line) == verdict(line)
+
+
+@pytest.mark.skipif(validity.Parser is None, reason="no simdjson for this interpreter")
+def test_orjson_is_asked_only_where_simdjson_cannot_tell(monkeypatch):
+    asked = []
+    monkeypatch.setattr(validity.orjson, "loads", asked.append)
+    longer = b'{"a": "' + b"x" * LONGEST + b'"}'
+    judge = Validity()
+    assert judge.is_object(b'{"a": 1}')
+    assert judge.is_object(longer[: LONGEST - 2] + b'"}')
+    assert asked == []
+    for line in (b"[1]", b'{"a": 18446744073709551616}', b'{"a": 1', longer):
+        judge.is_object(line)
+        assert asked.pop() == line
 
 
 def test_a_bad_line_leaves_nothing_behind():
