@@ -85,16 +85,16 @@ def test_states_are_told_apart_by_identity():
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="arenas are glibc's")
 @pytest.mark.parametrize(
-    ("asked", "fewest", "most"),
+    ("asked", "fewest", "most", "children"),
     [
-        ({}, 1, 1),
-        ({"MALLOC_ARENA_MAX": "4"}, 2, 4),
-        ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"}, 2, 4),
+        ({}, 1, 1, "1"),
+        ({"MALLOC_ARENA_MAX": "4"}, 2, 4, "4"),
+        ({"GLIBC_TUNABLES": "glibc.malloc.arena_max=4"}, 2, 4, "None"),
     ],
 )
-def test_the_command_line_shares_one_arena_among_threads_unless_told_otherwise(asked, fewest, most):
+def test_the_command_line_shares_one_arena_among_threads_unless_told_otherwise(asked, fewest, most, children):
     program = """if True:
-        import contextlib, ctypes, threading
+        import contextlib, ctypes, os, threading
         from fanout.cli import main
         with contextlib.suppress(SystemExit):
             main(["--version"])
@@ -109,12 +109,14 @@ def test_the_command_line_shares_one_arena_among_threads_unless_told_otherwise(a
         for thread in threads:
             thread.join()
         ctypes.CDLL(None).malloc_stats()  # one block of lines for each arena, on stderr
+        print(os.environ.get("MALLOC_ARENA_MAX"))  # for the processes that it starts
     """
     env = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
     said = subprocess.run(
         [sys.executable, "-c", program], env=env | asked, capture_output=True, check=True, text=True
     )
     assert fewest <= said.stderr.count("Arena ") <= most
+    assert said.stdout.split()[-1] == children
 
 
 @pytest.mark.parametrize(
