@@ -11,9 +11,9 @@ import heapq
 import itertools
 import math
 import random
-from asyncio import Handle, TimerHandle
+from asyncio import Handle
 from collections.abc import Awaitable, Callable
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 import anyio
@@ -26,6 +26,24 @@ class NothingLeftError(AssertionError):
     """Everything waits for something that nobody will ever do."""
 
 
+class Call(Handle):
+    """What is to be called, and may be taken back; asyncio's own asks twice whether it is being debugged."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Callable[..., object], args: tuple[Any, ...], context: Context | None
+    ) -> None:
+        self._callback: Any = callback
+        self._args: Any = args
+        self._context = copy_context() if context is None else context
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        self._cancelled = True
+        self._callback = self._args = None
+
+
 class SeededLoop(asyncio.BaseEventLoop):
     """asyncio's loop on virtual seconds from 0; has no threads, no sockets, no signals.
 
@@ -35,8 +53,8 @@ class SeededLoop(asyncio.BaseEventLoop):
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._seconds = 0.0
-        self._soon: list[Handle] = []
-        self._timers: list[tuple[float, int, TimerHandle]] = []
+        self._soon: list[Call] = []
+        self._timers: list[tuple[float, int, Call]] = []
         self._order = itertools.count()
         self._shuffle = random.Random(seed).shuffle
 
@@ -47,17 +65,15 @@ class SeededLoop(asyncio.BaseEventLoop):
         """Let time go on while a callback runs."""
         self._seconds += seconds
 
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> Handle:
-        handle = Handle(callback, args, self, context)
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> Call:
+        handle = Call(callback, args, context)
         self._soon.append(handle)
         return handle
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> TimerHandle:
-        timer = TimerHandle(when, callback, args, self, context)
+    ) -> Call:
+        timer = Call(callback, args, context)
         if when == math.inf:
             return timer  # never: time must not jump there
         heapq.heappush(self._timers, (when, next(self._order), timer))
@@ -65,11 +81,8 @@ class SeededLoop(asyncio.BaseEventLoop):
 
     def call_later(
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> TimerHandle:
+    ) -> Call:
         return self.call_at(self._seconds + delay, callback, *args, context=context)
-
-    def _timer_handle_cancelled(self, handle: TimerHandle) -> None:
-        """Leave it in the heap until its time has come: it does nothing then."""
 
     def _run_once(self) -> None:
         """Run what is ready, in an order of the seed's; if nothing is, let time jump to the next timer."""
@@ -87,9 +100,14 @@ class SeededLoop(asyncio.BaseEventLoop):
         self._soon = []
         if len(soon) > 1:
             self._shuffle(soon)
-        for handle in soon:
-            if not handle._cancelled:
-                handle._run()
+        for call in soon:
+            if not call._cancelled:
+                try:
+                    call._context.run(call._callback, *call._args)
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:
+                    self.call_exception_handler({"message": f"{call._callback} failed", "exception": error})
 
 
 class Nap:
@@ -123,7 +141,7 @@ class LoopClock:
         self._loop = loop
 
     def now(self) -> float:
-        return EPOCH + self._loop.time()
+        return EPOCH + self._loop._seconds
 
     async def sleep_until(self, instant: float) -> None:
         if instant <= self.now():
