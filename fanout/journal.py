@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum, unique
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,10 +39,40 @@ CREATE TABLE parts (number INTEGER PRIMARY KEY, rows INTEGER NOT NULL) STRICT;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 
-_UPSERT = """
+
+class _Bulk:
+    """One statement for many rows; what is left over takes as few as there are ones in its number.
+
+    `executemany` gives the interpreter away and asks for it back at every row. Beside an event loop at work, 64 rows
+    took 1.5 ms by it and 0.55 by one statement, the 5,000 of a part 22 ms and 3; meanwhile no intent is written.
+
+    Args:
+        statement: An INSERT with `{}` for its rows.
+        values: A row's slots.
+        most: Rows of the longest statement, a power of two; SQLite before 3.32 takes 999 slots.
+    """
+
+    def __init__(self, statement: str, *, values: str, most: int) -> None:
+        self._most = most
+        self._statements = {
+            count: statement.format(", ".join([values] * count))
+            for count in (1 << power for power in range(most.bit_length()))
+        }
+
+    def write(self, db: sqlite3.Connection, rows: Sequence[Sequence[object]]) -> None:
+        """Write `rows` in their order; one that comes twice is written twice."""
+        start = 0
+        while left := len(rows) - start:
+            count = min(self._most, 1 << (left.bit_length() - 1))
+            db.execute(self._statements[count], [*chain.from_iterable(rows[start : start + count])])
+            start += count
+
+
+_UPSERT = _Bulk(
+    """
 INSERT INTO rows (row, state, generation, sends, resends, due_at, sent_at, accepted_at,
                   upload_started_at, uploaded_at, input, output, failure)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES {}
 ON CONFLICT (row) DO UPDATE SET
     state = excluded.state, generation = excluded.generation, sends = excluded.sends,
     resends = excluded.resends, due_at = excluded.due_at, sent_at = excluded.sent_at,
@@ -49,12 +80,19 @@ ON CONFLICT (row) DO UPDATE SET
     uploaded_at = excluded.uploaded_at, input = excluded.input, output = excluded.output,
     failure = excluded.failure
 WHERE rows.state <> 3
-"""  # a durable row is never anything else again, whatever arrives late
+""",  # a durable row is never anything else again, whatever arrives late
+    values="(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    most=64,
+)
 
-_DURABLE = """
-INSERT INTO rows (row, state, generation, sends, resends) VALUES (?, 3, 0, 0, 0)
+_DURABLE = _Bulk(
+    """
+INSERT INTO rows (row, state, generation, sends, resends) VALUES {}
 ON CONFLICT (row) DO UPDATE SET state = 3, input = NULL, output = NULL, failure = NULL
-"""
+""",
+    values="(?, 3, 0, 0, 0)",
+    most=512,
+)
 
 
 @unique
@@ -178,7 +216,7 @@ class Journal:
     def write(self, rows: Sequence[RowRecord], meta: Sequence[tuple[str, str]] = ()) -> None:
         """Make `rows` and `meta` durable, in one transaction."""
         with _transaction(self._db, self._path):
-            self._db.executemany(_UPSERT, rows)
+            _UPSERT.write(self._db, rows)
             if meta:
                 self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
 
@@ -186,7 +224,7 @@ class Journal:
         """Note that part `number` is durable and holds `rows`, in one transaction."""
         with _transaction(self._db, self._path):
             self._db.execute("INSERT INTO parts VALUES (?, ?)", (number, len(rows)))
-            self._db.executemany(_DURABLE, ((row,) for row in rows))
+            _DURABLE.write(self._db, [(row,) for row in rows])
 
     def is_empty(self) -> bool:
         """Whether no row was ever sent or ended."""
