@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 import anyio
 import anyio.lowlevel
 
+from fanout.alarm import ring
+
 
 def iso(instant: float) -> str:
     """Return an instant, in seconds since the epoch, as `2026-11-20T09:00:00.123Z`."""
@@ -20,7 +22,10 @@ def iso(instant: float) -> str:
 
 
 SHORTEST_SLEEP_S = 0.001
-"""uvloop's timers count whole milliseconds; asking for less would spin until the instant has come."""
+"""uvloop's timers count whole milliseconds; asking for less would spin until the instant has come. Also by a timer of
+the kernel's: a turn of the loop for each of 5,000 requests a second would cost more than it gains."""
+EXACT_S = 0.005
+"""The end of a longer wait, which a timer of the kernel's takes: nobody holds a descriptor for longer."""
 
 
 class SystemClock:
@@ -46,5 +51,8 @@ class SystemClock:
             await anyio.lowlevel.checkpoint()
             return
         while remaining_s > 0.0:  # an event loop may wake a little early
-            await anyio.sleep(max(remaining_s, SHORTEST_SLEEP_S))
+            if remaining_s > EXACT_S:
+                await anyio.sleep(max(remaining_s - EXACT_S, SHORTEST_SLEEP_S))
+            elif not await ring(time.monotonic_ns() + round(max(remaining_s, SHORTEST_SLEEP_S) * 1e9)):
+                await anyio.sleep(max(remaining_s, SHORTEST_SLEEP_S))
             remaining_s = instant - self.now()

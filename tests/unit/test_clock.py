@@ -40,21 +40,34 @@ async def test_it_sleeps_until_the_instant_and_not_less():
 
 
 @pytest.mark.asyncio
-async def test_it_asks_for_what_remains_and_again_when_it_was_woken_early(monkeypatch):
-    now_ns, naps = 5_000_000_000, []
+@pytest.mark.parametrize("exact", [True, False], ids=["with the kernel's timers", "without"])
+async def test_it_asks_for_what_remains_and_again_when_it_was_woken_early(monkeypatch, exact):
+    now_ns, naps, rings = 5_000_000_000, [], []
 
     async def nap(seconds):
         nonlocal now_ns
         naps.append(seconds)
         now_ns += round(seconds * 0.75e9)
 
+    async def ring(at_ns):
+        nonlocal now_ns
+        rings.append((at_ns - now_ns) / 1e9)
+        now_ns += round((at_ns - now_ns) * 0.75) if exact else 0
+        return exact
+
     monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
     monkeypatch.setattr(anyio, "sleep", nap)
+    monkeypatch.setattr("fanout.clock.ring", ring)
     clock = SystemClock()
     wanted = clock.now() + 0.02
     await clock.sleep_until(wanted)
-    # Each nap is cut short by a quarter; from the fourth on it is the shortest that there is.
-    assert naps == pytest.approx([0.02, 0.005, 0.00125, SHORTEST_SLEEP_S], abs=2e-6)
+    # Each wait is cut short by a quarter. The last 5 ms are the kernel's, where it has timers.
+    coarse, last = (
+        [0.015, 0.00375, SHORTEST_SLEEP_S, SHORTEST_SLEEP_S],
+        [0.0044375, 0.00111, SHORTEST_SLEEP_S],
+    )
+    assert rings == pytest.approx(last, abs=2e-6)
+    assert naps == pytest.approx(coarse if exact else [*coarse, *last], abs=2e-6)
     assert wanted <= clock.now() < wanted + SHORTEST_SLEEP_S
 
 

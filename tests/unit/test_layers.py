@@ -17,6 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = (
         {
             "errors",
             "identity",
+            "alarm",
             "wakeup",
             "oneshot",
             "lane",
