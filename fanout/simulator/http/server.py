@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fanout.clock import SystemClock
+from fanout.memory import short_pauses
 from fanout.simulator.http.application import Application
 from fanout.simulator.http.connection import Connection
 from fanout.simulator.http.sigv4 import Identity
@@ -88,7 +89,8 @@ def serve(
     Raises:
         OSError: The port is taken.
     """
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    # AWS does not stand still for 70 ms because it has a hundred thousand objects.
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner, short_pauses():
         runner.run(_serve(settings, port=port, ready=ready, until_eof=until_eof))
 
 
