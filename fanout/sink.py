@@ -54,7 +54,7 @@ class Sink:
     Args:
         directory: Where parts are written; exists.
         kept_schema: Types of the kept columns.
-        on_durable: Awaited with each part and its outcomes once the file is durable.
+        on_durable: Awaited with each part and its outcomes once the file is durable; takes them out of the list.
         offload: Runs the writing of a file: on a thread, or in place where time is virtual.
         earlier: Durable parts of an earlier process of the run.
     """
@@ -132,6 +132,7 @@ class Sink:
         """Write what is buffered as one part and report it durable."""
         outcomes, self._buffer = self._buffer, []
         self._bytes, self._oldest_at = 0, None
+        rows = len(outcomes)
         self._taken.notify()
         number, self._number = self._number, self._number + 1
         with anyio.CancelScope(shield=True):  # a part half reported would be collected twice
@@ -142,7 +143,7 @@ class Sink:
                 self._failed = True
                 raise
             self.parts.append(part)
-            self._durable_rows += len(outcomes)
+            self._durable_rows += rows
 
     def _write(self, outcomes: list[Outcome], number: int) -> Part:
         return write_part(self._directory, number, to_table(outcomes, self._kept_schema))

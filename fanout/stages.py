@@ -246,9 +246,10 @@ class Stages:
     async def _durable(self, part: Part, outcomes: list[Outcome]) -> None:
         await self.scribe.part(part.number, [outcome.row for outcome in outcomes])
         failpoint("part.committed")
-        for start in range(0, len(outcomes), FORGET_ROWS):
-            rows = (outcome.row for outcome in outcomes[start : start + FORGET_ROWS])
-            receipts, uploads = self.ledger.durable(rows)
+        while outcomes:
+            # Taken out, so that their memory is given back in small steps, too.
+            receipts, uploads = self.ledger.durable(outcome.row for outcome in outcomes[-FORGET_ROWS:])
+            del outcomes[-FORGET_ROWS:]
             self.ack.messages(receipts)
             self.ack.uploads(uploads)
             await anyio.lowlevel.checkpoint()
