@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import anyio
+
 from fanout.entry import Entry, State
 from fanout.failpoints import failpoint
 from fanout.lane import Lane
@@ -18,6 +20,10 @@ from fanout.scribe import Scribe
 GROUP = 64  # an fsync of 1-5 ms, shared by 64 rows, costs each less than the thread's hand-over
 GROUP_MAX = 4_096
 """On a disk that takes 200 ms for an fsync, groups of 64 would be 320 rows a second; with these it is 20,000."""
+EVERY_S = 0.005
+"""Between two groups that are not full: where the endpoint sets the pace, a row is admitted whenever another ends, and
+each had a commit of its own. With 100 open rows at 2,000 a second that was 410 us of CPU a row, 290 now. A row waits
+2.5 ms for it in the mean, none at less than 200 a second."""
 
 
 def next_size(size: int, *, full: bool, left: int) -> int:
@@ -45,8 +51,12 @@ async def intend_worker(
 ) -> None:
     """Journal and pass on rows for ever; `keep` takes those that a notice has claimed meanwhile."""
     size, narrow = GROUP, sending.capacity
+    next_at = float("-inf")
     while True:
         group = [await ready.get()]
+        if len(ready) < GROUP - 1 and (left_s := next_at - anyio.current_time()) > 0.0:
+            await anyio.sleep(left_s)
+        next_at = anyio.current_time() + EVERY_S
         while len(group) < size and (another := ready.get_nowait()) is not None:
             group.append(another)
         # A row of unknown fate may have been settled by a notice while it waited here.

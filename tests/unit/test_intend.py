@@ -6,7 +6,7 @@ import pytest
 import trio
 from support.virtual import run_virtual
 
-from fanout.intend import GROUP, GROUP_MAX, intend_worker, next_size
+from fanout.intend import EVERY_S, GROUP, GROUP_MAX, intend_worker, next_size
 from fanout.lane import Lane
 from fanout.layout import Layout
 from fanout.ledger import Ledger
@@ -79,3 +79,52 @@ def test_a_slow_disk_gets_large_groups_and_the_senders_stay_busy(sync_s, send_s,
     seconds, groups = run_virtual(main)
     assert rows / seconds > least_per_s
     assert max(groups) <= largest
+
+
+def passed_on(arrivals):
+    """Return when each row of `arrivals`, instants in order, was passed on to the senders, and the groups' sizes."""
+
+    async def main():
+        ledger = Ledger("abcdefghij", outputs=Layout("abcdefghij"), failures=Layout("abcdefghij"))
+        ready, sending, disk = Lane(4 * GROUP), Lane(4 * GROUP), SlowDisk(0.0005)
+        at = []
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: intend_worker(ready, sending, ledger=ledger, scribe=disk, keep=None))
+
+            async def sender():
+                while len(at) < len(arrivals):
+                    await sending.get()
+                    at.append(trio.current_time())
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(sender)
+            for row, arrival in enumerate(arrivals):
+                await trio.sleep_until(arrival)
+                record = Record(row, None, b"x", Options())
+                await ready.put(
+                    (ledger.admit(record, transport="inline"), Inline(record.options, record.payload))
+                )
+        return at, disk.groups
+
+    return run_virtual(main)
+
+
+def test_rows_that_trickle_in_share_commits_and_none_waits_long():
+    arrivals = [1.0 + 0.0005 * row for row in range(200)]
+    at, groups = passed_on(arrivals)
+    assert len(groups) <= 1 + (arrivals[-1] - arrivals[0] + EVERY_S) / EVERY_S
+    assert max(passed - arrived for passed, arrived in zip(at, arrivals, strict=True)) <= EVERY_S + 0.002
+
+
+def test_a_row_after_a_pause_waits_for_nothing_but_the_disk():
+    arrivals = [1.0 + 1.01 * EVERY_S * row for row in range(50)]
+    at, groups = passed_on(arrivals)
+    assert groups == [1] * 50
+    assert max(passed - arrived for passed, arrived in zip(at, arrivals, strict=True)) < 0.001
+
+
+def test_only_what_is_left_over_after_full_groups_waits():
+    at, groups = passed_on([1.0] * (4 * GROUP))
+    assert at[-groups[-1] - 1] < 1.0 + EVERY_S / 2
+    assert at[-1] < 1.0 + EVERY_S + 0.002
