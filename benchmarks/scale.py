@@ -1,7 +1,7 @@
 """How fanout's cost grows: CPU per record and peak memory over the rows of a run, and over the window of open rows.
 
 The cost of starting is that of a run of one row in the same round. Over windows, every run is paced to one common rate
-and the model takes so long that nine tenths of the window are open at it: what differs is how many rows are open, and
+and the model takes so long that three quarters of the window are open at it: what differs is how many rows are open, and
 nothing else. Unpaced, a window of 10,000 comes and goes in bursts, which cost less a row than a steady stream through a
 window of 100 does: fewer wake-ups, fuller groups.
 
@@ -26,8 +26,8 @@ from machine import RESULTS, describe, rotated, save
 ROWS = (10_000, 100_000, 1_000_000)
 WINDOWS = (100, 1_000, 10_000, 100_000)
 WINDOW_ROWS = 250_000  # so that a window of 100,000 is full for more than half of the run
-PER_S = 2_000  # that every window is kept at: well below what the simulator serves
-OPEN = 0.9  # of a window: were it full, it would pace the run, and in bursts
+PER_S = 4_000  # that every window is kept at: half of what two cores do with the server in them
+OPEN = 0.75  # of a window: were it full, it would pace the run, and in bursts
 PAYLOAD_BYTES = 256
 
 
