@@ -1,9 +1,9 @@
 """How fanout's cost grows: CPU per record and peak memory over the rows of a run, and over the window of open rows.
 
 The cost of starting is that of a run of one row in the same round. Over windows, every run is paced to one common rate
-and the model takes so long that three quarters of the window are open at it: what differs is how many rows are open, and
-nothing else. Unpaced, a window of 10,000 comes and goes in bursts, which cost less a row than a steady stream through a
-window of 100 does: fewer wake-ups, fuller groups.
+and the model takes so long that three quarters of the window are open at it: what differs is how many rows are open,
+and nothing else. Unpaced, a window of 10,000 comes and goes in bursts, which cost less a row than a steady stream
+through a window of 100 does: fewer wake-ups, fuller groups.
 
     python benchmarks/scale.py --rounds 3
 """

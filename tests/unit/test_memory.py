@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -15,7 +16,7 @@ from fanout.memory import MIDDLE_ROUNDS, SWITCH_S, YOUNG_OBJECTS, YOUNG_ROUNDS, 
 
 
 def settings():
-    return gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
+    return gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count(), [*gc.callbacks]
 
 
 @pytest.fixture
@@ -56,6 +57,39 @@ def test_what_was_there_before_is_not_looked_at_in_a_collection():
     with short_pauses():
         assert gc.get_freeze_count() >= len(crowd)
         assert len(gc.get_objects()) < len(crowd)
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_what_has_survived_a_full_collection_is_not_looked_at_again_and_still_goes_when_nothing_refers_to_it():
+    class Row:
+        pass
+
+    with short_pauses():
+        crowd = [Row() for _ in range(10_000)]
+        gone = weakref.ref(crowd[0])
+        gc.collect()
+        assert len(gc.get_objects()) < len(crowd)
+        crowd.clear()
+        assert gone() is None
+
+
+@pytest.mark.usefixtures("_thawed")
+def test_a_growing_crowd_is_collected_in_small_steps():
+    looked_at = []
+
+    def note(phase, info):
+        if phase == "start" and info["generation"] == 2:
+            looked_at.append(len(gc.get_objects()))
+
+    gc.callbacks.append(note)
+    try:
+        with short_pauses():
+            crowd = [[number] for number in range(300_000)]
+    finally:
+        gc.callbacks.remove(note)
+    inside = looked_at[1:]  # the first is of its beginning
+    assert len(inside) >= 3
+    assert max(inside) < len(crowd) / 3
 
 
 @pytest.mark.usefixtures("_thawed")
