@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from math import ceil
 
 import anyio
 import anyio.lowlevel
@@ -25,9 +26,6 @@ SHORTEST_SLEEP_S = 0.001
 """uvloop's timers count whole milliseconds; asking for less would spin until the instant has come."""
 EXACT_S = 0.005
 """The end of a longer wait, which a timer of the kernel's takes: nobody holds a descriptor for longer."""
-SHORTEST_RING_S = 0.0007
-"""A thousand requests a second leave when they are due; five thousand leave by threes and fours, since a wake-up for
-each would take 140 % of the CPU and make them leave 0.3 ms earlier."""
 
 
 class SystemClock:
@@ -55,6 +53,6 @@ class SystemClock:
         while remaining_s > 0.0:  # an event loop may wake a little early
             if remaining_s > EXACT_S:
                 await anyio.sleep(max(remaining_s - EXACT_S, SHORTEST_SLEEP_S))
-            elif not await ring(time.monotonic_ns() + round(max(remaining_s, SHORTEST_RING_S) * 1e9)):
+            elif not await ring(time.monotonic_ns() + ceil(remaining_s * 1e9)):
                 await anyio.sleep(max(remaining_s, SHORTEST_SLEEP_S))
             remaining_s = instant - self.now()

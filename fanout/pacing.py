@@ -18,6 +18,10 @@ CATCH_UP_S = 0.005
 loop wake 1-2 ms late (epoll counts in milliseconds); without this, every wake-up would cost rate. At R requests a
 second it lets at most R/200 more through in any window than the configured rate."""
 
+GRAIN_S = 0.001
+"""A schedule that is finer than this is kept in steps of this length, within `CATCH_UP_S`: five requests at a time at
+5,000 a second. Steps of 0.7 ms cost a tenth more CPU in all, which the event loop has not to spare at that rate."""
+
 BETA = 0.7
 """What is left of the rate after throttling; gentler than TCP's half, because AWS throttles by token bucket."""
 
@@ -151,6 +155,11 @@ class Pacer:
             return 0
         return 1 + int(min(now - self._requests.due_next, CATCH_UP_S) * self._requests.rate)
 
+    @property
+    def grain_s(self) -> float:
+        """How long whoever waits for a request's turn is to sleep at least, in seconds."""
+        return GRAIN_S if self._requests is not None and self._requests.rate * GRAIN_S > 1.0 else 0.0
+
     def _charged(self, size_bytes: int, requests: int) -> list[tuple[Bucket, int]]:
         charged = []
         if self._requests is not None and requests:
@@ -243,7 +252,7 @@ class Gate:
                 if due <= now:
                     pacer.charge(due, size_bytes=size_bytes, requests=requests)
                     return due
-                await clock.sleep_until(due)
+                await clock.sleep_until(max(due, now + pacer.grain_s) if requests else due)
         finally:
             line.leave(pacer.ready(now) if requests else 0)
 

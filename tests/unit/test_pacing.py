@@ -11,7 +11,7 @@ from support.loop import LoopClock, run_seeded
 from support.pacing import reserve
 from support.virtual import VirtualClock, run_virtual
 
-from fanout.pacing import BETA, FLOOR_PER_S, Gate, Pacer, PacerStatistics
+from fanout.pacing import BETA, FLOOR_PER_S, GRAIN_S, Gate, Pacer, PacerStatistics
 
 
 def steady(pacer, *, per_s, seconds, start=0.0):
@@ -246,6 +246,39 @@ def test_workers_go_through_at_the_configured_instants(workers, each):
     assert [at for at, _ in passed] == pytest.approx(expected)
     assert [due for _, due in passed] == pytest.approx(expected)
     assert end == pytest.approx(39 / 20.0)
+
+
+class CountingClock(VirtualClock):
+    """Counts how often somebody sleeps."""
+
+    sleeps = 0
+
+    async def sleep_until(self, instant):
+        self.sleeps += 1
+        await super().sleep_until(instant)
+
+
+@pytest.mark.parametrize(
+    ("rate", "late_most_s", "sleeps_most"), [(1_000.0, 0.0, 1_000), (5_000.0, GRAIN_S, 1_000)]
+)
+def test_a_schedule_finer_than_a_millisecond_is_kept_in_steps(rate, late_most_s, sleeps_most):
+    """A second of requests: as many as are due, each no later than a step, and no more wake-ups than steps."""
+    clock = CountingClock()
+    gate = Gate(Pacer(rate_per_s=rate), clock)
+    passed, end = arrivals(gate, workers=50, each=round(rate / 50))
+    assert max(at - due for at, due in passed) <= late_most_s + 1e-9
+    assert [due for _, due in passed] == pytest.approx([number / rate for number in range(round(rate))])
+    assert end <= 1.0 + GRAIN_S
+    assert clock.sleeps <= 50 + sleeps_most + 1
+
+
+def test_a_lowered_rate_is_kept_exactly_again():
+    pacer = Pacer(rate_per_s=5_000.0)
+    assert pacer.grain_s == GRAIN_S
+    for number in range(100):
+        pacer.throttled(number / 100, sent_at=number / 100)
+    assert pacer.statistics().rate_per_s < 1 / GRAIN_S
+    assert pacer.grain_s == 0.0
 
 
 def test_bytes_are_paced_as_well():
