@@ -25,7 +25,7 @@ from machine import RESULTS, describe, rotated, save
 
 ROWS = (10_000, 100_000, 1_000_000)
 WINDOWS = (100, 1_000, 10_000, 100_000)
-WINDOW_ROWS = 250_000  # so that a window of 100,000 is full for more than half of the run
+WINDOW_ROWS = 250_000  # so that a window of 100,000 is open to its share for more than half of the run
 PER_S = 4_000  # that every window is kept at: half of what two cores do with the server in them
 OPEN = 0.75  # of a window: were it full, it would pace the run, and in bursts
 PAYLOAD_BYTES = 256

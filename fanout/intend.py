@@ -1,4 +1,4 @@
-"""Stage: makes durable that rows are about to be sent, in groups, and only then lets them go.
+"""Stage: makes durable that rows are about to be sent, in groups by count and time, and only then lets them go.
 
 Ready rows enter, rows that may be sent leave. One worker, started by the pipeline. Between here and the endpoint
 stand at most two groups and one row a sender: after a kill, only their fates are unknown.

@@ -15,8 +15,9 @@ from fanout.ports import Clock
 
 CATCH_UP_S = 0.005
 """How late a request may leave and still not push the schedule back; what it is later by, does. Timers of the event
-loop wake 1-2 ms late (epoll counts in milliseconds); without this, every wake-up would cost rate. At R requests a
-second it lets at most R/200 more through in any window than the configured rate."""
+loop wake 1-2 ms late where the kernel has none (`alarm`), and turns of the loop take their time; without this, every
+wake-up would cost rate. At R requests a second it lets at most R/200 more through in any window than the configured
+rate."""
 
 GRAIN_S = 0.001
 """A schedule that is finer than this is kept in steps of this length, within `CATCH_UP_S`: five requests at a time at
