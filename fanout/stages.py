@@ -243,13 +243,11 @@ class Stages:
                 )
             )
 
-    async def _durable(self, part: Part, outcomes: list[Outcome]) -> None:
-        await self.scribe.part(part.number, [outcome.row for outcome in outcomes])
+    async def _durable(self, part: Part, rows: list[int]) -> None:
+        await self.scribe.part(part.number, rows)
         failpoint("part.committed")
-        while outcomes:
-            # Taken out, so that their memory is given back in small steps, too.
-            receipts, uploads = self.ledger.durable(outcome.row for outcome in outcomes[-FORGET_ROWS:])
-            del outcomes[-FORGET_ROWS:]
+        for first in range(0, len(rows), FORGET_ROWS):
+            receipts, uploads = self.ledger.durable(rows[first : first + FORGET_ROWS])
             self.ack.messages(receipts)
             self.ack.uploads(uploads)
             await anyio.lowlevel.checkpoint()
