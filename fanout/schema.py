@@ -1,7 +1,7 @@
 """The output's words: columns, their types and order, and what the file's metadata says of them.
 
-Enters: outcomes in any order and the schema of the kept input columns. Leaves: one Arrow table in row order,
-with every duration derived from the instants beside it. Owned by the sink; `output` stores and merges it.
+Enters: outcomes and the schema of the kept input columns. Leaves: one Arrow table in the same order, with every
+duration derived from the instants beside it. Owned by the sink; `output` sorts, stores and merges it.
 """
 
 from __future__ import annotations
@@ -76,6 +76,18 @@ _PHASES = {
 }
 """Each duration's first and last instant; `total_ms` has its own rule, and `wait_ms` leaves out an upload."""
 
+_INSTANTS = (
+    *(field.name for field in _AFTER_KEPT if field.type == _INSTANT),
+    *("upload_started_at", "uploaded_at"),  # known only by the durations
+)
+_GATHERED = (
+    *(f for f in _BEFORE_KEPT + _AFTER_KEPT if f.name not in _INSTANTS and not f.name.endswith("_ms")),
+    *(pa.field(name, pa.float64()) for name in _INSTANTS),
+)
+"""What an outcome holds itself, each of its attributes under its own name."""
+# One getter for all attributes takes half as long as one for each.
+_held = attrgetter(*(field.name for field in _GATHERED))
+
 
 def kept_names(kept_schema: pa.Schema) -> list[str]:
     """Return the output names of the kept columns, in their order, each unlike every other column's.
@@ -117,30 +129,39 @@ def is_json(field: pa.Field) -> bool:
 
 
 def to_table(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
-    """Return the outcomes as a table of `output_schema(kept_schema)`, in row order.
+    """Return the outcomes as a table of `output_schema(kept_schema)`, in their order."""
+    return derive(gather(outcomes, kept_schema), kept_schema)
+
+
+def gather(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
+    """Return what the outcomes hold as columns: instants in seconds, and no duration yet; see `derive`."""
+    held = list(map(_held, outcomes))
+    found = zip(*held, strict=True) if held else [()] * len(_GATHERED)
+    arrays = [_column(values, field.type) for values, field in zip(found, _GATHERED, strict=True)]
+    kept = zip(kept_schema, _transposed(outcomes, len(kept_schema)), strict=True)
+    arrays += [pa.array(values, type=_written(field.type)) for field, values in kept]
+    names = [*(field.name for field in _GATHERED), *kept_names(kept_schema)]
+    return pa.Table.from_arrays(arrays, names=names)
+
+
+def derive(gathered: pa.Table, kept_schema: pa.Schema) -> pa.Table:
+    """Return what was gathered as a table of `output_schema(kept_schema)`, with every duration.
 
     Instants are rounded to microseconds first and durations are differences of those, so that the file agrees
     with itself to the last digit.
     """
-    ordered = sorted(outcomes, key=attrgetter("row"))
     schema = output_schema(kept_schema)
-    instants = {name: _instants(ordered, name) for name in ("upload_started_at", "uploaded_at")}
-    columns: dict[str, pa.Array] = {}
-    for field in chain(_BEFORE_KEPT, _AFTER_KEPT):
-        if field.type == _INSTANT:
-            instants[field.name] = _instants(ordered, field.name)
-            columns[field.name] = instants[field.name].cast(_INSTANT)
-        elif not field.name.endswith("_ms"):
-            columns[field.name] = _column(list(map(attrgetter(field.name), ordered)), field.type)
+    width = len(_GATHERED)
+    columns = dict(zip(gathered.column_names[:width], gathered.columns, strict=False))
+    instants = {name: _microseconds(columns[name]) for name in _INSTANTS}
+    columns |= {name: instants[name].cast(_INSTANT) for name in _INSTANTS}
     for name, (first, last) in _PHASES.items():
         columns[name] = _milliseconds(instants[first], instants[last])
     columns["wait_ms"] = pc.subtract(columns["wait_ms"], _upload_while_due(instants))
-    begin = _begin(instants)
     end = pc.coalesce(instants["fetched_at"], instants["notified_at"])
-    columns["total_ms"] = _milliseconds(begin, end)
-    kept = zip(kept_names(kept_schema), kept_schema, _transposed(ordered, len(kept_schema)), strict=True)
-    for name, field, values in kept:
-        columns[name] = pa.array(values, type=_written(field.type))
+    columns["total_ms"] = _milliseconds(_begin(instants), end)
+    # Last: a kept column may have the name of an instant that is not ours to write.
+    columns |= zip(gathered.column_names[width:], gathered.columns[width:], strict=True)
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
@@ -151,7 +172,7 @@ def _written(kind: pa.DataType) -> pa.DataType:
     return pa.list_(kind.value_type) if pa.types.is_fixed_size_list(kind) else kind
 
 
-def _column(values: list[object], kind: pa.DataType) -> pa.Array:
+def _column(values: Sequence[object], kind: pa.DataType) -> pa.Array:
     try:
         return pa.array(values, type=kind)
     except UnicodeEncodeError:
@@ -160,13 +181,12 @@ def _column(values: list[object], kind: pa.DataType) -> pa.Array:
         return pa.array(clean, type=kind)
 
 
-def _instants(outcomes: Sequence[Outcome], name: str) -> pa.Array:
-    """Return the instants as int64 microseconds since the epoch."""
-    seconds = pa.array(list(map(attrgetter(name), outcomes)), type=pa.float64())
+def _microseconds(seconds: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return instants as int64 microseconds since the epoch."""
     return pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64())
 
 
-def _upload_while_due(instants: dict[str, pa.Array]) -> pa.Array:
+def _upload_while_due(instants: dict[str, pa.ChunkedArray]) -> pa.ChunkedArray:
     """Return the milliseconds of each upload that began once its row was due, else 0: they are no wait.
 
     Only an experiment has rows due before their upload; elsewhere the request is due when the payload is there.
@@ -176,14 +196,14 @@ def _upload_while_due(instants: dict[str, pa.Array]) -> pa.Array:
     return pc.fill_null(pc.if_else(within, _milliseconds(began, ended), 0.0), 0.0)
 
 
-def _begin(instants: dict[str, pa.Array]) -> pa.Array:
+def _begin(instants: dict[str, pa.ChunkedArray]) -> pa.ChunkedArray:
     """Return the instant from which each row's latency counts, as `Outcome.began_at` does."""
     due, uploading = instants["due_at"], instants["upload_started_at"]
     idle = pc.subtract(due, pc.min_element_wise(due, pc.coalesce(instants["uploaded_at"], due)))
     return pc.min_element_wise(due, pc.add(uploading, pc.coalesce(idle, 0)))
 
 
-def _milliseconds(first: pa.Array, last: pa.Array) -> pa.Array:
+def _milliseconds(first: pa.ChunkedArray, last: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.divide(pc.subtract(last, first).cast(pa.float64()), 1000.0)
 
 

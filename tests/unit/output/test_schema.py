@@ -9,7 +9,16 @@ import pytest
 from support.parts import EPOCH, NOTHING_KEPT
 
 from fanout.records import Outcome
-from fanout.schema import CLOCK_KEY, JSON_KEY, VERSION_KEY, kept_names, output_schema, to_table
+from fanout.schema import (
+    CLOCK_KEY,
+    JSON_KEY,
+    VERSION_KEY,
+    derive,
+    gather,
+    kept_names,
+    output_schema,
+    to_table,
+)
 
 INSTANT = pa.timestamp("us", tz="UTC")
 
@@ -181,14 +190,35 @@ def test_instants_are_rounded_to_the_microsecond_and_durations_follow_them() -> 
     assert row["wait_ms"] == 0.543
 
 
-def test_rows_come_out_in_order() -> None:
-    outcomes = [Outcome(row=row, id=str(row), kept=(row,), status="succeeded") for row in (5, 1, 3)]
-    table = to_table(outcomes, pa.schema([pa.field("n", pa.int64())]))
-    assert table.select(["row", "id", "n"]).to_pydict() == {
-        "row": [1, 3, 5],
-        "id": ["1", "3", "5"],
-        "n": [1, 3, 5],
+def test_what_is_gathered_in_steps_makes_the_same_table() -> None:
+    kept = pa.schema([pa.field("n", pa.int64())])
+    outcomes = [
+        Outcome(row=row, id=str(row), kept=(row,), status="succeeded", due_at=EPOCH, fetched_at=EPOCH + row)
+        for row in (5, 1, 3)
+    ]
+    steps = pa.concat_tables([gather(outcomes[:2], kept), gather(outcomes[2:], kept)])
+    table = derive(steps, kept)
+    assert table.select(["row", "id", "n", "total_ms"]).to_pydict() == {
+        "row": [5, 1, 3],
+        "id": ["5", "1", "3"],
+        "n": [5, 1, 3],
+        "total_ms": [5000.0, 1000.0, 3000.0],
     }
+    assert table.equals(to_table(outcomes, kept))
+
+
+def test_a_kept_column_may_have_the_name_of_an_instant_that_is_not_written() -> None:
+    kept = schema_of("uploaded_at", "upload_started_at")
+    uploaded = Outcome(
+        row=0,
+        id=None,
+        kept=("then", "now"),
+        status="succeeded",
+        upload_started_at=EPOCH,
+        uploaded_at=EPOCH + 1,
+    )
+    row = to_table([uploaded], kept).to_pylist()[0]
+    assert (row["uploaded_at"], row["upload_started_at"], row["upload_ms"]) == ("then", "now", 1000.0)
 
 
 def test_no_outcomes_make_an_empty_table_of_the_whole_schema() -> None:
