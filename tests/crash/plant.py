@@ -53,8 +53,7 @@ BUGS = (
         (
             Change(
                 "stages.py",
-                "        await self.scribe.part(part.number, [outcome.row for outcome in outcomes])\n"
-                '        failpoint("part.committed")\n',
+                '        await self.scribe.part(part.number, rows)\n        failpoint("part.committed")\n',
                 "",
             ),
             Change(
@@ -62,7 +61,7 @@ BUGS = (
                 "            await anyio.lowlevel.checkpoint()\n",
                 "            await anyio.lowlevel.checkpoint()\n"
                 "        await self.clock.sleep_until(self.clock.now() + 0.1)\n"
-                "        await self.scribe.part(part.number, [outcome.row for outcome in outcomes])\n",
+                "        await self.scribe.part(part.number, rows)\n",
             ),
         ),
     ),
