@@ -78,13 +78,13 @@ _PHASES = {
 
 _INSTANTS = (
     *(field.name for field in _AFTER_KEPT if field.type == _INSTANT),
-    *("upload_started_at", "uploaded_at"),  # known only by the durations
+    *("upload_started_at", "uploaded_at"),  # not written: durations come of them
 )
 _GATHERED = (
     *(f for f in _BEFORE_KEPT + _AFTER_KEPT if f.name not in _INSTANTS and not f.name.endswith("_ms")),
     *(pa.field(name, pa.float64()) for name in _INSTANTS),
 )
-"""What an outcome holds itself, each of its attributes under its own name."""
+"""The columns that `gather` makes of an outcome's attributes; kept values follow them."""
 # One getter for all attributes takes half as long as one for each.
 _held = attrgetter(*(field.name for field in _GATHERED))
 
@@ -128,13 +128,11 @@ def is_json(field: pa.Field) -> bool:
     return JSON_KEY in (field.metadata or {})
 
 
-def to_table(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
-    """Return the outcomes as a table of `output_schema(kept_schema)`, in their order."""
-    return derive(gather(outcomes, kept_schema), kept_schema)
-
-
 def gather(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
-    """Return what the outcomes hold as columns: instants in seconds, and no duration yet; see `derive`."""
+    """Return the outcomes as columns: instants in seconds since the epoch, no durations yet.
+
+    For `derive`, which takes several such tables as one.
+    """
     held = list(map(_held, outcomes))
     found = zip(*held, strict=True) if held else [()] * len(_GATHERED)
     arrays = [_column(values, field.type) for values, field in zip(found, _GATHERED, strict=True)]

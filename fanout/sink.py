@@ -15,16 +15,17 @@ import anyio
 import pyarrow as pa
 
 from fanout.offload import Offload, to_thread
+from fanout.output.order import CorruptParts
 from fanout.output.parts import Part, write_part
 from fanout.ports import Clock
 from fanout.records import Outcome
 from fanout.schema import derive, gather
 from fanout.wakeup import Wakeup
 
-STEP_ROWS = 500
-"""Outcomes that become columns at once, in half a millisecond of the event loop. A thread that did it for a whole part
-kept the interpreter meanwhile: at 5,000 requests a second the schedule lost 3 to 10 ms to every part."""
-STEP_BYTES = 1 << 20  # or as many response bytes, which are copied
+BATCH_ROWS = 500
+"""Outcomes that become columns at once, in half a millisecond of the event loop if they are small. A thread that did
+it for a whole part kept the interpreter: at 5,000 requests a second the schedule lost 3 to 10 ms to every part."""
+BATCH_BYTES = 1 << 20  # or as many bytes of responses and kept values, which are copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class PartLimits:
 
     Attributes:
         rows: Rows of a part.
-        size_bytes: Response bytes of a part, before compression.
+        size_bytes: Bytes of a part's responses and kept values, before compression.
         age_s: Seconds that its oldest row may wait. Longer means fewer files; shorter, that less is collected
             again after a kill.
     """
@@ -85,7 +86,7 @@ class Sink:
         self._fresh: list[Outcome] = []
         self._fresh_bytes = 0
         self._tables: list[pa.Table] = []
-        self._rows: list[int] = []  # of both
+        self._rows: list[int] = []  # what is in `_tables` and `_fresh`, in the order of arrival
         self._bytes = 0
         self._oldest_at: float | None = None
         self._closed = False
@@ -102,23 +103,23 @@ class Sink:
         if self._oldest_at is None:
             self._oldest_at = self._clock.now()
             self._arrived.notify()
-        size = len(outcome.response or b"")
+        size = len(outcome.response or b"") + sum(map(_size_bytes, outcome.kept))
         self._rows.append(outcome.row)
         self._bytes += size
         self._fresh.append(outcome)
         self._fresh_bytes += size
-        if len(self._fresh) >= STEP_ROWS or self._fresh_bytes >= STEP_BYTES:
-            self._step()
+        if len(self._fresh) >= BATCH_ROWS or self._fresh_bytes >= BATCH_BYTES:
+            self._gather()
         if self._full:
             self._arrived.notify()
 
-    def _step(self) -> None:
-        """Turn the fresh outcomes into columns; their memory is given back in small steps, too."""
+    def _gather(self) -> None:
+        """Turn the fresh outcomes into columns, and let go of them."""
         if not self._fresh:
             return
         try:
             self._tables.append(gather(self._fresh, self._kept_schema))
-        except BaseException:
+        except BaseException:  # what made no columns stays where it is: no later part may be told to hold it
             self._failed = True
             raise
         self._fresh, self._fresh_bytes = [], 0
@@ -148,7 +149,7 @@ class Sink:
                 return
 
     async def flush(self) -> None:
-        """Make durable what is buffered, after the worker has ended; nothing is tried on a disk that failed."""
+        """Make durable what is buffered, after the worker has ended; nothing is tried again once it has failed."""
         if self._rows and not self._failed:
             await self.commit()
 
@@ -157,13 +158,12 @@ class Sink:
         number, self._number = self._number, self._number + 1
         with anyio.CancelScope(shield=True):  # a part half reported would be collected twice
             try:
-                self._step()
+                self._gather()
                 tables, self._tables = self._tables, []
                 rows, self._rows = self._rows, []
                 self._bytes, self._oldest_at = 0, None
                 self._taken.notify()
-                part = await self._offload(functools.partial(self._write, tables, number))
-                del tables
+                part = await self._offload(functools.partial(self._write, tables, number, len(rows)))
                 await self._on_durable(part, rows)
             except BaseException:
                 self._failed = True
@@ -171,9 +171,11 @@ class Sink:
             self.parts.append(part)
             self._durable_rows += len(rows)
 
-    def _write(self, tables: list[pa.Table], number: int) -> Part:
-        table = derive(pa.concat_tables(tables), self._kept_schema)
-        return write_part(self._directory, number, table)
+    def _write(self, tables: list[pa.Table], number: int, rows: int) -> Part:
+        found = sum(table.num_rows for table in tables)
+        if found != rows:  # what is told to be durable is what was counted, not what was written
+            raise CorruptParts(f"part {number} would hold {found} of {rows} rows, which is a bug")
+        return write_part(self._directory, number, derive(_joined(tables), self._kept_schema))
 
     async def _due(self) -> None:
         """Return when a part should be written, or the sink is closed."""
@@ -193,3 +195,22 @@ class Sink:
     def statistics(self) -> SinkStatistics:
         """Return a snapshot."""
         return SinkStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """Return the tables as one; takes them out of the list, so that nobody keeps what is sorted and written."""
+    table = pa.concat_tables(tables)
+    tables.clear()
+    return table
+
+
+def _size_bytes(value: object) -> int:
+    """Return about how many bytes a kept value takes as part of a column."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size_bytes, value.values()))
+    if isinstance(value, list) and value:
+        # An embedding is a thousand numbers: looking at each would cost more than making columns of them.
+        return 8 * len(value) if isinstance(value[0], int | float) else sum(map(_size_bytes, value))
+    return 8

@@ -42,7 +42,7 @@ GAUGES: Mapping[str, tuple[str, Read]] = {
     ),
     "fanout_held_bytes": ("Payload bytes in memory.", lambda s: s.held_bytes),
     "fanout_sink_buffered_rows": ("Outcomes that wait to become a part.", lambda s: s.sink.buffered_rows),
-    "fanout_sink_buffered_bytes": ("Their responses, in bytes.", lambda s: s.sink.buffered_bytes),
+    "fanout_sink_buffered_bytes": ("Their responses and kept values, in bytes.", lambda s: s.sink.buffered_bytes),
     "fanout_journal_waiting_lines": ("Lines that are not durable in the journal yet.", lambda s: s.scribe.waiting),
     "fanout_last_notice_timestamp_seconds": (
         "When a notification last claimed a row.",

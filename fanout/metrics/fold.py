@@ -51,7 +51,7 @@ class Fold:
         self.lots: dict[str, Lot] = {}
 
     def add(self, outcome: Outcome) -> None:
-        """Count an outcome, each phase with the ends that `schema.to_table` gives it."""
+        """Count an outcome, each phase with the ends that `schema.derive` gives it."""
         transport = outcome.transport or NO_TRANSPORT
         lot = self.lots.get(transport)
         if lot is None:

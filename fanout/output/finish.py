@@ -54,7 +54,7 @@ def finish(
         output: The file; with a slash at its end a directory of files, each sorted and following the one before.
         run: Goes into the metadata. An output that names the same run is replaced: it was made by a `finish` that
             was killed before anyone heard of its success.
-        kept_schema: As given to `to_table`.
+        kept_schema: As given to the sink.
         expected_rows: Rows of the input; None for an output of the rows that there are, whichever they be.
         metadata: More key-value pairs for the file's metadata.
         overwrite: Replace a file, or a directory that holds nothing but such output.

@@ -13,13 +13,12 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.examples import examples
-from support.parts import KEPT, RUN, outcome, write_parts
+from support.parts import KEPT, RUN, outcome, to_table, write_parts
 
 from fanout.output import Part, finish, write_part
 from fanout.output.kinds import decode, final_type, kinds_of
 from fanout.output.merge import merge, narrow, overlap
 from fanout.records import Outcome
-from fanout.schema import to_table
 
 FEW = settings(max_examples=examples(20), deadline=None)  # each example writes and fsyncs files
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fanout.output import Part, write_part
 from fanout.records import Outcome
-from fanout.schema import JSON_KEY, to_table
+from fanout.schema import JSON_KEY, derive, gather
 
 RUN = "abcdefghij"
 EPOCH = 1_760_000_000.0
@@ -52,6 +52,11 @@ def bulky(row: int, size_bytes: int) -> Outcome:
 @cache
 def _noise(size_bytes: int) -> bytes:
     return random.Random(size_bytes).randbytes(size_bytes)
+
+
+def to_table(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
+    """Return the outcomes as the sink makes a part of them, but in their order."""
+    return derive(gather(outcomes, kept_schema), kept_schema)
 
 
 def write_parts(directory: Path, split: Iterable[Sequence[int]]) -> list[Part]:

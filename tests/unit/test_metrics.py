@@ -11,6 +11,7 @@ import prometheus_client
 import pyarrow as pa
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from support.parts import to_table
 
 import fanout
 from fanout.collect import CollectStatistics
@@ -26,7 +27,6 @@ from fanout.pipeline import PipelineStatistics
 from fanout.progress import Snapshot
 from fanout.reconcile import ReconcileStatistics
 from fanout.records import Outcome
-from fanout.schema import to_table
 from fanout.scribe import ScribeStatistics
 from fanout.sink import SinkStatistics
 

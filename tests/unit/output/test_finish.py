@@ -10,14 +10,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.parts import KEPT, NOTHING_KEPT, RUN, bulky, file_size_limit, outcome, write_parts
+from support.parts import KEPT, NOTHING_KEPT, RUN, bulky, file_size_limit, outcome, to_table, write_parts
 
 from fanout.errors import StorageError, UsageError
 from fanout.output import CorruptParts, Finished, Part, finish, write_part
 from fanout.output.merge import merge
 from fanout.output.parquet import read_back
 from fanout.output.target import Target, place
-from fanout.schema import output_schema, to_table
+from fanout.schema import output_schema
 
 finishing = importlib.import_module("fanout.output.finish")  # the name is its function's in the package
 SPLIT = ([3, 4, 9], [0, 8], [1, 2, 5, 6, 7])

@@ -10,14 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.parts import NOTHING_KEPT, bulky, write_parts
+from support.parts import NOTHING_KEPT, bulky, to_table, write_parts
 
 from fanout.errors import StorageError
 from fanout.output import Part, write_part
 from fanout.output import merge as merging
 from fanout.output.cursor import Cursor
 from fanout.output.merge import FAN_IN, merge, narrow, overlap
-from fanout.schema import to_table
 
 
 def part(first: int, last: int) -> Part:

@@ -8,13 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.parts import KEPT, NOTHING_KEPT, bulky, file_size_limit, outcome, write_parts
+from support.parts import KEPT, NOTHING_KEPT, bulky, file_size_limit, outcome, to_table, write_parts
 
 from fanout.errors import StorageError
 from fanout.output import CorruptParts, Kind, ensure_space, read_parts, write_part
 from fanout.output.parquet import read_back
 from fanout.records import Outcome
-from fanout.schema import to_table
 
 
 def names(directory: Path) -> list[str]:

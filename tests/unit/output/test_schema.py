@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from support.parts import EPOCH, NOTHING_KEPT
+from support.parts import EPOCH, NOTHING_KEPT, to_table
 
+from fanout.output.parts import write_part
 from fanout.records import Outcome
 from fanout.schema import (
     CLOCK_KEY,
@@ -17,7 +19,6 @@ from fanout.schema import (
     gather,
     kept_names,
     output_schema,
-    to_table,
 )
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -29,6 +30,14 @@ def schema_of(*names: str) -> pa.Schema:
 
 def row_of(outcome: Outcome) -> dict[str, object]:
     return to_table([outcome], NOTHING_KEPT).to_pylist()[0]
+
+
+def stored(kept: list[tuple[object, ...]], kept_schema: pa.Schema, directory: Path) -> pa.ChunkedArray:
+    """Return the first kept column as a part has it whose rows came one by one, the first one last."""
+    outcomes = [Outcome(row=row, id=None, kept=values, status="succeeded") for row, values in enumerate(kept)]
+    batches = [gather([outcome], kept_schema) for outcome in [*outcomes[1:], outcomes[0]]]
+    part = write_part(directory, 0, derive(pa.concat_tables(batches), kept_schema))
+    return pq.read_table(part.path).column(kept_schema.names[0])
 
 
 def test_columns_are_those_of_the_design_in_its_order() -> None:
@@ -190,14 +199,14 @@ def test_instants_are_rounded_to_the_microsecond_and_durations_follow_them() -> 
     assert row["wait_ms"] == 0.543
 
 
-def test_what_is_gathered_in_steps_makes_the_same_table() -> None:
+def test_what_is_gathered_in_batches_makes_the_same_table() -> None:
     kept = pa.schema([pa.field("n", pa.int64())])
     outcomes = [
         Outcome(row=row, id=str(row), kept=(row,), status="succeeded", due_at=EPOCH, fetched_at=EPOCH + row)
         for row in (5, 1, 3)
     ]
-    steps = pa.concat_tables([gather(outcomes[:2], kept), gather(outcomes[2:], kept)])
-    table = derive(steps, kept)
+    batches = [gather(outcomes[:2], kept), gather(outcomes[2:], kept)]
+    table = derive(pa.concat_tables(batches), kept)
     assert table.select(["row", "id", "n", "total_ms"]).to_pydict() == {
         "row": [5, 1, 3],
         "id": ["5", "1", "3"],
@@ -256,25 +265,18 @@ def test_a_lone_surrogate_costs_a_character_and_no_row() -> None:
     ],
     ids=str,
 )
-def test_kept_columns_of_every_type_keep_type_and_values(kind: pa.DataType, values: list[object]) -> None:
+def test_kept_columns_of_every_type_keep_type_and_values(
+    kind: pa.DataType, values: list[object], tmp_path: Path
+) -> None:
     kept = pa.schema([pa.field("k", kind)])
-    outcomes = [
-        Outcome(row=row, id=None, kept=(value,), status="succeeded") for row, value in enumerate(values)
-    ]
-    sink = pa.BufferOutputStream()
-    pq.write_table(to_table(outcomes, kept), sink)
-    column = pq.read_table(pa.BufferReader(sink.getvalue())).column("k")
+    column = stored([(value,) for value in values], kept, tmp_path)
     assert column.type == kind
     assert column.equals(pa.chunked_array([values], type=kind))
 
 
-def test_lists_of_fixed_size_are_written_as_lists_that_every_reader_knows() -> None:
+def test_lists_of_fixed_size_are_written_as_lists_that_every_reader_knows(tmp_path: Path) -> None:
     kept = pa.schema([pa.field("k", pa.list_(pa.float32(), 2))])
-    outcomes = [
-        Outcome(row=0, id=None, kept=([1.0, 2.0],), status="succeeded"),
-        Outcome(row=1, id=None, kept=(), status="rejected"),
-    ]
-    column = to_table(outcomes, kept).column("k")
+    column = stored([([1.0, 2.0],), ()], kept, tmp_path)
     assert (column.type, column.to_pylist()) == (pa.list_(pa.float32()), [[1.0, 2.0], None])
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from support.parts import to_table
 
 from fanout.output import finish, write_part
 from fanout.records import Outcome
-from fanout.schema import to_table
 
 EPOCH = 1_760_000_000.0
 MakeOutput = Callable[..., Path]
