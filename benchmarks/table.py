@@ -116,14 +116,24 @@ def uploaded(content: dict[str, Any]) -> str:
 
 
 def grown(content: dict[str, Any]) -> str:
-    """Return what runs of more and more rows cost."""
+    """Return what runs of more and more rows cost, beside the shortest in the same round."""
+    by_rows: dict[int, list[dict[str, Any]]] = {}
+    for sample in content["samples"]:
+        if sample["kind"] == "rows":
+            by_rows.setdefault(sample["value"], []).append(sample)
+    first = {sample["round"]: sample["cpu_us"] for sample in by_rows[min(by_rows)]}
     said = []
-    for value in sorted({sample["value"] for sample in content["samples"] if sample["kind"] == "rows"}):
-        found = [s for s in content["samples"] if s["kind"] == "rows" and s["value"] == value]
-        cpu_us, peak = (
-            Spread.of(sample[name] for sample in found).median for name in ("cpu_us", "peak_bytes")
+    for value, found in sorted(by_rows.items()):
+        cpu_us, peak_mb, times = (
+            Spread.of(figures).median
+            for figures in (
+                [sample["cpu_us"] for sample in found],
+                [sample["peak_bytes"] / 1e6 for sample in found],
+                [sample["cpu_us"] / first[sample["round"]] for sample in found],
+            )
         )
-        said.append(f"{cpu_us:,.0f} µs a row and {peak / 1e6:,.0f} MB at {value:,} rows")
+        cpu = f"{cpu_us:,.0f} µs a row" if value == min(by_rows) else f"{times:.2f} times as much a row"
+        said.append(f"{cpu} and {peak_mb:,.0f} MB at {value:,} rows")
     return f"- CPU and peak memory: {'; '.join(said)}."
 
 
