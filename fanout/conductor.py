@@ -338,6 +338,8 @@ class Conductor:
             return "it kept no journal and cannot be resumed: start a new run"
         if self._config.local.enabled:
             return f"the local AWS ends with it; `fanout export {path} -o FILE` writes what it has"
+        if "-" in self._config.input.paths:
+            return f"standard input cannot be read again; `fanout export {path} -o FILE` writes what there is"
         return f"`fanout resume {path}` goes on"
 
     def _counted(self) -> dict[str, Any]:

@@ -24,6 +24,11 @@ CHECK_EVERY_S = 1.0
 """How often at most the endpoint is asked after in mid-run; rows that were refused wait for the next look together."""
 
 
+def _say(error: CallError) -> None:
+    """Say that a run has not begun yet, and why: it may be two minutes until it gives up."""
+    _log.warning("sagemaker:DescribeEndpoint: %s; trying again", error.message or error.code)
+
+
 async def discover(control: Control, name: str) -> Endpoint | None:
     """Return the endpoint, or None if this role may not describe it.
 
@@ -31,7 +36,9 @@ async def discover(control: Control, name: str) -> Endpoint | None:
         RunError: There is no such endpoint, it is not asynchronous, or it takes no requests now.
     """
     try:
-        endpoint = await persist(lambda: control.describe(name), operation="sagemaker:DescribeEndpoint")
+        endpoint = await persist(
+            lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", retrying=_say
+        )
     except CallError as error:
         if error.code in {"AccessDenied", "AccessDeniedException"}:
             _log.warning(

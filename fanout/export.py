@@ -37,8 +37,19 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
         if not parts:
             raise UsageError(f"no row of {path} is durable yet")
         kept_schema = kept_columns(pq.read_schema(parts[0].path))
+        metadata = {"fanout:endpoint": manifest.endpoint}
+        if (
+            manifest.config.local.enabled
+        ):  # of an endpoint elsewhere nothing says here whether it was simulated
+            metadata["fanout:simulated"] = "true"
         return finish(
-            parts, output, run=manifest.run, kept_schema=kept_schema, expected_rows=None, overwrite=overwrite
+            parts,
+            output,
+            run=manifest.run,
+            kept_schema=kept_schema,
+            expected_rows=None,
+            metadata=metadata,
+            overwrite=overwrite,
         ).rows
 
 

@@ -147,6 +147,7 @@ async def persist(
     *,
     operation: str,
     give_up_after_s: float = 120.0,
+    retrying: Callable[[CallError], None] | None = None,
 ) -> T:
     """Return what `call` returns, repeating it with full jitter while that can help; for harmless repetitions.
 
@@ -154,6 +155,7 @@ async def persist(
         call: Makes one attempt.
         operation: AWS's name of it (`s3:PutObject`), for the error's text.
         give_up_after_s: No new attempt later than this many seconds after the first.
+        retrying: Told the first failure, if the call is going to be repeated.
 
     Raises:
         RunError: The service will not answer: credentials, queue or bucket are wrong, or it still failed at the
@@ -168,12 +170,14 @@ async def persist(
     pause_s = _pause_s(1, first)
     if not retriable(first) or anyio.current_time() + pause_s - started > give_up_after_s:
         raise _judged(operation, first) from first
+    if retrying is not None:
+        retrying(first)
     await anyio.sleep(pause_s)
 
     def too_late(state: RetryCallState) -> bool:
         return anyio.current_time() + state.upcoming_sleep - started > give_up_after_s
 
-    retrying = AsyncRetrying(
+    attempts = AsyncRetrying(
         retry=retry_if_exception(retriable),
         stop=too_late,
         wait=lambda state: _pause_s(state.attempt_number + 1, _error_of(state)),
@@ -181,7 +185,7 @@ async def persist(
         reraise=True,
     )
     try:
-        async for attempt in retrying:
+        async for attempt in attempts:
             with attempt:
                 return await call()
     except CallError as error:

@@ -52,8 +52,12 @@ async def retry_job(
     directory = RunDirectory(path.absolute())
     manifest = read_manifest(directory)
     if not directory.summary.exists():
-        raise UsageError(f"the run has not finished: `fanout resume {path}` first")
+        raise UsageError(f"the run has not finished: `fanout status {path}` says what to do first")
     earlier = read_summary(directory.summary)
+    if _same_file(
+        Path(output), Path(earlier.output)
+    ):  # also with --overwrite: only the rows sent again would be left
+        raise UsageError(f"{output} is the output of that run, with rows that succeeded: choose another name")
     try:
         rows = unsuccessful(earlier.output)
     except (OSError, ValueError, KeyError) as error:
@@ -145,6 +149,12 @@ async def resume_job(
             "the local AWS of this run ended with it: start a new run, or `fanout export` what it has"
         )
     share_out(config)
+    claim(
+        compose.required(config.output.path, "no output"),
+        run=manifest.run,
+        overwrite=config.output.overwrite,
+        remedy=f"move it away, or replace it with --overwrite; `fanout export {path} -o FILE` writes what the run has",
+    )
     go = Conductor(
         manifest.run, config, directory, rows=manifest.rows, retry_of=manifest.retry_of, observer=observer
     )
@@ -157,6 +167,11 @@ def check_paths(config: Config, output: str) -> None:
     Raises:
         UsageError: No input, the output is an input, or the output's directory cannot be written to.
     """
+    check_name(Path(output))
+    if Path(output).name == "-":
+        raise UsageError(
+            "the output is a Parquet file and cannot go to standard output: name one with -o out.parquet"
+        )
     if not config.input.paths:
         raise UsageError("no input: name files, directories or globs, or - for standard input")
     for path in config.input.paths:

@@ -64,7 +64,9 @@ class Result:
 
     @property
     def exit(self) -> Exit:
-        """3 where there is no result or where a condition holds, like a run some of whose rows failed."""
+        """75 after a signal; 3 where there is no result or a condition holds, like a run some of whose rows failed."""
+        if self.ran.interrupted:
+            return Exit.INTERRUPTED
         failed = self.comparison is None or any(check.holds for check in self.checks)
         return Exit.ROWS_FAILED if failed else Exit.OK
 

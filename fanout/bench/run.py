@@ -59,6 +59,7 @@ class Ran:
         output: The Parquet file: every request, warm-up included.
         lags_ms: How late the event loop was, look by look.
         stopped: Why it ended before its plan did; None if it did not.
+        interrupted: A signal was why.
         skipped: Rows of the dataset that could not go both ways, by reason.
         warnings: What a reader should know.
     """
@@ -72,6 +73,7 @@ class Ran:
     throttles: int
     errors: Mapping[str, int]
     stopped: str | None
+    interrupted: bool
     skipped: Mapping[str, int]
     simulated: bool
     started_at: float
@@ -90,7 +92,10 @@ async def run_bench(config: Config, directory: Path, *, seed: int, observer: Obs
     output = directory / FILE
     config = run_config(compose.absolute(config), output=output, seed=seed)
     # Parts are as confidential as the output: a directory that only we may read, on the same disk.
-    parts = Path(tempfile.mkdtemp(prefix=".parts-", dir=directory))
+    try:
+        parts = Path(tempfile.mkdtemp(prefix=".parts-", dir=directory))
+    except OSError as error:
+        raise UsageError(f"{directory} cannot be written to ({error.strerror}): choose another -o") from error
     try:
         return await _Bench(config, plan, output=output, parts=parts, observer=observer).go()
     finally:
@@ -110,6 +115,7 @@ class _Bench:
         self._clock = SystemClock()
         self._loop = LoopWatch(self._clock)
         self._stopped: str | None = None
+        self._interrupted = False
         self._warnings: list[str] = []
 
     async def go(self) -> Ran:
@@ -173,6 +179,7 @@ class _Bench:
             throttles=pipeline.statistics().pacer.throttles,
             errors=dict(tally.errors),
             stopped=self._stopped,
+            interrupted=self._interrupted,
             skipped=payloads.skipped,
             simulated=simulated,
             started_at=started,
@@ -246,7 +253,7 @@ class _Bench:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             async for number in signals:
                 name = signal.Signals(number).name
-                self._stopped = f"{name} came"
+                self._stopped, self._interrupted = f"{name} came", True
                 arrivals.end()
                 _log.warning("%s: collecting what is under way; again to stop without a report", name)
                 async for _ in signals:

@@ -31,6 +31,9 @@ app = typer.Typer(
     help="Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back.",
 )
 
+_TYPER_INTERRUPTED = (
+    130  # what newer versions of typer make of a KeyboardInterrupt, where older ones let it through
+)
 EXIT_CODES = """Exit codes: 0 every row succeeded; 1 a bug; 2 usage or configuration; 3 finished, some rows failed;
 4 a precondition on AWS (endpoint, permission, queue); 5 journal locked or damaged; 6 storage full; 7 deadline reached;
 75 interrupted."""
@@ -84,4 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
             error.show()
             sys.exit(int(Exit.USAGE))
         raise
+    if code == _TYPER_INTERRUPTED:
+        sys.stderr.write("fanout: interrupted\n")
+        code = int(Exit.INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

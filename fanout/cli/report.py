@@ -36,9 +36,11 @@ def report(
     from fanout.config import load_config
     from fanout.report.document import report_of
 
-    chosen = form or _SUFFIXES.get(output.suffix.lower() if output else "", "text")
+    chosen = form or _format_of(output)
     if chosen not in FORMATS:
         raise UsageError(f"--format {chosen!r}: known are {', '.join(FORMATS)}")
+    if output is not None and _is_parquet(output):
+        raise UsageError(f"{output} is a Parquet file, which a report must not replace: choose another name")
     if chosen == "html":
         _require_figures()
     prices = load_config(config, environ=os.environ, flags={}).prices
@@ -50,6 +52,27 @@ def report(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+
+
+def _format_of(output: Path | None) -> str:
+    """Return the format that the name of the report's file asks for."""
+    suffix = output.suffix.lower() if output is not None else ""
+    if suffix and suffix not in _SUFFIXES:
+        raise UsageError(
+            f"{output}: no format is named {suffix}: end it in {', '.join(_SUFFIXES)}, or add --format"
+        )
+    return _SUFFIXES.get(suffix, "text")
+
+
+def _is_parquet(path: Path) -> bool:
+    """Whether results stand there: of fanout, or anybody's."""
+    from fanout.source.detect import PARQUET
+
+    try:
+        with path.open("rb") as file:
+            return file.read(len(PARQUET)) == PARQUET
+    except OSError:  # it is not there, or writing will say what is wrong
+        return False
 
 
 def _rendered(found: Report, form: str, *, width: int | None) -> str:

@@ -19,7 +19,8 @@ from fanout.schema import RUN_KEY
 
 OUTPUT = "output"
 """What is built in the workspace, a file or a directory, before it gets its name."""
-_REMEDY = "choose another name, or replace it with --overwrite"
+REMEDY = "choose another name, or replace it with --overwrite"
+_SCHEMES = frozenset({"s3:", "s3a:", "s3n:", "gs:", "http:", "https:", "file:", "hdfs:", "abfs:", "abfss:"})
 _TEXT = frozenset({".csv", ".tsv", ".json", ".jsonl", ".ndjson"})
 
 
@@ -38,7 +39,7 @@ class Target:
     replace: bool
 
 
-def claim(output: str | Path, *, run: str, overwrite: bool) -> Target:
+def claim(output: str | Path, *, run: str, overwrite: bool, remedy: str = REMEDY) -> Target:
     """Return the target, if it may be written as far as can be told now.
 
     Raises:
@@ -49,15 +50,20 @@ def claim(output: str | Path, *, run: str, overwrite: bool) -> Target:
     path, dataset = Path(output), str(output).endswith("/")
     check_name(path)
     with storage(path, "look at"):
-        return _claim(path, run=run, dataset=dataset, overwrite=overwrite)
+        return _claim(path, run=run, dataset=dataset, overwrite=overwrite, remedy=remedy)
 
 
 def check_name(path: Path) -> None:
     """Refuse a path that Arrow cannot open, before a run has cost anything.
 
     Raises:
-        UsageError: It is not UTF-8, or the working directory of a relative path is not.
+        UsageError: It is a URL, or it is not UTF-8, or the working directory of a relative path is not.
     """
+    url = next((part for part in path.parts if part.lower() in _SCHEMES), None)
+    if url is not None:  # a path has lost the second slash
+        raise UsageError(
+            f"{path}: outputs are local files, not {url}//: choose a path, and copy the file afterwards"
+        )
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError as error:
@@ -105,7 +111,7 @@ def place(directory: Path, target: Target) -> None:
         ) from error
 
 
-def _claim(path: Path, *, run: str, dataset: bool, overwrite: bool) -> Target:
+def _claim(path: Path, *, run: str, dataset: bool, overwrite: bool, remedy: str) -> Target:
     if not dataset and path.suffix.lower() in _TEXT:
         raise UsageError(f"{path}: the output is Parquet: name it {path.with_suffix('.parquet').name}")
     if not path.parent.is_dir():
@@ -115,25 +121,24 @@ def _claim(path: Path, *, run: str, dataset: bool, overwrite: bool) -> Target:
     if not path.is_dir():
         if dataset and path.exists():
             raise UsageError(f"{path} is a file: leave out the slash at the end, or choose another name")
-        return Target(path, run, dataset, _may_replace(path, run=run, overwrite=overwrite))
+        return Target(path, run, dataset, _may_replace(path, run=run, overwrite=overwrite, remedy=remedy))
     if not dataset:
         raise UsageError(f"{path} is a directory: end it in a slash to write a dataset there")
     content = sorted(path.iterdir())
     stranger = next((entry for entry in content if not is_part(entry)), None)
     if stranger is not None:
         raise UsageError(f"{path} holds more than an earlier output ({stranger.name}): choose another name")
-    return Target(
-        path, run, dataset, bool(content) and _may_replace(content[0], run=run, overwrite=overwrite)
-    )
+    may_replace = bool(content) and _may_replace(content[0], run=run, overwrite=overwrite, remedy=remedy)
+    return Target(path, run, dataset, may_replace)
 
 
-def _may_replace(file: Path, *, run: str, overwrite: bool) -> bool:
+def _may_replace(file: Path, *, run: str, overwrite: bool, remedy: str) -> bool:
     """Whether to replace `file`, False if there is none."""
     if not file.exists():
         return False
     if overwrite or _run_of(file) == run:
         return True
-    raise UsageError(f"{file} exists: {_REMEDY}")
+    raise UsageError(f"{file} exists: {remedy}")
 
 
 def _run_of(file: Path) -> str | None:

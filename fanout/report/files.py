@@ -31,7 +31,7 @@ class Facts:
     run: str
     rows: int
     endpoint: str | None
-    simulated: bool
+    simulated: bool | None
     throttles: int | None
     plan: dict[str, Any] | None
 
@@ -102,7 +102,7 @@ def _open(path: Path) -> tuple[ds.Dataset, Facts]:
         run=said(RUN_KEY.decode()) or "",
         rows=rows,
         endpoint=said("fanout:endpoint"),
-        simulated=said("fanout:simulated") == "true",
+        simulated={"true": True, "false": False}.get(said("fanout:simulated") or ""),
         throttles=int(throttles) if throttles is not None else None,
         plan=json.loads(plan) if plan is not None else None,
     )

@@ -10,6 +10,7 @@ from fanout.report.document import Report
 from fanout.report.theme import NAMES
 
 Row = tuple[str, ...]
+_YES_NO = {True: "yes", False: "no", None: "unknown"}
 _BY = {"inline": "inline", "s3": "by S3", "existing": "by S3, where they were before"}
 
 
@@ -38,6 +39,8 @@ def tiles(report: Report) -> tuple[tuple[str, str], ...]:
             found.append(("rows a second", f"{sum(line.ended) / line.seconds:,.1f}"))
     found.append(("throttled", "not recorded" if report.throttles is None else f"{report.throttles:,}"))
     found.append(("sent again", f"{counts.resends:,}"))
+    if counts.repeated > counts.resends:  # a row that the model failed and that was sent once more, too
+        found.append(("rows with more than one attempt", f"{counts.repeated:,}"))
     found.append(("requests cost", dollars(report.cost.dollars)))
     return tuple(found)
 
@@ -130,7 +133,7 @@ def costs(report: Report) -> Table:
 def files(report: Report) -> Table:
     """Where the rows come from."""
     lines = tuple(
-        (file.path, file.run, file.endpoint or "", "yes" if file.simulated else "no", f"{file.rows:,}")
+        (file.path, file.run, file.endpoint or "", _YES_NO[file.simulated], f"{file.rows:,}")
         for file in report.files
     )
     return Table("files", ("file", "run", "endpoint", "simulated", "rows"), lines, frozenset({0, 1, 2, 3}))

@@ -18,7 +18,7 @@ _FORMATS: dict[str, Format] = {
     ".parq": "parquet",
 }
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
-_PARQUET = b"PAR1"
+PARQUET = b"PAR1"
 _GZIP = b"\x1f\x8b"
 _ZSTD = (
     b"\x28\xb5\x2f\xfd",
@@ -105,7 +105,7 @@ def _format(path: str, head: bytes, *, settings: InputSettings) -> Format:
     named = format_of_name(path)
     if named is not None:
         return named
-    if head.startswith(_PARQUET):
+    if head.startswith(PARQUET):
         return "parquet"
     first = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if compression_of_bytes(head) != "none" or first in {b"{", b""}:
@@ -115,12 +115,16 @@ def _format(path: str, head: bytes, *, settings: InputSettings) -> Format:
     raise InputError(f"{path}: neither JSON Lines nor Parquet by its name or first bytes; set the format")
 
 
-def check_encoding(path: str, head: bytes) -> None:
-    """Refuse UTF-16 and UTF-32, by a byte order mark or by where the zero bytes stand (RFC 4627, section 3).
+def check_text(path: str, head: bytes) -> None:
+    """Refuse what is no JSON Lines in UTF-8 from its first bytes on: each of its lines would become a rejected row.
+
+    UTF-16 and UTF-32 are told by a byte order mark or by where the zero bytes stand (RFC 4627, section 3).
 
     Raises:
-        InputError: It is one of these.
+        InputError: It is Parquet, UTF-16 or UTF-32.
     """
+    if head.startswith(PARQUET):
+        raise InputError(f"{path}: is Parquet, not JSON Lines; save it as a file whose name ends in .parquet")
     zeros = "".join("0" if byte == 0 else "x" for byte in head[:4])
     wide = {"000x": "UTF-32", "x000": "UTF-32", "0x0x": "UTF-16", "x0x0": "UTF-16"}.get(zeros)
     if head.startswith(_BOMS) or head.startswith(b"\x00\x00\xfe\xff"):

@@ -15,7 +15,7 @@ from fanout.source import exact
 from fanout.source.assemble import Assembler, Payload, column_payload
 from fanout.source.bad_row import BadRow
 from fanout.source.blocks import BrokenStreamError, decompress
-from fanout.source.detect import MAGIC_BYTES, check_encoding, find_compression
+from fanout.source.detect import MAGIC_BYTES, check_text, find_compression
 from fanout.source.files import InputFile, check_unchanged, reason
 from fanout.source.lines import LongLine, split_lines
 from fanout.source.meter import Meter
@@ -101,7 +101,7 @@ class JsonLines:
             raw = chain([head], raw) if head else raw
         plain = decompress(raw, compression, step_bytes=step)
         first = next(plain, b"")
-        check_encoding(file.path, first)
+        check_text(file.path, first)
         yield first
         yield from plain
 

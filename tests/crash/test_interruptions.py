@@ -54,6 +54,19 @@ def test_the_first_signal_drains_what_the_endpoint_has(many, aws, tmp_path, numb
     assert len(sent(aws, tmp_path)) == ROWS
 
 
+def test_a_resume_whose_output_is_taken_sends_nothing(many, aws, tmp_path):
+    running = begin(many, aws, tmp_path)
+    running.signal(signal.SIGINT)
+    assert running.wait().code == 75
+    taken = len(sent(aws, tmp_path))
+    (tmp_path / "out.parquet").write_bytes(b"of somebody else")
+    refused = fanout(*ON, aws=aws, directory=tmp_path)
+    assert refused.code == 2
+    assert "out.parquet exists: move it away, or replace it with --overwrite" in refused.stderr
+    assert len(sent(aws, tmp_path)) == taken
+    finished(many, aws, tmp_path, fanout(*ON, "--overwrite", aws=aws, directory=tmp_path))
+
+
 def test_the_grace_is_kept(many, slow_aws, tmp_path):
     running = begin(many, slow_aws, tmp_path, "--grace", "0.5")
     running.signal(signal.SIGTERM)

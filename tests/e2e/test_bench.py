@@ -163,6 +163,23 @@ def test_an_overloaded_client_says_so_instead_of_numbers(tmp_path):
     assert "p50" not in report.stdout
 
 
+def test_an_experiment_that_was_interrupted_says_so_by_its_exit_code(tmp_path):
+    with local_aws("service_time.median_s=0.03") as aws:
+        command = ["bench", "--endpoint", aws.endpoint, "--sizes", "1KB", "--rate", "40", "--pairs", "5000"]
+        command += ["-o", str(tmp_path / "b"), "--input-prefix", f"s3://{aws.bucket}/inputs", "--json"]
+        with (tmp_path / "stdout").open("w+b") as out, (tmp_path / "stderr").open("w+b") as err:
+            env = environment(**aws.env, **PATIENT)
+            with Started(*command, stdout=out, stderr=err, env=env) as process:
+                while aws.stats()["requests"].get("InvokeEndpointAsync", 0) < 60:
+                    assert process.poll() is None
+                process.send_signal(signal.SIGINT)
+                process.wait(100)
+    assert process.returncode == 75, (tmp_path / "stderr").read_text()
+    found = json.loads((tmp_path / "stdout").read_text())
+    assert (found["stopped"], found["exit_code"]) == ("SIGINT came", 75)
+    assert (tmp_path / "b" / "bench.parquet").exists()
+
+
 def test_a_client_stalled_for_two_seconds_shows_from_the_due_time_and_not_raw(tmp_path):
     with local_aws("service_time.median_s=0.03", "concurrency_per_instance=200") as aws:
         command = ["bench", "--endpoint", aws.endpoint, "--sizes", "1KB"]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.browser import CHROMIUM
 from support.cli import environment, fanout, write_jsonl
@@ -23,6 +26,7 @@ ROOT = Path(__file__).parents[2]
             "there.parquet exists: choose another name, or replace it with --overwrite\n",
         ),
         (["-o", "out.csv"], "the output is Parquet: name it out.parquet"),
+        (["-o", "-"], "the output is a Parquet file and cannot go to standard output"),
         (
             ["-o", "out.parquet", "-c", "job.toml"],
             "[local.simulator] unknown key 'failur_share'; did you mean",
@@ -54,6 +58,62 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_paid_for(tmp_pat
     assert "\\udcff" in done.stderr
     assert "a name that is not UTF-8 cannot be written as Parquet or read" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "in.jsonl", "--local", "-o", "s3://bucket/out.parquet"),
+        ("run", "in.jsonl", "--local", "-o", "out.parquet", "--run-dir", "s3://bucket/rd"),
+    ],
+)
+def test_an_output_is_no_url(tmp_path, arguments):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
+    done = fanout(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "outputs are local files, not s3://: choose a path" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
+
+
+@pytest.mark.parametrize("name", ["table.jsonl", "-"])
+def test_parquet_that_is_taken_for_lines_is_no_run_of_rejected_rows(tmp_path, name):
+    pq.write_table(pa.table({"n": ["x"] * 50}), tmp_path / "table.jsonl")
+    command = [sys.executable, "-m", "fanout.cli", "run", name, "--local", "-o", "out.parquet"]
+    with (tmp_path / "table.jsonl").open("rb") as given:
+        done = subprocess.run(
+            command,
+            env=environment(),
+            cwd=tmp_path,
+            stdin=given,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is Parquet, not JSON Lines" in done.stderr
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_a_service_that_cannot_be_reached_is_said_at_once_and_can_be_interrupted(tmp_path):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
+    nowhere = {
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "AWS_ACCESS_KEY_ID": "a",
+        "AWS_SECRET_ACCESS_KEY": "b",
+    }
+    env = environment(**nowhere, AWS_REGION="eu-west-1")
+    command = [sys.executable, "-m", "fanout.cli", "run", "in.jsonl", "--endpoint", "e", "-o", "out.parquet"]
+    with subprocess.Popen(command, env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        first = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        code = process.wait(30)
+    assert "sagemaker:DescribeEndpoint: " in first
+    assert "trying again" in first
+    assert (code, "Traceback" in rest) == (75, False), rest
+    assert "interrupted" in rest
 
 
 def test_help_says_what_every_command_does_in_whole_sentences():

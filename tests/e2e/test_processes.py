@@ -136,7 +136,11 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
     assert 'fanout_exit_code{job="fanout"} 3.0' in metrics
 
     found = standing(tmp_path / "rd")
-    assert (found.state, found.rows, found.next) == ("finished", good + 1, f"fanout retry {tmp_path}/rd")
+    assert (found.state, found.rows, found.next) == (
+        "finished",
+        good + 1,
+        f"fanout retry {tmp_path}/rd -o FILE",
+    )
     assert command("resume", "rd", "--json", "-q", cwd=tmp_path).stdout == two.stdout, "nothing to do"
     again = command("retry", "rd", "-o", "again.parquet", "--json", "-q", cwd=tmp_path)
     assert again.returncode == 3, again.stderr

@@ -47,6 +47,46 @@ def test_the_form_follows_the_files_name(output, tmp_path):
         assert (tmp_path / name).read_text().startswith(start)
 
 
+def test_a_report_never_replaces_results(output, tmp_path):
+    victim = tmp_path / "b.txt"
+    victim.write_bytes(output.read_bytes())
+    for more in (["-o", victim], ["-o", victim, "--format", "json"]):
+        done = fanout("report", output, *more)
+        assert done.returncode == 2
+        assert "is a Parquet file, which a report must not replace" in done.stderr
+    assert victim.read_bytes() == output.read_bytes()
+
+
+def test_a_suffix_that_names_no_format_is_refused(output, tmp_path):
+    done = fanout("report", output, "-o", tmp_path / "r.pdf")
+    assert done.returncode == 2
+    assert "no format is named .pdf: end it in .html, " in done.stderr
+    assert fanout("report", output, "-o", tmp_path / "r.log", "--format", "text").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["r.log"]
+
+
+def test_what_was_exported_of_a_local_run_is_said_to_be_simulated(tmp_path):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(100)])
+    command = (
+        "run",
+        "in.jsonl",
+        "--local",
+        "--rate",
+        20,
+        "--deadline",
+        "2",
+        "--run-dir",
+        "rd",
+        "-o",
+        "o.parquet",
+    )
+    assert fanout(*command, cwd=tmp_path).returncode == 7
+    assert fanout("export", "rd", "-o", "some.parquet", cwd=tmp_path).returncode == 0
+    found = json.loads(fanout("report", "some.parquet", "--format", "json", cwd=tmp_path).stdout)
+    assert found["simulated"] is True
+    assert found["files"][0]["endpoint"] == "simulated"
+
+
 def test_prices_of_the_configuration(output, tmp_path):
     (tmp_path / "prices.toml").write_text("[prices]\ns3_put_per_1000 = 5\n")
     found = json.loads(fanout("report", output, "--format", "json", "-c", tmp_path / "prices.toml").stdout)

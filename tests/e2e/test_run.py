@@ -184,6 +184,30 @@ def test_a_row_may_name_an_object_that_is_there(aws, tmp_path):
     assert aws.stats()["requests"]["PutObject"] == puts, "it was there: nothing is uploaded"
 
 
+def test_what_came_of_standard_input_can_be_exported_and_nothing_else_is_promised(tmp_path, aws):
+    lines = "".join(f'{{"n": {n}}}\n' for n in range(200))
+    command = (
+        "run",
+        "-",
+        "--endpoint",
+        aws.endpoint,
+        "--rate",
+        20,
+        "--deadline",
+        2,
+        "--run-dir",
+        "rd",
+        "-o",
+        "o.parquet",
+    )
+    done = fanout(*command, env=aws.env, cwd=tmp_path, input=lines)
+    assert done.returncode == 7, done.stderr
+    assert "standard input cannot be read again; `fanout export " in done.stderr
+    assert "fanout resume" not in done.stderr
+    assert fanout("export", "rd", "-o", "some.parquet", cwd=tmp_path).returncode == 0
+    assert 1 <= pq.read_metadata(tmp_path / "some.parquet").num_rows < 200
+
+
 def test_rows_that_failed_are_sent_once_more_under_their_own_ordinals(tmp_path):
     lines = write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(200)])
     (tmp_path / "flaky.toml").write_text(
@@ -206,6 +230,10 @@ def test_rows_that_failed_are_sent_once_more_under_their_own_ordinals(tmp_path):
     third = fanout("retry", "run", "-o", "b.parquet", cwd=tmp_path)
     assert third.returncode == 2
     assert "exists" in third.stderr
+    fourth = fanout("retry", "run", "-o", "a.parquet", "--overwrite", cwd=tmp_path)
+    assert fourth.returncode == 2
+    assert "a.parquet is the output of that run" in fourth.stderr
+    assert pq.read_table(tmp_path / "a.parquet").equals(before)
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_the_summary_keeps_to_its_schema(finished):
         jsonschema.validate(bad | {"rows": -1}, SCHEMA)
     assert [(each["state"], each["rows"], each["next"]) for each in map(status_of, (good, bad))] == [
         ("finished", 1, None),
-        ("finished", 3, f"fanout retry {bad['run_dir']}"),
+        ("finished", 3, f"fanout retry {bad['run_dir']} -o FILE"),
     ]
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
+import anyio
 import pyarrow.parquet as pq
 import pytest
 
 from fanout.bench.compare import compare
 from fanout.bench.findings import tell, verdict_of
 from fanout.bench.plan import offsets
+from fanout.bench.run import run_bench
 from fanout.bench.samples import PAIR, WARMUP, read_samples
+from fanout.config import load_config
+from fanout.errors import UsageError
 from fanout.job import Limits
 from fanout.simulator.settings import SimulatorSettings
 
@@ -143,3 +148,9 @@ def test_pairs_that_failed_are_left_out_and_counted(experiment):
     assert samples.incomplete == len(bad) > 0
     assert samples.pairs == 40 - len(bad)
     assert [(group.from_bytes, group.to_bytes) for group in samples.groups] == [(100, 100), (2_000, 2_000)]
+
+
+def test_a_directory_that_cannot_be_written_to_is_a_wrong_word(tmp_path):
+    config = load_config(None, environ={}, flags={"local": {"enabled": True}})
+    with pytest.raises(UsageError, match=r"cannot be written to .*choose another -o"):
+        anyio.run(partial(run_bench, config, tmp_path / "gone", seed=0, observer=None))
