@@ -138,7 +138,7 @@ def grown(content: dict[str, Any]) -> str:
 
 
 def kept(content: dict[str, Any]) -> str:
-    """Return how well `--rate` is kept, and in brackets by processes that do nothing but compute as much."""
+    """Return how well `--rate` is kept."""
     said: dict[str, list[str]] = {"submit": [], "end to end": []}
     for mode, rate, found in _by_case(content["samples"]):
         error, late = (

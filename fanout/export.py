@@ -38,9 +38,8 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
             raise UsageError(f"no row of {path} is durable yet")
         kept_schema = kept_columns(pq.read_schema(parts[0].path))
         metadata = {"fanout:endpoint": manifest.endpoint}
-        if (
-            manifest.config.local.enabled
-        ):  # of an endpoint elsewhere nothing says here whether it was simulated
+        # Of an endpoint elsewhere nothing says here whether it was simulated.
+        if manifest.config.local.enabled:
             metadata["fanout:simulated"] = "true"
         return finish(
             parts,

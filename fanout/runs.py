@@ -54,9 +54,8 @@ async def retry_job(
     if not directory.summary.exists():
         raise UsageError(f"the run has not finished: `fanout status {path}` says what to do first")
     earlier = read_summary(directory.summary)
-    if _same_file(
-        Path(output), Path(earlier.output)
-    ):  # also with --overwrite: only the rows sent again would be left
+    # Also with --overwrite: only the rows that are sent again would be left.
+    if _same_file(Path(output), Path(earlier.output)):
         raise UsageError(f"{output} is the output of that run, with rows that succeeded: choose another name")
     try:
         rows = unsuccessful(earlier.output)

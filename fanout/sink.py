@@ -210,7 +210,7 @@ def _size_bytes(value: object) -> int:
         return len(value)
     if isinstance(value, dict):
         return sum(map(_size_bytes, value.values()))
-    if isinstance(value, list) and value:
+    if isinstance(value, list | tuple) and value:  # a map is a list of pairs
         # An embedding is a thousand numbers: looking at each would cost more than making columns of them.
         return 8 * len(value) if isinstance(value[0], int | float) else sum(map(_size_bytes, value))
     return 8

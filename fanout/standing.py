@@ -94,9 +94,8 @@ def standing(path: Path) -> Standing:
     }
     if directory.summary.exists():
         summary = read_summary(directory.summary)
-        step = (
-            None if summary.rows == summary.by_status.get("succeeded", 0) else f"fanout retry {path} -o FILE"
-        )
+        succeeded = summary.rows == summary.by_status.get("succeeded", 0)
+        step = None if succeeded else f"fanout retry {path} -o FILE"
         return Standing(state="finished", rows=summary.rows, durable=summary.rows, next=step, **known)
     if directory.subtotal.exists():
         rows = read_subtotal(directory.subtotal).tally.rows

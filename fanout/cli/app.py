@@ -31,9 +31,8 @@ app = typer.Typer(
     help="Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back.",
 )
 
-_TYPER_INTERRUPTED = (
-    130  # what newer versions of typer make of a KeyboardInterrupt, where older ones let it through
-)
+# What newer versions of typer return for a KeyboardInterrupt; older ones let it through.
+_TYPER_INTERRUPTED = 130
 EXIT_CODES = """Exit codes: 0 every row succeeded; 1 a bug; 2 usage or configuration; 3 finished, some rows failed;
 4 a precondition on AWS (endpoint, permission, queue); 5 journal locked or damaged; 6 storage full; 7 deadline reached;
 75 interrupted."""

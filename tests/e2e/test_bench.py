@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from contextlib import contextmanager
 from statistics import median
 
 import duckdb
@@ -163,38 +164,42 @@ def test_an_overloaded_client_says_so_instead_of_numbers(tmp_path):
     assert "p50" not in report.stdout
 
 
+@contextmanager
+def measuring(directory, aws, *more):
+    """Run an experiment that has sent some requests; what it says goes to `stdout` and `stderr` in `directory`."""
+    command = ["bench", "--endpoint", aws.endpoint, "--sizes", "1KB", "--json", "-o", str(directory), *more]
+    command += ["--input-prefix", f"s3://{aws.bucket}/inputs"]
+    with (directory / "stdout").open("w+b") as out, (directory / "stderr").open("w+b") as err:
+        env = environment(**aws.env, **PATIENT)
+        with Started(*command, stdout=out, stderr=err, env=env) as process:
+            while aws.stats()["requests"].get("InvokeEndpointAsync", 0) < 60:
+                assert process.poll() is None
+            yield process
+            process.wait(100)
+
+
 def test_an_experiment_that_was_interrupted_says_so_by_its_exit_code(tmp_path):
-    with local_aws("service_time.median_s=0.03") as aws:
-        command = ["bench", "--endpoint", aws.endpoint, "--sizes", "1KB", "--rate", "40", "--pairs", "5000"]
-        command += ["-o", str(tmp_path / "b"), "--input-prefix", f"s3://{aws.bucket}/inputs", "--json"]
-        with (tmp_path / "stdout").open("w+b") as out, (tmp_path / "stderr").open("w+b") as err:
-            env = environment(**aws.env, **PATIENT)
-            with Started(*command, stdout=out, stderr=err, env=env) as process:
-                while aws.stats()["requests"].get("InvokeEndpointAsync", 0) < 60:
-                    assert process.poll() is None
-                process.send_signal(signal.SIGINT)
-                process.wait(100)
+    with (
+        local_aws("service_time.median_s=0.03") as aws,
+        measuring(tmp_path, aws, "--rate", "40", "--pairs", "5000") as process,
+    ):
+        process.send_signal(signal.SIGINT)
     assert process.returncode == 75, (tmp_path / "stderr").read_text()
     found = json.loads((tmp_path / "stdout").read_text())
     assert (found["stopped"], found["exit_code"]) == ("SIGINT came", 75)
-    assert (tmp_path / "b" / "bench.parquet").exists()
+    assert (tmp_path / "bench.parquet").exists()
 
 
 def test_a_client_stalled_for_two_seconds_shows_from_the_due_time_and_not_raw(tmp_path):
-    with local_aws("service_time.median_s=0.03", "concurrency_per_instance=200") as aws:
-        command = ["bench", "--endpoint", aws.endpoint, "--sizes", "1KB"]
-        command += ["--rate", "60", "--pairs", "190", "--warmup", "6", "--arrivals", "constant", "--json"]
-        command += ["-o", str(tmp_path), "--input-prefix", f"s3://{aws.bucket}/inputs"]
-        with (tmp_path / "stdout").open("w+b") as out, (tmp_path / "stderr").open("w+b") as err:
-            env = environment(**aws.env, **PATIENT)
-            with Started(*command, stdout=out, stderr=err, env=env) as process:
-                while aws.stats()["requests"].get("InvokeEndpointAsync", 0) < 60:
-                    assert process.poll() is None
-                process.send_signal(signal.SIGSTOP)
-                # The stall itself: nothing can be waited for in a process that stands still.
-                threading.Event().wait(2.0)
-                process.send_signal(signal.SIGCONT)
-                process.wait(100)
+    plan = ("--rate", "60", "--pairs", "190", "--warmup", "6", "--arrivals", "constant")
+    with (
+        local_aws("service_time.median_s=0.03", "concurrency_per_instance=200") as aws,
+        measuring(tmp_path, aws, *plan) as process,
+    ):
+        process.send_signal(signal.SIGSTOP)
+        # The stall itself: nothing can be waited for in a process that stands still.
+        threading.Event().wait(2.0)
+        process.send_signal(signal.SIGCONT)
     out, err = ((tmp_path / name).read_text() for name in ("stdout", "stderr"))
     assert process.returncode == 0, err
     found = json.loads(out)

@@ -145,6 +145,7 @@ def test_large_outcomes_become_columns_before_there_are_many(
         (pa.list_(pa.float64()), [0.5] * 125),
         (pa.list_(pa.string()), ["x" * 500] * 2),
         (pa.struct([("b", pa.binary())]), {"b": b"x" * 1_000}),
+        (pa.map_(pa.string(), pa.string()), [("k" * 500, "v" * 500)]),
     ],
     ids=str,
 )
