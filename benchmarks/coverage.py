@@ -21,7 +21,7 @@ from statistics import median
 from fanout.bench.baseline import changes
 from fanout.bench.document import comparison_of
 from fanout.bench.settings import NETWORK
-from fanout.local import DEFAULTS
+from fanout.runtime.simulated import DEFAULTS
 
 SHARE = 0.5
 """The baseline's network takes half as long, with the same relative spread. A constant one would not do: what a busy

@@ -31,7 +31,7 @@ from figures import Spread
 from inputs import write_rows
 from machine import RESULTS, describe, rotated, save
 
-from fanout.pacing import CATCH_UP_S
+from fanout.engine.pacing import CATCH_UP_S
 
 RATES = (100, 1_000, 5_000)
 MODES: tuple[Mode, ...] = ("submit", "end to end")

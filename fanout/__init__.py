@@ -1,6 +1,6 @@
-"""fanout: send a dataset to an Amazon SageMaker asynchronous inference endpoint, get one Parquet file back.
+"""fanout: sends a dataset to an Amazon SageMaker asynchronous endpoint and writes one Parquet file.
 
-`run`, `resume` and `retry` from any code; `run_job` and its sisters where an event loop is running already.
+The public names are imported when they are first used, so that `import fanout` costs nothing.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from fanout._version import __version__
+
 if TYPE_CHECKING:
+    from fanout.api import resume, retry, run
+    from fanout.commands.resume import resume_job
+    from fanout.commands.retry import retry_job
+    from fanout.commands.run import run_job
     from fanout.config import Config, load_config
     from fanout.errors import Interrupted, RunError
-    from fanout.runs import resume_job, retry_job, run_job
-    from fanout.start import resume, retry, run
-    from fanout.summary import Summary
+    from fanout.rundir.summary import Summary
 
-__version__ = "0.1.0"
 __all__ = [
     "Config",
     "Interrupted",
@@ -35,19 +38,24 @@ _HOMES = {
     "Config": "config",
     "Interrupted": "errors",
     "RunError": "errors",
-    "Summary": "summary",
+    "Summary": "rundir.summary",
     "load_config": "config",
-    "resume": "start",
-    "resume_job": "runs",
-    "retry": "start",
-    "retry_job": "runs",
-    "run": "start",
-    "run_job": "runs",
+    "resume": "api",
+    "resume_job": "commands.resume",
+    "retry": "api",
+    "retry_job": "commands.retry",
+    "run": "api",
+    "run_job": "commands.run",
 }
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for: the command's `--help` needs none of them."""
     if name not in _HOMES:
         raise AttributeError(f"module 'fanout' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"fanout.{_HOMES[name]}"), name)
+    value: object = getattr(importlib.import_module(f"fanout.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

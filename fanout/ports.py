@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar
 
 import pyarrow as pa
 
-from fanout.errors import RunError
-from fanout.records import Invocation, Location, Message, Record, Rejected, Reply
+from fanout.domain.location import Location
+from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -41,22 +41,6 @@ class Rows(Protocol):
         Raises:
             InputError: The input is damaged or changed; the sound rows before that were yielded.
         """
-        ...
-
-
-class Work(Protocol[T_co]):
-    """What a run consists of: an engine, or several processes that each run one."""
-
-    async def run(self) -> T_co:
-        """Take every row to its end.
-
-        Raises:
-            RunError: It could not go on, or `stop` was called; rows that had ended are durable.
-        """
-        ...
-
-    def stop(self, reason: RunError) -> None:
-        """Send nothing more, collect what the endpoint has while the grace lasts, then leave with `reason`."""
         ...
 
 

@@ -11,17 +11,18 @@ from pathlib import Path
 import anyio
 
 from fanout.aws.session import AwsSettings, open_cloud
-from fanout.clock import SystemClock
-from fanout.config import Config
-from fanout.entry import Entry
-from fanout.identity import new_run
-from fanout.lane import Lane
-from fanout.layout import Layout
-from fanout.ledger import Ledger
-from fanout.pacing import Gate, Pacer
-from fanout.records import Location, Options, Record, Sendable, Upload
-from fanout.start import blocking
-from fanout.upload import upload_worker
+from fanout.concurrency.channel import Lane
+from fanout.concurrency.clock import SystemClock
+from fanout.config.model import Config
+from fanout.domain.ids import new_run
+from fanout.domain.location import Location
+from fanout.domain.output_paths import Layout
+from fanout.domain.records import Options, Record, Sendable, Upload
+from fanout.engine.open_row import Entry
+from fanout.engine.open_rows import Ledger
+from fanout.engine.pacing import Gate, Pacer
+from fanout.engine.stages.upload import upload_worker
+from fanout.runtime.blocking import blocking
 
 
 async def main() -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from fanout.wire.sigv4 import Keys, Signer, Template
+from fanout.aws.http.sigv4 import Keys, Signer, Template
 
 PREFIX = "x-amzn-sagemaker-"
 

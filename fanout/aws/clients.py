@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from aiobotocore.config import AioConfig
 from botocore.model import ServiceModel
 
-from fanout.aws.queue import LONGEST_POLL_S, POLL_SLACK_S
 from fanout.aws.regions import INLINE_REGIONS
+from fanout.aws.sdk.queue import LONGEST_POLL_S, POLL_SLACK_S
 from fanout.aws.settings import AwsSettings
 
 SERVICES = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")

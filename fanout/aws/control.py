@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fanout.aws.bounded import bounded
-from fanout.aws.mailbox import Mailboxes
+from fanout.aws.run_queue import Mailboxes
+from fanout.aws.timeouts import bounded
 from fanout.errors import RunError
 from fanout.ports import SIMULATED_HEADER, Endpoint, Mailbox
 

@@ -11,8 +11,8 @@ import pyarrow.fs as pafs
 
 from fanout.aws.clients import is_aws
 from fanout.aws.session import AwsCloud
+from fanout.domain.remedies import remedy
 from fanout.errors import CallError, RunError
-from fanout.remedies import remedy
 
 
 async def input_filesystem(cloud: AwsCloud) -> pafs.FileSystem:

@@ -19,16 +19,16 @@ from botocore.exceptions import BotoCoreError, ProfileNotFound
 from fanout.aws.clients import SERVICES, client_config, lacks, quieten, takes_inline
 from fanout.aws.control import AwsControl
 from fanout.aws.credentials import SharedCredentials, SharedResolver
-from fanout.aws.failures import to_call_error
-from fanout.aws.invoker import SageMakerInvoker
-from fanout.aws.mailbox import Mailboxes
-from fanout.aws.models import prune
-from fanout.aws.objects import S3Objects
-from fanout.aws.queue import SqsQueue
+from fanout.aws.errors import to_call_error
+from fanout.aws.http.data_plane import Plane, open_plane
+from fanout.aws.model_pruning import prune
+from fanout.aws.run_queue import Mailboxes
+from fanout.aws.sdk.invoker import SageMakerInvoker
+from fanout.aws.sdk.objects import S3Objects
+from fanout.aws.sdk.queue import SqsQueue
 from fanout.aws.settings import AwsSettings
 from fanout.errors import RunError
 from fanout.ports import Control, Invoker, ObjectStore, Queue
-from fanout.wire.plane import Plane, open_plane
 
 __all__ = ["AwsCloud", "AwsSettings", "Keys", "open_cloud"]
 

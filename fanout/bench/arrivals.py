@@ -13,11 +13,11 @@ from contextlib import aclosing
 
 import pyarrow as pa
 
+from fanout.analysis.pairs import PAIR, WARMUP
 from fanout.bench.payloads import Payloads
 from fanout.bench.plan import Plan, offsets, orders
-from fanout.bench.samples import PAIR, WARMUP
+from fanout.domain.records import Record, Rejected
 from fanout.ports import Clock
-from fanout.records import Record, Rejected
 
 
 class Arrivals:

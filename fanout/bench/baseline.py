@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fanout.bench.compare import Comparison, GroupResult, PhaseResult
-from fanout.bench.medians import Interval, Quantiles, change
+from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
+from fanout.analysis.quantiles import Interval, Quantiles, change
 
 Series = Literal["inline", "s3", "difference"]
 SERIES: tuple[Series, ...] = ("inline", "s3", "difference")

@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout import __version__
+from fanout._version import __version__
+from fanout.analysis.client_check import Verdict
+from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
+from fanout.analysis.crossover import Crossing
+from fanout.analysis.quantiles import Interval, Quantiles
+from fanout.analysis.savings import Savings
 from fanout.bench.baseline import Change
-from fanout.bench.client import Verdict
-from fanout.bench.compare import Comparison, GroupResult, PhaseResult
-from fanout.bench.conditions import Check
-from fanout.bench.crossing import Crossing
-from fanout.bench.medians import Interval, Quantiles
+from fanout.bench.fail_conditions import Check
 from fanout.bench.run import Ran
-from fanout.bench.savings import Savings
 from fanout.errors import Exit, UsageError
 
 KIND, VERSION = "fanout-bench", 1

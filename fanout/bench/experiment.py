@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fanout.analysis.findings import tell, verdict_of
+from fanout.analysis.savings import savings
 from fanout.bench.baseline import Change, changes
-from fanout.bench.conditions import Check, Condition, check, parse_condition
 from fanout.bench.document import Baseline, Result, read_baseline, write_document
-from fanout.bench.findings import tell, verdict_of
+from fanout.bench.fail_conditions import Check, Condition, check, parse_condition
 from fanout.bench.run import Ran, run_bench
-from fanout.bench.savings import savings
 from fanout.bench.settings import DOCUMENT, FILE
-from fanout.config import Config
+from fanout.config.model import Config
+from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
-from fanout.progress import Observer
-from fanout.start import blocking
+from fanout.runtime.blocking import blocking
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,9 @@ from typing import Protocol
 import pyarrow as pa
 
 from fanout.bench.plan import Plan, blocks
+from fanout.domain.limits import INLINE_MAX_BYTES
+from fanout.domain.records import Options, Record, Rejected
 from fanout.ports import Rows
-from fanout.records import Options, Record, Rejected
-from fanout.route import INLINE_MAX_BYTES
 
 
 class Payloads(Protocol):

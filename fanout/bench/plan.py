@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-from fanout.records import Way
+from fanout.domain.records import Way
 
 Arrivals = Literal["poisson", "constant"]
 

@@ -20,30 +20,30 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from fanout import compose
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.bench.arrivals import Arrivals
-from fanout.bench.client import LoopWatch
-from fanout.bench.pairs import PairTally
+from fanout.bench.early_stop import PairTally
+from fanout.bench.loop_watch import LoopWatch
 from fanout.bench.payloads import Dataset, Made, Payloads
 from fanout.bench.plan import Plan
 from fanout.bench.settings import FILE, plan_of, run_config
-from fanout.clock import SystemClock
-from fanout.config import Config
-from fanout.endpoint import discover, endpoint_check
+from fanout.concurrency.clock import SystemClock
+from fanout.config.model import Config
+from fanout.domain.ids import new_run
+from fanout.engine.pacing import Pacer
+from fanout.engine.pipeline import Pipeline
+from fanout.engine.settings import Job
+from fanout.engine.snapshot import Observer, Snapshot
+from fanout.engine.wiring import Stages
 from fanout.errors import Interrupted, RunError, UsageError, root_cause
-from fanout.identity import new_run
-from fanout.input import open_input
-from fanout.job import Job
-from fanout.local import Ready, local_aws
-from fanout.mailbox import listening
-from fanout.output import finish
+from fanout.output.finish import finish
 from fanout.output.parts import Part
-from fanout.pacing import Pacer
-from fanout.pipeline import Pipeline
 from fanout.ports import Endpoint
-from fanout.progress import Observer, Snapshot
-from fanout.stages import Stages
+from fanout.runtime import settings as compose
+from fanout.runtime.endpoint import discover, endpoint_check
+from fanout.runtime.input import open_input
+from fanout.runtime.run_queue import listening
+from fanout.runtime.simulated import Ready, local_aws
 
 _log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -8,11 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fanout.analysis.units import parse_size
 from fanout.bench.plan import Plan
-from fanout.bench.units import parse_size
-from fanout.config import Config
+from fanout.config.model import Config
+from fanout.domain.limits import INLINE_MAX_BYTES
 from fanout.errors import UsageError
-from fanout.route import INLINE_MAX_BYTES
 
 FILE, DOCUMENT = "bench.parquet", "bench.json"
 

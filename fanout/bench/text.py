@@ -8,9 +8,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from fanout.bench.compare import Comparison, GroupResult
+from fanout.analysis.comparison import Comparison, GroupResult
+from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.bench.document import Result
-from fanout.bench.medians import Interval, Quantiles
 
 SIMULATED = "simulated: these numbers are of the local AWS and say nothing about SageMaker"
 

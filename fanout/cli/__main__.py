@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fanout.cli import main
+from fanout.cli.app import main
 
 main()

@@ -8,18 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from fanout import __version__
-from fanout.cli import allocators
-from fanout.cli.bench import bench
+from fanout._version import __version__
+from fanout.cli import malloc as allocators
 from fanout.cli.console import report_error, speak_utf8
-from fanout.cli.export import export
-from fanout.cli.report import report
-from fanout.cli.resume import resume
-from fanout.cli.retry import retry
-from fanout.cli.run import run
-from fanout.cli.runs import runs
-from fanout.cli.simulate import simulate
-from fanout.cli.status import status
+from fanout.cli.verbs.bench import bench
+from fanout.cli.verbs.export import export
+from fanout.cli.verbs.report import report
+from fanout.cli.verbs.resume import resume
+from fanout.cli.verbs.retry import retry
+from fanout.cli.verbs.run import run
+from fanout.cli.verbs.runs import runs
+from fanout.cli.verbs.simulate import simulate
+from fanout.cli.verbs.status import status
 from fanout.errors import Exit, RunError
 
 app = typer.Typer(

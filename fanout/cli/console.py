@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from fanout.engine.snapshot import Observer
     from fanout.errors import RunError
-    from fanout.progress import Observer
-    from fanout.summary import Summary
+    from fanout.rundir.summary import Summary
 
 
 def speak_utf8() -> None:
@@ -33,15 +33,16 @@ def log_to_stderr(*, form: str, level: str | None, verbose: bool) -> None:
     Raises:
         UsageError: No such form or level.
     """
-    from fanout.logs import configure
+    from fanout.observability.logging import configure
 
     configure(level=level or ("info" if verbose else None), form=form)
 
 
 def observer_on(console: Console, *, quiet: bool) -> Observer:
     """Return who shows how a run goes: nobody, the log, a line that a person watches, or lines for a file."""
-    from fanout.logs import is_json
-    from fanout.progress import LiveLine, LogLines, PlainLines, Quiet
+    from fanout.cli.progress import LiveLine, LogLines, PlainLines
+    from fanout.engine.snapshot import Quiet
+    from fanout.observability.logging import is_json
 
     if quiet:
         return Quiet()
@@ -54,8 +55,8 @@ def show(go: Callable[[Observer], Summary], *, quiet: bool, as_json: bool) -> No
     """Let `go` run under the eyes of a person or a log, print what came of it, and leave."""
     from rich.console import Console
 
-    from fanout.logs import is_json
-    from fanout.table import headline, print_summary
+    from fanout.cli.summary_table import headline, print_summary
+    from fanout.observability.logging import is_json
 
     console = Console(stderr=True)
     summary = go(observer_on(console, quiet=quiet))
@@ -78,7 +79,8 @@ def print_json(content: dict[str, Any]) -> None:
 
 def report_error(error: RunError) -> None:
     """Tell what stopped a verb, in the form that logs have."""
-    from fanout.logs import escape, is_json
+    from fanout.observability.logging import is_json
+    from fanout.text import escape
 
     if is_json():
         logging.getLogger("fanout").error("%s", error, extra={"exit_code": int(error.exit)})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from fanout.config.errors import explain
 from fanout.config.load import load_config
-from fanout.config.problems import explain
-from fanout.config.sections import CollectSection, Config, MetricsSection, parse_prefix
+from fanout.config.model import CollectSection, Config, MetricsSection
+from fanout.domain.location import parse_prefix
 
 __all__ = ["CollectSection", "Config", "MetricsSection", "explain", "load_config", "parse_prefix"]

@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from fanout.config.problems import explain
-from fanout.config.sections import Config, Names
+from fanout.config.errors import explain
+from fanout.config.model import Config, Names
 from fanout.errors import UsageError
 
 ENV_PREFIX = "FANOUT_"

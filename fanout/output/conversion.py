@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from fanout.output.kinds import Kind, decode, final_type
-from fanout.output.order import CorruptParts
+from fanout.output.json_types import Kind, decode, final_type
 from fanout.output.parts import Part
-from fanout.schema import is_json, output_schema
+from fanout.output.row_order import CorruptParts
+from fanout.output.schema import is_json, output_schema
 
 
 @dataclass(frozen=True, slots=True)

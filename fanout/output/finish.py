@@ -16,14 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fanout.failpoints import failpoint
+from fanout.files import ensure_space, make_directory, sync_directory
 from fanout.output.conversion import Conversion
-from fanout.output.durable import ensure_space, make_directory, sync_directory
+from fanout.output.destination import OUTPUT, claim, place, workspace
 from fanout.output.merge import FAN_IN, merge, narrow, overlap
-from fanout.output.order import climb, complete, follow
 from fanout.output.parquet import FINAL, read_back, write
 from fanout.output.parts import Part, part_name
-from fanout.output.target import OUTPUT, claim, place, workspace
-from fanout.schema import RUN_KEY
+from fanout.output.row_order import climb, complete, follow
+from fanout.output.schema import RUN_KEY
 
 _FILE_BYTES = 1 << 30  # of a dataset's file, before compression
 

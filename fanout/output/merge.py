@@ -15,8 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fanout.output.cursor import Cursor
-from fanout.output.durable import readable, storage
+from fanout.files import readable, storage
+from fanout.output.merge_cursor import Cursor
 from fanout.output.parquet import open_file
 from fanout.output.parts import Part, in_order, write_sorted
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fanout.output.durable import durable_file, readable
+from fanout.files import durable_file, readable
 
 _ENUMS = ("status", "transport", "error_code", "noticed_by")
 _REPEATED = (*_ENUMS, "response_content_type", "error_message", "failure_location")

@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 
 from fanout.errors import StorageError
 from fanout.failpoints import failpoint
-from fanout.output.durable import make_directory, publish, readable, storage
-from fanout.output.kinds import Kind, kinds_of
-from fanout.output.order import CorruptParts
+from fanout.files import make_directory, publish, readable, storage
+from fanout.output.json_types import Kind, kinds_of
 from fanout.output.parquet import PART, open_file, read_back, row_span, write
-from fanout.schema import is_json
+from fanout.output.row_order import CorruptParts
+from fanout.output.schema import is_json
 
 _KINDS_KEY = b"fanout:kinds"
 _NAME = re.compile(r"part-([0-9]{5,})\.parquet")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fanout.prices import MILLION, Prices, per_million
+from fanout.analysis.prices import MILLION, per_million
+from fanout.domain.prices import Prices
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fanout.report.files import Outputs
+from fanout.analysis.outputs import Outputs
 
 ERRORS_MAX = 20
 EXAMPLE_MAX = 300

@@ -13,19 +13,19 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from fanout import __version__
-from fanout.bench.client import Verdict
-from fanout.bench.compare import Comparison
-from fanout.bench.findings import tell, verdict_of
-from fanout.bench.savings import Savings, savings
-from fanout.prices import Prices
+from fanout._version import __version__
+from fanout.analysis.client_check import Verdict
+from fanout.analysis.comparison import Comparison
+from fanout.analysis.findings import tell, verdict_of
+from fanout.analysis.outputs import Facts, Outputs, open_outputs
+from fanout.analysis.savings import Savings, savings
+from fanout.domain.limits import INLINE_MAX_BYTES
+from fanout.domain.prices import Prices
 from fanout.report.cost import Cost, cost
 from fanout.report.counts import Counts, count
-from fanout.report.files import Facts, Outputs, open_outputs
 from fanout.report.latency import SizeClass, Spread, by_size, shares, spreads
 from fanout.report.timeline import Timeline, timeline
 from fanout.report.waterfall import Waterfall, waterfalls
-from fanout.route import INLINE_MAX_BYTES
 
 KIND, VERSION = "fanout-report", 1
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from html import escape
 from importlib.resources import files
 
-from fanout import __version__
+from fanout._version import __version__
 from fanout.report import tables
 from fanout.report.document import Report
-from fanout.report.figures import figures
+from fanout.report.figures.svg import figures
 from fanout.report.tables import Table
 
 _WAYS = {"inline": "inline", "S3": "s3", "S3, there before": "existing"}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fanout.bench.medians import ordered, quantile
-from fanout.report.files import Outputs
+from fanout.analysis.outputs import Outputs
+from fanout.analysis.quantiles import ordered, quantile
 
 PHASES = ("wait", "upload", "invoke", "service", "notify", "fetch", "total")
 WAYS = ("inline", "s3", "existing")

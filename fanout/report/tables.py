@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fanout.bench.compare import Comparison, GroupResult
-from fanout.bench.medians import Interval, Quantiles
+from fanout.analysis.comparison import Comparison, GroupResult
+from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.report.document import Report
-from fanout.report.theme import NAMES
+from fanout.report.figures.theme import NAMES
 
 Row = tuple[str, ...]
 _YES_NO = {True: "yes", False: "no", None: "unknown"}

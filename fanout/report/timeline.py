@@ -9,7 +9,7 @@ from itertools import accumulate
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fanout.report.files import Outputs
+from fanout.analysis.outputs import Outputs
 
 STEPS_MAX = 120  # what a chart of a page's width can show
 _STEPS_S = (

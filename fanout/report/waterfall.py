@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fanout.report.files import Outputs
+from fanout.analysis.outputs import Outputs
 from fanout.report.latency import WAYS
 
 

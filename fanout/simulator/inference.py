@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from fanout.records import Location
+from fanout.domain.location import Location
 from fanout.simulator.notifications import Parameters
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import orjson
 
-from fanout.records import Location
+from fanout.domain.location import Location
 from fanout.simulator.announcer import Announcer
 from fanout.simulator.endpoint import Finished, Verdict
 from fanout.simulator.faults import Faults

@@ -10,8 +10,8 @@ import hashlib
 import random
 from collections.abc import Callable
 
+from fanout.domain.location import Location
 from fanout.ports import Endpoint
-from fanout.records import Location
 from fanout.simulator import limits
 from fanout.simulator.announcer import Announcer
 from fanout.simulator.endpoint import EndpointModel

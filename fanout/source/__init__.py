@@ -5,10 +5,10 @@ Owned by whoever calls `open_source`; ends with its files. One bad row is a `Rej
 
 from fanout.source.chunks import Chunk
 from fanout.source.files import InputFile
-from fanout.source.meter import SourceStatistics
 from fanout.source.selection import JsonValue, Selection
 from fanout.source.settings import InputSettings
 from fanout.source.source import Source, open_source
+from fanout.source.statistics import SourceStatistics
 
 __all__ = [
     "Chunk",

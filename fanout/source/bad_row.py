@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fanout.source.nearest import nearest
+from fanout.source.suggest import nearest
 
 
 class BadRow(Exception):  # noqa: N818 - a value on its way to `Rejected`, never a failed run

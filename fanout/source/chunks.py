@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fanout.records import Record, Rejected
+from fanout.domain.records import Record, Rejected
 from fanout.source.settings import CHUNK_BYTES, CHUNK_ROWS
 
 Chunk = list[Record | Rejected]

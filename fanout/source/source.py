@@ -12,19 +12,19 @@ import pyarrow as pa
 from anyio import CapacityLimiter, from_thread, to_thread
 from pyarrow import fs as pafs
 
+from fanout.domain.records import Rejected
 from fanout.errors import InputError
-from fanout.records import Rejected
 from fanout.source.chunks import Chunk, in_chunks
 from fanout.source.detect import identify
+from fanout.source.discovery import take_inventory
 from fanout.source.files import InputFile
-from fanout.source.footers import read_footer
-from fanout.source.inventory import take_inventory
-from fanout.source.jsonl import Item, JsonLines
-from fanout.source.meter import Meter, SourceStatistics
-from fanout.source.parquet import ParquetRows
-from fanout.source.peek import check_fields
+from fanout.source.jsonl.field_check import check_fields
+from fanout.source.jsonl.reader import Item, JsonLines
+from fanout.source.parquet.footers import read_footer
+from fanout.source.parquet.reader import ParquetRows
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.statistics import Meter, SourceStatistics
 
 # First bytes are fetched from this many files at once: a bucket answers in 30 ms, a directory may have thousands.
 _LOOKS = 16

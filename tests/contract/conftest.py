@@ -21,11 +21,11 @@ from botocore.loaders import create_loader
 
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.aws.settings import AwsSettings
-from fanout.clock import SystemClock
-from fanout.identity import new_run
+from fanout.concurrency.clock import SystemClock
+from fanout.domain.ids import new_run
 from fanout.ports import Cloud, Mailbox
 from fanout.simulator.http.server import open_server
-from fanout.simulator.memory import MemoryCloud
+from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World
 

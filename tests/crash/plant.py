@@ -45,19 +45,19 @@ BUGS = (
     Bug(
         "skip the intent",
         "tests/crash/test_campaign.py::test_what_the_endpoint_took_is_found_and_not_sent_again",
-        (Change("intend.py", "        await scribe.intend(fresh)\n", ""),),
+        (Change("engine/stages/record_intent.py", "        await scribe.intend(fresh)\n", ""),),
     ),
     Bug(
         "delete before commit",
         "tests/simulation/test_messages.py::test_no_message_is_deleted_before_its_row_is_durable",
         (
             Change(
-                "stages.py",
+                "engine/wiring.py",
                 '        await self.scribe.part(part.number, rows)\n        failpoint("part.committed")\n',
                 "",
             ),
             Change(
-                "stages.py",
+                "engine/wiring.py",
                 "            await anyio.lowlevel.checkpoint()\n",
                 "            await anyio.lowlevel.checkpoint()\n"
                 "        await self.clock.sleep_until(self.clock.now() + 0.1)\n"
@@ -67,7 +67,7 @@ BUGS = (
     ),
     Bug(
         "SDK retries on",
-        "tests/unit/aws/test_transport_facts.py::"
+        "tests/unit/aws/sdk/test_transport_facts.py::"
         "test_what_breaks_after_connecting_leaves_it_open_whether_the_row_was_taken",
         (Change("aws/clients.py", '"total_max_attempts": 1', '"total_max_attempts": 5'),),
     ),
@@ -76,7 +76,7 @@ BUGS = (
         "tests/simulation/test_messages.py::test_a_row_that_is_announced_again_while_it_is_fetched_is_one_row",
         (
             Change(
-                "ledger.py",
+                "engine/open_rows.py",
                 "            self._duplicates += 1\n            return Claim.PENDING\n"
                 "        if entry.state is State.SENT:\n",
                 "            self._duplicates += 1\n            return Claim.WON\n"
@@ -89,7 +89,7 @@ BUGS = (
         "tests/simulation/test_engine.py::test_lost_notifications_cost_time_not_rows",
         (
             Change(
-                "pipeline.py",
+                "engine/pipeline.py",
                 "        await self._stages.reconcile.worker()\n",
                 "        await anyio.sleep_forever()\n",
             ),
@@ -102,7 +102,7 @@ BUGS = (
             Change("output/parts.py", "        publish(draft, path)\n", "        pass\n"),
             Change("output/parts.py", "        draft.unlink(missing_ok=True)\n", "        pass\n"),
             Change(
-                "stages.py",
+                "engine/wiring.py",
                 '        failpoint("part.committed")\n',
                 '        failpoint("part.committed")\n'
                 '        part.path.with_name(f"{part.path.name}.tmp").rename(part.path)\n',
@@ -114,7 +114,7 @@ BUGS = (
         "tests/simulation/test_messages.py::test_a_location_in_a_message_is_never_followed",
         (
             Change(
-                "fetch.py",
+                "engine/stages/fetch.py",
                 "self._ledger.outputs, self._ledger.output(entry))",
                 "self._ledger.outputs, Location.parse(notice.output_location or '') or self._ledger.output(entry))",
             ),
@@ -125,12 +125,12 @@ BUGS = (
         "tests/crash/test_campaign.py::test_what_the_endpoint_took_is_found_and_not_sent_again",
         (
             Change(
-                "ledger.py",
+                "engine/open_rows.py",
                 "        if line.state == RowState.READY:\n            return entry\n",
                 "        if line.state != RowState.ACCEPTED:\n            return entry\n",
             ),
             Change(
-                "intake.py",
+                "engine/stages/admit.py",
                 "        if line.state == RowState.READY or ",
                 "        if line.state != RowState.ACCEPTED or ",
             ),

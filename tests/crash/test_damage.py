@@ -28,12 +28,13 @@ from support.processes import (
     sent,
 )  # fmt: skip
 
-from fanout.config import Config
+from fanout.config.model import Config
 from fanout.errors import JournalError, UsageError
 from fanout.failpoints import VARIABLE
-from fanout.journal import NAME, Journal
-from fanout.recover import recover
-from fanout.rundir import RunDirectory, changes, read_manifest
+from fanout.rundir.journal import NAME, Journal
+from fanout.rundir.manifest import changes, read_manifest
+from fanout.rundir.paths import RunDirectory
+from fanout.rundir.recovery import recover
 
 REBUILD = (*RESUME, "--rebuild")
 SMALL_PARTS = {"FANOUT_OUTPUT_PART_ROWS": "40"}

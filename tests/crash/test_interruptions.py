@@ -10,7 +10,7 @@ import pytest
 from support.leftovers import leftovers
 from support.processes import RESUME, Running, fanout, finished, make_input, run_command, sent
 
-from fanout.journal import RowState
+from fanout.domain.row_state import RowState
 
 ROWS = 200
 ON = (*RESUME, "--rate", "2000")

@@ -25,8 +25,11 @@ def test_there_are_eight():
 
 def test_text_that_has_gone_is_noticed(tmp_path):
     copy(tmp_path)
-    with pytest.raises(StaleError, match=r"intend\.py has this text 0 times"):
-        plant(Bug("stale", "", (Change("intend.py", "no such text", ""),)), tmp_path / "fanout")
+    with pytest.raises(StaleError, match=r"record_intent\.py has this text 0 times"):
+        plant(
+            Bug("stale", "", (Change("engine/stages/record_intent.py", "no such text", ""),)),
+            tmp_path / "fanout",
+        )
 
 
 def test_a_planted_bug_is_caught():

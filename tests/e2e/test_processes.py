@@ -16,8 +16,8 @@ from support.cli import fanout as command
 from support.cli import local_aws, write_jsonl
 from support.processes import QUICK, RESUME, Running, fanout, make_input, run_command
 
-from fanout.standing import standing
-from fanout.subset import STRIPE_ROWS
+from fanout.commands.status import standing
+from fanout.domain.row_ranges import STRIPE_ROWS
 
 ROWS = 4 * STRIPE_ROWS
 ON = (*RESUME, "--rate", "4000")

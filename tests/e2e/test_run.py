@@ -15,7 +15,7 @@ import pytest
 from support.audit import audit, busiest_second, sha256
 from support.cli import environment, fanout, local_aws, write_jsonl
 
-from fanout.pacing import CATCH_UP_S
+from fanout.engine.pacing import CATCH_UP_S
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ import pytest
 from support.cli import environment, fanout, local_aws, write_jsonl
 from support.nursery import Started
 
-from fanout.journal import Journal
-from fanout.standing import Standing, runs, standing
-from fanout.standing_text import table
+from fanout.cli.status_text import table
+from fanout.commands.status import Standing, runs, standing
+from fanout.rundir.journal import Journal
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/summary.schema.json").read_text())
 ROWS = 240

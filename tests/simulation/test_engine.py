@@ -12,14 +12,14 @@ from support.engine import random_payloads, records, run_engine
 from support.faults import QUICK
 from support.faults import settings as fault
 
-from fanout import compose
-from fanout.config import Config
+from fanout.config.model import Config
+from fanout.domain.records import Rejected
+from fanout.engine.settings import Limits
+from fanout.engine.stages.write import PartLimits
 from fanout.errors import RunError, TooManyFailures
-from fanout.job import Limits
-from fanout.records import Rejected
+from fanout.runtime import settings as compose
 from fanout.simulator.faults import InvokeFault
 from fanout.simulator.settings import SimulatorSettings
-from fanout.sink import PartLimits
 
 
 def settings(**changes):

@@ -6,12 +6,12 @@ import orjson
 from support.audit import audit
 from support.engine import random_payloads, records, run_engine
 
-from fanout.identity import parse_inference_id
-from fanout.job import Limits
-from fanout.journal import Journal
-from fanout.simulator import memory
+from fanout.domain.ids import parse_inference_id
+from fanout.engine.settings import Limits
+from fanout.engine.stages.write import PartLimits
+from fanout.rundir.journal import Journal
+from fanout.simulator.ports import cloud as memory
 from fanout.simulator.settings import SimulatorSettings
-from fanout.sink import PartLimits
 
 QUICK = {"instances": 2, "concurrency_per_instance": 8, "service_time": {"median_s": 0.2, "sigma": 0.5}}
 

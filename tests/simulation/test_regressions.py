@@ -9,12 +9,13 @@ import pytest
 from support.lives import live
 from support.scenario import BUCKET, Interruption, Scenario, draw
 
-from fanout.job import Limits
-from fanout.records import Location, Options, Record
-from fanout.retry import ModelRetry
+from fanout.domain.location import Location
+from fanout.domain.records import Options, Record
+from fanout.domain.retry_policy import ModelRetry
+from fanout.engine.reconcile.schedule import Patience
+from fanout.engine.settings import Limits
+from fanout.engine.stages.write import PartLimits
 from fanout.simulator.settings import SimulatorSettings
-from fanout.sink import PartLimits
-from fanout.sweep import Patience
 
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
 NEVER = 1e9

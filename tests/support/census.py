@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from typing import Literal
 
-from fanout.identity import parse_inference_id
+from fanout.domain.ids import parse_inference_id
 from fanout.simulator.faults import Faults, InvokeFault
 from fanout.simulator.inference import Inference
 from fanout.simulator.settings import FaultSettings

@@ -10,7 +10,7 @@ import math
 
 from support.loop import LoopClock
 
-from fanout.simulator.memory import MemoryCloud
+from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.world import World
 
 GRID_HZ = 32.0  # a power of two, so that instants of the grid are exact

@@ -13,20 +13,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from support.loop import LoopClock, run_seeded
 
-from fanout.endpoint import discover, endpoint_check
-from fanout.job import Job, Limits
-from fanout.journal import Journal
-from fanout.output import finish
-from fanout.pacing import Pacer
-from fanout.pipeline import Pipeline, PipelineStatistics
-from fanout.records import Location, Options, Record, Rejected
-from fanout.route import Mode, Routing
-from fanout.simulator.memory import MemoryCloud
+from fanout.domain.location import Location
+from fanout.domain.records import Options, Record, Rejected
+from fanout.domain.routing import Mode, Routing
+from fanout.domain.tally import Tally
+from fanout.engine.pacing import Pacer
+from fanout.engine.pipeline import Pipeline
+from fanout.engine.reconcile.schedule import Patience
+from fanout.engine.settings import Job, Limits
+from fanout.engine.statistics import PipelineStatistics
+from fanout.engine.wiring import Stages
+from fanout.output.finish import finish
+from fanout.rundir.journal import Journal
+from fanout.runtime.endpoint import discover, endpoint_check
+from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World
-from fanout.stages import Stages
-from fanout.sweep import Patience
-from fanout.tally import Tally
 
 T = TypeVar("T")
 RUN = "abcdefghij"

@@ -10,9 +10,9 @@ from support.audit import audit, audit_silence, busiest_second
 from support.census import Census
 from support.scenario import Scenario
 
-from fanout.identity import parse_inference_id
-from fanout.invoke import MAX_SENDS
-from fanout.reconcile import MAX_RESENDS
+from fanout.domain.ids import parse_inference_id
+from fanout.engine.reconcile.reconciler import MAX_RESENDS
+from fanout.engine.stages.send import MAX_SENDS
 
 CATCH_UP_SHARE = 1 / 200  # `pacing.CATCH_UP_S`: a late timer does not push the schedule back
 

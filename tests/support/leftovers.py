@@ -12,8 +12,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fanout.journal import NAME, RowState
+from fanout.domain.row_state import RowState
 from fanout.output.parts import part_name
+from fanout.rundir.journal import NAME
 
 
 @dataclass(frozen=True)

@@ -21,22 +21,22 @@ from support.loop import LoopClock, run_seeded
 from support.mortal import MortalCloud, Watch, WatchedJournal
 from support.scenario import BUCKET, Interruption, Scenario
 
-from fanout.endpoint import discover, endpoint_check
+from fanout.domain.ids import Send
+from fanout.domain.location import Location
+from fanout.domain.routing import Routing
+from fanout.domain.tally import Tally
+from fanout.engine.pacing import Pacer
+from fanout.engine.pipeline import Pipeline
+from fanout.engine.settings import Job
+from fanout.engine.wiring import Stages
 from fanout.errors import Interrupted, RunError, StorageError
-from fanout.identity import Send
-from fanout.job import Job
-from fanout.output import finish
+from fanout.output.finish import finish
 from fanout.output.parts import Part
-from fanout.pacing import Pacer
-from fanout.pipeline import Pipeline
 from fanout.ports import Mailbox
-from fanout.records import Location
-from fanout.recover import Recovered, recover, recovered_tally
-from fanout.route import Routing
-from fanout.simulator.memory import MemoryCloud
+from fanout.rundir.recovery import Recovered, recover, recovered_tally
+from fanout.runtime.endpoint import discover, endpoint_check
+from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.world import World
-from fanout.stages import Stages
-from fanout.tally import Tally
 
 
 @dataclass

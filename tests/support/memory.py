@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from fanout.domain.records import Invocation, Options
 from fanout.errors import CallError, Phase
 from fanout.ports import Mailbox
-from fanout.records import Invocation, Options
-from fanout.simulator.memory import MemoryCloud
+from fanout.simulator.ports.cloud import MemoryCloud
 
 START = 1_000.0
 RUN = "abcdefghij"

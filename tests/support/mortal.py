@@ -13,11 +13,12 @@ from typing import TypeVar
 import orjson
 from support.fate import Fate
 
-from fanout.identity import Send, parse_inference_id
-from fanout.journal import Journal
+from fanout.domain.ids import Send, parse_inference_id
+from fanout.domain.location import Location
+from fanout.domain.records import Invocation, Message, Reply
 from fanout.ports import Clock, Control, Object, ObjectInfo, Queue
-from fanout.records import Invocation, Location, Message, Reply
-from fanout.simulator.memory import MemoryCloud
+from fanout.rundir.journal import Journal
+from fanout.simulator.ports.cloud import MemoryCloud
 
 T = TypeVar("T")
 

@@ -34,13 +34,14 @@ from fanout import failpoints
 from fanout.failpoints import VARIABLE
 
 IMPORTED = (
-    "fanout.cli", "fanout.export", "fanout.logs", "fanout.progress", "fanout.shard", "fanout.simulator.__main__",
-    "fanout.simulator.http.server", "fanout.standing_text", "fanout.start", "fanout.table",
+    "fanout.cli", "fanout.cli.progress", "fanout.cli.status_text", "fanout.cli.summary_table",
+    "fanout.commands.export", "fanout.observability.logging", "fanout.runtime.blocking", "fanout.shards.worker",
+    "fanout.simulator.__main__", "fanout.simulator.http.server",
     "anyio._backends._asyncio", "pydantic.type_adapter", "rich.console", "uvloop",
 )  # fmt: skip
 PROGRAMS = {
     "fanout.cli": "fanout.cli",
-    "fanout.shard": "fanout.shard",
+    "fanout.shards.worker": "fanout.shards.worker",
     "fanout.simulator": "fanout.simulator.__main__",
 }
 """What `python -m` is told, and where its `main` stands."""
@@ -340,4 +341,4 @@ if __name__ == "__main__":
     _prepare()
     program = _serve(socket.socket(fileno=os.dup(0)))
     main = importlib.import_module(PROGRAMS[program]).main
-    sys.exit(main(sys.argv[1]) if program == "fanout.shard" else main())
+    sys.exit(main(sys.argv[1]) if program == "fanout.shards.worker" else main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fanout.pacing import Pacer
+from fanout.engine.pacing import Pacer
 
 
 def reserve(pacer: Pacer, now: float, *, since: float | None = None, **cost: Any) -> float:

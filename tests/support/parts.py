@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from fanout.output import Part, write_part
-from fanout.records import Outcome
-from fanout.schema import JSON_KEY, derive, gather
+from fanout.domain.records import Outcome
+from fanout.output.parts import Part, write_part
+from fanout.output.schema import JSON_KEY, derive, gather
 
 RUN = "abcdefghij"
 EPOCH = 1_760_000_000.0

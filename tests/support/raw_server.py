@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 import pytest
 from botocore.loaders import create_loader
 
-from fanout.records import Invocation, Options
+from fanout.domain.records import Invocation, Options
 
 INVOCATION = Invocation(
     endpoint="model",

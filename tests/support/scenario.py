@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from fanout.identity import RUN_LENGTH
-from fanout.job import Limits
-from fanout.reconcile import MAX_RESENDS
-from fanout.records import Location, Options, Record, Rejected
-from fanout.retry import ModelRetry
+from fanout.domain.ids import RUN_LENGTH
+from fanout.domain.location import Location
+from fanout.domain.records import Options, Record, Rejected
+from fanout.domain.retry_policy import ModelRetry
+from fanout.engine.reconcile.reconciler import MAX_RESENDS
+from fanout.engine.reconcile.schedule import Patience
+from fanout.engine.settings import Limits
+from fanout.engine.stages.write import PartLimits
 from fanout.simulator.settings import SimulatorSettings
-from fanout.sink import PartLimits
-from fanout.sweep import Patience
 
 Kind = Literal["instant", "step", "disk", "stop", "abort", "outage"]
 """How a process ends: killed at an instant, killed around the n-th effect on the world or the disk, the disk full at

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from fanout.clock import SystemClock
-from fanout.memory import short_pauses
+from fanout.concurrency.clock import SystemClock
+from fanout.concurrency.interpreter import short_pauses
 from fanout.simulator.http.application import Application
 from fanout.simulator.http.connection import Connection
 from fanout.simulator.http.sigv4 import Identity

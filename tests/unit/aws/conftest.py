@@ -12,7 +12,7 @@ from support import raw_server
 from support.raw_server import INVOCATION, Peer, Script, Served, reply, serve
 
 from fanout.aws.session import AwsCloud, AwsSettings, open_cloud
-from fanout.records import Invocation
+from fanout.domain.records import Invocation
 
 
 def answering(*replies: bytes) -> Script:

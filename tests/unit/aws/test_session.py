@@ -9,8 +9,8 @@ import pytest
 
 from fanout.aws.clients import NOISY, SERVICES, client_config, is_aws, lacks, quieten, takes_inline
 from fanout.aws.session import AwsSettings, Keys, open_cloud
+from fanout.domain.location import Location
 from fanout.errors import CallError, RunError
-from fanout.records import Location
 
 pytestmark = pytest.mark.asyncio
 

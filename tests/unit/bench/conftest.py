@@ -10,23 +10,23 @@ from support.engine import RUN, in_place
 from support.loop import LoopClock, run_seeded
 
 from fanout.bench.arrivals import Arrivals
-from fanout.bench.pairs import PairTally
+from fanout.bench.early_stop import PairTally
 from fanout.bench.payloads import Made
 from fanout.bench.plan import Plan
 from fanout.bench.run import BENCH_KEY
-from fanout.endpoint import discover, endpoint_check
-from fanout.job import Job, Limits
-from fanout.output import finish
-from fanout.pacing import Pacer
-from fanout.pipeline import Pipeline
-from fanout.records import Location
-from fanout.retry import ModelRetry
-from fanout.route import Routing
-from fanout.simulator.memory import MemoryCloud
+from fanout.domain.location import Location
+from fanout.domain.retry_policy import ModelRetry
+from fanout.domain.routing import Routing
+from fanout.engine.pacing import Pacer
+from fanout.engine.pipeline import Pipeline
+from fanout.engine.reconcile.schedule import Patience
+from fanout.engine.settings import Job, Limits
+from fanout.engine.wiring import Stages
+from fanout.output.finish import finish
+from fanout.runtime.endpoint import discover, endpoint_check
+from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World
-from fanout.stages import Stages
-from fanout.sweep import Patience
 
 Experiment = Callable[..., Path]
 

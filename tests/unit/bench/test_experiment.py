@@ -9,14 +9,14 @@ import anyio
 import pyarrow.parquet as pq
 import pytest
 
-from fanout.bench.compare import compare
-from fanout.bench.findings import tell, verdict_of
+from fanout.analysis.comparison import compare
+from fanout.analysis.findings import tell, verdict_of
+from fanout.analysis.pairs import PAIR, WARMUP, read_samples
 from fanout.bench.plan import offsets
 from fanout.bench.run import run_bench
-from fanout.bench.samples import PAIR, WARMUP, read_samples
-from fanout.config import load_config
+from fanout.config.load import load_config
+from fanout.engine.settings import Limits
 from fanout.errors import UsageError
-from fanout.job import Limits
 from fanout.simulator.settings import SimulatorSettings
 
 from .conftest import plan

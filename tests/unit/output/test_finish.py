@@ -13,11 +13,13 @@ import pytest
 from support.parts import KEPT, NOTHING_KEPT, RUN, bulky, file_size_limit, outcome, to_table, write_parts
 
 from fanout.errors import StorageError, UsageError
-from fanout.output import CorruptParts, Finished, Part, finish, write_part
+from fanout.output.destination import Target, place
+from fanout.output.finish import Finished, finish
 from fanout.output.merge import merge
 from fanout.output.parquet import read_back
-from fanout.output.target import Target, place
-from fanout.schema import output_schema
+from fanout.output.parts import Part, write_part
+from fanout.output.row_order import CorruptParts
+from fanout.output.schema import output_schema
 
 finishing = importlib.import_module("fanout.output.finish")  # the name is its function's in the package
 SPLIT = ([3, 4, 9], [0, 8], [1, 2, 5, 6, 7])
@@ -189,7 +191,7 @@ class TestDataset:
         def failing(directory: Path, name: Path) -> None:
             raise StorageError(f"{directory} to {name}")
 
-        monkeypatch.setattr("fanout.output.target.publish_directory", failing)
+        monkeypatch.setattr("fanout.output.destination.publish_directory", failing)
         with pytest.raises(StorageError):
             finish_ten(parts, f"{old}/", overwrite=True)
         assert (old / "part-00000.parquet").read_bytes() == b"old"
@@ -259,9 +261,7 @@ def test_leftovers_of_a_killed_finish_are_cleared(tmp_path: Path, parts: list[Pa
 def test_a_full_disk_is_told_before_anything_is_written(
     tmp_path: Path, parts: list[Part], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "fanout.output.durable.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000)
-    )
+    monkeypatch.setattr("fanout.files.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))
     with pytest.raises(StorageError, match=r"0\.0 MB free and 0\.0 MB are needed: free space there"):
         finish_ten(parts, tmp_path / "out.parquet")
     assert beside(tmp_path) == []
@@ -276,7 +276,7 @@ def test_a_failing_disk_leaves_the_old_output(
     def failing(handle: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("fanout.output.durable.os.fsync", failing)
+    monkeypatch.setattr("fanout.files.os.fsync", failing)
     with pytest.raises(StorageError, match="Input/output error"):
         finish_ten(parts, output, overwrite=True)
     assert output.read_bytes() == b"old"
@@ -290,7 +290,7 @@ def test_what_the_disk_did_not_keep_is_noticed_before_the_rename(
         if stat.S_ISREG(os.fstat(handle).st_mode):
             os.pwrite(handle, b"flip", 200)
 
-    monkeypatch.setattr("fanout.output.durable.os.fsync", flipping)
+    monkeypatch.setattr("fanout.files.os.fsync", flipping)
     with pytest.raises(StorageError, match="output cannot be read back"):
         finish_ten(parts, tmp_path / "out.parquet")
     assert beside(tmp_path) == []

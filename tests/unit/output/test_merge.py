@@ -13,10 +13,10 @@ import pytest
 from support.parts import NOTHING_KEPT, bulky, to_table, write_parts
 
 from fanout.errors import StorageError
-from fanout.output import Part, write_part
 from fanout.output import merge as merging
-from fanout.output.cursor import Cursor
 from fanout.output.merge import FAN_IN, merge, narrow, overlap
+from fanout.output.merge_cursor import Cursor
+from fanout.output.parts import Part, write_part
 
 
 def part(first: int, last: int) -> Part:

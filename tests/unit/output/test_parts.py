@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from support.parts import KEPT, NOTHING_KEPT, bulky, file_size_limit, outcome, to_table, write_parts
 
+from fanout.domain.records import Outcome
 from fanout.errors import StorageError
-from fanout.output import CorruptParts, Kind, ensure_space, read_parts, write_part
+from fanout.files import ensure_space
+from fanout.output.json_types import Kind
 from fanout.output.parquet import read_back
-from fanout.records import Outcome
+from fanout.output.parts import read_parts, write_part
+from fanout.output.row_order import CorruptParts
 
 
 def names(directory: Path) -> list[str]:
@@ -99,7 +102,7 @@ def test_what_the_disk_did_not_keep_is_noticed_before_the_rename(
     def lossy(handle: int) -> None:
         os.ftruncate(handle, os.fstat(handle).st_size - 10)
 
-    monkeypatch.setattr("fanout.output.durable.os.fsync", lossy)
+    monkeypatch.setattr("fanout.files.os.fsync", lossy)
     with pytest.raises(StorageError, match="cannot be read back"):
         write_part(tmp_path, 0, small())
     assert names(tmp_path) == []
@@ -111,7 +114,7 @@ def test_a_bit_that_flips_on_the_way_is_noticed_before_the_rename(
     def flipping(handle: int) -> None:
         os.pwrite(handle, b"flip", 20_000)
 
-    monkeypatch.setattr("fanout.output.durable.os.fsync", flipping)
+    monkeypatch.setattr("fanout.files.os.fsync", flipping)
     table = to_table([bulky(0, 50_000)], NOTHING_KEPT)
     with pytest.raises(StorageError, match="CRC checksum verification failed"):
         write_part(tmp_path, 0, table)
@@ -126,7 +129,7 @@ def test_a_failed_fsync_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.M
         calls += 1
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("fanout.output.durable.os.fsync", failing)
+    monkeypatch.setattr("fanout.files.os.fsync", failing)
     with pytest.raises(StorageError, match=r"Input/output error; look at the disk .*, then `fanout resume`"):
         write_part(tmp_path, 0, small())
     assert calls == 1
@@ -149,8 +152,8 @@ def test_every_step_to_durability_is_taken_in_order(tmp_path: Path, monkeypatch:
         steps.append("verify")
         return read_back(path)
 
-    monkeypatch.setattr("fanout.output.durable.os.fsync", spying_sync)
-    monkeypatch.setattr("fanout.output.durable.os.link", spying_link)
+    monkeypatch.setattr("fanout.files.os.fsync", spying_sync)
+    monkeypatch.setattr("fanout.files.os.link", spying_link)
     monkeypatch.setattr("fanout.output.parts.read_back", spying_read)
     write_part(tmp_path, 0, small())
     assert steps == ["fsync file", "verify", "name", "fsync directory"]

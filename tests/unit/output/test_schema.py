@@ -9,17 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from support.parts import EPOCH, NOTHING_KEPT, to_table
 
+from fanout.domain.records import Outcome
 from fanout.output.parts import write_part
-from fanout.records import Outcome
-from fanout.schema import (
-    CLOCK_KEY,
-    JSON_KEY,
-    VERSION_KEY,
-    derive,
-    gather,
-    kept_names,
-    output_schema,
-)
+from fanout.output.schema import CLOCK_KEY, JSON_KEY, VERSION_KEY, derive, gather, kept_names, output_schema
 
 INSTANT = pa.timestamp("us", tz="UTC")
 

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from support.parts import to_table
 
-from fanout.output import finish, write_part
-from fanout.records import Outcome
+from fanout.domain.records import Outcome
+from fanout.output.finish import finish
+from fanout.output.parts import write_part
 
 EPOCH = 1_760_000_000.0
 MakeOutput = Callable[..., Path]

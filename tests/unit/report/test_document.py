@@ -7,8 +7,8 @@ import random
 import duckdb
 import pytest
 
+from fanout.domain.prices import Prices
 from fanout.errors import UsageError
-from fanout.prices import Prices
 from fanout.report.document import report_of
 from fanout.report.latency import PHASES, shares
 from fanout.report.waterfall import bars

@@ -9,14 +9,14 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from fanout.prices import Prices
-from fanout.report.canvas import milliseconds
+from fanout.domain.prices import Prices
 from fanout.report.document import report_of
+from fanout.report.figures.canvas import milliseconds
+from fanout.report.figures.theme import STANDINS, themed
 from fanout.report.html import html
 from fanout.report.markdown import markdown
 from fanout.report.tables import latencies, tiles
 from fanout.report.text import print_report
-from fanout.report.theme import STANDINS, themed
 
 from .conftest import outcome, writer
 

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from fanout.simulator.memory import MemoryCloud
+from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World
 

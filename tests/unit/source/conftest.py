@@ -10,9 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from fanout.domain.records import Record, Rejected
 from fanout.errors import InputError
-from fanout.records import Record, Rejected
-from fanout.source import InputSettings, Selection, open_source
+from fanout.source.selection import Selection
+from fanout.source.settings import InputSettings
+from fanout.source.source import open_source
 
 
 class Outcome(NamedTuple):

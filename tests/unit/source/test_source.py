@@ -11,9 +11,12 @@ import sys
 import anyio
 import pytest
 
+from fanout.domain.records import Options, Rejected
 from fanout.errors import InputError, UsageError
-from fanout.records import Options, Rejected
-from fanout.source import InputSettings, Selection, SourceStatistics, open_source
+from fanout.source.selection import Selection
+from fanout.source.settings import InputSettings
+from fanout.source.source import open_source
+from fanout.source.statistics import SourceStatistics
 
 backends = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 

@@ -1,0 +1,1 @@
+"""Computes figures from finished outputs: quantiles, paired differences, savings, prices."""

@@ -1,0 +1,62 @@
+"""From an experiment's output file to what it says: of the client first, then, if that was no limit, of the service.
+
+Enters: the Parquet file. Leaves: a `Verdict` and, if it allows, a `Comparison`. Shared by `bench` and `report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fanout.analysis.client_check import Verdict, judge
+from fanout.analysis.comparison import Comparison, compare
+from fanout.analysis.pairs import WARMUP, read_samples
+
+TOO_FEW = 10  # pairs: an interval of the median needs six values to leave anything out
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the pairs say, if they say anything of the service."""
+
+    comparison: Comparison | None
+    pairs: int
+    incomplete: int
+    notes: tuple[str, ...] = ()
+
+
+def verdict_of(
+    path: Path, *, throttles: int, closed: bool, late_ms: float, lags_ms: Sequence[float] = ()
+) -> Verdict:
+    """Return whether the service was measured, or the client; how late the loop was is known only at the time."""
+    table = pq.read_table(path, columns=[WARMUP, "wait_ms", "due_at", "sent_at"])
+    table = table.filter(pc.invert(table[WARMUP]))
+    return judge(
+        pc.drop_null(table["wait_ms"]).to_pylist(),
+        lags_ms=lags_ms,
+        due_s=_seconds(table["due_at"]),
+        sent_s=_seconds(table["sent_at"]),
+        throttles=throttles,
+        closed=closed,
+        late_ms=late_ms,
+    )
+
+
+def tell(path: Path, verdict: Verdict) -> Told:
+    """Return what the pairs of `path` say, nothing if they are of the client."""
+    samples = read_samples(path)
+    if verdict.limit is not None:
+        return Told(None, samples.pairs, samples.incomplete)
+    if samples.pairs < TOO_FEW:
+        note = f"only {samples.pairs} pairs succeeded both ways: too few to say anything"
+        return Told(None, samples.pairs, samples.incomplete, (note,))
+    return Told(compare(samples), samples.pairs, samples.incomplete)
+
+
+def _seconds(column: pa.ChunkedArray) -> list[float]:
+    return [instant / 1e6 for instant in pc.drop_null(column).cast(pa.int64()).to_pylist()]

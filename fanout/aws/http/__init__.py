@@ -1,0 +1,1 @@
+"""Our own HTTP client for the calls that are made once a record: signed once, pipelined on kept connections."""

@@ -1,0 +1,126 @@
+"""A line to one service at one server: a request enters, is signed when its connection is there, its reply leaves.
+
+Signing comes last, so that no signature ages in a queue; one bound holds for everything, from the wait for a
+connection to the last byte. A reply that is no success leaves as the `CallError` of its service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from fanout.aws.http.clock_skew import Skew
+from fanout.aws.http.endpoint_lookup import Route
+from fanout.aws.http.keys import EXPIRED, Keyring
+from fanout.aws.http.pool import Pool
+from fanout.aws.http.reply_parser import Answer
+from fanout.aws.http.sigv4 import Keys, Signer, Template
+from fanout.errors import CallError
+
+
+class Line:
+    """Sends the requests of one service.
+
+    Args:
+        route: Where to, and how to sign.
+        pool: Connections to that server.
+        keyring: What to sign with.
+        skew: How far our clock is off; shared with the other lines.
+        refusal: Reads a reply that is no success.
+        wall: Our clock, in seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        *,
+        pool: Pool,
+        keyring: Keyring,
+        skew: Skew,
+        refusal: Callable[[Answer], CallError],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.route = route
+        self.pool = pool
+        self._keyring = keyring
+        self._skew = skew
+        self._refusal = refusal
+        self._wall = wall
+        self._signer: Signer | None = None
+        self._now = asyncio.get_running_loop().time
+
+    def __repr__(self) -> str:
+        return f"Line({self.route.service} at {self.route.host}, {self.pool!r})"
+
+    async def send(
+        self,
+        template: Template,
+        values: Sequence[str],
+        *,
+        payload: str,
+        timeout_s: float,
+        cap_bytes: int,
+        body: bytes | memoryview = b"",
+    ) -> Answer:
+        """Return the reply, a success.
+
+        Args:
+            template: The kind of request.
+            values: What varies in it; see `Signer.head`.
+            payload: The body's hash, or what stands for it.
+            timeout_s: Bound of the call as a whole; a large reply gets more, by its size.
+            cap_bytes: A reply with a larger body is a failure.
+            body: What follows the head.
+
+        Raises:
+            CallError: It failed, or the reply is a refusal.
+        """
+        deadline = self._now() + timeout_s
+        answer, keys, signed_at = await self._exchange(
+            template, values, payload=payload, deadline=deadline, cap_bytes=cap_bytes, body=body
+        )
+        if answer.status < 300:
+            return answer
+        refused = self._refusal(answer)
+        if self._skew.learn(refused.code, answer, signed_at=signed_at, now=self._wall()):
+            answer, keys, _ = await self._exchange(
+                template, values, payload=payload, deadline=deadline, cap_bytes=cap_bytes, body=body
+            )
+            if answer.status < 300:
+                return answer
+            refused = self._refusal(answer)
+        if refused.code in EXPIRED:
+            self._keyring.distrust(keys)
+        raise refused
+
+    async def _exchange(
+        self,
+        template: Template,
+        values: Sequence[str],
+        *,
+        payload: str,
+        deadline: float,
+        cap_bytes: int,
+        body: bytes | memoryview,
+    ) -> tuple[Answer, Keys, float]:
+        """Return a reply, whatever it says, and the keys and the instant that its request was signed with."""
+        keys = self._keyring.keys_nowait() or await self._keyring.keys(deadline=deadline)
+        signer = self._signer
+        if signer is None or signer.keys is not keys:
+            signer = self._signer = Signer(keys, region=self.route.region, service=self.route.service)
+        connection = self.pool.take_nowait(self._now()) or await self.pool.take(deadline)
+        signed_at = self._wall() + self._skew.offset_s
+        try:
+            head = signer.head(template, values, payload=payload, length=len(body), now=signed_at)
+        except CallError:
+            self.pool.give_back(connection)
+            raise
+        future = connection.send(
+            head, body, deadline=deadline, cap_bytes=cap_bytes, bodiless=template.method == "HEAD"
+        )
+        try:
+            return await future, keys, signed_at
+        except BaseException:
+            connection.abandon(future)
+            raise

@@ -1,0 +1,50 @@
+"""How far our wall clock is off, learnt from a server that refuses our signatures for it; pure.
+
+A machine that was suspended, or has no NTP, would otherwise end its run for want of a right date. A refusal for
+the date is one of the signature: the request was not taken, so it may be signed and sent again within one call.
+"""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+from fanout.aws.http.reply_parser import Answer
+
+REFUSALS = frozenset({
+    "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException",
+    "SignatureDoesNotMatch", "AuthFailure",
+})  # fmt: skip
+"""Codes under which services refuse a date; some mean other things, too, so the clocks are compared."""
+TOLERATED_S = 240.0
+"""Services take a date that is 5 minutes off (S3: 15); what is less than this off was refused for another reason."""
+
+
+class Skew:
+    """What is added to our clock when signing.
+
+    Attributes:
+        offset_s: Server's clock minus ours.
+    """
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+
+    def learn(self, code: str, answer: Answer, *, signed_at: float, now: float) -> bool:
+        """Return whether a request that was refused should be signed again, having set the clock right.
+
+        Args:
+            code: The error's code.
+            answer: The refusal; its Date header is the server's clock.
+            signed_at: The instant that was signed.
+            now: Our clock.
+        """
+        if code not in REFUSALS:
+            return False
+        try:
+            theirs = parsedate_to_datetime(answer.headers[b"date"].decode("latin-1")).timestamp()
+        except (KeyError, ValueError, TypeError):
+            return False
+        if abs(theirs - signed_at) < TOLERATED_S:
+            return False
+        self.offset_s = theirs - now
+        return True

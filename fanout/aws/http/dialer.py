@@ -1,0 +1,93 @@
+"""Opens connections: DNS each time, addresses raced (RFC 8305), TLS with verification; or `Phase.CONNECT`.
+
+Nothing of a request has been written when this fails, whatever it fails with.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohappyeyeballs import start_connection
+from botocore.httpsession import get_cert_path
+
+from fanout.aws.errors import MESSAGE_CHARS
+from fanout.aws.http.connection import Connection
+from fanout.errors import CallError, Phase
+
+CONNECT_TIMED_OUT = "ConnectTimeout"
+_NEXT_ADDRESS_AFTER_S = 0.25  # RFC 8305, section 5
+
+
+class Dialer:
+    """Opens connections to one server.
+
+    Args:
+        hostname: Name or address, without brackets; also the name that its certificate must bear.
+        port: TCP port.
+        tls: How to verify; None speaks without TLS.
+        timeout_s: Longest time for one connection, TLS included.
+    """
+
+    def __init__(self, hostname: str, *, port: int, tls: ssl.SSLContext | None, timeout_s: float) -> None:
+        self._hostname = hostname
+        self._port = port
+        self._tls = tls
+        self._timeout_s = timeout_s
+
+    async def __call__(self, protocol: Callable[[], Connection], deadline: float) -> Connection:
+        """Return an open connection.
+
+        Args:
+            protocol: Makes the connection's protocol.
+            deadline: When to give up at the latest, by the loop's clock.
+
+        Raises:
+            CallError: `Phase.CONNECT`, with the name of what went wrong.
+        """
+        loop = asyncio.get_running_loop()
+        timeout = asyncio.timeout_at(min(deadline, loop.time() + self._timeout_s))
+        try:
+            async with timeout:
+                return await self._open(loop, protocol)
+        except Exception as error:
+            code = CONNECT_TIMED_OUT if timeout.expired() else type(error).__name__
+            message = f"{self._hostname}:{self._port}: {error or 'no answer in time'}"[:MESSAGE_CHARS]
+            raise CallError(Phase.CONNECT, code, message=message) from error
+
+    async def _open(self, loop: asyncio.AbstractEventLoop, protocol: Callable[[], Connection]) -> Connection:
+        # uvloop's own `create_connection` tries one address after the other, each until it times out.
+        addresses = await loop.getaddrinfo(self._hostname, self._port, type=socket.SOCK_STREAM)
+        sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_AFTER_S, interleave=1)
+        try:
+            _, connection = await loop.create_connection(
+                protocol, sock=sock, ssl=self._tls, server_hostname=self._hostname if self._tls else None
+            )
+        except BaseException:
+            with contextlib.suppress(OSError):  # where the loop has closed it, this does nothing
+                sock.close()
+            raise
+        return connection
+
+
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Return how servers are verified: TLS 1.2 or later, names and chain.
+
+    Args:
+        ca_bundle: A file or folder of authorities (`AWS_CA_BUNDLE`, `ca_bundle` in the profile); None takes
+            those that botocore trusts.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    path = ca_bundle or get_cert_path(True)  # noqa: FBT003 - botocore's signature
+    assert path is not None
+    if Path(path).is_dir():
+        context.load_verify_locations(capath=path)
+    else:
+        context.load_verify_locations(cafile=path)
+    return context

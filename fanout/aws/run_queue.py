@@ -1,0 +1,199 @@
+"""A run's own queue: created, opened to its topics only, subscribed with a filter; and taken away again.
+
+Nothing is left behind when opening fails half-way or is cancelled. Filters may take 15 minutes to hold and a
+topic has only 200, so one is asked for and never relied on: strangers' messages are dropped by `collect`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+import anyio
+
+from fanout.aws.control_retry import patiently
+from fanout.domain.ids import PREFIX
+from fanout.errors import CallError, Phase, RunError
+from fanout.ports import Mailbox
+
+STEP_S = 20.0
+"""One attempt of one step; a healthy control call takes a tenth of a second."""
+UNDO_WITHIN_S = 30.0
+"""A run that is being cancelled waits no longer than this for a half-opened mailbox to be undone."""
+ATTRIBUTES = {
+    "VisibilityTimeout": "300",  # twice what a full sink needs to commit; later, messages come twice
+    "MessageRetentionPeriod": "1209600",  # 14 days, the most: a run may be collected much later
+    "SqsManagedSseEnabled": "true",
+}
+_GONE = frozenset({
+    "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "NotFoundException",
+    "ResourceNotFound", "ResourceNotFoundException",
+})  # fmt: skip
+_DELETED_RECENTLY = frozenset({"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"})
+_NO_FILTER_LEFT = frozenset({"FilterPolicyLimitExceeded", "FilterPolicyLimitExceededException"})
+
+_log = logging.getLogger(__name__)
+
+
+class Mailboxes:
+    """Opens and closes mailboxes.
+
+    Args:
+        sqs: An aiobotocore SQS client.
+        sns: An aiobotocore SNS client, in the region of the topics.
+        timeout_s: Bound of one attempt of one step.
+    """
+
+    def __init__(self, sqs: Any, sns: Any, *, timeout_s: float) -> None:
+        self._sqs = sqs
+        self._sns = sns
+        self._timeout_s = min(timeout_s, STEP_S)
+
+    async def open(self, run: str, topics: Sequence[str]) -> Mailbox:
+        """Return the run's queue, subscribed to `topics`; see `ports.Control.open_mailbox`."""
+        if not topics:
+            raise RunError(
+                "The endpoint's configuration names no SNS topic, so no queue is told of finished rows. Set "
+                "AsyncInferenceConfig.OutputConfig.NotificationConfig, or let the run list the outputs."
+            )
+        name = queue_name(run)
+        existed = await self._exists(name)
+        subscriptions: list[str] = []
+        url = ""
+        filtered = True
+        try:
+            name, url = await self._create(name)
+            arn = await self._arn(url)
+            allow = {"Policy": policy(arn, topics)}
+            await self._call(self._sqs.set_queue_attributes, QueueUrl=url, Attributes=allow)
+            await self._tag(url, run)
+            for topic in topics:
+                subscription, has_filter = await self._subscribe(topic, arn, run)
+                subscriptions.append(subscription)
+                filtered = filtered and has_filter
+        except BaseException as error:
+            if not existed:  # what a killed run left holds messages that its resume needs
+                await self._undo(name, url, subscriptions, may_exist=_may_have_happened(error))
+            raise
+        return Mailbox(url=url, subscriptions=tuple(subscriptions), filtered=filtered)
+
+    async def close(self, mailbox: Mailbox) -> None:
+        """Remove the subscriptions, then the queue; all are tried before the first failure is raised."""
+        failures: list[CallError] = []
+        for subscription in mailbox.subscriptions:
+            await _unless_gone(
+                partial(self._call, self._sns.unsubscribe, SubscriptionArn=subscription), failures
+            )
+        await _unless_gone(partial(self._call, self._sqs.delete_queue, QueueUrl=mailbox.url), failures)
+        if failures:
+            raise failures[0]
+
+    async def _exists(self, name: str) -> bool:
+        try:
+            await self._call(self._sqs.get_queue_url, QueueName=name)
+        except CallError as error:
+            if error.phase is Phase.REPLY:  # there is none; or the role may not ask, and so has left none
+                return False
+            raise
+        return True
+
+    async def _create(self, name: str) -> tuple[str, str]:
+        """Return name and url of the queue; one of that name is taken over, as all its attributes are equal."""
+        create = partial(self._call, self._sqs.create_queue, Attributes=ATTRIBUTES)
+        try:
+            return name, (await create(QueueName=name))["QueueUrl"]
+        except CallError as error:
+            if error.code not in _DELETED_RECENTLY:
+                raise
+        # Interrupted and resumed within a minute: SQS keeps a deleted queue's name for 60 seconds.
+        name = f"{name}-{secrets.token_hex(3)}"
+        return name, (await create(QueueName=name))["QueueUrl"]
+
+    async def _arn(self, url: str) -> str:
+        answer = await self._call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
+        arn: str = answer["Attributes"]["QueueArn"]
+        return arn
+
+    async def _tag(self, url: str, run: str) -> None:
+        """Tag the queue for the bill and for clean-ups; who may create queues may not be allowed to tag."""
+        try:
+            await self._call(self._sqs.tag_queue, QueueUrl=url, Tags={f"{PREFIX}:run": run})
+        except CallError as error:
+            _log.info("the queue %s has no tag: %s", url, error)
+
+    async def _subscribe(self, topic: str, queue_arn: str, run: str) -> tuple[str, bool]:
+        """Return the subscription and whether it carries the filter."""
+        subscribe = partial(
+            self._call,
+            self._sns.subscribe,
+            TopicArn=topic,
+            Protocol="sqs",
+            Endpoint=queue_arn,
+            ReturnSubscriptionArn=True,
+        )
+        raw = {"RawMessageDelivery": "true"}
+        try:
+            answer = await subscribe(Attributes=raw | filter_attributes(run))
+        except CallError as error:
+            if error.code not in _NO_FILTER_LEFT:
+                raise
+            _log.warning("topic %s has no filter left: its queue also receives other runs' messages", topic)
+            return (await subscribe(Attributes=raw))["SubscriptionArn"], False
+        return answer["SubscriptionArn"], True
+
+    async def _undo(self, name: str, url: str, subscriptions: Sequence[str], *, may_exist: bool) -> None:
+        """Remove what was made, bounded in time and shielded from the cancellation that may have led here."""
+        with anyio.move_on_after(UNDO_WITHIN_S, shield=True) as scope:
+            try:
+                if not url and may_exist:  # the reply to CreateQueue was lost
+                    url = (await self._call(self._sqs.get_queue_url, QueueName=name))["QueueUrl"]
+                if url:
+                    await self.close(Mailbox(url=url, subscriptions=tuple(subscriptions), filtered=False))
+            except CallError as error:
+                if error.code not in _GONE:
+                    _log.warning("queue %s may be left behind and is to be deleted: %s", name, error)
+        if scope.cancelled_caught:
+            _log.warning("queue %s may be left behind and is to be deleted: no time to remove it", name)
+
+    async def _call(self, operation: Callable[..., Awaitable[Any]], **parameters: Any) -> Any:
+        return await patiently(partial(operation, **parameters), timeout_s=self._timeout_s)
+
+
+def queue_name(run: str) -> str:
+    """Return the name of the run's queue, by which a clean-up knows it (`fanout-` is the prefix of all)."""
+    return f"{PREFIX}-{run}"
+
+
+def policy(queue_arn: str, topics: Sequence[str]) -> str:
+    """Return the queue policy that lets SNS, and only on behalf of `topics`, send to the queue."""
+    statement = {
+        "Sid": "OnlyTheEndpointsTopics",
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": list(topics)}},
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def filter_attributes(run: str) -> dict[str, str]:
+    """Return the subscription attributes that let through this run's notifications only."""
+    wanted = {"inferenceId": [{"prefix": f"{run}."}]}
+    return {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps(wanted)}
+
+
+def _may_have_happened(error: BaseException) -> bool:
+    return not (isinstance(error, CallError) and error.phase is Phase.REPLY)
+
+
+async def _unless_gone(removal: Callable[[], Awaitable[object]], failures: list[CallError]) -> None:
+    try:
+        await removal()
+    except CallError as error:
+        if error.code not in _GONE:
+            failures.append(error)

@@ -1,0 +1,71 @@
+"""The summary of a run as a person reads it: counts, latencies, errors, and where the output is."""
+
+from __future__ import annotations
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from fanout.rundir.summary import Summary
+
+ERRORS_SHOWN = 5
+EXAMPLE_MAX = 200
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Print the summary on `console`."""
+    console.print(headline(summary), highlight=False, markup=False, soft_wrap=True)
+    if summary.latency:
+        note = " (simulated: they say nothing about SageMaker)" if summary.simulated else ""
+        console.print(f"latency in milliseconds{note}", highlight=False, markup=False)
+        console.print(_latencies(summary))
+    for line in _errors(summary):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"{summary.output} ({_size(summary.output_bytes)})", highlight=False, markup=False, soft_wrap=True
+    )
+
+
+def headline(summary: Summary) -> str:
+    """Return one line: how many rows ended how, how they went, and how fast."""
+    statuses = (
+        ", ".join(f"{count:,} {status}" for status, count in sorted(summary.by_status.items())) or "no rows"
+    )
+    ways = ", ".join(f"{count:,} {way}" for way, count in sorted(summary.by_transport.items()))
+    rate = f"{summary.rows / summary.seconds:,.0f} rows/s" if summary.seconds > 0 else ""
+    parts = [statuses, ways, f"{summary.seconds:,.1f} s", rate]
+    for count, name in ((summary.throttles, "throttled"), (summary.resends, "sent again")):
+        if count:
+            parts.append(f"{count:,} {name}")
+    return " · ".join(part for part in parts if part)
+
+
+def _latencies(summary: Summary) -> Table:
+    table = Table(box=box.SIMPLE, pad_edge=False)
+    table.add_column("phase")
+    names = ("p50", "p90", "p99", "max")
+    for name in names:
+        table.add_column(name, justify="right")
+    for phase, values in summary.latency.items():
+        table.add_row(phase, *(f"{values[name]:,.1f}" for name in names))
+    return table
+
+
+def _errors(summary: Summary) -> list[str]:
+    ranked = sorted(summary.errors.items(), key=lambda item: (-item[1], item[0]))
+    lines = [
+        f"{count:,} x {code}: {summary.examples.get(code, '')[:EXAMPLE_MAX]}"
+        for code, count in ranked[:ERRORS_SHOWN]
+    ]
+    if len(ranked) > ERRORS_SHOWN:
+        lines.append(f"and {len(ranked) - ERRORS_SHOWN} more kinds of error: see error_code in the output")
+    return lines
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1_000:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1_000
+    return f"{size:,.1f} GB"

@@ -1,0 +1,21 @@
+"""`fanout export`: what an unfinished run has collected so far, as a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run_dir: Annotated[Path, typer.Argument(help="Directory of the run.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="Parquet file to write.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
+) -> None:
+    """Write what an unfinished run has collected so far; the run itself is left as it is."""
+    from fanout.commands.export import export as export_rows
+
+    rows = export_rows(run_dir, output, overwrite=overwrite)
+    sys.stderr.write(f"{rows:,} rows in {output}\n")

@@ -1,0 +1,26 @@
+"""`fanout status`: where a run stands."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fanout.cli.console import print_json
+from fanout.cli.options import RunDir
+
+
+def status(
+    run_dir: RunDir,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say where a run stands, live or dead, and what to do next; disturbs nothing."""
+    from fanout.cli.status_text import describe
+    from fanout.commands.status import standing
+
+    found = standing(run_dir)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        sys.stdout.write(f"{describe(found)}\n")

@@ -1,0 +1,59 @@
+"""Writes what an unfinished run has: its durable parts enter, one Parquet file leaves; the run is not touched."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fanout.errors import UsageError
+from fanout.output.finish import finish
+from fanout.output.parts import Part
+from fanout.rundir.journal import Journal
+from fanout.rundir.manifest import read_manifest
+from fanout.rundir.paths import RunDirectory
+from fanout.rundir.recovery import recover
+
+
+def export(path: Path, output: str, *, overwrite: bool) -> int:
+    """Write the rows of the run in `path` that are durable to `output`, in input order; return how many.
+
+    Raises:
+        UsageError: There is no run, no row that is durable, or the output exists.
+        JournalError: Another process is at the run, or its journal is damaged.
+    """
+    directory = RunDirectory(path)
+    manifest = read_manifest(directory)
+    if directory.summary.exists():
+        raise UsageError(f"the run has finished: its output is {manifest.config.output.path}")
+    shards = [directory.shard(index) for index in range(manifest.config.run.processes)]
+    begun = [shard for shard in shards if shard.journal.exists()]  # none of a run on one process
+    with ExitStack() as stack:
+        parts: list[Part] = []
+        for place in (directory, *begun):
+            journal = stack.enter_context(closing(Journal(place.journal, must_exist=True)))
+            parts += recover(journal, place.parts).parts
+        if not parts:
+            raise UsageError(f"no row of {path} is durable yet")
+        kept_schema = kept_columns(pq.read_schema(parts[0].path))
+        metadata = {"fanout:endpoint": manifest.endpoint}
+        # Of an endpoint elsewhere nothing says here whether it was simulated.
+        if manifest.config.local.enabled:
+            metadata["fanout:simulated"] = "true"
+        return finish(
+            parts,
+            output,
+            run=manifest.run,
+            kept_schema=kept_schema,
+            expected_rows=None,
+            metadata=metadata,
+            overwrite=overwrite,
+        ).rows
+
+
+def kept_columns(schema: pa.Schema) -> pa.Schema:
+    """Return the kept columns of a part: they stand between `id` and `status`."""
+    names = schema.names
+    return pa.schema([schema.field(name) for name in names[names.index("id") + 1 : names.index("status")]])

@@ -1,0 +1,76 @@
+"""Finishes an interrupted run from its directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fanout.config.model import Config
+from fanout.engine.snapshot import Observer
+from fanout.errors import UsageError
+from fanout.output.destination import claim
+from fanout.rundir.manifest import changes, read_manifest
+from fanout.rundir.paths import RunDirectory
+from fanout.rundir.summary import Summary, read_summary
+from fanout.runtime import settings as compose
+from fanout.runtime.finish import conclude
+from fanout.runtime.runner import Conductor
+from fanout.shards.plan import share_out
+from fanout.shards.processes import executor_of
+
+
+async def resume_job(
+    path: Path, *, observer: Observer | None = None, changed: Config | None = None
+) -> Summary:
+    """Finish an interrupted run and return its summary; that of a finished run is returned as it is.
+
+    Args:
+        path: The run directory.
+        observer: Watches.
+        changed: A configuration that may differ from the run's in what does not matter to its result.
+
+    Raises:
+        UsageError: There is no run, or the input or the configuration changed in a way that matters.
+        JournalError: Another process is at it, or what it left behind is damaged.
+        RunError: It could not be finished.
+    """
+    directory = RunDirectory(path.absolute())
+    manifest = read_manifest(directory)
+    if directory.summary.exists():
+        return read_summary(directory.summary)
+    if manifest.stripe is not None:
+        whole = directory.whole.path
+        raise UsageError(
+            f"{path} is a share of the run in {whole}: `fanout resume {whole}` resumes all of it"
+        )
+    config = manifest.config
+    if changed is not None:
+        config = compose.absolute(changed)
+        differing = changes(manifest.config, config)
+        if differing:
+            raise UsageError(
+                f"{', '.join(differing)} differ from what {directory.path} was started with: "
+                "resume with the same, or start a new run"
+            )
+    if not manifest.config.run.journal:
+        raise UsageError("this run kept no journal: nobody knows what it has sent; start a new one")
+    if config.local.enabled:
+        raise UsageError(
+            "the local AWS of this run ended with it: start a new run, or `fanout export` what it has"
+        )
+    share_out(config)
+    claim(
+        compose.required(config.output.path, "no output"),
+        run=manifest.run,
+        overwrite=config.output.overwrite,
+        remedy=f"move it away, or replace it with --overwrite; `fanout export {path} -o FILE` writes what the run has",
+    )
+    go = Conductor(
+        manifest.run,
+        config,
+        directory,
+        rows=manifest.rows,
+        retry_of=manifest.retry_of,
+        observer=observer,
+        executor=executor_of(directory, config),
+    )
+    return await go.go(manifest=manifest, conclude=conclude)

@@ -1,0 +1,194 @@
+"""Where a run stands, told from its directory alone, whether a process is at it, was killed, or has finished.
+
+A run directory enters, a `Standing` leaves; nothing is changed, and a live run is not disturbed. That a process has
+the journal is the truth about life; `status.json` says what that process last saw.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fanout.domain.row_state import RowState
+from fanout.errors import RunError, UsageError
+from fanout.observability.status_file import read_heartbeat
+from fanout.rundir.journal import count_states
+from fanout.rundir.manifest import Manifest, read_manifest
+from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.rundir.shard_result import read_subtotal
+from fanout.rundir.summary import read_summary
+from fanout.text import iso
+
+VERSION = 1
+State = Literal["running", "finished", "stopped", "dead", "damaged"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One run.
+
+    Attributes:
+        state: `running`: a process is at it. `finished`: the output is there. `stopped`: it ended in order before
+            that, by a signal, a deadline or an error. `dead`: it was killed. `damaged`: its files cannot be read.
+        rows: Rows that have ended: for a run that is not at work, those that are durable.
+        durable: Rows whose outcome stands in a part; None while the run goes on.
+        accepted: Rows that the endpoint has and whose result is not durable; None likewise.
+        unknown: Rows that may have been sent; None likewise.
+        started_at: When the run began, as an ISO 8601 text in UTC.
+        updated_at: When its process last said something; None if it never did.
+        pid: That process.
+        host: Its machine.
+        reason: Why it stopped, or what is damaged.
+        next: What to do, as a command or a sentence; None where there is nothing to do.
+        snapshot: What the process last saw, as in `status.json`.
+        shards: Of a run on several processes, each one's share; empty for a run on one. A share that is `finished`
+            has no output of its own.
+    """
+
+    run: str
+    run_dir: str
+    state: State
+    endpoint: str | None = None
+    output: str | None = None
+    rows: int | None = None
+    durable: int | None = None
+    accepted: int | None = None
+    unknown: int | None = None
+    started_at: str | None = None
+    updated_at: str | None = None
+    pid: int | None = None
+    host: str | None = None
+    reason: str | None = None
+    next: str | None = None
+    snapshot: dict[str, Any] | None = None
+    shards: tuple[Standing, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {"version": VERSION, **asdict(self), "shards": [shard.as_dict() for shard in self.shards]}
+
+
+def standing(path: Path) -> Standing:
+    """Return where the run in directory `path` stands.
+
+    Raises:
+        UsageError: There is no run.
+        JournalError: Its files are damaged.
+        StorageError: They cannot be read.
+    """
+    directory = RunDirectory(path.absolute())
+    manifest = read_manifest(directory)
+    last = read_heartbeat(directory.status)
+    known: dict[str, Any] = {
+        "run": manifest.run,
+        "run_dir": str(directory.path),
+        "endpoint": manifest.endpoint,
+        "output": manifest.config.output.path,
+        "started_at": iso(directory.manifest.stat().st_mtime),  # written once, before anything is sent
+        "updated_at": last.get("updated_at"),
+        "pid": last.get("pid"),
+        "host": last.get("host"),
+        "snapshot": last.get("snapshot"),
+    }
+    if directory.summary.exists():
+        summary = read_summary(directory.summary)
+        succeeded = summary.rows == summary.by_status.get("succeeded", 0)
+        step = None if succeeded else f"fanout retry {path} -o FILE"
+        return Standing(state="finished", rows=summary.rows, durable=summary.rows, next=step, **known)
+    if directory.subtotal.exists():
+        rows = read_subtotal(directory.subtotal).tally.rows
+        return Standing(state="finished", rows=rows, durable=rows, **known)
+    shards = tuple(standing(shard.path) for shard in _shards(directory, manifest))
+    known["shards"] = shards
+    counts = count_states(directory.journal) if directory.journal.exists() else None
+    # A process that lost the one that started it goes on for a while.
+    survivor = next((shard for shard in shards if shard.state == "running"), None)
+    if counts is None and (directory.journal.exists() or _alive(last)):
+        return Standing(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
+    if survivor is not None:
+        known["pid"] = survivor.pid
+        return Standing(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
+    durable, accepted, unknown = _counted(counts or {}, shards)
+    stopped = last.get("state") == "stopped"
+    return Standing(
+        state="stopped" if stopped else "dead",
+        rows=durable,
+        durable=durable,
+        accepted=accepted,
+        unknown=unknown,
+        reason=last.get("reason") if stopped else None,
+        next=_next(manifest, directory, path, durable=durable),
+        **known,
+    )
+
+
+def _shards(directory: RunDirectory, manifest: Manifest) -> list[RunDirectory]:
+    """Return the directories of the shards that have begun."""
+    processes = manifest.config.run.processes
+    found = [directory.shard(index) for index in range(processes)] if processes > 1 else []
+    return [shard for shard in found if shard.manifest.exists()]
+
+
+def _counted(counts: Mapping[RowState, int], shards: Sequence[Standing]) -> tuple[int, int, int]:
+    """Return how many rows are durable, accepted and of unknown fate, those of all shards together."""
+    return (
+        counts.get(RowState.DURABLE, 0) + sum(shard.durable or 0 for shard in shards),
+        counts.get(RowState.ACCEPTED, 0) + sum(shard.accepted or 0 for shard in shards),
+        counts.get(RowState.INTENT, 0) + sum(shard.unknown or 0 for shard in shards),
+    )
+
+
+def runs(directory: Path) -> list[Standing]:
+    """Return the runs in `directory`, or in its `.fanout`, the oldest first; damaged ones included.
+
+    Raises:
+        UsageError: There is no such directory.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"{directory} is not a directory")
+    inside = directory / RUNS
+    found = []
+    for manifest in (inside if inside.is_dir() else directory).glob("*/run.json"):
+        path = manifest.parent
+        try:
+            found.append(standing(path))
+        except RunError as error:
+            started = iso(manifest.stat().st_mtime)
+            found.append(
+                Standing(
+                    run=path.name, run_dir=str(path), state="damaged", reason=str(error), started_at=started
+                )
+            )
+    return sorted(found, key=lambda each: (each.started_at or "", each.run))
+
+
+def _alive(last: dict[str, Any]) -> bool:
+    """Whether the process of a run without a journal, which nothing locks, seems to live."""
+    if last.get("state") != "running" or not isinstance(last.get("pid"), int):
+        return False
+    if last.get("host") != socket.gethostname():
+        return True  # not ours to tell; `updated_at` says when it was last heard of
+    try:
+        os.kill(last["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _next(manifest: Manifest, directory: RunDirectory, path: Path, *, durable: int) -> str:
+    if manifest.stripe is not None:
+        return f"fanout status {directory.whole.path}"
+    export = f"fanout export {path} -o FILE"
+    if manifest.config.local.enabled:  # it cannot be resumed: the endpoint is gone
+        return f"start a new run; {export} writes the rows that are durable" if durable else "start a new run"
+    if not directory.journal.exists():
+        return "start a new run: this one kept no journal"
+    if "-" in manifest.config.input.paths:  # nor can standard input be read again
+        return export
+    return f"fanout resume {path}"

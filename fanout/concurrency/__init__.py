@@ -1,0 +1,1 @@
+"""Primitives for one event loop, cheaper than anyio's: channel, notify, event, byte limiter, clock, threads."""

@@ -1,0 +1,43 @@
+"""Bounds the bytes under way where sizes are known only afterwards: responses that are being downloaded.
+
+Enters: a wish to begin, and sizes as they become known. Leaves: permission, once the next would fit if it were as large
+as the largest of late.
+"""
+
+from __future__ import annotations
+
+from fanout.concurrency.notify import Wakeup
+
+FIRST = 8
+"""How many may be under way before any size is known."""
+
+DECAY = 0.9
+"""What the largest size still counts for one download later: 40 after a response as large as the whole bound, 64 small
+ones fit again."""
+
+
+class ByteBudget:
+    """Lets downloads begin, in about the order in which they ask; one is always let through, however large.
+
+    Args:
+        most_bytes: Bound of what is under way, if nothing grows faster than sizes were seen to.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._expected_bytes = most_bytes / FIRST
+        self._under_way = 0
+        self._left = Wakeup()
+
+    async def enter(self) -> None:
+        """Return once another download may begin."""
+        while self._under_way and (self._under_way + 1) * self._expected_bytes > self._most_bytes:
+            await self._left.wait()
+        self._under_way += 1
+
+    def leave(self, size_bytes: int | None) -> None:
+        """Note that a download has ended; with how many bytes, if it brought any."""
+        self._under_way -= 1
+        if size_bytes is not None:
+            self._expected_bytes = max(float(size_bytes), DECAY * self._expected_bytes)
+        self._left.notify()

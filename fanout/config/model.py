@@ -1,0 +1,256 @@
+"""What a run is told: one frozen model, one section a concern, and the bounds of every value."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from fanout.domain.limits import HEADER_MAX, INLINE_MAX_BYTES, TIMEOUT_S, TTL_S
+from fanout.domain.location import parse_prefix
+from fanout.domain.prices import Prices
+
+PROCESSES_MAX = 64  # each reads the whole input and has a queue of its own: beyond this, use more machines
+Names = tuple[str, ...]
+
+
+def _no_switch(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+Number = BeforeValidator(_no_switch)  # pydantic takes true for 1
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
+Count = Annotated[int, Field(ge=1), Number]
+Header = Annotated[str, Field(max_length=HEADER_MAX)]
+
+PART_S_MAX = 120.0
+"""Longest that a part may stay open, in seconds. A message is deleted once its part is durable, and our queue delivers
+it again 300 s after it was received (`VisibilityTimeout`, aws/mailbox.py): the rest is for writing and deleting."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputSection(_Section):
+    """`[input]`: where the rows are."""
+
+    paths: Names = ()
+    format: Literal["auto", "jsonl", "parquet"] = "auto"
+    compression: Literal["auto", "none", "gzip", "zstd"] = "auto"
+    limit: Count | None = None
+    line_max_bytes: Count = 64 * 1024 * 1024
+    batch_bytes: Count = 8 * 1024 * 1024
+    any_json: bool = False
+
+
+class EndpointSection(_Section):
+    """`[endpoint]`: which endpoint, and how AWS is reached."""
+
+    name: Annotated[str, Field(max_length=63, pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$")] | None = None
+    region: str | None = None
+    profile: str | None = None
+    url: str | None = None
+    bucket_owner: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
+
+
+class PayloadSection(_Section):
+    """`[payload]`: what the model receives; nothing set means the whole row as JSON."""
+
+    column: str | None = None
+    fields: Names = ()
+    template: Any = None
+    content_type: Header | None = None
+    accept: Header | None = None
+    custom_attributes: Header | None = None
+    ttl_s: Annotated[int, Field(ge=TTL_S[0], le=TTL_S[1])] | None = None
+    invocation_timeout_s: Annotated[int, Field(ge=TIMEOUT_S[0], le=TIMEOUT_S[1])] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> PayloadSection:
+        chosen = [self.column is not None, bool(self.fields), self.template is not None]
+        if sum(chosen) > 1:
+            raise ValueError("column, fields and template exclude each other")
+        return self
+
+
+class ColumnsSection(_Section):
+    """`[columns]`: input columns that say something of their row, or are kept in the output."""
+
+    id: str | None = None
+    keep: Names = ()
+    location: str | None = None
+    content_type: str | None = None
+    accept: str | None = None
+    custom_attributes: str | None = None
+    ttl_s: str | None = None
+    invocation_timeout_s: str | None = None
+
+    @field_validator("keep")
+    @classmethod
+    def _each_once(cls, keep: Names) -> Names:
+        return tuple(dict.fromkeys(keep))
+
+
+class TransportSection(_Section):
+    """`[transport]`: how payloads travel."""
+
+    mode: Literal["auto", "inline", "s3"] = "auto"
+    inline_max_bytes: Annotated[int, Field(ge=0, le=INLINE_MAX_BYTES)] = INLINE_MAX_BYTES
+    input_prefix: str | None = None
+    keep_inputs: bool = False
+    kms_key_id: str | None = None
+    concurrency: Count = 64
+    uploads: Count = 16
+    client: Literal["wire", "aiobotocore"] = "wire"
+    connect_timeout_s: Positive = 5.0
+    call_timeout_s: Positive = 60.0
+
+    @field_validator("input_prefix")
+    @classmethod
+    def _is_s3(cls, prefix: str | None) -> str | None:
+        if prefix is not None and parse_prefix(prefix) is None:
+            raise ValueError("is not of the form s3://bucket or s3://bucket/prefix")
+        return prefix
+
+
+class PacingSection(_Section):
+    """`[pacing]`: how fast, and how much at once."""
+
+    rate: Positive | None = None
+    bytes_per_s: Positive | None = None
+    burst: Seconds = 0.0
+    window: Count = 10_000
+    held_bytes: Count = 256 * 1024 * 1024
+
+
+class CollectSection(_Section):
+    """`[collect]`: how results are found; `fetches` without a value are as many as `transport.concurrency`."""
+
+    notifications: bool = True
+    queue_url: str | None = None
+    pollers: Count = 8
+    poll_s: Annotated[float, Field(ge=0, le=20)] = 20.0
+    fetches: Count | None = None
+    quiet_s: Positive = 10.0
+    unknown_wait_s: Seconds = 10.0
+    unknown: Literal["resend", "wait", "never"] = "resend"
+    trust_responses: bool = False
+
+
+class OutputSection(_Section):
+    """`[output]`: the file that comes of it; a path that ends in `/` is a dataset of parts."""
+
+    path: str | None = None
+    overwrite: bool = False
+    part_rows: Count = 5_000
+    part_bytes: Count = 64 * 1024 * 1024
+    part_s: Positive = 10.0
+
+    @field_validator("part_s")
+    @classmethod
+    def _before_messages_come_again(cls, part_s: float) -> float:
+        if part_s > PART_S_MAX:
+            raise ValueError(
+                f"should be at most {PART_S_MAX:g}: messages are deleted when their part is written, "
+                "and the queue delivers them again after 300 s"
+            )
+        return part_s
+
+
+class RunSection(_Section):
+    """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`share`)."""
+
+    dir: str | None = None
+    processes: Annotated[int, Field(ge=1, le=PROCESSES_MAX), Number] = 1
+    keep_dir: bool = False
+    max_failures: Annotated[int, Field(ge=0)] | None = None
+    deadline_s: Positive | None = None
+    grace_s: Seconds = 20.0
+    journal: bool = True
+    seed: int | None = None
+
+
+class RetrySection(_Section):
+    """`[retry]`: rows that the model failed; `patterns` replace the built-in ones."""
+
+    generations: Annotated[int, Field(ge=0, le=20)] = 1
+    patterns: Names | None = None
+
+    @field_validator("patterns")
+    @classmethod
+    def _are_patterns(cls, patterns: Names | None) -> Names | None:
+        for pattern in patterns or ():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is not a regular expression: {error}") from error
+        return patterns
+
+
+class BenchSection(_Section):
+    """`[bench]`: the paired experiment. `sizes` are payloads of our own making, when no input is named."""
+
+    rate: Positive = 40.0
+    arrivals: Literal["poisson", "constant"] = "poisson"
+    closed: Count | None = None
+    pairs: Count = 150
+    warmup: Annotated[int, Field(ge=0)] = 60
+    sizes: Names = ("1KB", "8KB", "32KB", "64KB", "127999", "128000")
+    until_ms: Positive | None = None
+    late_ms: Positive = 10.0
+
+
+class LocalSection(_Section):
+    """`[local]`: run against the simulator that ships with the program; `simulator` is its settings."""
+
+    enabled: bool = False
+    simulator: dict[str, Any] = Field(default_factory=dict)
+
+
+class MetricsSection(_Section):
+    """`[metrics]`: who is told how the run goes; with nobody named, nothing is counted."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    address: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    textfile: Annotated[str, Field(min_length=1)] | None = None
+    textfile_s: Positive = 15.0
+    pushgateway: Annotated[str, Field(min_length=1)] | None = None
+    job: Annotated[str, Field(min_length=1)] = "fanout"
+
+    @field_validator("pushgateway")
+    @classmethod
+    def _names_no_password(cls, url: str | None) -> str | None:
+        if url is not None and "@" in url:
+            raise ValueError(
+                "holds credentials, which would end up in run.json: use a gateway or a proxy without"
+            )
+        return url
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody is named."""
+        return any(place is not None for place in (self.port, self.textfile, self.pushgateway))
+
+
+class Config(_Section):
+    """The whole configuration of a run."""
+
+    input: InputSection = InputSection()
+    endpoint: EndpointSection = EndpointSection()
+    payload: PayloadSection = PayloadSection()
+    columns: ColumnsSection = ColumnsSection()
+    transport: TransportSection = TransportSection()
+    pacing: PacingSection = PacingSection()
+    collect: CollectSection = CollectSection()
+    output: OutputSection = OutputSection()
+    retry: RetrySection = RetrySection()
+    run: RunSection = RunSection()
+    local: LocalSection = LocalSection()
+    metrics: MetricsSection = MetricsSection()
+    bench: BenchSection = BenchSection()
+    prices: Prices = Prices()

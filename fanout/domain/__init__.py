@@ -1,0 +1,1 @@
+"""Words and decisions of the program: values and pure functions, without I/O, clock or logging."""

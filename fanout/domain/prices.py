@@ -1,0 +1,37 @@
+"""What AWS charges for requests, and what a million rows cost either way; pure.
+
+Enters: prices (the configuration's `[prices]`). Leaves: requests and dollars of each way. What is the same both ways
+stays out of it: instance hours, storage of outputs, transfer, what SNS takes for filtering by the body, long polls that
+find nothing, and notifications of more than 64 KB, which carry their response.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Prices(BaseModel):
+    """`[prices]`: US dollars, list prices of us-east-1 without free tiers and discounts; check yours.
+
+    The pages named are AWS's own. Compared on 2026-11-21 with what others say they hold: SQS in March and June 2026,
+    SNS in June 2026, S3 without a date.
+
+    Attributes:
+        s3_put_per_1000: PUT, COPY, POST and LIST, S3 Standard; DELETE is free (aws.amazon.com/s3/pricing).
+        s3_get_per_1000: GET and HEAD, S3 Standard (aws.amazon.com/s3/pricing).
+        sns_publish_per_million: Publish to a standard topic, for each 64 KB begun; deliveries to SQS are free
+            (aws.amazon.com/sns/pricing).
+        sqs_request_per_million: Requests to a standard queue, for each 64 KB begun, up to 100 billion a month
+            (aws.amazon.com/sqs/pricing).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    s3_put_per_1000: Dollars = 0.005
+    s3_get_per_1000: Dollars = 0.0004
+    sns_publish_per_million: Dollars = 0.50
+    sqs_request_per_million: Dollars = 0.40

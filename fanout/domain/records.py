@@ -1,0 +1,222 @@
+"""The words: what a row is called at each step of its way, so that no stage can use what does not exist yet.
+
+`Record` -> `Inline` | `Upload` -> `Staged` -> (sent, in the ledger) -> `Notice` -> `Outcome`; a row that cannot be
+sent becomes `Rejected` at once. Instants are seconds since the epoch on the run's own clock (`ports.Clock`):
+one wall-clock anchor, advanced monotonically. Durations are derived when writing, never stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from fanout.domain.location import Location
+
+Transport = Literal["inline", "s3", "existing"]
+Way = Literal["inline", "s3"]
+Status = Literal["succeeded", "failed", "expired", "rejected", "unknown"]
+NoticedBy = Literal["sqs", "list"]
+
+Kept = tuple[object, ...]
+"""Values of the kept input columns, in the order of `Source.kept_schema`, such that `pa.array` restores them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a request may say beside its payload; None leaves the endpoint's default.
+
+    Limits are InvokeEndpointAsync's (botocore service model), checked in `route`.
+    """
+
+    content_type: str | None = None
+    accept: str | None = None
+    custom_attributes: str | None = None
+    ttl_s: int | None = None
+    invocation_timeout_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One input row, read and valid as input.
+
+    Attributes:
+        row: Dense ordinal in the input, from 0; rejected rows count too.
+        id: The user's id of the row, only ever a column of the output.
+        payload: What the model receives; empty if `location` is set.
+        location: An object that is already in S3 and is sent as it is, without upload.
+        due_at: When an experiment has it due; its latency counts from then, however late it leaves. None in an
+            ordinary run: a row is due when the pacing says so.
+        way: How an experiment has it travel; None leaves that to the routing of the run.
+    """
+
+    row: int
+    id: str | None
+    payload: bytes
+    options: Options
+    kept: Kept = ()
+    location: str | None = None
+    due_at: float | None = None
+    way: Way | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be sent; it becomes an output row with this error.
+
+    Attributes:
+        code: A short CamelCase name (`InvalidJSON`, `PayloadTooLarge`), fit for grouping.
+        message: What is wrong and where (file, line or row), for a person.
+    """
+
+    row: int
+    id: str | None
+    code: str
+    message: str
+    kept: Kept = ()
+    payload_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """Routed: the payload travels in the request."""
+
+    options: Options
+    payload: bytes
+
+    @property
+    def body_bytes(self) -> int:
+        """Bytes that this request puts on the wire as its body."""
+        return len(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Routed: the payload is to be put at `location` first."""
+
+    options: Options
+    payload: bytes
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """Routed: the payload is in S3 at `location`, put there by us or by the user."""
+
+    options: Options
+    location: str
+
+    body_bytes = 0
+
+
+Sendable = Inline | Staged
+Routed = Inline | Upload | Staged
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One InvokeEndpointAsync request; exactly one of `body` and `input_location` is set."""
+
+    endpoint: str
+    inference_id: str
+    output_extension: str
+    filename: str
+    options: Options
+    body: bytes | None = None
+    input_location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A 202, checked: the endpoint has taken the row and says where it will write."""
+
+    inference_id: str
+    output_location: str
+    failure_location: str | None
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SQS message: its body as received, and the handle that deletes it."""
+
+    body: str
+    receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something says that a row has finished: a notification, or an object that the reconciler found.
+
+    A hint, not the truth: locations in it are compared with ours and never followed.
+
+    Attributes:
+        generation: Generation of the send that it speaks of.
+        attempt: Attempt of that send; None from a listing, which cannot tell.
+        completed: True for an output, False for a failure or expiry.
+        received_at: SageMaker's clock: when it took the request. None from a listing.
+        completed_at: SageMaker's clock: when the model was done; from a listing, S3's Last-Modified.
+        notified_at: When the message was taken from the queue or the object was seen in the listing.
+        response: The response that rode along, if the user trusts the topic.
+        receipt: Handle that deletes the message, once the row is durable.
+    """
+
+    row: int
+    generation: int
+    attempt: int | None
+    completed: bool
+    noticed_by: NoticedBy
+    notified_at: float
+    received_at: float | None = None
+    completed_at: float | None = None
+    output_location: str | None = None
+    failure_location: str | None = None
+    failure_status: str | None = None
+    failure_reason: str | None = None
+    response: bytes | None = None
+    response_content_type: str | None = None
+    receipt: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """A row's end: what the output file holds of it. Instants are None where there was no such step."""
+
+    row: int
+    id: str | None
+    kept: Kept
+    status: Status
+    transport: Transport | None = None
+    payload_bytes: int = 0
+    attempts: int = 0
+    resends: int = 0
+    inference_id: str | None = None
+    output_location: str | None = None
+    failure_location: str | None = None
+    response: bytes | None = None
+    response_content_type: str | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    upload_started_at: float | None = None
+    uploaded_at: float | None = None
+    due_at: float | None = None
+    sent_at: float | None = None
+    accepted_at: float | None = None
+    received_at: float | None = None
+    completed_at: float | None = None
+    notified_at: float | None = None
+    collected_at: float | None = None
+    fetched_at: float | None = None
+    noticed_by: NoticedBy | None = None
+
+    @property
+    def began_at(self) -> float | None:
+        """The instant from which the row's latency counts: when it was due, earlier by its upload if that came before.
+
+        How long before does not matter: whatever lies ready ahead of a paced schedule waits for nothing that is slow.
+        """
+        due, uploading, uploaded = self.due_at, self.upload_started_at, self.uploaded_at
+        if due is None:
+            return uploading
+        if uploading is None or uploading >= due:
+            return due
+        return uploading + (0.0 if uploaded is None or uploaded >= due else due - uploaded)

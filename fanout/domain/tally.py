@@ -1,0 +1,62 @@
+"""A running fold over outcomes: what progress shows, `max_failures` asks, and the summary counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from fanout.domain.records import Outcome
+
+EXAMPLES_MAX = 20  # error codes that keep an example; codes of a model's making could be any number
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one run."""
+
+    rows: int = 0
+    unsuccessful: int = 0
+    payload_bytes: int = 0
+    response_bytes: int = 0
+    resends: int = 0
+    by_status: Counter[str] = field(default_factory=Counter)
+    by_transport: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count an outcome."""
+        self.count(
+            status=outcome.status,
+            transport=outcome.transport,
+            payload_bytes=outcome.payload_bytes,
+            resends=outcome.resends,
+            error_code=outcome.error_code,
+            error_message=outcome.error_message,
+        )
+        if outcome.response is not None:
+            self.response_bytes += len(outcome.response)
+
+    def count(
+        self,
+        *,
+        status: str,
+        transport: str | None,
+        payload_bytes: int,
+        resends: int,
+        error_code: str | None,
+        error_message: str | None,
+    ) -> None:
+        """Count a row by what the output says of it."""
+        self.rows += 1
+        self.payload_bytes += payload_bytes
+        self.resends += resends
+        self.by_status[status] += 1
+        if transport is not None:
+            self.by_transport[transport] += 1
+        if status != "succeeded":
+            self.unsuccessful += 1
+            code = error_code or "Unknown"
+            self.errors[code] += 1
+            if code not in self.examples and len(self.examples) < EXAMPLES_MAX:
+                self.examples[code] = error_message or ""

@@ -1,0 +1,298 @@
+"""When the next request is due: a token bucket as arithmetic (GCRA), FIFO, for requests and for bytes.
+
+`Pacer` decides, purely, with `now` handed in; `Gate` waits for what it decided. Throttling lowers the rate and
+success raises it again, by CUBIC; the configured rate is never exceeded, not even in the first second.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fanout.concurrency.event import OneShot, one_shot
+from fanout.ports import Clock
+
+CATCH_UP_S = 0.005
+"""How late a request may leave and still not push the schedule back; what it is later by, does. Timers of the event
+loop wake 1-2 ms late where the kernel has none (`alarm`), and turns of the loop take their time; without this, every
+wake-up would cost rate. At R requests a second it lets at most R/200 more through in any window than the configured
+rate."""
+
+GRAIN_S = 0.001
+"""A schedule that is finer than this is kept in steps of this length, within `CATCH_UP_S`: five requests at a time at
+5,000 a second. Steps of 0.7 ms cost a tenth more CPU in all, which the event loop has not to spare at that rate."""
+
+BETA = 0.7
+"""What is left of the rate after throttling; gentler than TCP's half, because AWS throttles by token bucket."""
+
+FULL_CUT_SHARE = 0.1
+"""Share of throttled answers, since the last cut, from which on the rate is cut to `BETA`; below, it is cut in
+proportion, as DCTCP does (RFC 8257, 3.3). One refusal among a thousand says that a burst was a little too long, not
+that the rate is a third too high: cut fully for each, 2,500/s with bursts of 50 ended at 170/s."""
+
+FEWEST_ANSWERS = 10  # that make a share; one refusal among fewer is a full cut
+
+SCALE = 0.4
+"""CUBIC's growth, requests per second cubed (RFC 9438, 5.1): a rate of 20/s is regained in 2.5 s, 5,000/s in 16 s."""
+
+MEASURE_S = 0.5
+"""Length of the windows over which the rate of sending is measured."""
+
+FLOOR_PER_S = 0.2
+"""The rate is never cut below one request in five seconds: something must find out that the storm is over."""
+
+
+class Bucket:
+    """GCRA over one kind of cost: `rate` units a second, `burst` units beyond the schedule at most."""
+
+    __slots__ = ("_due_last", "_due_next", "burst", "rate")
+
+    def __init__(self, rate: float, *, burst: float = 0.0) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._due_next = float("-inf")  # the theoretical arrival time of GCRA
+        self._due_last = float("-inf")
+
+    def change(self, rate: float, *, now: float) -> None:
+        """Change the rate from now on, or from the last due instant if that is still to come."""
+        # Before that instant the old rate holds: a rate that rises while somebody waits for a slot of the slower
+        # schedule would otherwise draw the next one nearer to it than the new rate allows.
+        since = max(now, self._due_last)
+        behind = self._due_next - since
+        if behind > 0.0:  # counted in units, not in seconds: a lower rate must not grant another burst
+            self._due_next = since + behind * self.rate / rate
+        self.rate = rate
+
+    @property
+    def due_next(self) -> float:
+        """When the schedule lets the next unit go; long past when the bucket is idle."""
+        return self._due_next - self.burst / self.rate
+
+    def take(self, due: float, *, cost: float) -> None:
+        """Charge `cost` units for a request due at `due`."""
+        self._due_next = max(self._due_next, due) + cost / self.rate
+        self._due_last = due
+
+
+@dataclass(frozen=True, slots=True)
+class PacerStatistics:
+    """A snapshot of the pacing.
+
+    Attributes:
+        configured_per_s: What the user allowed; None means no limit.
+        rate_per_s: What is in force now; None means no limit.
+        throttles: Replies that said to slow down.
+        cuts: How often the rate was lowered for them.
+    """
+
+    configured_per_s: float | None
+    rate_per_s: float | None
+    throttles: int
+    cuts: int
+
+
+class Pacer:
+    """Decides when each request is due.
+
+    Args:
+        rate_per_s: Requests a second that are never exceeded; None for no limit.
+        bytes_per_s: Payload bytes a second, inline bodies and uploads together; None for no limit.
+        burst: Requests that may go at once after a pause, beyond the schedule.
+    """
+
+    def __init__(
+        self, *, rate_per_s: float | None = None, bytes_per_s: float | None = None, burst: float = 0.0
+    ) -> None:
+        self._configured = rate_per_s
+        self._burst = burst
+        self._requests = Bucket(rate_per_s, burst=burst) if rate_per_s else None
+        self._bytes = Bucket(bytes_per_s) if bytes_per_s else None
+        self._hold_until = float("-inf")
+        self._last_due = float("-inf")
+        self._cut_at = float("-inf")
+        self._plateau = 0.0  # the rate at the last cut: regained quickly, passed slowly
+        self._regain_s = 0.0
+        self._window_from = float("-inf")
+        self._window_count = 0
+        self._measured = 0.0
+        self._throttles = 0
+        self._cuts = 0
+        self._answers = self._refusals = 0  # since the last cut
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is limited now: every request is due at once."""
+        return self._requests is None and self._bytes is None and self._hold_until == float("-inf")
+
+    def due(self, now: float, *, since: float | None = None, size_bytes: int = 0, requests: int = 1) -> float:
+        """Return when the next request in line is due, which changes nothing: whoever then leaves is to `charge`.
+
+        Args:
+            now: The present instant.
+            since: When the request came into the line; None for now.
+            size_bytes: Payload bytes that it puts on the wire.
+            requests: 1 for an invocation, 0 for an upload, which only costs bytes.
+        """
+        due = max((bucket.due_next for bucket, _ in self._charged(size_bytes, requests)), default=now)
+        if requests:
+            due = max(due, self._hold_until)
+        # Later than that is a stall, if the request was in line meanwhile; else it is a pause, which earns nothing.
+        if due < now - CATCH_UP_S:
+            due = max(now - CATCH_UP_S, now if since is None else since)
+        # First come, first due, also with a burst in hand.
+        return max(due, self._last_due) if requests else due
+
+    def charge(self, due: float, *, size_bytes: int = 0, requests: int = 1) -> None:
+        """Charge for a request that `due` said to be due then; the arguments as there."""
+        if requests:
+            self._last_due = due
+        for bucket, cost in self._charged(size_bytes, requests):
+            bucket.take(due, cost=cost)
+
+    def ready(self, now: float) -> int:
+        """Return how many requests the schedule lets go by now, if they have been in line and for their bytes."""
+        if self._requests is None or self._hold_until > now or self._requests.due_next > now:
+            return 0
+        return 1 + int(min(now - self._requests.due_next, CATCH_UP_S) * self._requests.rate)
+
+    @property
+    def grain_s(self) -> float:
+        """How long whoever waits for a request's turn is to sleep at least, in seconds."""
+        return GRAIN_S if self._requests is not None and self._requests.rate * GRAIN_S > 1.0 else 0.0
+
+    def _charged(self, size_bytes: int, requests: int) -> list[tuple[Bucket, int]]:
+        charged = []
+        if self._requests is not None and requests:
+            charged.append((self._requests, requests))
+        if self._bytes is not None and size_bytes:
+            charged.append((self._bytes, size_bytes))
+        return charged
+
+    def accepted(self, now: float) -> None:
+        """Note an acceptance: measure, and climb back if the rate had been lowered."""
+        self._measure(now)
+        self._answers += 1
+        if self._requests is None or self._cuts == 0:
+            return
+        if now >= self._hold_until:
+            self._hold_until = float("-inf")
+        cubic = SCALE * (now - self._cut_at - self._regain_s) ** 3 + self._plateau
+        # Whoever sends less than allowed learns nothing about the limit: no climbing far above what is used.
+        rate = max(self._requests.rate, min(cubic, 2.0 * self._measured))
+        self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
+
+    def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None = None) -> None:
+        """Note a throttled request: lower the rate, once for all requests sent before the last cut.
+
+        The more of the answers since then were refusals, the lower.
+        """
+        self._throttles += 1
+        self._measure(now)
+        if retry_after_s is not None:
+            self._hold_until = max(self._hold_until, now + min(retry_after_s, 60.0))
+        self._answers += 1
+        self._refusals += 1
+        if sent_at < self._cut_at:
+            return
+        sending = max(self._measured, self._window_count / MEASURE_S)
+        if self._requests is None:
+            self._requests = Bucket(sending, burst=self._burst)
+        self._plateau = min(self._requests.rate, sending)
+        cut = (1.0 - BETA) * self._severity()
+        self._regain_s = (self._plateau * cut / SCALE) ** (1.0 / 3.0)
+        rate = max(self._plateau * (1.0 - cut), FLOOR_PER_S)
+        self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
+        self._cut_at = now
+        self._cuts += 1
+        self._answers = self._refusals = 0
+
+    def _severity(self) -> float:
+        """Return how much of a full cut the answers since the last one ask for, up to 1."""
+        share = self._refusals / max(self._answers, FEWEST_ANSWERS)
+        return min(share / FULL_CUT_SHARE, 1.0)
+
+    def _measure(self, now: float) -> None:
+        """Count a request that got an answer, of either kind: the rate at which we send."""
+        if now - self._window_from >= MEASURE_S:
+            rate = self._window_count / (now - self._window_from)
+            self._measured = rate if self._measured == 0.0 else 0.5 * (self._measured + rate)
+            self._window_from, self._window_count = now, 0
+        self._window_count += 1
+
+    def statistics(self) -> PacerStatistics:
+        """Return a snapshot."""
+        rate = self._requests.rate if self._requests else None
+        return PacerStatistics(self._configured, rate, self._throttles, self._cuts)
+
+
+class Gate:
+    """Lets requests through at the instants that a `Pacer` gives, first come first served."""
+
+    def __init__(self, pacer: Pacer, clock: Clock) -> None:
+        self.pacer = pacer
+        self._clock = clock
+        # Uploads wait in a line of their own: what waits for bytes must not hold up what needs none.
+        self._requests = _Line()
+        self._uploads = _Line()
+
+    async def wait(self, *, size_bytes: int = 0, requests: int = 1) -> float:
+        """Return the instant at which this request was due, once it has come."""
+        pacer, clock = self.pacer, self._clock
+        since = now = clock.now()
+        if pacer.idle:
+            return now
+        line = self._requests if requests else self._uploads
+        await line.enter()
+        try:
+            # Charged in the turn of the event loop in which it leaves, and asked again after every wait: a cut
+            # reaches everybody in line at once, and however long a turn is, it adds nothing to CATCH_UP_S.
+            while True:
+                now = clock.now()
+                due = pacer.due(now, since=since, size_bytes=size_bytes, requests=requests)
+                if due <= now:
+                    pacer.charge(due, size_bytes=size_bytes, requests=requests)
+                    return due
+                await clock.sleep_until(max(due, now + pacer.grain_s) if requests else due)
+        finally:
+            line.leave(pacer.ready(now) if requests else 0)
+
+
+class _Line:
+    """Who waits at the gate: the first is let in, and with it all who are due already.
+
+    Were one let in at a time, each would cost a turn of the event loop, and after every stall the rate would be that of
+    the turns: 1 to 4 % were lost at 1,000 a second.
+    """
+
+    __slots__ = ("_event", "_inside", "_waiting")
+
+    def __init__(self) -> None:
+        self._event: Callable[[], OneShot] | None = None  # known once a loop runs
+        self._waiting: deque[OneShot] = deque()
+        self._inside = 0
+
+    async def enter(self) -> None:
+        """Return when this one is let in; `leave` is to follow."""
+        if not self._inside:
+            self._inside = 1
+            return
+        if self._event is None:
+            self._event = one_shot()
+        event = self._event()
+        self._waiting.append(event)
+        try:
+            await event.wait()
+        except BaseException:
+            if event.is_set():
+                self.leave(0)
+            else:
+                self._waiting.remove(event)
+            raise
+
+    def leave(self, ready: int) -> None:
+        """Go, and let in as many as make `ready` inside, one at least."""
+        self._inside -= 1
+        while self._waiting and self._inside < max(ready, 1):
+            self._inside += 1
+            self._waiting.popleft().set()

@@ -1,0 +1,155 @@
+"""The running: starts every task of a run, and ends them in order; the only file of the engine that does.
+
+Chunks of records enter from the source; durable parts leave. What stops a run early (a `RunError` of a stage, a
+signal, a deadline) stops intake and sends; what the endpoint has is collected as long as the grace allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+
+import anyio
+
+from fanout.domain.remedies import remedy
+from fanout.engine.open_row import State
+from fanout.engine.reconcile.lookup import LOOKERS
+from fanout.engine.statistics import PipelineStatistics
+from fanout.engine.wiring import Stages
+from fanout.errors import CallError, InputError, RunError, StorageError, root_cause
+from fanout.output.parts import Part
+
+DELETERS = 16  # batches of ten deletions in flight: at 20 ms each they keep up with 8,000 rows a second
+DELETE_WITHIN_S = 30.0  # at the end: what is left in the queue is recognised, or goes with the queue
+Worker = Callable[[], Coroutine[object, object, None]]
+
+
+class Pipeline:
+    """One run of the engine: of `stages`, from the first row to the last durable part."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+        self._stop = stages.stop
+
+    async def run(self) -> list[Part]:
+        """Take every row to its end and return the durable parts, those of earlier processes included.
+
+        Raises:
+            RunError: The run could not go on, or `stop` was called; rows that had ended are durable.
+        """
+        try:
+            await self._run()
+        except BaseExceptionGroup as group:
+            raise root_cause(group) from group
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._stages.sink.flush()
+                self._note_unsent()
+                await self._stages.scribe.flush()
+        if self._stop.reason is not None:
+            raise self._stop.reason
+        return self._stages.sink.parts
+
+    def stop(self, reason: RunError) -> None:
+        """Send nothing more; collect what the endpoint has while the grace lasts, then leave with `reason`."""
+        self._stop.order(reason)
+
+    async def _run(self) -> None:
+        async with anyio.create_task_group() as acks:
+            for _ in range(DELETERS):
+                acks.start_soon(self._stages.ack.worker)
+            await self._work()
+            # The pollers have ended: what they would receive again must not keep the deletions going.
+            self._stages.ack.close()
+            acks.cancel_scope.deadline = anyio.current_time() + DELETE_WITHIN_S
+
+    async def _work(self) -> None:
+        stages = self._stages
+        limits = stages.job.limits
+        async with anyio.create_task_group() as tasks:
+            workers: tuple[tuple[Worker, int], ...] = (
+                (stages.upload, limits.uploads),
+                (stages.intend, 1),
+                (lambda: stages.invoke.worker(stages.sending), limits.concurrency),
+                (lambda: stages.fetch.worker(stages.claims), limits.fetches),
+                (self._look, 1),
+                (stages.search.looker, LOOKERS),
+                (self._poll, limits.pollers),
+                (stages.scribe.worker, 1),
+            )
+            for worker, count in workers:
+                for _ in range(count):
+                    tasks.start_soon(self._guarded, worker)
+            tasks.start_soon(stages.sink.worker)
+            await self._take_in()
+            await self._ended()
+            # Every row has ended: what is buffered becomes durable, then its messages are deleted.
+            stages.sink.close()
+            await stages.sink.finished.wait()
+            tasks.cancel_scope.cancel()  # only loops are left, which wait for rows that will not come
+
+    async def _guarded(self, worker: Worker) -> None:
+        """Run a worker; an error of the run stops it in order, an error of the disk at once."""
+        try:
+            await worker()
+        except StorageError:
+            raise
+        except RunError as error:
+            self.stop(error)
+        except CallError as error:  # a refusal that no stage knew what to do with is not a bug of ours
+            self.stop(RunError(remedy("AWS", error)))
+
+    def _note_unsent(self) -> None:
+        """Note the rows that a stop kept from being sent: a resume need not look for them, nor count a re-send."""
+        if self._stop.at is not None:
+            for entry in self._stages.ledger.waiting(frozenset({State.READY})):
+                if entry.intended and not entry.doubted:
+                    self._stages.scribe.unsent(entry)
+
+    async def _take_in(self) -> None:
+        try:
+            with self._stop.intake:
+                await self._stages.intake.run()
+        except InputError as error:
+            if not self._stages.intake.caught_up.is_set():
+                self.stop(error)  # rows of the earlier process stay unknown here: nothing can be waited for
+            else:
+                self._stop.reason = (
+                    error  # rows before the damage are on their way and paid for: they end first
+                )
+        except RunError as error:
+            self.stop(error)
+
+    async def _ended(self) -> None:
+        """Return when every row has ended, or, once the run is to stop, when the grace has."""
+        while len(self._stages.ledger):
+            if self._stop.at is None:
+                await self._stages.changed.wait()
+                continue
+            left_s = self._stop.at + self._stages.job.limits.grace_s - self._stages.clock.now()
+            if left_s <= 0 or not self._stages.ledger.busy:
+                return
+            await self._stages.changed.wait_for(left_s)
+
+    async def _poll(self) -> None:
+        # Before the rows of an earlier process are known again, their messages would look like strangers'.
+        await self._stages.intake.caught_up.wait()
+        if self._stages.collect is not None:
+            await self._stages.collect.poller()
+
+    async def _look(self) -> None:
+        await self._stages.intake.caught_up.wait()
+        await self._stages.reconcile.worker()
+
+    def statistics(self) -> PipelineStatistics:
+        """Return a snapshot."""
+        stages = self._stages
+        return PipelineStatistics(
+            stages.ledger.statistics(),
+            stages.pacer.statistics(),
+            stages.sink.statistics(),
+            stages.scribe.statistics(),
+            stages.reconcile.statistics(),
+            stages.collect.statistics() if stages.collect else None,
+            stages.intake.held_bytes,
+            stages.fetch.unfounded,
+        )

@@ -1,0 +1,98 @@
+"""Repeats a call to AWS that is harmless to repeat, with jittered backoff."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from fanout.domain.failures import Verdict, classify
+from fanout.domain.remedies import remedy
+from fanout.domain.retry_policy import backoff_s
+from fanout.errors import CallError, RunError
+
+T = TypeVar("T")
+
+
+IDEMPOTENT_RETRY = frozenset(
+    {Verdict.THROTTLED, Verdict.TRANSIENT, Verdict.NOT_SENT, Verdict.UNKNOWN, Verdict.CREDENTIALS}
+)
+
+
+def retriable(error: BaseException) -> bool:
+    """Whether a call whose repetition does no harm should be repeated after `error`."""
+    return isinstance(error, CallError) and classify(error) in IDEMPOTENT_RETRY
+
+
+async def persist(
+    call: Callable[[], Awaitable[T]],
+    *,
+    operation: str,
+    give_up_after_s: float = 120.0,
+    retrying: Callable[[CallError], None] | None = None,
+) -> T:
+    """Return what `call` returns, repeating it with full jitter while that can help; for harmless repetitions.
+
+    Args:
+        call: Makes one attempt.
+        operation: AWS's name of it (`s3:PutObject`), for the error's text.
+        give_up_after_s: No new attempt later than this many seconds after the first.
+        retrying: Told the first failure, if the call is going to be repeated.
+
+    Raises:
+        RunError: The service will not answer: credentials, queue or bucket are wrong, or it still failed at the
+            end; with the remedy.
+        CallError: The reply is for the caller to judge: missing, refused (403 may mean missing), out of place.
+    """
+    started = anyio.current_time()
+    try:  # tenacity costs 13-19 us even when nothing fails
+        return await call()
+    except CallError as error:
+        first = error
+    pause_s = _pause_s(1, first)
+    if not retriable(first) or anyio.current_time() + pause_s - started > give_up_after_s:
+        raise _judged(operation, first) from first
+    if retrying is not None:
+        retrying(first)
+    await anyio.sleep(pause_s)
+
+    def too_late(state: RetryCallState) -> bool:
+        return anyio.current_time() + state.upcoming_sleep - started > give_up_after_s
+
+    attempts = AsyncRetrying(
+        retry=retry_if_exception(retriable),
+        stop=too_late,
+        wait=lambda state: _pause_s(state.attempt_number + 1, _error_of(state)),
+        sleep=anyio.sleep,
+        reraise=True,
+    )
+    try:
+        async for attempt in attempts:
+            with attempt:
+                return await call()
+    except CallError as error:
+        raise _judged(operation, error) from error
+    raise AssertionError("unreachable: tenacity returns or raises")
+
+
+def _judged(operation: str, error: CallError) -> CallError | RunError:
+    """Return what the caller hears: what it can judge by itself, or the end of the run."""
+    judges = error.missing or error.code in {"AccessDenied", "403", "Forbidden", "NoSuchBucket"}
+    if retriable(error) or (classify(error) is Verdict.RUN and not judges):
+        return RunError(remedy(operation, error))
+    return error
+
+
+def _pause_s(tries: int, error: CallError) -> float:
+    # The smallest draw is not 0: every repetition waits.
+    jittered = backoff_s(tries, draw=1.0 - random.random(), cap_s=10.0)  # noqa: S311 - jitter
+    return max(jittered, min(error.retry_after_s or 0.0, 60.0))
+
+
+def _error_of(state: RetryCallState) -> CallError:
+    error = state.outcome.exception() if state.outcome is not None else None
+    assert isinstance(error, CallError), "only CallErrors are retried"
+    return error

@@ -1,0 +1,69 @@
+"""What a pipeline is told of its run: names, bounds and policies; values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fanout.domain.retry_policy import ModelRetry
+from fanout.domain.routing import Routing
+from fanout.engine.reconcile.schedule import Patience
+from fanout.engine.stages.write import PartLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of a run: its memory and its appetite.
+
+    Attributes:
+        concurrency: Requests in flight at once.
+        window: Rows that are open at once, sent or about to be: a cold endpoint's queue must not outlive its TTL.
+        held_bytes: Payload bytes in memory; one larger payload is let through alone.
+        uploads: Uploads at once.
+        fetches: Downloads of results at once.
+        pollers: Long polls at once.
+        poll_s: Length of a long poll, at most 20.
+        max_failures: Rows that may end without success before the run stops; None for any number.
+        grace_s: Seconds that accepted rows may still take to end once the run is to stop.
+        parts: When a part file is closed.
+    """
+
+    concurrency: int = 64
+    window: int = 10_000
+    held_bytes: int = 256 * 1024 * 1024
+    uploads: int = 16
+    fetches: int = 64
+    pollers: int = 8
+    poll_s: float = 20.0
+    max_failures: int | None = None
+    grace_s: float = 20.0
+    parts: PartLimits = field(default_factory=PartLimits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One run.
+
+    Attributes:
+        output_path: `S3OutputPath` of the endpoint, None if it is not known.
+        failure_path: `S3FailurePath`, likewise.
+        parts: Directory of the part files.
+        shared_queue: The queue serves others too.
+        trust_responses: Believe what notifications carry.
+        keep_inputs: Leave uploaded payloads where they are.
+        seed: Of the jitter; None for a random one.
+    """
+
+    run: str
+    endpoint: str
+    output_path: str | None
+    failure_path: str | None
+    routing: Routing
+    parts: Path
+    limits: Limits
+    patience: Patience
+    retry: ModelRetry = field(default_factory=ModelRetry)
+    shared_queue: bool = False
+    trust_responses: bool = False
+    keep_inputs: bool = False
+    seed: int | None = None

@@ -1,0 +1,82 @@
+"""Where a run stands, for a person, and the observers that look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from fanout.domain.tally import Tally
+from fanout.engine.pipeline import Pipeline
+from fanout.engine.statistics import PipelineStatistics
+from fanout.source.source import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Where a run stands.
+
+    Attributes:
+        ended: Rows with an outcome.
+        total: Rows in all, None while that is not known.
+        share: Share of what is to be read that was, 0..1; None when it cannot be told.
+        in_flight: Requests without a reply.
+        accepted: Rows that wait for the model.
+        rate_limit_per_s: Pacing rate in force.
+        note: What the run is waiting for, if it is not the model.
+        read: Rows read, which are more than those sent; None if that is not counted.
+        statistics: What the pipeline itself tells, for those who want every figure.
+    """
+
+    ended: int
+    succeeded: int
+    total: int | None
+    share: float | None
+    in_flight: int
+    accepted: int
+    throttles: int
+    resends: int
+    rate_limit_per_s: float | None
+    note: str = ""
+    read: int | None = None
+    statistics: PipelineStatistics | None = None
+
+
+def snapshot(
+    pipeline: Pipeline, source: Source, tally: Tally, *, wanted: Callable[[int | None], int | None]
+) -> Snapshot:
+    """Return where the run stands, for a person; `wanted` tells how many of the first rows of the input are sent."""
+    statistics, read = pipeline.statistics(), source.statistics()
+    ledger = statistics.ledger
+    return Snapshot(
+        ended=tally.rows,
+        succeeded=tally.by_status["succeeded"],
+        total=wanted(source.total_rows()),
+        share=read.share,
+        in_flight=ledger.in_flight,
+        accepted=ledger.accepted,
+        throttles=statistics.pacer.throttles,
+        resends=ledger.resends,
+        rate_limit_per_s=statistics.pacer.rate_per_s,
+        note=f"{ledger.unknown:,} of unknown fate" if ledger.unknown else "",
+        read=wanted(read.rows),
+        statistics=statistics,
+    )
+
+
+class Observer(Protocol):
+    """Watches a run."""
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
+        """Look again and again, until cancelled."""
+        ...
+
+
+class Quiet:
+    """Shows nothing."""
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:  # noqa: ARG002 - Observer's
+        """Do nothing, for ever."""
+        await anyio.sleep_forever()

@@ -1,0 +1,120 @@
+"""Stage: deletes messages and uploaded inputs whose rows are durable; receipts and locations enter, nothing leaves.
+
+Best effort by design: what is not deleted is delivered again and recognised, or stays under the input prefix.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+from typing import TypeVar
+
+from fanout.concurrency.notify import Wakeup
+from fanout.domain.location import Location
+from fanout.engine.retrying import persist
+from fanout.errors import CallError, RunError
+from fanout.failpoints import failpoint
+from fanout.ports import ObjectStore, Queue
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+SQS_BATCH = 10  # DeleteMessageBatch, API reference
+S3_BATCH = 1_000  # DeleteObjects, API reference
+BACKLOG_MAX = 50_000  # receipts, 400 bytes each
+MAX_TRIES = 3  # of one receipt that SQS refuses inside its 200
+
+
+class Ack:
+    """Deletions to be done. `close` lets the workers end when nothing is left.
+
+    Args:
+        queue: The queue of the run; None without notifications.
+        objects: The store that holds uploaded inputs.
+    """
+
+    def __init__(self, *, queue: Queue | None, objects: ObjectStore) -> None:
+        self._queue = queue
+        self._objects = objects
+        self._receipts: deque[tuple[str, int]] = deque()
+        self._uploads: deque[Location] = deque()
+        self._closed = False
+        self._wakeup = Wakeup()
+        self._deleted = Wakeup()
+        self.deleted = 0
+        self.given_up = 0
+
+    def messages(self, receipts: Iterable[str]) -> None:
+        """Have messages deleted that nobody needs any more."""
+        self._receipts.extend((receipt, 1) for receipt in receipts)
+        self._wakeup.notify()
+
+    def uploads(self, locations: Iterable[Location]) -> None:
+        """Have uploaded inputs deleted."""
+        self._uploads.extend(locations)
+        self._wakeup.notify()
+
+    async def room(self) -> None:
+        """Return once fewer than `BACKLOG_MAX` deletions wait: the bound on memory when SQS is slow."""
+        while len(self._receipts) >= BACKLOG_MAX and not self._closed:
+            await self._deleted.wait()
+
+    def close(self) -> None:
+        """Say that nothing more will come."""
+        self._closed = True
+        self._wakeup.notify()
+
+    async def worker(self) -> None:
+        """Delete until closed and done."""
+        while True:
+            if self._receipts:
+                await self._delete_messages(_take(self._receipts, SQS_BATCH))
+                self._deleted.notify()
+            elif self._uploads:
+                await self._delete_uploads(_take(self._uploads, S3_BATCH))
+            elif self._closed:
+                return
+            else:
+                await self._wakeup.wait()
+
+    async def _delete_messages(self, batch: list[tuple[str, int]]) -> None:
+        queue = self._queue
+        if queue is None:
+            return
+        tries = dict(batch)
+        try:
+            refused = await persist(
+                lambda: queue.delete(list(tries)), operation="sqs:DeleteMessage", give_up_after_s=20.0
+            )
+        except (CallError, RunError) as error:
+            # The results are durable; a message too many costs a look at the next poll, not the run.
+            _log.warning("messages not deleted: %s", error)
+            self.given_up += len(tries)
+            return
+        failpoint("ack.deleted")
+        self.deleted += len(tries) - len(refused)
+        for receipt in refused:
+            if tries[receipt] < MAX_TRIES:
+                self._receipts.append((receipt, tries[receipt] + 1))
+            else:
+                self.given_up += 1
+
+    async def _delete_uploads(self, batch: list[Location]) -> None:
+        try:
+            left = await persist(
+                lambda: self._objects.delete(batch), operation="s3:DeleteObject", give_up_after_s=20.0
+            )
+        except (CallError, RunError) as error:
+            _log.warning("uploaded inputs not deleted: %s", error)
+            return
+        if left:
+            _log.warning("%d uploaded inputs not deleted, the first is %s", len(left), left[0].uri)
+
+
+def _take(items: deque[T], most: int) -> list[T]:
+    """Remove and return up to `most` items from the left."""
+    taken = list(islice(items, most))
+    for _ in taken:
+        items.popleft()
+    return taken

@@ -1,0 +1,216 @@
+"""Stage: gathers outcomes into part files; a part is durable before anything that depends on it is told.
+
+Outcomes enter through `add`, from any stage, and become columns a few at a time; rows of a durable part leave through
+`on_durable`. Started as one worker by the pipeline; files are written on a thread.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pyarrow as pa
+
+from fanout.concurrency.notify import Wakeup
+from fanout.concurrency.threads import Offload, to_thread
+from fanout.domain.records import Outcome
+from fanout.output.parts import Part, write_part
+from fanout.output.row_order import CorruptParts
+from fanout.output.schema import derive, gather
+from fanout.ports import Clock
+
+BATCH_ROWS = 500
+"""Outcomes that become columns at once, in half a millisecond of the event loop if they are small. A thread that did
+it for a whole part kept the interpreter: at 5,000 requests a second the schedule lost 3 to 10 ms to every part."""
+BATCH_BYTES = 1 << 20  # or as many bytes of responses and kept values, which are copied
+
+
+@dataclass(frozen=True, slots=True)
+class PartLimits:
+    """When a part is closed: whichever comes first.
+
+    Attributes:
+        rows: Rows of a part.
+        size_bytes: Bytes of a part's responses and kept values, before compression.
+        age_s: Seconds that its oldest row may wait. Longer means fewer files; shorter, that less is collected
+            again after a kill.
+    """
+
+    rows: int = 5_000
+    size_bytes: int = 64 * 1024 * 1024
+    age_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatistics:
+    """A snapshot: rows and bytes that wait to be durable, rows that are, and the parts that hold them."""
+
+    buffered_rows: int
+    buffered_bytes: int
+    durable_rows: int
+    parts: int
+
+
+class Sink:
+    """The outcomes that are not durable yet.
+
+    Args:
+        directory: Where parts are written; exists.
+        kept_schema: Types of the kept columns.
+        on_durable: Awaited with each part and its rows once the file is durable.
+        offload: Runs the writing of a file: on a thread, or in place where time is virtual.
+        earlier: Durable parts of an earlier process of the run.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        kept_schema: pa.Schema,
+        clock: Clock,
+        on_durable: Callable[[Part, list[int]], Awaitable[None]],
+        limits: PartLimits,
+        offload: Offload = to_thread,
+        earlier: Sequence[Part] = (),
+    ) -> None:
+        self._directory = directory
+        self._kept_schema = kept_schema
+        self._clock = clock
+        self._on_durable = on_durable
+        self._limits = limits
+        self._offload = offload
+        self._number = max((part.number + 1 for part in earlier), default=0)
+        self._fresh: list[Outcome] = []
+        self._fresh_bytes = 0
+        self._tables: list[pa.Table] = []
+        self._rows: list[int] = []  # what is in `_tables` and `_fresh`, in the order of arrival
+        self._bytes = 0
+        self._oldest_at: float | None = None
+        self._closed = False
+        self._arrived = Wakeup()
+        self._taken = Wakeup()
+        self._durable_rows = 0
+        self.parts = list(earlier)
+        self.finished = anyio.Event()
+        """Set once the sink is closed and everything is durable."""
+        self._failed = False
+
+    def add(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+        if self._oldest_at is None:
+            self._oldest_at = self._clock.now()
+            self._arrived.notify()
+        size = len(outcome.response or b"") + sum(map(_size_bytes, outcome.kept))
+        self._rows.append(outcome.row)
+        self._bytes += size
+        self._fresh.append(outcome)
+        self._fresh_bytes += size
+        if len(self._fresh) >= BATCH_ROWS or self._fresh_bytes >= BATCH_BYTES:
+            self._gather()
+        if self._full:
+            self._arrived.notify()
+
+    def _gather(self) -> None:
+        """Turn the fresh outcomes into columns, and let go of them."""
+        if not self._fresh:
+            return
+        try:
+            self._tables.append(gather(self._fresh, self._kept_schema))
+        except BaseException:  # what made no columns stays where it is: no later part may be told to hold it
+            self._failed = True
+            raise
+        self._fresh, self._fresh_bytes = [], 0
+
+    async def room(self) -> None:
+        """Return once the buffer is below two parts: the bound on memory when the disk is slow."""
+        while len(self._rows) >= 2 * self._limits.rows or self._bytes >= 2 * self._limits.size_bytes:
+            await self._taken.wait()
+
+    def close(self) -> None:
+        """Say that nothing more will come: what is buffered becomes the last part."""
+        self._closed = True
+        self._arrived.notify()
+
+    async def worker(self) -> None:
+        """Write parts until closed and empty.
+
+        Raises:
+            StorageError: The disk is full or failed; rows that were not reported durable are not lost on AWS.
+        """
+        while True:
+            await self._due()
+            if self._rows:
+                await self.commit()
+            elif self._closed:
+                self.finished.set()
+                return
+
+    async def flush(self) -> None:
+        """Make durable what is buffered, after the worker has ended; nothing is tried again once it has failed."""
+        if self._rows and not self._failed:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Write what is buffered as one part and report it durable."""
+        number, self._number = self._number, self._number + 1
+        with anyio.CancelScope(shield=True):  # a part half reported would be collected twice
+            try:
+                self._gather()
+                tables, self._tables = self._tables, []
+                rows, self._rows = self._rows, []
+                self._bytes, self._oldest_at = 0, None
+                self._taken.notify()
+                part = await self._offload(functools.partial(self._write, tables, number, len(rows)))
+                await self._on_durable(part, rows)
+            except BaseException:
+                self._failed = True
+                raise
+            self.parts.append(part)
+            self._durable_rows += len(rows)
+
+    def _write(self, tables: list[pa.Table], number: int, rows: int) -> Part:
+        found = sum(table.num_rows for table in tables)
+        if found != rows:  # what is told to be durable is what was counted, not what was written
+            raise CorruptParts(f"part {number} would hold {found} of {rows} rows, which is a bug")
+        return write_part(self._directory, number, derive(_joined(tables), self._kept_schema))
+
+    async def _due(self) -> None:
+        """Return when a part should be written, or the sink is closed."""
+        while not (self._full or self._closed):
+            if self._oldest_at is None:
+                await self._arrived.wait()
+                continue
+            left_s = self._oldest_at + self._limits.age_s - self._clock.now()
+            if left_s <= 0:
+                return
+            await self._arrived.wait_for(left_s)
+
+    @property
+    def _full(self) -> bool:
+        return len(self._rows) >= self._limits.rows or self._bytes >= self._limits.size_bytes
+
+    def statistics(self) -> SinkStatistics:
+        """Return a snapshot."""
+        return SinkStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    """Return the tables as one; takes them out of the list, so that nobody keeps what is sorted and written."""
+    table = pa.concat_tables(tables)
+    tables.clear()
+    return table
+
+
+def _size_bytes(value: object) -> int:
+    """Return about how many bytes a kept value takes as part of a column."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size_bytes, value.values()))
+    if isinstance(value, list | tuple) and value:  # a map is a list of pairs
+        # An embedding is a thousand numbers: looking at each would cost more than making columns of them.
+        return 8 * len(value) if isinstance(value[0], int | float) else sum(map(_size_bytes, value))
+    return 8

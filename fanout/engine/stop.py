@@ -1,0 +1,36 @@
+"""The order to stop a run early: what for, and since when."""
+
+from __future__ import annotations
+
+import anyio
+
+from fanout.concurrency.notify import Wakeup
+from fanout.errors import RunError
+from fanout.ports import Clock
+
+
+class Stop:
+    """Whether a run is to stop; the first order counts.
+
+    Args:
+        clock: The run's clock.
+        changed: Notified of the order.
+    """
+
+    def __init__(self, *, clock: Clock, changed: Wakeup) -> None:
+        self._clock = clock
+        self._changed = changed
+        self.reason: RunError | None = None
+        """What the run leaves with in the end; it can have one although nothing was stopped."""
+        self.at: float | None = None
+        """When the order was given, None if it was not: from then on nothing is sent."""
+        self.intake = anyio.CancelScope()
+        """What the order cancels."""
+
+    def order(self, reason: RunError) -> None:
+        """Take in and send nothing more, and leave with `reason`, or with the one that there is already."""
+        if self.reason is None or self.at is None:
+            self.reason = self.reason or reason
+            self.at = self._clock.now()
+            self.intake.cancel()
+            self._changed.notify()

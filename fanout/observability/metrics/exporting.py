@@ -1,0 +1,122 @@
+"""Opens what a configuration asks for around a run: an endpoint, a text file, a Pushgateway; or nothing at all."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+from prometheus_client.core import Metric
+
+from fanout.config.model import Config
+from fanout.engine.snapshot import Observer, Snapshot
+from fanout.errors import Exit
+from fanout.observability.metrics.facts import Facts
+from fanout.observability.metrics.families import families
+from fanout.observability.metrics.fold import Fold
+from fanout.observability.metrics.http import serving
+from fanout.observability.metrics.push import push
+from fanout.observability.metrics.textfile import TextFile, remembered
+
+Warn = Callable[[str], None]
+
+
+class Metrics:
+    """What is known of one run, as families; an observer, so that it knows where to look."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.fold = Fold()
+        self._look: Callable[[], Snapshot] | None = None
+
+    async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:  # noqa: ARG002 - Observer's
+        """Remember where to look; that stays true when the run has ended."""
+        self._look = look
+        await anyio.sleep_forever()
+
+    def collect(self) -> tuple[Metric, ...]:
+        """Return the families of this moment."""
+        look = self._look() if self._look is not None else None
+        return tuple(families(self.facts, self.fold, look))
+
+
+@dataclass(frozen=True, slots=True)
+class Exporters:
+    """What a run does for its metrics.
+
+    Attributes:
+        observers: Watch the run.
+        fold: Is to be told every outcome; None if nobody asks for metrics.
+        facts: Told how the run ended; None likewise.
+        port: Where metrics are served, if they are.
+    """
+
+    observers: tuple[Observer, ...] = ()
+    fold: Fold | None = None
+    facts: Facts | None = None
+    port: int | None = None
+
+    def completed(self, code: Exit, *, now: float) -> None:
+        """Note that the output is written."""
+        if self.facts is not None:
+            self.facts.completed(code, now=now)
+
+
+@asynccontextmanager
+async def exporting(config: Config, *, now: Callable[[], float], warn: Warn) -> AsyncIterator[Exporters]:
+    """Yield what the run is to do for its metrics; on leaving, however that is, write and push the last ones.
+
+    Args:
+        config: `[metrics]` of it, and the bounds that metrics show.
+        now: The run's clock.
+        warn: Told what does not work; none of it fails the run.
+    """
+    settings = config.metrics
+    if not settings.wanted:
+        yield Exporters()
+        return
+    textfile = Path(settings.textfile) if settings.textfile is not None else None
+    metrics = Metrics(_facts(config, textfile, now=now))
+    observers: list[Observer] = [metrics]
+    async with AsyncExitStack() as stack:
+        port = None
+        if settings.port is not None:
+            server = serving(metrics.collect, address=settings.address, port=settings.port, warn=warn)
+            port = await stack.enter_async_context(server)
+        if settings.pushgateway is not None:
+            last = functools.partial(
+                push, metrics.collect, gateway=settings.pushgateway, job=settings.job, warn=warn
+            )
+            stack.push_async_callback(_shielded, last)
+        if textfile is not None:
+            file = TextFile(
+                textfile,
+                take=metrics.collect,
+                every_s=settings.textfile_s,
+                labels={"job": settings.job},
+                warn=warn,
+            )
+            observers.append(file)
+            stack.push_async_callback(_shielded, file.write)
+        try:
+            yield Exporters(tuple(observers), metrics.fold, metrics.facts, port)
+        except BaseException as error:
+            metrics.facts.failed(error)
+            raise
+
+
+async def _shielded(last: Callable[[], Awaitable[None]]) -> None:
+    """Let the last word be said although the run was cancelled; each is bounded in time."""
+    with anyio.CancelScope(shield=True):
+        await last()
+
+
+def _facts(config: Config, textfile: Path | None, *, now: Callable[[], float]) -> Facts:
+    facts = Facts(window_rows=config.pacing.window, held_bytes=config.pacing.held_bytes, started_at=now())
+    if textfile is not None:
+        facts.completed_at = remembered(textfile, "fanout_last_completion_timestamp_seconds")
+        facts.succeeded_at = remembered(textfile, "fanout_last_success_timestamp_seconds")
+    return facts

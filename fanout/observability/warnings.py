@@ -1,0 +1,27 @@
+"""Collects the warnings that a person was shown, so that the summary can repeat them."""
+
+from __future__ import annotations
+
+import logging
+from typing import Self
+
+
+class Told(logging.Handler):
+    """What a person was warned of while the block runs, by logger and text: by this process, too."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.warnings: set[tuple[str, str]] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember a warning."""
+        self.warnings.add((record.name, record.getMessage()))
+
+    def __enter__(self) -> Self:
+        """Begin to listen."""
+        logging.getLogger("fanout").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Listen no more."""
+        logging.getLogger("fanout").removeHandler(self)

@@ -1,0 +1,75 @@
+"""One part while it is merged: knows the row that comes next without holding what comes with it.
+
+Enters: a part. Leaves: its batches in row order, and before each of them its first row. Owned by `merge`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fanout.files import readable
+from fanout.output.parquet import batches, open_file, row_span
+from fanout.output.parts import Part
+
+_NONE = pa.chunked_array([], type=pa.int64())
+
+
+class Cursor:
+    """A position in a part; the file is opened by the first `load` and closed by the last.
+
+    Attributes:
+        next_row: The first row that is not loaded yet; None at the end.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self.next_row: int | None = part.min_row
+        self._path = part.path
+        self._file: pq.ParquetFile | None = None
+        self._group = 0
+        self._rows = _NONE
+        self._loaded = 0
+        self._batches: Generator[pa.RecordBatch] | None = None
+
+    def load(self) -> pa.RecordBatch:
+        """Return the next rows, about 256 KiB of them; keeps no reference to them.
+
+        Raises:
+            StorageError: The part is damaged.
+        """
+        with readable(self._path):
+            file = self._file = self._file or open_file(self._path)
+            if self._batches is None:
+                # The row numbers alone are read ahead: looking must not cost a large response in memory.
+                rows = file.read_row_group(self._group, columns=["row"], use_threads=False)
+                self._rows, self._loaded = rows.column("row"), 0
+                self._batches = batches(file, self._group)
+            batch = next(self._batches, None)
+            if batch is None:
+                raise pa.ArrowInvalid("it has fewer rows than its footer says")
+            self._loaded += batch.num_rows
+            self._advance(file)
+            return batch
+
+    def close(self) -> None:
+        """Close the file, if it is open."""
+        if self._batches is not None:
+            self._batches.close()
+        if self._file is not None:
+            self._file.close()
+        self._batches = self._file = None  # and its footer, a third of a megabyte
+        self._rows = _NONE
+
+    def _advance(self, file: pq.ParquetFile) -> None:
+        if self._loaded < len(self._rows):
+            self.next_row = self._rows[self._loaded].as_py()
+            return
+        # pyarrow's reader holds its last batch and pages for as long as it lives.
+        self._batches, self._group = None, self._group + 1
+        if self._group < file.num_row_groups:
+            self.next_row = row_span(file, self._group)[0]
+        else:
+            self.next_row = None
+            self.close()

@@ -1,0 +1,212 @@
+"""The output's words: columns, their types and order, and what the file's metadata says of them.
+
+Enters: outcomes and the schema of the kept input columns. Leaves: one Arrow table in the same order, with every
+duration derived from the instants beside it. Owned by the sink; `output` sorts, stores and merges it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from operator import attrgetter
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fanout.domain.records import Kept, Outcome
+
+SCHEMA_VERSION = 1
+VERSION_KEY = b"fanout:schema_version"
+RUN_KEY = b"fanout:run"
+CLOCK_KEY = b"fanout:clock"
+JSON_KEY = b"fanout:json"
+"""Field metadata of a kept column that holds JSON texts; its final type is decided when the run finishes."""
+
+CLOCKS = (
+    "due_at, sent_at, accepted_at, notified_at, collected_at, fetched_at: the clock of the machine that ran "
+    "fanout. received_at, completed_at: SageMaker's clock; where noticed_by is 'list', received_at is null and "
+    "completed_at is the Last-Modified of S3, whole seconds. notify_ms spans two clocks and may be negative."
+)
+
+_INSTANT = pa.timestamp("us", tz="UTC")
+# Plain strings rather than dictionaries: DuckDB, polars, pandas and datasets read them alike.
+_BEFORE_KEPT = (pa.field("row", pa.int64(), nullable=False), pa.field("id", pa.string()))
+_AFTER_KEPT = tuple(
+    pa.field(name, kind)
+    for name, kind in {
+        "status": pa.string(),
+        "transport": pa.string(),
+        "payload_bytes": pa.int64(),
+        "attempts": pa.int32(),
+        "resends": pa.int32(),
+        "inference_id": pa.string(),
+        "output_location": pa.string(),
+        "failure_location": pa.string(),
+        "response": pa.large_binary(),
+        "response_content_type": pa.string(),
+        "error_code": pa.string(),
+        "error_message": pa.string(),
+        "due_at": _INSTANT,
+        "sent_at": _INSTANT,
+        "accepted_at": _INSTANT,
+        "received_at": _INSTANT,
+        "completed_at": _INSTANT,
+        "notified_at": _INSTANT,
+        "collected_at": _INSTANT,
+        "fetched_at": _INSTANT,
+        "wait_ms": pa.float64(),
+        "upload_ms": pa.float64(),
+        "invoke_ms": pa.float64(),
+        "service_ms": pa.float64(),
+        "notify_ms": pa.float64(),
+        "fetch_ms": pa.float64(),
+        "total_ms": pa.float64(),
+        "noticed_by": pa.string(),
+    }.items()
+)
+_OURS = frozenset(field.name for field in chain(_BEFORE_KEPT, _AFTER_KEPT))
+
+_PHASES = {
+    "wait_ms": ("due_at", "sent_at"),
+    "upload_ms": ("upload_started_at", "uploaded_at"),
+    "invoke_ms": ("sent_at", "accepted_at"),
+    "service_ms": ("received_at", "completed_at"),
+    "notify_ms": ("completed_at", "notified_at"),
+    "fetch_ms": ("collected_at", "fetched_at"),
+}
+"""Each duration's first and last instant; `total_ms` has its own rule, and `wait_ms` leaves out an upload."""
+
+_INSTANTS = (
+    *(field.name for field in _AFTER_KEPT if field.type == _INSTANT),
+    *("upload_started_at", "uploaded_at"),  # not written: durations come of them
+)
+_GATHERED = (
+    *(f for f in _BEFORE_KEPT + _AFTER_KEPT if f.name not in _INSTANTS and not f.name.endswith("_ms")),
+    *(pa.field(name, pa.float64()) for name in _INSTANTS),
+)
+"""The columns that `gather` makes of an outcome's attributes; kept values follow them."""
+# One getter for all attributes takes half as long as one for each.
+_held = attrgetter(*(field.name for field in _GATHERED))
+
+
+def kept_names(kept_schema: pa.Schema) -> list[str]:
+    """Return the output names of the kept columns, in their order, each unlike every other column's.
+
+    A name that is ours, or was taken by a column before it, gets `input_` in front until it is free. Upper
+    and lower case count as equal, since DuckDB, Spark and Athena look columns up that way.
+    """
+    wanted = [name.casefold() for name in kept_schema.names]
+    taken = set(_OURS)
+    names: list[str] = []
+    for place, name in enumerate(kept_schema.names):
+        free = name
+        # A later column that rightly owns the name `input_x` keeps it: only the colliding one moves.
+        while free.casefold() in taken or (free != name and free.casefold() in wanted[place + 1 :]):
+            free = f"input_{free}"
+        taken.add(free.casefold())
+        names.append(free)
+    return names
+
+
+def output_schema(kept_schema: pa.Schema) -> pa.Schema:
+    """Return the schema of a part file: the output's, but for JSON columns, which still hold their texts.
+
+    Args:
+        kept_schema: As the source gives it: plain types, which every reader of Parquet knows.
+    """
+    kept = [
+        # Always nullable: a rejected row may have no kept values at all.
+        pa.field(name, _written(field.type), metadata={JSON_KEY: b"1"} if is_json(field) else None)
+        for name, field in zip(kept_names(kept_schema), kept_schema, strict=True)
+    ]
+    metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode(), CLOCK_KEY: CLOCKS.encode()}
+    return pa.schema([*_BEFORE_KEPT, *kept, *_AFTER_KEPT], metadata=metadata)
+
+
+def is_json(field: pa.Field) -> bool:
+    """Whether the column holds JSON texts."""
+    return JSON_KEY in (field.metadata or {})
+
+
+def gather(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
+    """Return the outcomes as columns: instants in seconds since the epoch, no durations yet.
+
+    For `derive`, which takes several such tables as one.
+    """
+    held = list(map(_held, outcomes))
+    found = zip(*held, strict=True) if held else [()] * len(_GATHERED)
+    arrays = [_column(values, field.type) for values, field in zip(found, _GATHERED, strict=True)]
+    kept = zip(kept_schema, _transposed(outcomes, len(kept_schema)), strict=True)
+    arrays += [pa.array(values, type=_written(field.type)) for field, values in kept]
+    names = [*(field.name for field in _GATHERED), *kept_names(kept_schema)]
+    return pa.Table.from_arrays(arrays, names=names)
+
+
+def derive(gathered: pa.Table, kept_schema: pa.Schema) -> pa.Table:
+    """Return what was gathered as a table of `output_schema(kept_schema)`, with every duration.
+
+    Instants are rounded to microseconds first and durations are differences of those, so that the file agrees
+    with itself to the last digit.
+    """
+    schema = output_schema(kept_schema)
+    width = len(_GATHERED)
+    columns = dict(zip(gathered.column_names[:width], gathered.columns, strict=False))
+    instants = {name: _microseconds(columns[name]) for name in _INSTANTS}
+    columns |= {name: instants[name].cast(_INSTANT) for name in _INSTANTS}
+    for name, (first, last) in _PHASES.items():
+        columns[name] = _milliseconds(instants[first], instants[last])
+    columns["wait_ms"] = pc.subtract(columns["wait_ms"], _upload_while_due(instants))
+    end = pc.coalesce(instants["fetched_at"], instants["notified_at"])
+    columns["total_ms"] = _milliseconds(_begin(instants), end)
+    # Last: a kept column may have the name of an instant that is not ours to write.
+    columns |= zip(gathered.column_names[width:], gathered.columns[width:], strict=True)
+    return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+
+def _written(kind: pa.DataType) -> pa.DataType:
+    """Return the type to write for a kept column of `kind`."""
+    # pyarrow up to 22 cannot read a null fixed-size list from Parquet ("Expected all lists to be of size"), and
+    # every rejected row may have one.
+    return pa.list_(kind.value_type) if pa.types.is_fixed_size_list(kind) else kind
+
+
+def _column(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, type=kind)
+    except UnicodeEncodeError:
+        # A lone surrogate in one error message must not cost the rows around it.
+        clean = [text.encode("utf-8", "replace") if isinstance(text, str) else text for text in values]
+        return pa.array(clean, type=kind)
+
+
+def _microseconds(seconds: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return instants as int64 microseconds since the epoch."""
+    return pc.round(pc.multiply(seconds, 1e6)).cast(pa.int64())
+
+
+def _upload_while_due(instants: dict[str, pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Return the milliseconds of each upload that began once its row was due, else 0: they are no wait.
+
+    Only an experiment has rows due before their upload; elsewhere the request is due when the payload is there.
+    """
+    began, ended = instants["upload_started_at"], instants["uploaded_at"]
+    within = pc.greater_equal(began, instants["due_at"])
+    return pc.fill_null(pc.if_else(within, _milliseconds(began, ended), 0.0), 0.0)
+
+
+def _begin(instants: dict[str, pa.ChunkedArray]) -> pa.ChunkedArray:
+    """Return the instant from which each row's latency counts, as `Outcome.began_at` does."""
+    due, uploading = instants["due_at"], instants["upload_started_at"]
+    idle = pc.subtract(due, pc.min_element_wise(due, pc.coalesce(instants["uploaded_at"], due)))
+    return pc.min_element_wise(due, pc.add(uploading, pc.coalesce(idle, 0)))
+
+
+def _milliseconds(first: pa.ChunkedArray, last: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.divide(pc.subtract(last, first).cast(pa.float64()), 1000.0)
+
+
+def _transposed(outcomes: Sequence[Outcome], width: int) -> list[list[object]]:
+    """Return the kept values a column; a row rejected before its columns were known has none of them."""
+    missing: Kept = (None,) * width
+    rows = [outcome.kept or missing for outcome in outcomes]
+    return [[row[place] for row in rows] for place in range(width)]

@@ -1,0 +1,99 @@
+"""A run's own directory: `run.json`, the journal, the parts, `summary.json`; created, found again, compared.
+
+Directories are 0700 and files 0600: results may be confidential.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fanout.errors import UsageError
+from fanout.files import make_directory
+from fanout.rundir import journal
+
+VERSION = 1
+RUNS = ".fanout"  # beside the output: RUNS/<run>/
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def parts(self) -> Path:
+        """Directory of the part files."""
+        return self.path / "parts"
+
+    @property
+    def journal(self) -> Path:
+        """The journal."""
+        return self.path / journal.NAME
+
+    @property
+    def manifest(self) -> Path:
+        """What the run is: written once, before anything is sent."""
+        return self.path / "run.json"
+
+    @property
+    def status(self) -> Path:
+        """Where it stands: replaced while a process is at it."""
+        return self.path / "status.json"
+
+    @property
+    def summary(self) -> Path:
+        """What it came to; there once the run has finished."""
+        return self.path / "summary.json"
+
+    @property
+    def subtotal(self) -> Path:
+        """What a shard came to; there once all its rows have ended."""
+        return self.path / "subtotal.json"
+
+    @property
+    def shards(self) -> Path:
+        """Directory of the shards of a run on several processes."""
+        return self.path / "shards"
+
+    def shard(self, index: int) -> RunDirectory:
+        """Return the directory of one shard, a run directory of its own."""
+        return RunDirectory(self.shards / f"{index:02d}")
+
+    @property
+    def whole(self) -> RunDirectory:
+        """The directory of the run that the shard in this one belongs to."""
+        return RunDirectory(self.path.parent.parent)
+
+    def create(self) -> None:
+        """Make the directory and its `parts`, and the directories above.
+
+        Raises:
+            UsageError: It holds a run already.
+            StorageError: It cannot be made.
+        """
+        for directory in reversed((self.parts, *self.parts.parents)):
+            if not directory.is_dir():
+                make_directory(directory)
+        # A journal alone is what a process leaves that was killed before run.json: nothing was sent.
+        if self.manifest.exists():
+            raise UsageError(
+                f"{self.path} holds a run already: `fanout resume {self.path}`, or name another directory"
+            )
+
+    def remove_if_unused(self) -> None:
+        """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
+        if self.shards.is_dir() and any(self.shards.iterdir()):
+            return
+        for file in (self.manifest, self.status, *self.path.glob(f"{journal.NAME}*")):
+            file.unlink(missing_ok=True)
+        for directory in (self.parts, self.shards, self.path, self.path.parent):
+            if directory == self.path.parent and directory.name != RUNS:
+                return
+            try:
+                directory.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return

@@ -1,0 +1,55 @@
+"""A run whose rows have all ended, and what is done with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import pyarrow as pa
+
+from fanout.config.model import Config
+from fanout.domain.tally import Tally
+from fanout.errors import Exit
+from fanout.output.parts import Part
+from fanout.rundir.paths import RunDirectory
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+Conclude = Callable[["Ended", Callable[[], float]], T_co]
+"""What is done with a run that has ended, the clock at hand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """A run, or a shard of one, whose rows have all ended and are durable.
+
+    Attributes:
+        endpoint: The endpoint's name.
+        parts: Every part.
+        kept_schema: Types of the kept columns.
+        whole: Whether these are all rows of the input.
+        throttles: Replies that said to slow down.
+        started_at: When the process that finished the run began, in seconds since the epoch.
+        simulated: The endpoint was the local AWS.
+        warnings: What a person was warned of.
+    """
+
+    run: str
+    config: Config
+    directory: RunDirectory
+    endpoint: str
+    parts: Sequence[Part]
+    kept_schema: pa.Schema
+    whole: bool
+    tally: Tally
+    throttles: int
+    started_at: float
+    simulated: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def exit(self) -> Exit:
+        """The exit code that the run deserves."""
+        return Exit.OK if self.tally.by_status["succeeded"] == self.tally.rows else Exit.ROWS_FAILED

@@ -1,0 +1,65 @@
+"""The queue that a run listens to: the one it was given, one of its own, or none; opened, and closed at the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from fanout.config.model import CollectSection
+from fanout.domain.remedies import remedy
+from fanout.errors import CallError, RunError
+from fanout.ports import Cloud, Endpoint, Queue
+
+
+@asynccontextmanager
+async def listening(
+    cloud: Cloud,
+    endpoint: Endpoint | None,
+    collect: CollectSection,
+    *,
+    run: str,
+    warn: Callable[[str], None],
+    resumable: Callable[[], bool],
+) -> AsyncIterator[Queue | None]:
+    """Yield the queue to listen to, or None if results are to be found by listing.
+
+    Args:
+        cloud: The world.
+        endpoint: What is known of the endpoint; None if this role may not describe it.
+        collect: The configuration.
+        run: The run id; names the queue.
+        warn: Told what a person should know.
+        resumable: Whether rows are open at the end: then the queue stays, so that nothing that comes is lost.
+
+    Raises:
+        RunError: The queue cannot be made.
+    """
+    if collect.queue_url is not None:
+        yield cloud.queue(collect.queue_url)
+        return
+    topics = endpoint.topics if endpoint is not None and collect.notifications else ()
+    if not topics:
+        if collect.notifications and endpoint is not None:
+            warn("the endpoint notifies no topic: results are found by listing its output path")
+        yield None
+        return
+    try:
+        mailbox = await cloud.control.open_mailbox(run, topics)
+    except CallError as error:
+        raise RunError(
+            f"{remedy('sqs:CreateQueue, sqs:SetQueueAttributes, sns:Subscribe', error)} "
+            "Or name a queue (--queue-url), or do without (--no-notifications)."
+        ) from error
+    if not mailbox.filtered:
+        warn("the topic has no room for another filter: messages of other runs are dropped here")
+    try:
+        yield cloud.queue(mailbox.url)
+    finally:
+        if not resumable():
+            with anyio.CancelScope(shield=True):
+                try:
+                    await cloud.control.close_mailbox(mailbox)
+                except CallError as error:
+                    warn(f"queue {mailbox.url} was left behind ({error.code}): delete it")

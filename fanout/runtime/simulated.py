@@ -1,0 +1,44 @@
+"""The local AWS of a `--local` run: started before the run, stopped after it, in a process of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import ValidationError
+
+from fanout.config.errors import explain
+from fanout.config.model import Config
+from fanout.errors import UsageError
+from fanout.simulator.process import Ready, start
+from fanout.simulator.settings import SimulatorSettings
+
+__all__ = ["Ready", "local_aws"]
+
+DEFAULTS = {
+    "instances": 4,
+    "concurrency_per_instance": 64,
+    "service_time": {"median_s": 0.03, "sigma": 0.3},
+    "verify_signatures": True,
+}
+"""A quick, well-behaved endpoint: what a person sees in the first minute is the program, not the waiting."""
+
+
+@asynccontextmanager
+async def local_aws(config: Config) -> AsyncIterator[Ready | None]:
+    """Yield the local AWS if the configuration asks for it, else None.
+
+    Raises:
+        UsageError: Its settings do not fit; names each.
+        RunError: It does not start.
+    """
+    if not config.local.enabled:
+        yield None
+        return
+    try:
+        settings = SimulatorSettings.model_validate(DEFAULTS | config.local.simulator)
+    except ValidationError as error:
+        problems = (f"[local.simulator] {problem}" for problem in explain(error, SimulatorSettings))
+        raise UsageError("; ".join(problems)) from error
+    async with start(settings) as ready:
+        yield ready

@@ -1,0 +1,70 @@
+"""Passes on what child processes log: their stderr enters, JSON lines of `logs`, and leaves through this one's loggers.
+
+What several of them say alike is said once; what is not a log line, a bug's traceback, goes to stderr as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from anyio.abc import ByteReceiveStream
+
+from fanout.observability.logging import LEVELS, ROW_FIELDS
+from fanout.observability.warnings import Told
+from fanout.text import escape
+
+
+class Relay:
+    """The relay of one child.
+
+    Args:
+        told: The warnings that a person has read; shared by the relays of one run.
+
+    Attributes:
+        last_word: Why the child could not finish, in its own words; None if it has not said.
+    """
+
+    def __init__(self, told: Told) -> None:
+        self.last_word: str | None = None
+        self._told = told
+        self._rest = b""
+
+    async def lines(self, stream: ByteReceiveStream) -> None:
+        """Pass on every line until the stream ends; may be cancelled and called again."""
+        async for data in stream:
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for line in lines:
+                self._pass(line)
+        if self._rest:
+            self._pass(self._rest)
+            self._rest = b""
+
+    def _pass(self, line: bytes) -> None:
+        """Log a line; one that carries an exit code is kept instead: whoever answers for the run tells it."""
+        try:
+            content = json.loads(line)
+            name, level, message = content["logger"], content["level"], str(content["message"])
+        except (ValueError, KeyError, TypeError):
+            sys.stderr.write(f"{escape(line.decode(errors='replace'))}\n")
+            return
+        if "exit_code" in content:
+            self.last_word = message
+            return
+        self._log(logging.getLogger(name), level, message, content)
+
+    def _log(self, logger: logging.Logger, level: str, message: str, content: Mapping[str, Any]) -> None:
+        number = getattr(logging, level.upper()) if level in LEVELS else logging.WARNING
+        if number >= logging.WARNING:
+            if (logger.name, message) in self._told.warnings:
+                return
+            self._told.warnings.add((logger.name, message))
+        if not logger.isEnabledFor(number):
+            return
+        if "traceback" in content:
+            message += "\n" + content["traceback"]
+        extra = {field: content[field] for field in ROW_FIELDS if field in content}
+        logger.log(number, "%s", message, extra=extra)

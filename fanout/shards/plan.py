@@ -1,0 +1,123 @@
+"""What each of several processes of one run may use: a configuration enters, one a process leaves; pure.
+
+The sum of the shares never exceeds what is configured. Whole requests a second are dealt out one by one and a fraction
+goes to one process, since a rate of 1.5 lets two requests through in some second: in any second, the shares together
+let through what the whole would have, whatever their schedules' phases are. What a process lets through alone although
+it is larger than its share, a payload beyond `held_bytes`, each of them lets through.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fanout.config.model import Config, MetricsSection
+from fanout.errors import UsageError
+
+_EACH_NEEDS_ONE = (
+    ("pacing", "rate"),
+    ("pacing", "window"),
+    ("transport", "concurrency"),
+    ("transport", "uploads"),
+    ("collect", "fetches"),
+)
+
+
+def share_out(config: Config) -> list[Config]:
+    """Return the configuration of each of `run.processes` processes, each that of a run of one process.
+
+    The deadline and the metrics stay with the process that started them; `max_failures` is asked by both.
+
+    Raises:
+        UsageError: There is less of something than processes, or something cannot be shared; with the next step.
+    """
+    processes = config.run.processes
+    if processes == 1:
+        return [config]
+    _check(config, processes)
+    pacing, transport, collect, output = config.pacing, config.transport, config.collect, config.output
+    rates = deal_rate(pacing.rate, processes)
+    bursts = deal_rate(pacing.burst, processes)
+    windows = deal(pacing.window, processes)
+    held = deal(pacing.held_bytes, processes)
+    concurrency = deal(transport.concurrency, processes)
+    uploads = deal(transport.uploads, processes)
+    fetches = [None] * processes if collect.fetches is None else deal(collect.fetches, processes)
+    # Less than one of these would do nothing, and no promise hangs on their sum.
+    pollers = deal(collect.pollers, processes, least=1)
+    part_rows, part_bytes = (
+        deal(output.part_rows, processes, least=1),
+        deal(output.part_bytes, processes, least=1),
+    )
+    return [
+        config.model_copy(
+            update={
+                "pacing": pacing.model_copy(
+                    update={
+                        "rate": rates[index],
+                        "bytes_per_s": pacing.bytes_per_s / processes if pacing.bytes_per_s else None,
+                        "burst": bursts[index],
+                        "window": windows[index],
+                        "held_bytes": held[index],
+                    }
+                ),
+                "transport": transport.model_copy(
+                    update={"concurrency": concurrency[index], "uploads": uploads[index]}
+                ),
+                "collect": collect.model_copy(update={"fetches": fetches[index], "pollers": pollers[index]}),
+                "output": output.model_copy(
+                    update={"part_rows": part_rows[index], "part_bytes": part_bytes[index]}
+                ),
+                "run": config.run.model_copy(
+                    update={
+                        "dir": None,
+                        "processes": 1,
+                        "deadline_s": None,
+                        # The jitter of processes that fail together must not bring them back together.
+                        "seed": None if config.run.seed is None else config.run.seed + index,
+                    }
+                ),
+                "metrics": MetricsSection(),
+            }
+        )
+        for index in range(processes)
+    ]
+
+
+def deal(whole: int, processes: int, *, least: int = 0) -> list[int]:
+    """Return `whole` as so many shares that differ by one at most, the larger ones first; each is `least` at least."""
+    each, left = divmod(whole, processes)
+    return [max(each + (index < left), least) for index in range(processes)]
+
+
+def deal_rate(whole: float | None, processes: int) -> list[float | None]:
+    """Return a rate or a burst as shares of whole units, the fraction with the last: see the top of the file."""
+    if whole is None:
+        return [None] * processes
+    units = math.floor(whole)
+    shares: list[float | None] = [float(share) for share in deal(units, processes)]
+    shares[-1] = (shares[-1] or 0.0) + (whole - units)
+    return shares
+
+
+def _check(config: Config, processes: int) -> None:
+    if "-" in config.input.paths:
+        raise UsageError(
+            "standard input can be read once, and each of several processes reads the whole input: "
+            "write it to a file first, or leave out --processes"
+        )
+    if config.collect.queue_url is not None:
+        raise UsageError(
+            "collect.queue_url names one queue, and each of several processes needs its own: leave it out, "
+            "find results by listing (--no-notifications), or leave out --processes"
+        )
+    for section, key in _EACH_NEEDS_ONE:
+        value = getattr(getattr(config, section), key)
+        if value is not None and value < processes:
+            raise UsageError(
+                f"{section}.{key} = {value:g} is less than one for each of {processes} processes: "
+                f"raise it, or start at most {max(math.floor(value), 1)}"
+            )
+    if config.pacing.held_bytes < processes:
+        raise UsageError(
+            f"pacing.held_bytes = {config.pacing.held_bytes} cannot be shared by {processes} processes"
+        )

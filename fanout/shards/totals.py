@@ -1,0 +1,109 @@
+"""Where several processes of one run stand together: their snapshots enter, as `status.json` holds them, one leaves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from statistics import fmean
+from typing import Any, TypeVar
+
+from fanout.engine.journal_writer import ScribeStatistics
+from fanout.engine.open_rows import LedgerStatistics
+from fanout.engine.pacing import PacerStatistics
+from fanout.engine.reconcile.reconciler import ReconcileStatistics
+from fanout.engine.snapshot import Snapshot
+from fanout.engine.stages.poll import CollectStatistics
+from fanout.engine.stages.write import SinkStatistics
+from fanout.engine.statistics import PipelineStatistics
+
+Counts = TypeVar(
+    "Counts", LedgerStatistics, PacerStatistics, SinkStatistics, ScribeStatistics, ReconcileStatistics
+)
+
+
+def parse_snapshot(content: Mapping[str, Any]) -> Snapshot:
+    """Return what a heartbeat's `snapshot` says.
+
+    Raises:
+        KeyError, TypeError: It was written by another version of the program.
+    """
+    statistics = content["statistics"]
+    return Snapshot(
+        **{**content, "statistics": None if statistics is None else _parse_statistics(statistics)}
+    )
+
+
+def _parse_statistics(content: Mapping[str, Any]) -> PipelineStatistics:
+    collect = content["collect"]
+    return PipelineStatistics(
+        LedgerStatistics(**content["ledger"]),
+        PacerStatistics(**content["pacer"]),
+        SinkStatistics(**content["sink"]),
+        ScribeStatistics(**content["scribe"]),
+        ReconcileStatistics(**content["reconcile"]),
+        None if collect is None else CollectStatistics(**collect),
+        content["held_bytes"],
+        content["unfounded"],
+    )
+
+
+def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot:
+    """Return where a run of so many processes stands, `snapshots` being of those that have said something.
+
+    What only all of them together can tell, the rows in all and the rate, is None until all have.
+    """
+    silent = processes - len(snapshots)
+    shares = [each.share for each in snapshots]
+    told = [each.statistics for each in snapshots if each.statistics is not None]
+    unknown = sum(statistics.ledger.unknown for statistics in told)
+    notes = [f"{unknown:,} of unknown fate"] if unknown else []
+    if silent:
+        notes.append(f"{silent} of {processes} processes are starting")
+    return Snapshot(
+        ended=sum(each.ended for each in snapshots),
+        succeeded=sum(each.succeeded for each in snapshots),
+        total=None if silent else _sum([each.total for each in snapshots]),
+        share=None if silent or None in shares else fmean(share for share in shares if share is not None),
+        in_flight=sum(each.in_flight for each in snapshots),
+        accepted=sum(each.accepted for each in snapshots),
+        throttles=sum(each.throttles for each in snapshots),
+        resends=sum(each.resends for each in snapshots),
+        rate_limit_per_s=None if silent else _sum([each.rate_limit_per_s for each in snapshots]),
+        note=", ".join(notes),
+        read=_sum([each.read for each in snapshots]),
+        statistics=_total_statistics(told) if told else None,
+    )
+
+
+def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
+    return PipelineStatistics(
+        _add([each.ledger for each in told]),
+        _add([each.pacer for each in told]),
+        _add([each.sink for each in told]),
+        _add([each.scribe for each in told]),
+        _add([each.reconcile for each in told]),
+        _total_collect([each.collect for each in told if each.collect is not None]),
+        sum(each.held_bytes for each in told),
+        sum(each.unfounded for each in told),
+    )
+
+
+def _total_collect(told: Sequence[CollectStatistics]) -> CollectStatistics | None:
+    if not told:
+        return None
+    foreign: Counter[str] = Counter()
+    for each in told:
+        foreign.update(each.foreign)
+    instants = [each.last_notice_at for each in told if each.last_notice_at is not None]
+    return CollectStatistics(sum(each.messages for each in told), max(instants, default=None), dict(foreign))
+
+
+def _add(parts: Sequence[Counts]) -> Counts:
+    """Return the sum of each field; None where one of the parts has none."""
+    names = [field.name for field in fields(parts[0])]
+    return type(parts[0])(**{name: _sum([getattr(part, name) for part in parts]) for name in names})
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    return None if None in values else sum(values)

@@ -1,0 +1,124 @@
+"""The control port on a `World`: describes the endpoint, opens and closes a run's queue. Owned by `memory`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import orjson
+
+from fanout.errors import RunError
+from fanout.ports import Endpoint, Mailbox
+from fanout.simulator.errors import ServiceError
+from fanout.simulator.ports.latency import Wire
+
+
+def queue_name(url: str) -> str:
+    """Return the name of the queue at `url`."""
+    return url.rpartition("/")[2]
+
+
+class MemoryControl:
+    """Implements `ports.Control`."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._world = wire.world
+        self._latency = wire.world.settings.latency
+
+    async def describe(self, endpoint: str) -> Endpoint:
+        """Return the endpoint's configuration; see `ports.Control`."""
+
+        def work(_now: float) -> Endpoint:
+            self._world.faults.permit("DescribeEndpointConfig")
+            return self._world.describe(endpoint)
+
+        described = await self._wire.call("DescribeEndpoint", self._latency.runtime, work)
+        if not self._world.settings.asynchronous:
+            raise RunError(
+                f"endpoint {endpoint} is not asynchronous: its configuration has no AsyncInferenceConfig. "
+                "Name an asynchronous endpoint, or create a configuration with one."
+            )
+        return described
+
+    async def open_mailbox(self, run: str, topics: Sequence[str]) -> Mailbox:
+        """Create the run's queue and subscribe it to `topics`; see `ports.Control`."""
+        world, queues = self._world, self._world.queues
+        name = f"fanout-{run}"
+        existed = name in queues.names
+        subscriptions: list[str] = []
+        are_filtered: list[bool] = []
+        try:
+            await self._wire.call("CreateQueue", self._latency.sqs, partial(self._create, name, topics))
+            for topic in topics:
+                arn, is_filtered = await self._wire.call(
+                    "Subscribe",
+                    self._latency.sns,
+                    partial(self._subscribe, topic, name, run),
+                )
+                subscriptions.append(arn)
+                are_filtered.append(is_filtered)
+        except BaseException:
+            # Cancelled or refused: whoever called has no Mailbox to close. What an earlier run left stays.
+            if not existed:
+                for arn in subscriptions:
+                    world.topics.unsubscribe(arn)
+                if name in queues.names:
+                    queues.delete(name)
+            raise
+        url = f"https://sqs.{world.settings.region}.amazonaws.com/{world.settings.account_id}/{name}"
+        return Mailbox(url, tuple(subscriptions), filtered=all(are_filtered))
+
+    async def close_mailbox(self, mailbox: Mailbox) -> None:
+        """Remove the subscriptions, then the queue; harmless when they are gone."""
+        for arn in mailbox.subscriptions:
+            await self._wire.call("Unsubscribe", self._latency.sns, partial(self._unsubscribe, arn))
+        name = queue_name(mailbox.url)
+
+        def remove(_now: float) -> None:
+            if name in self._world.queues.names:
+                self._world.queues.delete(name)
+
+        await self._wire.call("DeleteQueue", self._latency.sqs, remove)
+
+    async def supports_inline(self) -> bool:
+        """Say yes: this endpoint takes `Body` wherever it stands."""
+        await self._wire.travel(0.0)
+        return True
+
+    def _unsubscribe(self, arn: str, _now: float) -> None:
+        self._world.topics.unsubscribe(arn)
+
+    def _create(self, name: str, topics: Sequence[str], now: float) -> None:
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "sns.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": self._world.queues.arn(name),
+                    "Condition": {"ArnEquals": {"aws:SourceArn": list(topics)}},
+                }
+            ],
+        }
+        attributes = {
+            "VisibilityTimeout": str(self._world.settings.mailbox_visibility_s),
+            "Policy": orjson.dumps(policy).decode(),
+        }
+        self._world.queues.create(name, attributes, now=now)
+
+    def _subscribe(self, topic: str, name: str, run: str, now: float) -> tuple[str, bool]:
+        """Return the subscription's ARN, and whether it is filtered."""
+        topics, queue_arn = self._world.topics, self._world.queues.arn(name)
+        raw = {"RawMessageDelivery": "true"}
+        policy = {
+            "FilterPolicy": orjson.dumps({"inferenceId": [{"prefix": f"{run}."}]}).decode(),
+            "FilterPolicyScope": "MessageBody",
+        }
+        try:
+            return topics.subscribe(topic, queue_arn, attributes=raw | policy, now=now), True
+        except ServiceError as error:
+            if error.code != "FilterPolicyLimitExceeded":
+                raise
+        return topics.subscribe(topic, queue_arn, attributes=raw, now=now), False

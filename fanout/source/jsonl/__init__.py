@@ -1,0 +1,1 @@
+"""Reads JSON Lines: bytes become lines, lines become records."""

@@ -1,0 +1,46 @@
+"""A file in, its bytes as stored out, block by block, with a way to stop between blocks, even on a silent pipe."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Generator
+
+from fanout.source.files import ByteStream, InputFile, open_bytes
+from fanout.source.statistics import Meter
+
+# How long a cancelled run may wait for a pipe on which nothing comes.
+_POLL_MS = 200
+# pyarrow reads S3 by one request a buffer, at 20-30 ms each: blocks of 256 KiB would take a second for 10 MB.
+_REMOTE_BYTES = 8 << 20
+
+
+def raw_blocks(
+    file: InputFile, *, block_bytes: int, meter: Meter, check: Callable[[], None]
+) -> Generator[bytes, None, None]:
+    """Yield the bytes of `file`; never empty.
+
+    Raises:
+        InputError: It cannot be opened.
+        OSError: It cannot be read on.
+    """
+    stream = open_bytes(file, remote_bytes=_REMOTE_BYTES)
+    try:
+        while True:
+            check()
+            if file.streamed:
+                _wait_readable(stream, check)
+            block = stream.read(block_bytes)
+            if not block:
+                return
+            meter.bytes_read += len(block)
+            yield block
+    finally:
+        stream.close()
+
+
+def _wait_readable(stream: ByteStream, check: Callable[[], None]) -> None:
+    """Return when a read would not block; a read that blocks could not be cancelled."""
+    poll = select.poll()  # not select(), which knows no descriptor beyond 1,023
+    poll.register(stream.fileno(), select.POLLIN)
+    while not poll.poll(_POLL_MS):
+        check()

@@ -1,0 +1,159 @@
+"""A JSON Lines file in, `Record`s and `Rejected`s out: every line is validated, a bad one is a row with an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+import orjson
+import pyarrow as pa
+
+from fanout.domain.records import Kept, Record, Rejected
+from fanout.errors import InputError
+from fanout.source import exact_json as exact
+from fanout.source.assembler import Assembler, Payload, column_payload
+from fanout.source.bad_row import BadRow
+from fanout.source.detect import MAGIC_BYTES, check_text, find_compression
+from fanout.source.files import InputFile, check_unchanged, reason
+from fanout.source.jsonl.blocks import BrokenStreamError, decompress
+from fanout.source.jsonl.lines import LongLine, split_lines
+from fanout.source.jsonl.raw_bytes import raw_blocks
+from fanout.source.jsonl.template import Template
+from fanout.source.jsonl.validity import Validity
+from fanout.source.selection import Selection
+from fanout.source.settings import InputSettings
+from fanout.source.statistics import Meter
+
+JSON_TEXT = {b"fanout:json": b"1"}
+"""Metadata of a kept field whose values are JSON texts; typed when the output is written."""
+
+Item = Record | Rejected | None
+"""A row, or None: nothing more for the moment, so a chunk should not wait."""
+
+
+class JsonLines:
+    """Reads JSON Lines files by one selection."""
+
+    def __init__(self, selection: Selection, settings: InputSettings) -> None:
+        self._settings = settings
+        self._keep = selection.keep
+        self._payload: Payload | None = None
+        text = selection.payload_column is not None
+        if selection.payload_column is not None:
+            self._payload = column_payload(selection.payload_column)
+        elif selection.payload_fields:
+            self._payload = Template.of_fields(selection.payload_fields).render
+        elif selection.template is not None:
+            self._payload = Template.compile(selection.template).render
+        kind = "text/plain; charset=utf-8" if text else "application/json"
+        defaults = selection.defaults
+        self._options = defaults if defaults.content_type else replace(defaults, content_type=kind)
+        self._assembler = Assembler(selection, self._options)
+        self._whole = self._payload is None and self._assembler.plain and not self._keep
+        self._validity = Validity()
+        self.kept_schema = pa.schema([pa.field(name, pa.string(), metadata=JSON_TEXT) for name in self._keep])
+
+    def read(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
+        """Yield the rows of `file`, numbered from `row`; blank lines are none.
+
+        Args:
+            file: The file.
+            row: Number of its first row.
+            meter: Counts the bytes read.
+            check: Called between blocks; raises what should stop the reading.
+
+        Raises:
+            InputError: The file is damaged or changed; the rows before the damage were yielded.
+        """
+        number = 0
+        try:
+            for first, lines in split_lines(
+                self._text(file, meter, check), cap_bytes=self._settings.line_cap_bytes
+            ):
+                number = first - 1
+                for line in lines:
+                    number += 1
+                    if not line or (isinstance(line, bytes) and line.isspace() and not line.strip(b" \t\r")):
+                        continue
+                    yield self._row(row, line, file.path, number)
+                    row += 1
+                if file.streamed:
+                    yield None
+        except BrokenStreamError as error:
+            raise InputError(
+                f"{file.path}: {error} after byte {meter.bytes_read} of {file.size_bytes or 'a stream'}, "
+                f"line {number}, row {row}; fetch or write the file again"
+            ) from error
+        except OSError as error:
+            raise InputError(f"{file.path}:{number}: {reason(error)} (row {row})") from error
+        check_unchanged(file)
+
+    def _text(self, file: InputFile, meter: Meter, check: Callable[[], None]) -> Iterator[bytes]:
+        step = self._settings.block_bytes
+        raw: Iterator[bytes] = raw_blocks(file, block_bytes=step, meter=meter, check=check)
+        compression = file.compression
+        if file.streamed:
+            head = b""
+            while len(head) < MAGIC_BYTES and (more := next(raw, b"")):
+                head += more
+            compression = find_compression(file.path, head, settings=self._settings)
+            raw = chain([head], raw) if head else raw
+        plain = decompress(raw, compression, step_bytes=step)
+        first = next(plain, b"")
+        check_text(file.path, first)
+        yield first
+        yield from plain
+
+    def _row(self, row: int, line: bytes | LongLine, path: str, number: int) -> Record | Rejected:
+        if isinstance(line, LongLine):
+            return self._too_long(row, line, path, number)
+        try:
+            if self._whole:
+                if not self._validity.is_object(line) and not self._settings.any_json:
+                    raise _not_an_object()
+                return Record(row, None, line, self._options)
+            return self._selected(row, line, f"{path}:{number}")
+        except orjson.JSONDecodeError as error:
+            bad = exact.explain(line, error)
+        except BadRow as error:
+            bad = error
+        return self._reject(row, bad, f"{path}:{number}", len(line))
+
+    def _selected(self, row: int, line: bytes, place: str) -> Record | Rejected:
+        value = exact.parse_exact(line)
+        if not isinstance(value, dict):
+            if not self._settings.any_json:
+                raise _not_an_object()
+            value = {}
+        kept = tuple(_kept(value, name) for name in self._keep)
+        ident: str | None = None
+        payload = self._payload or (lambda _: line)
+        try:
+            ident = self._assembler.identify(value)
+            return self._assembler.record(row, value, ident=ident, payload=payload, kept=kept)
+        except BadRow as bad:
+            return Rejected(row, ident, bad.code, f"{place}: {bad.message}", kept, len(line))
+
+    def _reject(self, row: int, bad: BadRow, place: str, size_bytes: int) -> Rejected:
+        nothing: Kept = (None,) * len(self._keep)
+        return Rejected(row, None, bad.code, f"{place}: {bad.message}", nothing, size_bytes)
+
+    def _too_long(self, row: int, line: LongLine, path: str, number: int) -> Rejected:
+        cap = self._settings.line_cap_bytes
+        message = f"the line has {line.length_bytes} bytes, more than the cap of {cap}"
+        return self._reject(row, BadRow("LineTooLong", message), f"{path}:{number}", line.length_bytes)
+
+
+def _kept(value: dict[str, object], name: str) -> str | None:
+    """Return the JSON text of a field, None where it is missing (an explicit null is the text `null`)."""
+    if name not in value:
+        return None
+    try:
+        return exact.dumps(value[name]).decode()
+    except exact.NotJSONError as error:
+        raise BadRow("NotJSON", f"column {name!r} {error}") from None
+
+
+def _not_an_object() -> BadRow:
+    return BadRow("NotAnObject", "the line is not a JSON object")

@@ -1,0 +1,1 @@
+"""Reads Parquet: record batches become records."""

@@ -1,0 +1,141 @@
+"""Carried Arrow values in, JSON values out: as they are where JSON has the type, else as text that is exact.
+
+Instants, dates and times are ISO 8601 (with Z when the column has a time zone), durations `PT...S`, decimals strings
+of all their digits, maps with string keys objects, other maps arrays of pairs. NaN and infinities have no text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
+from typing import cast
+
+import pyarrow as pa
+from pyarrow import types as pat
+
+from fanout.source.exact_json import Unfit
+
+Converter = Callable[[object], object]
+
+_PER_S = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_EPOCH = date(1970, 1, 1).toordinal()
+_DAY_S = 86_400
+_NOT_FINITE = Unfit("is NaN or infinite, which JSON has no text for")
+_OUT_OF_RANGE = Unfit("is outside the years 1 to 9999")
+
+
+def json_converter(kind: pa.DataType) -> Converter | None:
+    """Return what makes JSON values of a plain type's carried values (never handed None), None if they are JSON."""
+    for holds, make in _MAKERS:
+        if holds(kind):
+            return make(kind)
+    return None
+
+
+def _finite(_: pa.DataType) -> Converter:
+    return lambda value: value if math.isfinite(cast("float", value)) else _NOT_FINITE
+
+
+def _decimal(_: pa.DataType) -> Converter:
+    return lambda value: format(cast("Decimal", value), "f")
+
+
+def _timestamp(kind: pa.DataType) -> Converter:
+    per_s, suffix = _PER_S[kind.unit], "Z" if kind.tz else ""
+
+    def convert(value: object) -> object:
+        days, rest = divmod(cast("int", value), _DAY_S * per_s)
+        day = _date(days)
+        return day if isinstance(day, Unfit) else f"{day}T{_clock(rest, per_s)}{suffix}"
+
+    return convert
+
+
+def _date(days: int) -> str | Unfit:
+    try:
+        return date.fromordinal(_EPOCH + days).isoformat()
+    except (ValueError, OverflowError):
+        return _OUT_OF_RANGE
+
+
+def _date_of(kind: pa.DataType) -> Converter:
+    per_day = 1 if pat.is_date32(kind) else _DAY_S * 1_000
+    return lambda value: _date(cast("int", value) // per_day)
+
+
+def _clock(value: int, per_s: int) -> str:
+    seconds, fraction = divmod(value, per_s)
+    clock = f"{seconds // 3_600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+    return f"{clock}.{fraction:0{len(str(per_s)) - 1}d}" if fraction else clock
+
+
+def _time(kind: pa.DataType) -> Converter:
+    per_s = _PER_S[kind.unit]
+    return lambda value: _clock(cast("int", value), per_s)
+
+
+def _duration(kind: pa.DataType) -> Converter:
+    per_s = _PER_S[kind.unit]
+
+    def convert(value: object) -> object:
+        seconds, fraction = divmod(abs(cast("int", value)), per_s)
+        sign = "-" if cast("int", value) < 0 else ""
+        tail = f".{fraction:0{len(str(per_s)) - 1}d}" if fraction else ""
+        return f"{sign}PT{seconds}{tail}S"
+
+    return convert
+
+
+def _list(kind: pa.DataType) -> Converter | None:
+    inner = json_converter(kind.value_type)
+    if inner is None:
+        return None
+    return lambda value: [None if one is None else inner(one) for one in cast("list[object]", value)]
+
+
+def _struct(kind: pa.DataType) -> Converter | None:
+    inner = {
+        kind.field(index).name: json_converter(kind.field(index).type) for index in range(kind.num_fields)
+    }
+    special = [(name, convert) for name, convert in inner.items() if convert is not None]
+    if not special:
+        return None
+
+    def convert(value: object) -> object:
+        fields = cast("dict[str, object]", value)
+        for name, inner_convert in special:
+            if fields[name] is not None:
+                fields[name] = inner_convert(fields[name])
+        return fields
+
+    return convert
+
+
+def _map(kind: pa.DataType) -> Converter:
+    key, item = json_converter(kind.key_type), json_converter(kind.item_type)
+
+    def apply(convert: Converter | None, value: object) -> object:
+        return value if convert is None or value is None else convert(value)
+
+    def convert(value: object) -> object:
+        pairs = [
+            (apply(key, one), apply(item, other)) for one, other in cast("list[tuple[object, object]]", value)
+        ]
+        return dict(pairs) if pat.is_string(kind.key_type) or pat.is_large_string(kind.key_type) else pairs
+
+    return convert
+
+
+_MAKERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], Converter | None]], ...] = (
+    (pat.is_floating, _finite),
+    (pat.is_decimal, _decimal),
+    (pat.is_timestamp, _timestamp),
+    (pat.is_date, _date_of),
+    (pat.is_time, _time),
+    (pat.is_duration, _duration),
+    (pat.is_struct, _struct),
+    (pat.is_map, _map),
+    (lambda kind: kind.num_fields == 1, _list),
+)

@@ -1,0 +1,201 @@
+"""Parquet files in, `Record`s and `Rejected`s out; every column and type is checked before the first row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from fanout.domain.records import Kept, Record, Rejected
+from fanout.errors import InputError
+from fanout.source.assembler import Assembler, Payload, column_payload
+from fanout.source.bad_row import BadRow
+from fanout.source.exact_json import Unfit
+from fanout.source.files import InputFile, check_unchanged, reason
+from fanout.source.jsonl.template import Template
+from fanout.source.parquet.arrow_types import is_text, plain_type
+from fanout.source.parquet.batches import GroupReader
+from fanout.source.parquet.columns import Columns, RowValues
+from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened
+from fanout.source.selection import Selection
+from fanout.source.settings import InputSettings
+from fanout.source.statistics import Meter
+from fanout.source.suggest import nearest
+
+
+class _Plan(NamedTuple):
+    """How the rows of one file are read and made into records."""
+
+    columns: Columns
+    assembler: Assembler
+    payload: Payload
+    rows: int
+
+
+class ParquetRows:
+    """Reads Parquet files by one selection; columns are found by name in each.
+
+    Attributes:
+        kept_schema: Plain types of the kept columns: no dictionaries, no views.
+        total_rows: Rows of all files, by their footers.
+    """
+
+    def __init__(self, footers: Sequence[Footer], selection: Selection, settings: InputSettings) -> None:
+        """Check every footer against `selection`.
+
+        Raises:
+            InputError: A file lacks a column, has it with an unfit type, or keeps it with another type than the first.
+        """
+        self._settings = settings
+        self._keep = selection.keep
+        self._plans = _plans(footers, selection)
+        self.total_rows = sum(footer.rows for footer in footers)
+        self.kept_schema: pa.Schema = self._plans[footers[0].path].columns.kept_schema
+        for footer in footers:
+            _check_kept(
+                self._plans[footer.path].columns.kept_schema, footer.path, footers[0].path, self.kept_schema
+            )
+
+    def read(
+        self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]
+    ) -> Iterator[Record | Rejected | None]:
+        """Yield the rows of `file`, numbered from `row`.
+
+        Args:
+            file: The file.
+            row: Number of its first row.
+            meter: Counts the bytes read.
+            check: Called between batches; raises what should stop the reading.
+
+        Raises:
+            InputError: The file is damaged or changed; the rows before the damage were yielded.
+        """
+        plan = self._plans[file.path]
+        first, bytes_before = row, meter.bytes_read
+        check_unchanged(file)
+        with (
+            opened(file) as parquet,
+            GroupReader(
+                parquet, file, columns=plan.columns.names, batch_bytes=self._settings.batch_bytes
+            ) as groups,
+        ):
+            for group in range(parquet.metadata.num_row_groups):
+                for rows in self._group(groups, group, plan, file.path, row=row):
+                    check()
+                    for item in rows:
+                        yield item
+                        row = item.row + 1
+                    meter.bytes_read = bytes_before + (file.size_bytes or 0) * (row - first) // max(
+                        1, plan.rows
+                    )
+                if file.filesystem is None:  # in S3 a look costs a request
+                    check_unchanged(file)
+        check_unchanged(file)
+        if row - first != plan.rows:
+            raise InputError(
+                f"{file.path}: has {row - first} rows where its footer says {plan.rows}; write the file again"
+            )
+        meter.bytes_read = bytes_before + (file.size_bytes or 0)
+
+    def _group(
+        self, groups: GroupReader, group: int, plan: _Plan, path: str, *, row: int
+    ) -> Iterator[Iterator[Record | Rejected]]:
+        """Yield the rows of a row group, batch by batch."""
+        try:
+            groups.check(group)
+            if groups.row_bytes(group) > self._settings.line_cap_bytes:
+                yield self._too_large(groups, group, path, row=row)
+                return
+            for batch in groups.batches(group):
+                values = plan.columns.rows(batch)
+                yield self._rows(values, plan, path, row=row)
+                row += batch.num_rows
+        except PARQUET_ERRORS as error:
+            check = "it changed on disk or was damaged; write or copy it again"
+            raise InputError(
+                f"{path}: row group {group}, after row {row}: {reason(error)}; {check}"
+            ) from error
+
+    def _rows(
+        self, rows: Iterator[RowValues], plan: _Plan, path: str, *, row: int
+    ) -> Iterator[Record | Rejected]:
+        assembler, payload = plan.assembler, plan.payload
+        for values, kept in rows:
+            ident: str | None = None
+            try:
+                ident = assembler.identify(values)
+                self._check_values(kept)
+                yield assembler.record(row, values, ident=ident, payload=payload, kept=kept)
+            except BadRow as bad:
+                sound = tuple(None if isinstance(value, Unfit) else value for value in kept)
+                yield Rejected(row, ident, bad.code, f"{path}: row {row}: {bad.message}", sound)
+            row += 1
+
+    def _check_values(self, kept: Kept) -> None:
+        for name, value in zip(self._keep, kept, strict=True):
+            if isinstance(value, Unfit):
+                raise BadRow("InvalidUTF8", f"column {name!r} {value.reason}")
+
+    def _too_large(self, groups: GroupReader, group: int, path: str, *, row: int) -> Iterator[Rejected]:
+        size = groups.row_bytes(group)
+        nothing: Kept = (None,) * len(self._keep)
+        message = (
+            f"rows of row group {group} unfold to {size} bytes each, more than the cap of "
+            f"{self._settings.line_cap_bytes}"
+        )
+        for number in range(row, row + groups.rows(group)):
+            yield Rejected(number, None, "RowTooLarge", f"{path}: row {number}: {message}", nothing, size)
+
+
+def _plans(footers: Sequence[Footer], selection: Selection) -> dict[str, _Plan]:
+    first = footers[0]
+    template: Template | None = None
+    if selection.payload_column is None:
+        names = selection.payload_fields or tuple(first.schema.names)
+        compiled = selection.template is not None
+        template = Template.compile(selection.template) if compiled else Template.of_fields(names)
+        if selection.whole_row and selection.location_column is not None:
+            template = Template.of_fields(())  # the object is the payload, the row is never one
+    plans: dict[str, _Plan] = {}
+    for footer in footers:
+        if selection.whole_row and template is not None and template.names:
+            _check_whole(footer, first)
+        columns = Columns(
+            footer.schema, selection, json_names=template.names if template else (), path=footer.path
+        )
+        payload = template.render if template else column_payload(selection.payload_column or "")
+        assembler = Assembler(
+            selection, replace(selection.defaults, content_type=_content_type(footer, selection))
+        )
+        plans[footer.path] = _Plan(columns, assembler, payload, footer.rows)
+    return plans
+
+
+def _content_type(footer: Footer, selection: Selection) -> str:
+    if selection.defaults.content_type is not None:
+        return selection.defaults.content_type
+    if selection.payload_column is None:
+        return "application/json"
+    kind = plain_type(footer.schema.field(selection.payload_column).type)
+    return "text/plain; charset=utf-8" if is_text(kind) else "application/octet-stream"
+
+
+def _check_whole(footer: Footer, first: Footer) -> None:
+    """Refuse a file whose rows would say more than those of the first one; what it lacks is found by name."""
+    extra = [name for name in footer.schema.names if name not in first.schema.names]
+    if extra:
+        raise InputError(
+            f"{footer.path}: column {extra[0]!r} is not in {first.path}"
+            f"{nearest(extra[0], tuple(first.schema.names))}; choose the payload's columns, or run the files apart"
+        )
+
+
+def _check_kept(kept: pa.Schema, path: str, first_path: str, first: pa.Schema) -> None:
+    for mine, theirs in zip(kept, first, strict=True):
+        if mine.type != theirs.type:
+            raise InputError(
+                f"{path}: kept column {mine.name!r} is {mine.type}, but {theirs.type} in {first_path}; "
+                f"cast one of them, or run the files apart"
+            )

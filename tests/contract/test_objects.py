@@ -1,0 +1,172 @@
+"""`ports.ObjectStore`, on every cloud."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+
+import pytest
+
+from fanout.aws.settings import AwsSettings
+from fanout.domain.location import Location
+from fanout.errors import CallError, Phase
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+ODD_KEYS = [
+    "a b",
+    "plus+plus",
+    "per%20cent",
+    "%2F",
+    "tilde~quote'\"`",
+    "semi;colon:at@equals=dollar$comma,",
+    "question?x=1&y=2",
+    "hash#1",
+    "less<than>amp&amp;",
+    "back\\slash|pipe^caret{brace}[bracket]",
+    "double//slash",
+    "dots/../and/./dots",
+    "ünïcode/雪/☃/😀",
+    "trailing/",
+]
+
+
+def at(harness, run, name="key"):
+    return Location(harness.bucket, f"contract/{run}/{name}")
+
+
+async def keys(harness, prefix):
+    return [
+        info.location.key
+        async for page in harness.cloud.objects.list(harness.bucket, prefix)
+        for info in page
+    ]
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", b"hello", bytes(range(256)) * 1000])
+async def test_what_is_put_is_what_is_got(storage, run, body):
+    here = at(storage, run)
+    before = time.time()
+    await storage.cloud.objects.put(here, body, content_type="application/x-test")
+    found = await storage.cloud.objects.get(here)
+    assert (found.body, found.content_type) == (body, "application/x-test")
+    assert before - 5.0 <= found.modified_at <= time.time() + 5.0  # S3's clock counts whole seconds
+
+
+async def test_a_large_object_goes_up_in_parts_and_comes_back_whole(storage, run):
+    size_bytes = AwsSettings().multipart_bytes + 1
+    body = hashlib.shake_128(run.encode()).digest(size_bytes)
+    here = at(storage, run)
+    await storage.cloud.objects.put(here, body, content_type="application/x-test")
+    found = await storage.cloud.objects.get(here)
+    assert hashlib.sha256(found.body).digest() == hashlib.sha256(body).digest()
+    assert found.content_type == "application/x-test"
+    info = await storage.cloud.objects.head(here)
+    assert info is not None
+    assert info.size_bytes == size_bytes
+    await storage.cloud.objects.delete([here])
+
+
+async def test_a_repeated_put_replaces(storage, run):
+    here = at(storage, run)
+    await storage.cloud.objects.put(here, b"first")
+    await storage.cloud.objects.put(here, b"second")
+    assert (await storage.cloud.objects.get(here)).body == b"second"
+    assert await keys(storage, here.key) == [here.key]
+
+
+async def test_a_missing_object(storage, run):
+    here = at(storage, run)
+    with pytest.raises(CallError) as caught:
+        await storage.cloud.objects.get(here)
+    error = caught.value
+    assert (error.phase, error.code, error.status, error.missing) == (Phase.REPLY, "NoSuchKey", 404, True)
+    assert await storage.cloud.objects.head(here) is None
+
+
+async def test_a_missing_bucket(storage, run):
+    nowhere = Location(f"missing-{run}", "key")
+    for call in (storage.cloud.objects.get(nowhere), storage.cloud.objects.put(nowhere, b"x")):
+        with pytest.raises(CallError) as caught:
+            await call
+        error = caught.value
+        assert (error.phase, error.code, error.status) == (Phase.REPLY, "NoSuchBucket", 404)
+
+
+async def test_head_tells_size_and_time(storage, run):
+    here = at(storage, run)
+    await storage.cloud.objects.put(here, b"seven b")
+    info = await storage.cloud.objects.head(here)
+    assert info is not None
+    assert (info.location, info.size_bytes) == (here, 7)
+    assert info.modified_at == (await storage.cloud.objects.get(here)).modified_at
+
+
+async def test_delete_removes_what_is_named_and_minds_nothing_missing(storage, run):
+    first, second, third, missing = (at(storage, run, name) for name in ("1", "2", "3", "missing"))
+    for location in (first, second, third):
+        await storage.cloud.objects.put(location, b"x")
+    assert list(await storage.cloud.objects.delete([first, missing, third])) == []
+    assert await keys(storage, f"contract/{run}/") == [second.key]
+
+
+async def test_keys_may_hold_any_character(storage, run):
+    locations = [at(storage, run, name) for name in ODD_KEYS]
+    for location in locations:
+        await storage.cloud.objects.put(location, location.key.encode())
+    for location in locations:
+        assert (await storage.cloud.objects.get(location)).body == location.key.encode()
+        assert await storage.cloud.objects.head(location) is not None
+    assert await keys(storage, f"contract/{run}/") == sorted(location.key for location in locations)
+    assert list(await storage.cloud.objects.delete(locations)) == []
+    assert await keys(storage, f"contract/{run}/") == []
+
+
+async def test_a_listing_is_what_stands_below_the_prefix_in_key_order(storage, run):
+    for name in ("b/2", "a/10", "a/9", "ab"):
+        await storage.cloud.objects.put(at(storage, run, name), name.encode())
+    pages = [page async for page in storage.cloud.objects.list(storage.bucket, f"contract/{run}/a")]
+    assert [(info.location, info.size_bytes) for page in pages for info in page] == [
+        (at(storage, run, "a/10"), 4),
+        (at(storage, run, "a/9"), 3),
+        (at(storage, run, "ab"), 2),
+    ]
+    head = await storage.cloud.objects.head(at(storage, run, "ab"))
+    assert head is not None
+    # A listing gives milliseconds or seconds, a HEAD seconds.
+    assert pages[-1][-1].modified_at == pytest.approx(head.modified_at, abs=1.0)
+
+
+async def test_an_empty_listing_has_no_page(storage, run):
+    assert [page async for page in storage.cloud.objects.list(storage.bucket, f"contract/{run}/")] == []
+
+
+async def test_a_listing_of_a_missing_bucket_is_refused(storage, run):
+    with pytest.raises(CallError) as caught:
+        await keys_of_missing(storage, run)
+    assert (caught.value.phase, caught.value.code) == (Phase.REPLY, "NoSuchBucket")
+
+
+async def keys_of_missing(harness, run):
+    return [page async for page in harness.cloud.objects.list(f"missing-{run}", "")]
+
+
+async def test_pages_hold_a_thousand_keys_and_may_be_left_early(inference, run):
+    wanted = [f"contract/{run}/{number:05d}" for number in range(2_001)]
+    if inference.world is None:
+        for key in wanted:
+            await inference.cloud.objects.put(Location(inference.bucket, key), b"")
+    else:
+        for key in wanted:
+            inference.world.objects.put(inference.bucket, key, b"", content_type=None, now=time.time())
+    sizes, found = [], []
+    async for page in inference.cloud.objects.list(inference.bucket, f"contract/{run}/"):
+        sizes.append(len(page))
+        found += [info.location.key for info in page]
+    assert (sizes, found) == ([1_000, 1_000, 1], wanted)
+    async for page in inference.cloud.objects.list(inference.bucket, f"contract/{run}/"):
+        assert page[0].location.key == wanted[0]
+        break
+    for start in range(0, 2_001, 1_000):
+        batch = [Location(inference.bucket, key) for key in wanted[start : start + 1_000]]
+        assert list(await inference.cloud.objects.delete(batch)) == []

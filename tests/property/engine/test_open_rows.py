@@ -1,0 +1,398 @@
+"""The ledger against a model of it: any order of sends, replies, notices, releases and commits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hypothesis import Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.examples import examples
+
+from fanout.domain.ids import inference_id, output_extension, output_filename
+from fanout.domain.location import Location
+from fanout.domain.output_paths import Layout
+from fanout.domain.records import Notice, Options, Record, Reply
+from fanout.engine.open_row import Entry, State
+from fanout.engine.open_rows import Claim, Ledger, LedgerStatistics
+
+RUN = "abcdefghij"
+SLACK_S = 60.0
+PATIENCE_S = 100 + 50 + SLACK_S
+WAITING = {State.ACCEPTED, State.UNKNOWN}
+
+
+@dataclass
+class Row:
+    """What the model knows of a row."""
+
+    entry: Entry
+    upload: Location | None
+    state: State = State.READY
+    generation: int = 0
+    sends: int = 0
+    sends_before: int = 0
+    """Those of earlier generations."""
+    resends: int = 0
+    intended: bool = False
+    """An attempt is given and not used up."""
+    doubted: bool = False
+    accepted_at: float | None = None
+    deadline: float | None = None
+    awaited: bool = False
+    """Its deadline is still to be reported."""
+    early: Notice | None = None
+    owned: bool = False
+    """Somebody won it and has not given it back."""
+    receipts: list[str] = field(default_factory=list)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        path = "s3://bucket/out"
+        self.ledger = Ledger(
+            RUN,
+            outputs=Layout(RUN, path=path),
+            failures=Layout(RUN, path="s3://bucket/failed"),
+            slack_s=SLACK_S,
+        )
+        self.now = 1_000.0
+        self.open: dict[int, Row] = {}
+        self.settled: dict[int, Row] = {}
+        self.done: set[int] = set()
+        self.next_row = 0
+        self.receipts = 0
+        self.handed_out: set[str] = set()
+        self.resends = self.duplicates = self.strangers = 0
+
+    # Helpers
+
+    def pick(self, data, *states):
+        rows = [row for row, model in self.open.items() if model.state in states]
+        return self.open[data.draw(st.sampled_from(rows))]
+
+    def expect(self, model, deadline):
+        model.deadline, model.awaited = deadline, True
+
+    def overtaken(self, model, notice):
+        """The ledger handed the early notice over: exactly the one that it was given, and once."""
+        assert notice is model.early
+        if notice is not None:
+            model.early = None
+            self.win(model)
+
+    def win(self, model):
+        assert not model.owned, "a row was won twice"
+        model.owned = True
+        model.state = State.CLAIMED
+
+    def has(self, *states):
+        return any(model.state in states for model in self.open.values())
+
+    # Rows come in
+
+    @precondition(lambda self: len(self.open) < 4)  # few rows, so that each goes through much
+    @rule(uploaded=st.booleans(), wait=st.sampled_from([0.0, 0.1, 7.0]), rejected=st.integers(0, 1))
+    def admit(self, uploaded, wait, rejected=0):
+        self.now += wait
+        for _ in range(rejected):  # rows that never enter the ledger
+            self.ledger.seen(self.next_row)
+            self.done.add(self.next_row)
+            self.next_row += 1
+        row = self.next_row
+        self.next_row += 1
+        upload = Location("bucket", f"in/{row}") if uploaded else None
+        record = Record(row, f"id-{row}", b"12345", Options(ttl_s=100, invocation_timeout_s=50))
+        entry = self.ledger.admit(record, transport="s3" if uploaded else "inline", upload=upload)
+        assert (entry.row, entry.state, entry.payload_bytes, entry.patience_s) == (
+            row,
+            State.READY,
+            5,
+            PATIENCE_S,
+        )
+        self.open[row] = Row(entry, upload)
+
+    @initialize(count=st.integers(0, 3))
+    def begin_in_the_middle(self, count):
+        for _ in range(count):
+            self.admit(uploaded=False, wait=1.0)
+        for model in self.open.values():
+            self.intend_row(model)
+            self.send_row(model, late=0.5)
+
+    # Requests
+
+    def sendable(self, *, intended):
+        return [
+            row
+            for row, model in self.open.items()
+            if model.state in {State.READY, State.UNKNOWN}
+            and model.intended == intended
+            and model.early is None
+        ]
+
+    @precondition(lambda self: self.sendable(intended=False))
+    @rule(data=st.data())
+    def intend(self, data):
+        self.intend_row(self.open[data.draw(st.sampled_from(self.sendable(intended=False)))])
+
+    def intend_row(self, model):
+        self.ledger.intend(model.entry)
+        model.sends += 1
+        model.intended = True
+        if model.doubted:
+            model.resends += 1
+            self.resends += 1
+
+    @precondition(lambda self: self.sendable(intended=True))
+    @rule(data=st.data(), late=st.sampled_from([0.0, 0.5]))
+    def send(self, data, late):
+        self.send_row(self.open[data.draw(st.sampled_from(self.sendable(intended=True)))], late=late)
+
+    def send_row(self, model, *, late):
+        first_due = model.entry.due_at
+        due = self.now
+        self.now += late
+        sent_as = self.ledger.send(model.entry, due=due, now=self.now)
+        model.state = State.SENT
+        assert sent_as == inference_id(RUN, model.entry.row, generation=model.generation, attempt=model.sends)
+        assert model.entry.sent_at == self.now
+        assert model.entry.due_at == (due if first_due is None else first_due)  # measured from the first due
+
+    @precondition(lambda self: self.has(State.SENT))
+    @rule(data=st.data(), took=st.sampled_from([0.0, 0.2]), astray=st.booleans())
+    def accept(self, data, took, astray):
+        model = self.pick(data, State.SENT)
+        self.now += took
+        row = model.entry.row
+        place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
+        output = Location("bucket", f"elsewhere/{row}" if astray else f"out/{place}")
+        failure = Location("bucket", f"failed/{place}")
+        reply = Reply("the id of the send", output.uri, failure.uri)
+        notice = self.ledger.accept(model.entry, reply, now=self.now)
+        model.state, model.accepted_at, model.intended = State.ACCEPTED, self.now, False
+        self.expect(model, self.now + PATIENCE_S)
+        self.overtaken(model, notice)
+        assert (self.ledger.output(model.entry), self.ledger.failure(model.entry)) == (output, failure)
+
+    @precondition(lambda self: self.has(State.SENT))
+    @rule(data=st.data())
+    def unsend(self, data):
+        """Refused or never received: an earlier attempt may still be with the endpoint, this one is made again."""
+        model = self.pick(data, State.SENT)
+        notice = self.ledger.unsend(model.entry) or self.ledger.settle_early(model.entry)
+        model.state = State.UNKNOWN if model.doubted else State.READY
+        self.overtaken(model, notice)
+
+    @precondition(lambda self: self.has(State.SENT))
+    @rule(data=st.data(), took=st.sampled_from([0.0, 60.0]))
+    def doubt(self, data, took):
+        model = self.pick(data, State.SENT)
+        self.now += took
+        notice = self.ledger.doubt(model.entry, now=self.now)
+        model.state, model.doubted, model.intended = State.UNKNOWN, True, False
+        self.expect(model, self.now + PATIENCE_S)
+        self.overtaken(model, notice)
+        row = model.entry.row
+        place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
+        assert self.ledger.output(model.entry) == Location("bucket", f"out/{place}")
+
+    # Notices
+
+    def notice(self, row, *, generation, attempt, completed):
+        receipt = None
+        if attempt is not None:
+            self.receipts += 1
+            receipt = f"receipt-{self.receipts}"
+        by = "list" if attempt is None else "sqs"
+        return Notice(row, generation, attempt, completed, by, self.now, receipt=receipt)
+
+    def heard_of(self):
+        """Rows that may have been received in this generation; one that is ready certainly was not."""
+        return [
+            row
+            for row, model in self.open.items()
+            if model.sends > model.sends_before and model.state is not State.READY
+        ]
+
+    @precondition(lambda self: self.heard_of())
+    @rule(data=st.data(), completed=st.booleans())
+    def claim(self, data, completed):
+        model = self.open[data.draw(st.sampled_from(self.heard_of()))]
+        attempt = data.draw(st.integers(model.sends_before + 1, model.sends))
+        notice = self.notice(
+            model.entry.row, generation=model.generation, attempt=attempt, completed=completed
+        )
+        claim = self.ledger.claim(notice)
+        model.receipts.append(notice.receipt)
+        if model.state is State.CLAIMED or model.early is not None:
+            assert claim is Claim.PENDING
+            self.duplicates += 1
+        elif model.state is State.SENT:
+            assert claim is Claim.EARLY
+            model.early = notice
+        else:
+            assert claim is Claim.WON
+            self.win(model)
+
+    @precondition(lambda self: self.has(*WAITING))
+    @rule(data=st.data(), completed=st.booleans())
+    def find(self, data, completed):
+        """The reconciler claims what it found, after it has asked."""
+        model = self.pick(data, *WAITING)
+        notice = self.notice(model.entry.row, generation=model.generation, attempt=None, completed=completed)
+        assert self.ledger.claim(notice) is Claim.WON
+        self.win(model)
+
+    @rule(data=st.data(), wrong=st.sampled_from(["row", "generation", "attempt", "both"]))
+    def claim_what_was_never_sent(self, data, wrong):
+        if wrong == "row" or not self.open:
+            row, generation, attempt = self.next_row + data.draw(st.integers(0, 10**12)), 0, 1
+        else:
+            row = data.draw(st.sampled_from(list(self.open)))
+            model = self.open[row]
+            others = st.integers(0, model.generation + 3).filter(lambda number: number != model.generation)
+            generation = model.generation if wrong == "attempt" else data.draw(others)
+            beyond = wrong != "generation"
+            attempt = model.sends + data.draw(st.integers(1, 3)) if beyond else max(1, model.sends)
+        notice = self.notice(row, generation=generation, attempt=attempt, completed=True)
+        assert self.ledger.claim(notice) is Claim.STRANGER
+        self.strangers += 1
+
+    @precondition(lambda self: self.settled or self.done)
+    @rule(data=st.data())
+    def claim_a_row_that_has_ended(self, data):
+        row = data.draw(st.sampled_from([*self.settled, *sorted(self.done)]))
+        model = self.settled.get(row)
+        generation, attempt = (model.generation, max(1, model.sends)) if model else (0, 1)
+        notice = self.notice(row, generation=generation, attempt=attempt, completed=True)
+        if model and not model.sends:  # rejected before it was sent
+            assert self.ledger.claim(notice) is Claim.STRANGER
+            self.strangers += 1
+            return
+        assert self.ledger.claim(notice) is (Claim.PENDING if model else Claim.DONE)
+        self.duplicates += 1
+        if model:
+            model.receipts.append(notice.receipt)
+
+    # Results
+
+    @precondition(lambda self: self.has(State.CLAIMED))
+    @rule(data=st.data(), grace=st.sampled_from([0.0, 60.0, 900.0]))
+    def release(self, data, grace):
+        model = self.pick(data, State.CLAIMED)
+        self.ledger.release(model.entry, deadline=self.now + grace)
+        model.owned = False
+        model.state = State.ACCEPTED if model.accepted_at is not None else State.UNKNOWN
+        deadline = self.now + grace
+        self.expect(model, deadline if model.deadline is None else min(model.deadline, deadline))
+
+    @precondition(lambda self: self.has(State.CLAIMED))
+    @rule(data=st.data())
+    def fail_and_try_again(self, data):
+        model = self.pick(data, State.CLAIMED)
+        self.ledger.regenerate(model.entry)
+        model.state, model.owned, model.doubted, model.intended = State.READY, False, False, False
+        model.generation += 1
+        model.sends_before = model.sends
+        model.accepted_at = model.deadline = None
+        assert model.entry.generation == model.generation
+        assert model.entry.output is None
+        assert model.entry.failure is None
+
+    @precondition(lambda self: self.has(State.CLAIMED, State.READY, *WAITING))
+    @rule(data=st.data())
+    def settle(self, data):
+        model = self.pick(data, State.CLAIMED, State.READY, *WAITING)
+        self.ledger.settle(model.entry)
+        del self.open[model.entry.row]
+        self.settled[model.entry.row] = model
+        model.state = State.SETTLED
+
+    @precondition(lambda self: self.settled)
+    @rule(data=st.data())
+    def commit(self, data):
+        rows = data.draw(st.lists(st.sampled_from(list(self.settled)), unique=True, min_size=1))
+        rejected = sorted(self.done)[:1]  # a part holds rejected rows too; so may a second commit
+        receipts, uploads = self.ledger.durable([*rejected, *rows])
+        gone = [self.settled.pop(row) for row in rows]
+        assert sorted(receipts) == sorted(receipt for model in gone for receipt in model.receipts)
+        assert sorted(uploads) == sorted(model.upload for model in gone if model.upload is not None)
+        assert self.handed_out.isdisjoint(receipts)
+        self.handed_out.update(receipts)
+        self.done.update(rows)
+        assert self.ledger.durable(rows) == ([], [])
+
+    # Time
+
+    @rule(wait=st.sampled_from([0.0, 60.0, PATIENCE_S, 1_000.0]))
+    def look_for_the_overdue(self, wait):
+        self.now += wait
+        due = [
+            model
+            for model in self.open.values()
+            if model.state in WAITING and model.awaited and model.deadline <= self.now
+        ]
+        found = self.ledger.overdue(self.now)
+        assert sorted(entry.row for entry in found) == sorted(model.entry.row for model in due)
+        assert [entry.deadline for entry in found] == sorted(model.deadline for model in due)
+        for model in due:
+            model.awaited = False
+        assert self.ledger.overdue(self.now) == []
+
+    @rule()
+    def ask_for_the_next_deadline(self):
+        """A rule and no invariant: asking drops what is stale, and a bug could hide behind that."""
+        awaited = [model.deadline for model in self.open.values() if model.state in WAITING and model.awaited]
+        assert self.ledger.next_deadline() == min(awaited, default=None)
+
+    # What always holds
+
+    @invariant()
+    def statistics_count_what_is_there(self):
+        def count(*states):
+            return sum(model.state in states for model in self.open.values())
+
+        assert self.ledger.statistics() == LedgerStatistics(
+            open=len(self.open),
+            in_flight=count(State.SENT),
+            accepted=count(State.ACCEPTED),
+            claimed=count(State.CLAIMED),
+            unknown=count(State.UNKNOWN),
+            undurable=len(self.settled),
+            resends=self.resends,
+            duplicates=self.duplicates,
+            strangers=self.strangers,
+        )
+        assert len(self.ledger) == len(self.open)
+        assert self.ledger.busy == count(State.SENT, State.ACCEPTED, State.CLAIMED)
+        assert self.ledger.rows_seen == self.next_row
+
+    @invariant()
+    def entries_say_what_happened_to_them(self):
+        for row, model in self.open.items():
+            entry = model.entry
+            assert self.ledger.get(row) is entry
+            assert (entry.state, entry.sends, entry.resends) == (model.state, model.sends, model.resends)
+            assert (entry.generation, entry.accepted_at) == (model.generation, model.accepted_at)
+            assert self.ledger.awaits(row, model.generation) == (model.state in WAITING)
+            assert not self.ledger.awaits(row, model.generation + 1)
+
+    @invariant()
+    def those_who_wait_are_known(self):
+        waiting = [model.entry for model in self.open.values() if model.state in WAITING]
+        assert list(self.ledger.waiting()) == waiting
+        since = [entry.accepted_at if entry.accepted_at is not None else entry.sent_at for entry in waiting]
+        assert self.ledger.oldest_wait() == (since[0] if since else None)
+
+
+LedgerMachine.TestCase.settings = settings(
+    max_examples=examples(100),
+    stateful_step_count=50,
+    deadline=None,
+    database=None,
+    report_multiple_bugs=False,
+    phases=[Phase.generate, Phase.shrink],
+)
+TestLedger = LedgerMachine.TestCase

@@ -1,0 +1,226 @@
+"""One call, made by both clients of the data plane: the same request reaches the server."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+
+import pytest
+
+from fanout.aws.session import open_cloud
+from fanout.domain.location import Location
+from fanout.domain.records import Message, Options
+from fanout.errors import Phase
+
+pytestmark = pytest.mark.asyncio
+DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
+URL = "https://sqs.us-east-1.amazonaws.com/123456789012/q"
+OWN = frozenset({
+    "authorization", "x-amz-date", "user-agent", "expect", "accept", "accept-encoding", "connection",
+    "amz-sdk-invocation-id", "amz-sdk-request", "content-length",
+})  # fmt: skip
+"""What each client may say in its own way; signatures are verified by the simulator, in the contract suite."""
+
+
+async def requests(wire, answer, call, **settings):
+    """Return the request of each client as (method, target, headers, body)."""
+    async with wire.serve(wire.answering(answer)) as served:
+        for client in ("wire", "aiobotocore"):
+            async with open_cloud(wire.settings_for(served.url, client=client, **settings)) as cloud:
+                await call(cloud)
+        ours, theirs = (
+            (
+                *(request.method, request.target),
+                *({name: request.headers[name] for name in request.headers.keys() - OWN}, request.body),
+            )
+            for request in served.requests
+        )
+        assert " fanout/" in served.requests[0].headers["user-agent"]
+        return ours, theirs
+
+
+OPTIONS = Options(
+    content_type="text/csv; charset=utf-8",
+    accept="application/json",
+    custom_attributes="a=b  c",
+    ttl_s=60,
+    invocation_timeout_s=900,
+)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"body": b""},
+        {"body": b"x" * 128_000},
+        {"options": OPTIONS},
+        {"body": None, "input_location": "s3://in/a  key", "options": OPTIONS},
+        {"body": None, "input_location": "s3://in/\u00e4"},
+    ],
+)
+async def test_invocations(wire, changes):
+    invocation = dataclasses.replace(wire.invocation, **changes)
+    ours, theirs = await requests(wire, wire.accepted, lambda cloud: cloud.invoker.invoke(invocation))
+    assert ours == theirs
+    assert ours[3] == (invocation.body or b"")
+
+
+@pytest.mark.parametrize(
+    "key", ["a/key", "a b+c%20/\u00e4\u20ac", "~a'()*!;:@&=$,?#[]", "a//b/../c/./d", "/lead", "end/"]
+)
+async def test_objects_of_odd_names(wire, key):
+    here = Location("bucket", key)
+    found, stored = wire.reply(200, b"hello", Last_Modified=DATE), wire.reply(200, ETag='"1"')
+    for answer, call in (
+        (found, lambda cloud: cloud.objects.get(here)),
+        (stored, lambda cloud: cloud.objects.put(here, b"hello", content_type="text/csv")),
+    ):
+        ours, theirs = await requests(wire, answer, call)
+        assert ours == theirs
+
+
+async def test_encryption_owner_and_token(wire):
+    found, stored = wire.reply(200, b"hello", Last_Modified=DATE), wire.reply(200, ETag='"1"')
+    settings = {"kms_key_id": "key-1", "bucket_owner": "123456789012", "session_token": "token"}
+    here = Location("bucket", "key")
+    for answer, call in (
+        (found, lambda cloud: cloud.objects.get(here)),
+        (stored, lambda cloud: cloud.objects.put(here, b"hello")),
+        (stored, lambda cloud: cloud.objects.put(here, b"")),
+    ):
+        ours, theirs = await requests(wire, answer, call, **settings)
+        assert ours == theirs
+        assert ours[2]["x-amz-expected-bucket-owner"] == "123456789012"
+        assert ours[2]["x-amz-security-token"] == "token"
+
+
+async def test_a_head(wire):
+    answer = f"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nLast-Modified: {DATE}\r\n\r\n".encode()
+    here = Location("bucket", "key")
+    ours, theirs = await requests(wire, answer, lambda cloud: cloud.objects.head(here))
+    assert ours == theirs
+    assert ours[0] == "HEAD"
+
+
+async def test_polls_and_deletes(wire):
+    for call, answer in (
+        (lambda cloud: cloud.queue(URL).receive(max_messages=50, wait_s=0.2), b"{}"),
+        (lambda cloud: cloud.queue(URL).delete(["r0", "r1"]), b'{"Successful": []}'),
+    ):
+        ours, theirs = await requests(wire, wire.reply(200, answer), call)
+        assert ours[:3] == theirs[:3]
+        assert json.loads(ours[3]) == json.loads(theirs[3])
+
+
+async def test_parts_of_a_large_object_go_by_wire_and_their_frame_does_not(wire):
+    created = wire.reply(200, b"<R><UploadId>u/+1</UploadId></R>")
+    part = wire.reply(200, ETag='"p"')
+    completed = wire.reply(200, b"<R><ETag>e</ETag></R>")
+    settings = {"multipart_bytes": 10, "part_bytes": 6, "parts_at_once": 1}
+    scripts = wire.answering(created, completed), wire.answering(part)
+    async with wire.cloud_against(*scripts, **settings) as (cloud, served):
+        await cloud.objects.put(Location("bucket", "key"), b"0123456789")
+        frame = [request.target for request in served.requests if request.method == "POST"]
+        parts = [request for request in served.requests if request.method == "PUT"]
+    assert frame == ["/bucket/key?uploads", "/bucket/key?uploadId=u%2F%2B1"]
+    assert [(request.target, request.body) for request in parts] == [
+        ("/bucket/key?partNumber=1&uploadId=u%2F%2B1", b"012345"),
+        ("/bucket/key?partNumber=2&uploadId=u%2F%2B1", b"6789"),
+    ]
+    assert {len(request.headers["x-amz-checksum-crc32"]) for request in parts} == {8}
+
+
+async def test_an_empty_payload_has_a_length(wire):
+    async with wire.cloud_against(wire.answering(wire.accepted)) as (cloud, served):
+        await cloud.invoker.invoke(dataclasses.replace(wire.invocation, body=b""))
+    assert served.requests[0].headers["content-length"] == "0"
+
+
+async def test_a_newline_in_a_header_is_the_rows_fault_and_is_not_sent(wire):
+    async with wire.cloud_against(wire.answering(wire.accepted)) as (cloud, served):
+        for options in (Options(custom_attributes="a\r\nx: y"), Options(content_type="a\r\nx: y")):
+            error = await wire.failure(
+                cloud.invoker.invoke(dataclasses.replace(wire.invocation, options=options))
+            )
+            assert (error.phase, error.code, error.status) == (Phase.REPLY, "ParamValidation", 400)
+        assert served.requests == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[1]", b'{"InferenceId": "abcd', b'{"InferenceId": "other"}', b"<html>"]
+)
+async def test_a_202_that_does_not_say_what_it_must_leaves_it_open(wire, body):
+    answer = wire.reply(202, body, **{"X-Amzn-SageMaker-OutputLocation": "s3://out/1"})
+    async with wire.cloud_against(wire.answering(answer)) as (cloud, _):
+        error = await wire.failure(cloud.invoker.invoke(wire.invocation))
+    assert (error.phase, error.code, error.status) == (Phase.EXCHANGE, "UnreadableReply", 202)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nLast-Modified: %b\r\n\r\nhel" % DATE.encode(),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nLast-Modified: %b\r\n\r\nhel" % DATE.encode(),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    ],
+    ids=["no length", "cut off", "no date"],
+)
+async def test_an_object_that_is_not_whole_is_none(wire, answer):
+    async def script(peer):
+        await peer.read()
+        await peer.send(answer)
+
+    async with wire.cloud_against(script) as (cloud, _):
+        error = await wire.failure(cloud.objects.get(Location("bucket", "key")))
+    assert error.phase is Phase.EXCHANGE
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b'{"Messages": [{"Body": "b"}]}', b'{"Messages": [1]}', b"<html>"]
+)
+async def test_a_poll_that_cannot_be_read_is_no_empty_one(wire, body):
+    async with wire.cloud_against(wire.answering(wire.reply(200, body))) as (cloud, _):
+        error = await wire.failure(cloud.queue(URL).receive(wait_s=0))
+    assert (error.phase, error.code) == (Phase.EXCHANGE, "UnreadableReply")
+
+
+async def test_messages_and_nothing_to_delete(wire):
+    found = {"Messages": [{"MessageId": "1", "Body": "b", "ReceiptHandle": "r"}]}
+    async with wire.cloud_against(wire.answering(wire.reply(200, json.dumps(found).encode()))) as (
+        cloud,
+        served,
+    ):
+        assert await cloud.queue(URL).receive() == [Message("b", "r")]
+        assert await cloud.queue(URL).delete([]) == []
+    assert len(served.requests) == 1
+
+
+async def test_a_long_poll_may_take_its_wait_and_the_bound_of_a_call(wire):
+    async def silent(peer):
+        await peer.read()
+        await peer.gone()
+
+    async with wire.cloud_against(silent, call_timeout_s=0.5) as (cloud, served):
+        now = asyncio.get_running_loop().time
+        asked = now()
+        poll = asyncio.create_task(cloud.queue(URL).receive(wait_s=20))
+        while not served.requests:
+            await asyncio.sleep(0)
+        line = cloud._plane._lines["sqs"].known(URL)
+        (connection,) = line.pool._all
+        assert asked + 20.5 <= connection._deadline <= now() + 20.5, "not the half second of a call"
+        poll.cancel()
+        assert (await wire.failure(cloud.queue(URL).receive(wait_s=0))).code == "CallTimeout"
+
+
+async def test_many_kinds_of_rows_keep_few_templates(wire):
+    async with wire.cloud_against(wire.answering(wire.accepted)) as (cloud, served):
+        for number in range(300):
+            options = Options(accept=f"a/{number}", custom_attributes=f"{number}")
+            await cloud.invoker.invoke(dataclasses.replace(wire.invocation, options=options))
+        assert len(cloud.invoker._templates) <= 256
+    assert [request.headers["x-amzn-sagemaker-accept"] for request in served.requests] == [
+        f"a/{number}" for number in range(300)
+    ]

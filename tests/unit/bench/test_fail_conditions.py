@@ -1,0 +1,104 @@
+"""`--fail-if`: what it takes, what it finds, and where it says that a word is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
+from fanout.analysis.crossover import Crossing
+from fanout.analysis.quantiles import Interval, Quantiles
+from fanout.bench.baseline import changes, slower
+from fanout.bench.fail_conditions import check, parse_condition
+from fanout.errors import UsageError
+
+
+def quantiles(p50, p99=None):
+    return Quantiles(100, p50, p50 - 2, p50 + 2, p50 * 1.5, p99 or p50 * 2, p50 * 3)
+
+
+def group(label, low, high, *, inline, s3):
+    phases = {
+        "invoke": PhaseResult(quantiles(inline), quantiles(s3), Interval(100, s3 - inline, 1.0, 2.0)),
+        "upload": PhaseResult(None, quantiles(50), Interval(100, 50.0, 49.0, 51.0)),
+        "total": PhaseResult(quantiles(inline + 60), quantiles(s3 + 110), Interval(100, 50.0, 45.0, 55.0)),
+    }
+    return GroupResult(label, low, high, 100, phases)
+
+
+def comparison(inline=40.0, s3=42.0):
+    return Comparison(
+        everything=group("all sizes", 1_000, 64_000, inline=inline, s3=s3),
+        groups=(
+            group("1 KB", 1_000, 1_000, inline=inline - 10, s3=s3),
+            group("64 KB", 64_000, 64_000, inline=inline + 10, s3=s3),
+        ),
+        crossing=Crossing("inline"),
+        incomplete=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("invoke.p99 > 80ms", True),  # S3's is 84
+        ("inline.invoke.p99 > 80ms", False),
+        ("inline.invoke.p99 >= 80 ms", True),
+        ("s3.invoke.p50 < 0.043s", True),
+        ("inline.invoke.p50@64KB > 49ms", True),
+        ("inline.invoke.p50@1KB > 49ms", False),
+        ("s3.upload.max > 1min", False),
+        ("upload.p50 > 49ms", True),  # inline has none, which is no reason to pass or to fail
+        ("total.difference < 40ms", False),
+        ("total.difference@64,000 > -1ms", True),
+        ("inline.total.p50 > baseline + 5ms", True),
+        ("inline.total.p50 > baseline * 1.2", False),
+        ("inline.total.p50 > baseline", True),
+        ("worse", True),
+    ],
+)
+def test_what_holds(text, holds):
+    now, before = comparison(inline=40.0), comparison(inline=30.0)
+    found = check(parse_condition(text), now, before=before, changes=changes(now, before))
+    assert found.holds is holds, found
+    assert found.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "words"),
+    [
+        ("invok.p99 > 80ms", 1, "did you mean 'invoke'?"),
+        ("invoke.p95 > 80ms", 8, "'p95"),
+        ("invoke.p99 = 80ms", 12, "is not understood"),
+        ("invoke.p99 > 80", 14, "with its unit"),
+        ("invoke.p99 >", 13, "ends too early"),
+        ("invoke.p99@big > 1ms", 12, "is not a size"),
+        ("inline.upload.p50 > 1ms", 15, "not uploaded"),
+        ("inline.total.difference > 1ms", 14, "leave out the way"),
+        ("invoke.p99 > 80ms and more", 19, "should not be here"),
+        ("invoke.p99 > baseline * fast", 25, "factor"),
+        ("", 1, "missing"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(text, column, words):
+    with pytest.raises(UsageError) as caught:
+        parse_condition(text)
+    assert f"column {column}: " in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_a_size_that_was_not_tried_and_a_baseline_that_is_not_there():
+    with pytest.raises(UsageError, match="no payload of 2 KB was tried, only 1 KB, 64 KB"):
+        check(parse_condition("invoke.p50@2KB > 1ms"), comparison(), before=None, changes=())
+    with pytest.raises(UsageError, match="needs --baseline"):
+        check(parse_condition("worse"), comparison(), before=None, changes=())
+
+
+def test_changes_are_slower_faster_or_alike():
+    now, before = comparison(inline=40.0, s3=42.0), comparison(inline=30.0, s3=42.5)
+    found = {(each.group, each.way, each.phase): each for each in changes(now, before)}
+    assert found["all sizes", "inline", "invoke"].verdict == "slower"
+    assert found["all sizes", "s3", "invoke"].verdict == "alike"
+    assert found["64 KB", "inline", "invoke"].change.median == 10.0
+    assert {each.verdict for each in changes(before, now) if each.way == "inline"} == {"faster"}
+    assert [(each.way, each.group) for each in slower(changes(now, before))] == [("inline", "all sizes")]
+    assert slower(changes(before, now)) == []

@@ -1,0 +1,203 @@
+"""A bounded way between two stages: order, room, and no wake-up that gets lost."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+import trio.testing
+from support.virtual import run_virtual
+
+from fanout.concurrency.channel import Lane
+
+
+def test_items_leave_in_the_order_in_which_they_came():
+    async def main():
+        lane = Lane(3)
+        for number in range(3):
+            await lane.put(number)
+        assert len(lane) == 3
+        left = [await lane.get() for _ in range(3)]
+        assert len(lane) == 0
+        return left
+
+    assert run_virtual(main) == [0, 1, 2]
+
+
+def test_looking_in_takes_the_first_item_or_nothing():
+    async def main():
+        lane = Lane(2)
+        assert lane.get_nowait() is None
+        await lane.put("a")
+        await lane.put("b")
+        return lane.get_nowait(), lane.get_nowait(), lane.get_nowait(), len(lane)
+
+    assert run_virtual(main) == ("a", "b", None, 0)
+
+
+@pytest.mark.parametrize("take", ["get", "get_nowait"])
+def test_a_full_lane_makes_whoever_puts_more_wait(take):
+    async def main():
+        lane, sent = Lane(2), []
+
+        async def sender():
+            for number in range(5):
+                await lane.put(number)
+                sent.append(number)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(sender)
+            await trio.testing.wait_all_tasks_blocked()
+            assert (sent, len(lane)) == ([0, 1], 2)
+            assert (lane.get_nowait() if take == "get_nowait" else await lane.get()) == 0
+            await trio.testing.wait_all_tasks_blocked()
+            assert (sent, len(lane)) == ([0, 1, 2], 2)
+            nursery.cancel_scope.cancel()
+
+    run_virtual(main)
+
+
+def test_whoever_takes_from_an_empty_lane_waits():
+    async def main():
+        lane = Lane(1)
+        async with trio.open_nursery() as nursery:
+
+            async def late():
+                await trio.sleep(5.0)
+                await lane.put("item")
+
+            nursery.start_soon(late)
+            item = await lane.get()
+        return item, trio.current_time()
+
+    assert run_virtual(main) == ("item", 5.0)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 7, 1_000])
+@pytest.mark.parametrize(("putters", "getters"), [(1, 1), (1, 8), (8, 1), (5, 5)])
+def test_every_item_goes_to_one_worker_and_the_lane_is_never_overfull(capacity, putters, getters):
+    async def main():
+        lane, taken = Lane(capacity), []
+
+        async def putter(first):
+            for number in range(first, 200, putters):
+                await lane.put(number)
+                assert len(lane) <= capacity
+
+        async def getter():
+            while True:
+                taken.append(await lane.get())
+                await trio.lowlevel.checkpoint()
+
+        async with trio.open_nursery() as workers:
+            for _ in range(getters):
+                workers.start_soon(getter)
+            async with trio.open_nursery() as nursery:
+                for first in range(putters):
+                    nursery.start_soon(putter, first)
+            await trio.testing.wait_all_tasks_blocked()
+            workers.cancel_scope.cancel()
+        return taken
+
+    taken = run_virtual(main)
+    assert sorted(taken) == list(range(200))
+    if putters == getters == 1:
+        assert taken == list(range(200))
+
+
+@pytest.mark.parametrize("waiting", [1, 2, 5])
+def test_one_who_gives_up_taking_leaves_the_item_to_the_next(waiting):
+    """The item comes and the first in line is cancelled in the same turn of the loop."""
+
+    async def main():
+        lane, taken = Lane(4), []
+        first = trio.CancelScope()
+
+        async def getter(scope):
+            with scope:
+                taken.append(await lane.get())
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(getter, first)
+            await trio.testing.wait_all_tasks_blocked()
+            for _ in range(waiting):
+                nursery.start_soon(getter, trio.CancelScope())
+            await trio.testing.wait_all_tasks_blocked()
+            first.cancel()
+            await lane.put("item")
+            await trio.testing.wait_all_tasks_blocked()
+            assert (taken, len(lane)) == (["item"], 0)
+            nursery.cancel_scope.cancel()
+
+    run_virtual(main)
+
+
+def test_one_who_gives_up_putting_leaves_the_room_to_the_next():
+    async def main():
+        lane, put = Lane(1), []
+        await lane.put("there")
+        first = trio.CancelScope()
+
+        async def putter(item, scope):
+            with scope:
+                await lane.put(item)
+                put.append(item)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(putter, "a", first)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(putter, "b", trio.CancelScope())
+            await trio.testing.wait_all_tasks_blocked()
+            first.cancel()
+            assert lane.get_nowait() == "there"
+            await trio.testing.wait_all_tasks_blocked()
+            # Whether the one who was cancelled got in before is its own affair; the lane is not stuck.
+            assert put in (["a"], ["b"])
+            assert lane.get_nowait() == put[0]
+
+    run_virtual(main)
+
+
+def test_a_wait_that_is_cancelled_long_before_takes_nothing():
+    async def main():
+        lane = Lane(1)
+        with trio.move_on_after(1.0) as scope:
+            await lane.get()
+        assert scope.cancelled_caught
+        await lane.put("item")
+        with trio.move_on_after(1.0) as scope:
+            await lane.put("more")
+        assert scope.cancelled_caught
+        return lane.get_nowait(), len(lane)
+
+    assert run_virtual(main) == ("item", 0)
+
+
+@pytest.mark.parametrize("side", ["get", "put"])
+def test_one_who_has_gone_is_not_woken_in_place_of_the_next(side):
+    async def main():
+        lane, done = Lane(1), []
+        if side == "put":
+            await lane.put("there")
+
+        async def worker(scope):
+            with scope:
+                await (lane.get() if side == "get" else lane.put("item"))
+                done.append(trio.current_time())
+
+        gone = trio.CancelScope()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(worker, gone)
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.start_soon(worker, trio.CancelScope())
+            await trio.testing.wait_all_tasks_blocked()
+            gone.cancel()
+            await trio.testing.wait_all_tasks_blocked()
+            if side == "get":
+                await lane.put("item")
+            else:
+                assert lane.get_nowait() == "there"
+            await trio.testing.wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+        return done
+
+    assert run_virtual(main) == [0.0]

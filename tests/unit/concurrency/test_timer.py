@@ -1,0 +1,101 @@
+"""Timers of the kernel's: exact, never early, and nothing is left of them."""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import anyio
+import pytest
+
+from fanout.concurrency import timer as alarm
+from fanout.concurrency.timer import ring
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="other systems have no timerfd: there it is False"
+)
+MS = 1_000_000
+
+
+@pytest.fixture(params=["asyncio", "uvloop", "trio"])
+def run(request):
+    """Runs a coroutine function on each event loop that the engine meets."""
+    if request.param == "trio":
+        return lambda main: anyio.run(main, backend="trio")
+    options = {"use_uvloop": request.param == "uvloop"}
+    return lambda main: anyio.run(main, backend="asyncio", backend_options=options)
+
+
+def test_it_rings_at_the_instant_more_exactly_than_the_loop_does(run):
+    async def main():
+        late, loops = [], []
+        for _ in range(60):
+            at_ns = time.monotonic_ns() + 3 * MS // 2
+            assert await ring(at_ns)
+            late.append(time.monotonic_ns() - at_ns)
+            at_ns = time.monotonic_ns() + 3 * MS // 2
+            await anyio.sleep((at_ns - time.monotonic_ns()) / 1e9)
+            loops.append(abs(time.monotonic_ns() - at_ns))
+        return late, loops
+
+    late, loops = run(main)
+    assert min(late) >= 0
+    assert statistics.median(late) < statistics.median(loops) / 2
+
+
+def test_an_instant_that_has_passed_rings_at_once(run):
+    async def main():
+        with anyio.fail_after(5):
+            return [await ring(at_ns) for at_ns in (time.monotonic_ns(), 1, 0, -MS)]
+
+    assert run(main) == [True] * 4
+
+
+def test_many_ring_in_the_order_of_their_instants(run):
+    async def main():
+        rung = []
+        began_ns = time.monotonic_ns()
+
+        async def one(after_ms):
+            await ring(began_ns + after_ms * MS)
+            rung.append(after_ms)
+
+        async with anyio.create_task_group() as tasks:
+            for after_ms in (80, 20, 60, 40):
+                tasks.start_soon(one, after_ms)
+        return rung
+
+    assert run(main) == [20, 40, 60, 80]
+
+
+def test_nothing_is_left_of_it_after_it_rang_or_was_cancelled(run):
+    async def main():
+        await ring(time.monotonic_ns() + MS)  # what the loop itself opens is open now
+        before = [*Path("/proc/self/fd").iterdir()]
+        await ring(time.monotonic_ns() + MS)
+        with anyio.move_on_after(0.01):
+            await ring(time.monotonic_ns() + 3_600_000 * MS)
+        return before, [*Path("/proc/self/fd").iterdir()]
+
+    before, after = run(main)
+    assert len(after) == len(before)
+
+
+def test_without_a_descriptor_to_spare_it_says_so(run, monkeypatch):
+    class Exhausted:
+        def timerfd_create(self, *_):
+            return -1
+
+    monkeypatch.setattr(alarm, "_libc", Exhausted)
+    assert run(lambda: ring(time.monotonic_ns() + 3_600_000 * MS)) is False
+
+
+def test_where_there_are_no_such_timers_it_says_so(run, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    alarm._libc.cache_clear()
+    try:
+        assert run(lambda: ring(time.monotonic_ns() + 3_600_000 * MS)) is False
+    finally:
+        alarm._libc.cache_clear()

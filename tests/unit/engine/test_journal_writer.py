@@ -1,0 +1,97 @@
+"""When the journal is written: an acceptance soon after it was noted, but in no group that another group would save."""
+
+from __future__ import annotations
+
+import pytest
+import trio
+from support.virtual import run_virtual
+
+from fanout.domain.output_paths import Layout
+from fanout.domain.records import Options, Record
+from fanout.domain.row_state import RowState
+from fanout.engine.journal_writer import LAG_S, Scribe
+from fanout.engine.open_rows import Ledger
+
+RUN = "abcdefghij"
+
+
+class Pages:
+    """A journal that notes when what was written."""
+
+    def __init__(self):
+        self.groups = []
+
+    def write(self, lines, meta=()):
+        self.groups.append((trio.current_time(), [(line.row, line.state) for line in lines]))
+
+
+async def at_once(call):
+    return call()
+
+
+async def in_200_ms(call):
+    await trio.sleep(0.2)
+    return call()
+
+
+def scribed(play, *, offload=at_once):
+    """Return what was written when, in seconds after the start, while `play` ran beside the worker."""
+
+    async def main():
+        pages = Pages()
+        ledger = Ledger(RUN, outputs=Layout(RUN), failures=Layout(RUN))
+        entries = [ledger.admit(Record(row, None, b"", Options()), transport="inline") for row in range(100)]
+        scribe = Scribe(pages, ledger=ledger, offload=offload)
+        await scribe.flush()  # where outputs stand is written once
+        started = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(scribe.worker)
+            await play(scribe, entries)
+            nursery.cancel_scope.cancel()
+        return [(round(at - started, 6), lines) for at, lines in pages.groups[1:]]
+
+    return run_virtual(main)
+
+
+def test_an_acceptance_is_durable_soon_although_nothing_else_happens():
+    async def play(scribe, entries):
+        for entry in entries[:3]:
+            scribe.accepted(entry)
+            await trio.sleep(0.01)
+        await trio.sleep(1.0)
+        scribe.accepted(entries[3])
+        await trio.sleep(1.0)
+
+    assert scribed(play) == [
+        (LAG_S, [(row, RowState.ACCEPTED) for row in range(3)]),
+        (pytest.approx(1.03 + LAG_S), [(3, RowState.ACCEPTED)]),
+    ]
+
+
+def test_what_the_next_intents_take_along_needs_no_group_of_its_own():
+    """At 100 open rows a fifth of all groups were such, of one or two lines, and each costs what a hundred do."""
+
+    async def play(scribe, entries):
+        for row in range(0, 80, 2):
+            scribe.accepted(entries[row])
+            await trio.sleep(0.4 * LAG_S)
+            await scribe.intend([entries[row + 1]])
+
+    groups = scribed(play)
+    assert [[row for row, _ in lines] for _, lines in groups] == [[row, row + 1] for row in range(0, 80, 2)]
+
+
+def test_on_a_slow_disk_acceptances_wait_for_the_intents_that_are_next():
+    async def play(scribe, entries):
+        for row in range(0, 20, 2):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(scribe.intend, [entries[row]])
+                await trio.sleep(0.12)
+                scribe.accepted(entries[row + 1])  # due while the intents before it are written
+            await trio.sleep(0.01)
+
+    groups = scribed(play, offload=in_200_ms)
+    assert [[row for row, _ in lines] for _, lines in groups] == [
+        [0],
+        *([row, row + 1] for row in range(1, 19, 2)),
+    ]

@@ -1,0 +1,188 @@
+"""Paths: which files they mean, in which order, and the errors that name the next step."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+from pyarrow import fs as pafs
+
+from fanout.errors import InputError, UsageError
+from fanout.source.selection import Selection
+from fanout.source.settings import InputSettings
+from fanout.source.source import open_source
+
+LINE = b'{"a":1}\n'
+
+
+def names(root, *paths, filesystem=None, **settings):
+    source = open_source(
+        InputSettings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+    )
+    return [file.path.removeprefix(f"{root}/") for file in source.inputs]
+
+
+def message(*paths, filesystem=None, **settings):
+    with pytest.raises(InputError) as caught:
+        open_source(
+            InputSettings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+        )
+    assert isinstance(caught.value, UsageError)
+    return str(caught.value)
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name in (
+        "b.jsonl", "a/z.ndjson", "a/b/c.JSONL", "a-b.jsonl", ".hidden.jsonl", "_SUCCESS", "_tmp/x.jsonl",
+        ".git/x.jsonl", "notes.txt", "a/.crc.jsonl",
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(LINE)
+    return tmp_path
+
+
+def test_a_directory_is_read_recursively_in_order_by_suffix(tree):
+    assert names(tree, tree) == ["a/b/c.JSONL", "a/z.ndjson", "a-b.jsonl", "b.jsonl"]
+
+
+def test_paths_keep_the_order_in_which_they_are_given(tree):
+    assert names(tree, tree / "b.jsonl", tree / "a") == ["b.jsonl", "a/b/c.JSONL", "a/z.ndjson"]
+
+
+def test_a_glob_takes_any_suffix_but_nothing_hidden(tree):
+    assert names(tree, tree / "*.jsonl") == ["a-b.jsonl", "b.jsonl"]
+    assert names(tree, tree / "not*") == ["notes.txt"]
+    assert names(tree, tree / "**" / "*.ndjson") == ["a/z.ndjson"]
+    assert names(tree, tree / "**" / "?.jsonl") == ["b.jsonl"]
+    assert names(tree, tree / "_tmp" / "*") == ["_tmp/x.jsonl"]
+    assert names(tree, tree / "a*") == ["a/b/c.JSONL", "a/z.ndjson", "a-b.jsonl"]
+
+
+def test_a_name_with_glob_characters_is_a_name_if_it_exists(tree):
+    (tree / "x[1].jsonl").write_bytes(LINE)
+    assert names(tree, tree / "x[1].jsonl") == ["x[1].jsonl"]
+
+
+def test_links_to_files_are_followed(tree):
+    (tree / "link").mkdir()
+    (tree / "link" / "l.jsonl").symlink_to(tree / "b.jsonl")
+    assert names(tree, tree / "link") == ["link/l.jsonl"]
+
+
+def test_the_same_file_twice_would_be_sent_twice(tree):
+    said = message(tree, tree / "a" / ".." / "b.jsonl")
+    assert said == f"{tree}/a/../b.jsonl: named twice, so its rows would be sent twice; name it once"
+    assert message("-", "-").startswith("-: named twice")
+
+
+def test_what_is_not_there(tree, tmp_path):
+    assert message(tree / "nothing.jsonl") == f"{tree}/nothing.jsonl: no such file"
+    assert message(tree / "*.parquet") == f"{tree}/*.parquet: no file matches"
+    assert message() == "no input: name a file, a directory, a glob, an s3:// uri, or - for stdin"
+    (tmp_path / "empty").mkdir()
+    assert message(tmp_path / "empty") == (
+        f"{tmp_path}/empty: no JSON Lines or Parquet file in this directory; other suffixes must be named by a glob"
+    )
+    assert "no parquet file in this directory" in message(tree, format="parquet")
+
+
+def test_what_may_not_be_read(tree, monkeypatch):
+    def refuse(path, *_: object):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        assert message(tree) == f"{tree}: permission denied: make it readable for this user"
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.is_dir", refuse)
+        assert (
+            message(tree / "b.jsonl") == f"{tree}/b.jsonl: permission denied: make it readable for this user"
+        )
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.open", lambda path, *_, **__: refuse(path))
+        assert (
+            message(tree / "b.jsonl") == f"{tree}/b.jsonl: permission denied: make it readable for this user"
+        )
+
+
+def test_one_run_reads_one_format(tree, parquet):
+    path = parquet({"a": [1]}, "b.parquet")
+    said = message(tree)
+    assert "is JSON Lines and " in said
+    assert said.endswith("one run reads one format; name the files by a glob or set the format")
+    assert names(tree, tree, format="parquet") == ["b.parquet"]
+    assert names(tree, path) == ["b.parquet"]
+
+
+def test_a_format_without_suffix_is_told_by_its_bytes(jsonl, parquet, tmp_path):
+    parquet({"a": [1]}, "first")
+    jsonl(b'\xef\xbb\xbf  {"a":1}', "second")
+    jsonl(b"", "third")
+    assert open_source(InputSettings((str(tmp_path / "first"),)), Selection()).inputs[0].format == "parquet"
+    assert open_source(InputSettings((str(tmp_path / "second"),)), Selection()).inputs[0].format == "jsonl"
+    assert open_source(InputSettings((str(tmp_path / "third"),)), Selection()).inputs[0].format == "jsonl"
+    array = jsonl(b'[{"a":1}]', "array.json")
+    assert message(array) == f"{array}: looks like one JSON array; make it JSON Lines with: jq -c '.[]'"
+    table = jsonl(b"a,b\n1,2\n", "table.csv")
+    assert message(table) == (
+        f"{table}: neither JSON Lines nor Parquet by its name or first bytes; set the format"
+    )
+    assert names(tmp_path, table, format="jsonl") == ["table.csv"]
+
+
+def test_parquet_does_not_come_through_a_pipe(tmp_path):
+    assert message("-", format="parquet") == "-: Parquet cannot be read from a pipe; save it as a file first"
+
+
+def test_a_named_pipe_is_read_once(tmp_path, read):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(LINE * 3))
+    writer.start()
+    assert read(pipe).payloads == [LINE.strip()] * 3
+    writer.join()
+
+
+@pytest.fixture
+def bucket(tree):
+    """A local folder that answers as a bucket would."""
+    (tree / "lake").mkdir()
+    for name in ("b.jsonl", "a", "notes.txt", "_SUCCESS", "_tmp"):
+        (tree / name).rename(tree / "lake" / name)
+    return pafs.SubTreeFileSystem(str(tree), pafs.LocalFileSystem())
+
+
+def test_s3_uris_are_read_through_the_filesystem_that_was_handed_in(bucket):
+    every = ["s3://lake/a/b/c.JSONL", "s3://lake/a/z.ndjson", "s3://lake/b.jsonl"]
+    assert names("", "s3://lake/", filesystem=bucket) == every
+    assert names("", "s3://lake/a", filesystem=bucket) == every[:2]
+    assert names("", "s3://lake/b.jsonl", filesystem=bucket) == every[2:]
+    assert names("", "s3://lake/**/*.[jJ]*", filesystem=bucket) == [every[0], every[2]]
+    assert names("", "s3://lake/a/*", filesystem=bucket) == every[1:2]
+    assert names("", "s3://lake/_tmp/*", filesystem=bucket) == ["s3://lake/_tmp/x.jsonl"]
+    assert names("", "s3://lake/*.txt", filesystem=bucket) == ["s3://lake/notes.txt"]
+    source = open_source(InputSettings(("s3://lake/",)), Selection(), filesystem=bucket)
+    assert [row.payload for chunk in source.read() for row in chunk] == [LINE.strip()] * 3
+    assert source.statistics().bytes_read == source.statistics().bytes_total == 24
+
+
+def test_s3_errors(bucket):
+    assert message("s3://lake/zzz", filesystem=bucket) == "s3://lake/zzz: no such object or prefix"
+    assert message("s3://lake/*.zzz", filesystem=bucket) == "s3://lake/*.zzz: no object matches"
+    assert message("s3://lake/b.jsonl") == (
+        "s3://lake/b.jsonl: no access to S3 was set up for reading; copy the file here or pass a filesystem"
+    )
+
+
+def test_parquet_in_s3(parquet, tmp_path):
+    parquet({"a": [1, 2]}, "lake/p.parquet")
+    filesystem = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
+    source = open_source(InputSettings(("s3://lake/p.parquet",)), Selection(), filesystem=filesystem)
+    assert [row.payload for chunk in source.read() for row in chunk] == [b'{"a":1}', b'{"a":2}']
+    parquet({"a": [1, 3]}, "lake/p.parquet")
+    os.utime(tmp_path / "lake/p.parquet", ns=(5, 5))
+    with pytest.raises(InputError, match=r"s3://lake/p\.parquet: changed while it was being read"):
+        list(source.read())
