@@ -23,7 +23,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from fanout.simulator.process import Ready, start
+from fanout.simulator.process import SimulatorAddress, start
 from fanout.simulator.settings import SimulatorSettings
 
 TARGETS = {
@@ -67,7 +67,7 @@ class Client(asyncio.Protocol):
             self._transport.write(request)
 
 
-def sign(ready: Ready, service: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+def sign(ready: SimulatorAddress, service: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
     """Return one request's bytes, signed by botocore."""
     request = AWSRequest("POST", ready.url + path, headers={"Host": ready.url[7:], **headers}, data=body)
     credentials = Credentials(ready.access_key_id, ready.secret_access_key, ready.session_token)
@@ -76,7 +76,7 @@ def sign(ready: Ready, service: str, path: str, headers: dict[str, str], body: b
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-def invocations(ready: Ready, count: int, payload: bytes) -> list[bytes]:
+def invocations(ready: SimulatorAddress, count: int, payload: bytes) -> list[bytes]:
     path = f"/endpoints/{ready.endpoint}/async-invocations"
     return [
         sign(
@@ -95,7 +95,7 @@ def invocations(ready: Ready, count: int, payload: bytes) -> list[bytes]:
     ]
 
 
-def subscription(ready: Ready) -> list[bytes]:
+def subscription(ready: SimulatorAddress) -> list[bytes]:
     """Return the requests that subscribe a queue to the success topic."""
     arn = f"arn:aws:sqs:{ready.region}:{ready.account_id}:benchmark"
     statement = {
@@ -114,7 +114,7 @@ def subscription(ready: Ready) -> list[bytes]:
     ]
 
 
-async def send(ready: Ready, requests: list[bytes], *, connections: int) -> float:
+async def send(ready: SimulatorAddress, requests: list[bytes], *, connections: int) -> float:
     """Send all and return the seconds it took.
 
     Raises:

@@ -13,26 +13,26 @@ from fanout.commands.run import run_job
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.rundir.summary import Summary
-from fanout.runtime.blocking import blocking
+from fanout.runtime.event_loop import run_in_event_loop
 
 
 def run(config: Config, *, observer: Observer | None = None) -> Summary:
     """Run to the end and return the summary; see `runs.run_job`."""
-    return blocking(functools.partial(run_job, config, observer=observer))
+    return run_in_event_loop(functools.partial(run_job, config, observer=observer))
 
 
 def resume(path: Path, *, observer: Observer | None = None, changed: Config | None = None) -> Summary:
     """Finish an interrupted run and return its summary; see `runs.resume_job`."""
-    return blocking(functools.partial(resume_job, path, observer=observer, changed=changed))
+    return run_in_event_loop(functools.partial(resume_job, path, observer=observer, changed=changed))
 
 
 def rebuild(path: Path) -> Rebuilt:
     """Put a new journal into a run directory; see `rebuild.rebuild`."""
-    return blocking(functools.partial(rebuild_journal, path))
+    return run_in_event_loop(functools.partial(rebuild_journal, path))
 
 
 def retry(
     path: Path, output: str, *, observer: Observer | None = None, changed: Config | None = None
 ) -> Summary:
     """Send the rows of a finished run that did not succeed once more; see `runs.retry_job`."""
-    return blocking(functools.partial(retry_job, path, output, observer=observer, changed=changed))
+    return run_in_event_loop(functools.partial(retry_job, path, output, observer=observer, changed=changed))

@@ -33,7 +33,7 @@ class Clock(Protocol):
 class Rows(Protocol):
     """The input, as the engine sees it."""
 
-    kept_schema: pa.Schema
+    passthrough_schema: pa.Schema
 
     def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
         """Yield all rows in order, numbered densely from 0, in lists of any length; to be closed by the caller.
@@ -150,7 +150,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Mailbox:
+class RunQueue:
     """A queue that this run created and will remove.
 
     Attributes:
@@ -176,7 +176,7 @@ class Control(Protocol):
         """
         ...
 
-    async def open_mailbox(self, run: str, topics: Sequence[str]) -> Mailbox:
+    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
         """Create the run's queue, allow exactly `topics` to send to it, subscribe it, filtered by run.
 
         Falls back to an unfiltered subscription where the topic's filters are used up. Leaves nothing behind
@@ -184,7 +184,7 @@ class Control(Protocol):
         """
         ...
 
-    async def close_mailbox(self, mailbox: Mailbox) -> None:
+    async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         ...
 

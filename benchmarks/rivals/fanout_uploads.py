@@ -11,18 +11,18 @@ from pathlib import Path
 import anyio
 
 from fanout.aws.session import AwsSettings, open_cloud
-from fanout.concurrency.channel import Lane
+from fanout.concurrency.channel import Channel
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.location import Location
-from fanout.domain.output_paths import Layout
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Options, Record, Sendable, Upload
-from fanout.engine.open_row import Entry
-from fanout.engine.open_rows import Ledger
+from fanout.engine.open_row import OpenRow
+from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate, Pacer
 from fanout.engine.stages.upload import upload_worker
-from fanout.runtime.blocking import blocking
+from fanout.runtime.event_loop import run_in_event_loop
 
 
 async def main() -> None:
@@ -32,11 +32,11 @@ async def main() -> None:
     parser.add_argument("prefix")
     asked = parser.parse_args()
     workers, run, clock = Config().transport.uploads, new_run(), SystemClock()
-    layout = Layout(run, path=None)
-    ledger = Ledger(run, outputs=layout, failures=layout)
+    layout = OutputPaths(run, path=None)
+    open_rows = OpenRows(run, outputs=layout, failures=layout)
     # Payloads in memory are those in the workers' hands, and one.
-    uploads: Lane[tuple[Entry, Upload]] = Lane(1)
-    ready: Lane[tuple[Entry, Sendable]] = Lane(workers)
+    uploads: Channel[tuple[OpenRow, Upload]] = Channel(1)
+    ready: Channel[tuple[OpenRow, Sendable]] = Channel(workers)
     files = sorted(asked.directory.iterdir())
     async with open_cloud(AwsSettings()) as cloud, anyio.create_task_group() as tasks:
 
@@ -54,7 +54,7 @@ async def main() -> None:
             for row, path in enumerate(files):
                 record = Record(row, None, path.read_bytes(), Options())
                 target = Location(asked.bucket, f"{asked.prefix}/{path.name}")
-                entry = ledger.admit(record, transport="s3", upload=target)
+                entry = open_rows.admit(record, transport="s3", upload=target)
                 await uploads.put((entry, Upload(record.options, record.payload, target)))
 
         for _ in range(workers):
@@ -66,4 +66,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    blocking(main)
+    run_in_event_loop(main)

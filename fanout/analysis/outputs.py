@@ -106,5 +106,5 @@ def _open(path: Path) -> tuple[ds.Dataset, Facts]:
         throttles=int(throttles) if throttles is not None else None,
         plan=json.loads(plan) if plan is not None else None,
     )
-    # One file's kept columns are not another's: only our own are common to all.
+    # One file's passthrough columns are not another's: only our own are common to all.
     return dataset.replace_schema(output_schema(pa.schema([]))), facts

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 PAIR, WARMUP = "bench_pair", "bench_warmup"
-"""Kept columns of the output: which rows belong together, and which do not count."""
+"""Passthrough columns of the output: which rows belong together, and which do not count."""
 
 PHASES = ("wait", "upload", "invoke", "service", "notify", "fetch", "total", "raw")
 """`total` counts from when the request was due; `raw` is the same without the wait: what a tool would say that

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fanout.domain.prices import Prices
-from fanout.domain.records import Way
+from fanout.domain.records import Transport
 
 MILLION = 1_000_000
 
@@ -40,9 +40,9 @@ class Requests:
         )
 
 
-def per_million(way: Way) -> Requests:
-    """Return the requests of a million rows that all travel `way`."""
-    staged = 1 if way == "s3" else 0
+def per_million(transport: Transport) -> Requests:
+    """Return the requests of a million rows that all travel `transport`."""
+    staged = 1 if transport == "s3" else 0
     return Requests(
         invocations=MILLION,
         puts=(1 + staged) * MILLION,

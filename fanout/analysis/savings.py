@@ -13,11 +13,11 @@ _HOUR_MS = 3_600_000.0
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """Per million rows that go inline instead of by S3.
+    """Per million rows that go inline instead of via S3.
 
     Attributes:
         inline: Requests of a million inline rows.
-        s3: Requests of a million rows by S3.
+        s3: Requests of a million rows via S3.
         requests: Requests of ours that are saved: uploads, and their deletion.
         puts: PUTs that are saved.
         gets: GETs that are saved: SageMaker's of the payload.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fanout.aws.run_queue import Mailboxes
+from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
 from fanout.errors import RunError
-from fanout.ports import SIMULATED_HEADER, Endpoint, Mailbox
+from fanout.ports import SIMULATED_HEADER, Endpoint, RunQueue
 
 _RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
 
@@ -23,9 +23,9 @@ class AwsControl:
         inline: What `supports_inline` answers.
     """
 
-    def __init__(self, sagemaker: Any, *, mailboxes: Mailboxes, timeout_s: float, inline: bool) -> None:
+    def __init__(self, sagemaker: Any, *, run_queues: RunQueues, timeout_s: float, inline: bool) -> None:
         self._sagemaker = sagemaker
-        self._mailboxes = mailboxes
+        self._run_queues = run_queues
         self._timeout_s = timeout_s
         self._inline = inline
 
@@ -43,13 +43,13 @@ class AwsControl:
             config = await self._sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
         return to_endpoint(described, config)
 
-    async def open_mailbox(self, run: str, topics: Sequence[str]) -> Mailbox:
+    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
         """Create and subscribe the run's queue; see `ports.Control`."""
-        return await self._mailboxes.open(run, topics)
+        return await self._run_queues.open(run_id, topics)
 
-    async def close_mailbox(self, mailbox: Mailbox) -> None:
+    async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
-        await self._mailboxes.close(mailbox)
+        await self._run_queues.close(run_queue)
 
     async def supports_inline(self) -> bool:
         """Whether a payload may travel in the request."""

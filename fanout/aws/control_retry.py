@@ -1,6 +1,6 @@
 """A control call, repeated a few times while the service fails; for calls that may come twice.
 
-`open_mailbox` undoes itself when one of its steps fails, and SQS refuses the queue's name for a minute after
+`open_run_queue` undoes itself when one of its steps fails, and SQS refuses the queue's name for a minute after
 that, so a passing failure must not end it.
 """
 

@@ -1,4 +1,4 @@
-"""Where InvokeEndpointAsync takes the payload in the request; elsewhere a run goes by S3."""
+"""Where InvokeEndpointAsync takes the payload in the request; elsewhere a run goes via S3."""
 
 from __future__ import annotations
 

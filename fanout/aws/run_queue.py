@@ -18,7 +18,7 @@ import anyio
 from fanout.aws.control_retry import patiently
 from fanout.domain.ids import PREFIX
 from fanout.errors import CallError, Phase, RunError
-from fanout.ports import Mailbox
+from fanout.ports import RunQueue
 
 STEP_S = 20.0
 """One attempt of one step; a healthy control call takes a tenth of a second."""
@@ -39,7 +39,7 @@ _NO_FILTER_LEFT = frozenset({"FilterPolicyLimitExceeded", "FilterPolicyLimitExce
 _log = logging.getLogger(__name__)
 
 
-class Mailboxes:
+class RunQueues:
     """Opens and closes mailboxes.
 
     Args:
@@ -53,14 +53,14 @@ class Mailboxes:
         self._sns = sns
         self._timeout_s = min(timeout_s, STEP_S)
 
-    async def open(self, run: str, topics: Sequence[str]) -> Mailbox:
-        """Return the run's queue, subscribed to `topics`; see `ports.Control.open_mailbox`."""
+    async def open(self, run_id: str, topics: Sequence[str]) -> RunQueue:
+        """Return the run's queue, subscribed to `topics`; see `ports.Control.open_run_queue`."""
         if not topics:
             raise RunError(
                 "The endpoint's configuration names no SNS topic, so no queue is told of finished rows. Set "
                 "AsyncInferenceConfig.OutputConfig.NotificationConfig, or let the run list the outputs."
             )
-        name = queue_name(run)
+        name = queue_name(run_id)
         existed = await self._exists(name)
         subscriptions: list[str] = []
         url = ""
@@ -70,25 +70,25 @@ class Mailboxes:
             arn = await self._arn(url)
             allow = {"Policy": policy(arn, topics)}
             await self._call(self._sqs.set_queue_attributes, QueueUrl=url, Attributes=allow)
-            await self._tag(url, run)
+            await self._tag(url, run_id)
             for topic in topics:
-                subscription, has_filter = await self._subscribe(topic, arn, run)
+                subscription, has_filter = await self._subscribe(topic, arn, run_id)
                 subscriptions.append(subscription)
                 filtered = filtered and has_filter
         except BaseException as error:
             if not existed:  # what a killed run left holds messages that its resume needs
                 await self._undo(name, url, subscriptions, may_exist=_may_have_happened(error))
             raise
-        return Mailbox(url=url, subscriptions=tuple(subscriptions), filtered=filtered)
+        return RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=filtered)
 
-    async def close(self, mailbox: Mailbox) -> None:
+    async def close(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue; all are tried before the first failure is raised."""
         failures: list[CallError] = []
-        for subscription in mailbox.subscriptions:
+        for subscription in run_queue.subscriptions:
             await _unless_gone(
                 partial(self._call, self._sns.unsubscribe, SubscriptionArn=subscription), failures
             )
-        await _unless_gone(partial(self._call, self._sqs.delete_queue, QueueUrl=mailbox.url), failures)
+        await _unless_gone(partial(self._call, self._sqs.delete_queue, QueueUrl=run_queue.url), failures)
         if failures:
             raise failures[0]
 
@@ -118,14 +118,14 @@ class Mailboxes:
         arn: str = answer["Attributes"]["QueueArn"]
         return arn
 
-    async def _tag(self, url: str, run: str) -> None:
+    async def _tag(self, url: str, run_id: str) -> None:
         """Tag the queue for the bill and for clean-ups; who may create queues may not be allowed to tag."""
         try:
-            await self._call(self._sqs.tag_queue, QueueUrl=url, Tags={f"{PREFIX}:run": run})
+            await self._call(self._sqs.tag_queue, QueueUrl=url, Tags={f"{PREFIX}:run": run_id})
         except CallError as error:
             _log.info("the queue %s has no tag: %s", url, error)
 
-    async def _subscribe(self, topic: str, queue_arn: str, run: str) -> tuple[str, bool]:
+    async def _subscribe(self, topic: str, queue_arn: str, run_id: str) -> tuple[str, bool]:
         """Return the subscription and whether it carries the filter."""
         subscribe = partial(
             self._call,
@@ -137,7 +137,7 @@ class Mailboxes:
         )
         raw = {"RawMessageDelivery": "true"}
         try:
-            answer = await subscribe(Attributes=raw | filter_attributes(run))
+            answer = await subscribe(Attributes=raw | filter_attributes(run_id))
         except CallError as error:
             if error.code not in _NO_FILTER_LEFT:
                 raise
@@ -152,7 +152,7 @@ class Mailboxes:
                 if not url and may_exist:  # the reply to CreateQueue was lost
                     url = (await self._call(self._sqs.get_queue_url, QueueName=name))["QueueUrl"]
                 if url:
-                    await self.close(Mailbox(url=url, subscriptions=tuple(subscriptions), filtered=False))
+                    await self.close(RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=False))
             except CallError as error:
                 if error.code not in _GONE:
                     _log.warning("queue %s may be left behind and is to be deleted: %s", name, error)
@@ -163,9 +163,9 @@ class Mailboxes:
         return await patiently(partial(operation, **parameters), timeout_s=self._timeout_s)
 
 
-def queue_name(run: str) -> str:
+def queue_name(run_id: str) -> str:
     """Return the name of the run's queue, by which a clean-up knows it (`fanout-` is the prefix of all)."""
-    return f"{PREFIX}-{run}"
+    return f"{PREFIX}-{run_id}"
 
 
 def policy(queue_arn: str, topics: Sequence[str]) -> str:
@@ -181,9 +181,9 @@ def policy(queue_arn: str, topics: Sequence[str]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def filter_attributes(run: str) -> dict[str, str]:
+def filter_attributes(run_id: str) -> dict[str, str]:
     """Return the subscription attributes that let through this run's notifications only."""
-    wanted = {"inferenceId": [{"prefix": f"{run}."}]}
+    wanted = {"inferenceId": [{"prefix": f"{run_id}."}]}
     return {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps(wanted)}
 
 

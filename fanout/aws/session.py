@@ -20,9 +20,9 @@ from fanout.aws.clients import SERVICES, client_config, lacks, quieten, takes_in
 from fanout.aws.control import AwsControl
 from fanout.aws.credentials import SharedCredentials, SharedResolver
 from fanout.aws.errors import to_call_error
-from fanout.aws.http.data_plane import Plane, open_plane
+from fanout.aws.http.data_plane import DataPlane, open_data_plane
 from fanout.aws.model_pruning import prune
-from fanout.aws.run_queue import Mailboxes
+from fanout.aws.run_queue import RunQueues
 from fanout.aws.sdk.invoker import SageMakerInvoker
 from fanout.aws.sdk.objects import S3Objects
 from fanout.aws.sdk.queue import SqsQueue
@@ -66,18 +66,18 @@ class AwsCloud:
         credentials: Any,
         settings: AwsSettings,
         region: str,
-        plane: Plane | None = None,
+        data_plane: DataPlane | None = None,
     ) -> None:
         runtime = clients["sagemaker-runtime"]
         timeout_s = settings.call_timeout_s
         self.region = region
         invoker = SageMakerInvoker(runtime, timeout_s=timeout_s)
         objects = S3Objects(clients["s3"], settings=settings)
-        self.invoker = plane.invoker(invoker) if plane else invoker
-        self.objects = plane.objects(objects) if plane else objects
+        self.invoker = data_plane.invoker(invoker) if data_plane else invoker
+        self.objects = data_plane.objects(objects) if data_plane else objects
         self.control = AwsControl(
             clients["sagemaker"],
-            mailboxes=Mailboxes(clients["sqs"], clients["sns"], timeout_s=timeout_s),
+            run_queues=RunQueues(clients["sqs"], clients["sns"], timeout_s=timeout_s),
             timeout_s=timeout_s,
             inline=takes_inline(
                 runtime.meta.service_model, region=region, endpoint_url=runtime.meta.endpoint_url
@@ -86,7 +86,7 @@ class AwsCloud:
         self._clients = clients
         self._credentials = credentials
         self._timeout_s = timeout_s
-        self._plane = plane
+        self._data_plane = data_plane
 
     def __repr__(self) -> str:
         return f"AwsCloud(region={self.region!r}, runtime={self.endpoint_url('sagemaker-runtime')!r})"
@@ -94,7 +94,7 @@ class AwsCloud:
     def queue(self, url: str) -> Queue:
         """Return the queue at `url`."""
         queue = SqsQueue(self._clients["sqs"], url, timeout_s=self._timeout_s)
-        return self._plane.queue(url, queue) if self._plane else queue
+        return self._data_plane.queue(url, queue) if self._data_plane else queue
 
     def endpoint_url(self, service: str) -> str:
         """Return where calls to `service` (one of `SERVICES`) go: environment and profile included."""
@@ -149,13 +149,15 @@ async def open_cloud(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
         if isinstance(credentials, SharedCredentials):
             for client in clients.values():
                 client.meta.events.register("after-call", _expiry_watch(credentials))
-        plane = None
+        data_plane = None
         if settings.client == "wire":
             ca_bundle = session.get_config_variable("ca_bundle")
-            plane = await stack.enter_async_context(
-                open_plane(clients, credentials=credentials, settings=settings, ca_bundle=ca_bundle)
+            data_plane = await stack.enter_async_context(
+                open_data_plane(clients, credentials=credentials, settings=settings, ca_bundle=ca_bundle)
             )
-        yield AwsCloud(clients, credentials=credentials, settings=settings, region=region, plane=plane)
+        yield AwsCloud(
+            clients, credentials=credentials, settings=settings, region=region, data_plane=data_plane
+        )
 
 
 def _region(session: AioSession, settings: AwsSettings) -> str:

@@ -21,7 +21,7 @@ from fanout.ports import Clock
 
 
 class Arrivals:
-    """Lets requests arrive. All that the engine knows of an experiment is `Record.due_at` and `Record.way`.
+    """Lets requests arrive. All that the engine knows of an experiment is `Record.due_at` and `Record.transport`.
 
     Args:
         plan: What is tried, and when.
@@ -38,8 +38,8 @@ class Arrivals:
         self._ended = False
         self.pairs = 0
         """Pairs let go, warm-up included."""
-        self.kept_schema = pa.schema(
-            [pa.field(PAIR, pa.int64()), pa.field(WARMUP, pa.bool_()), *payloads.kept_schema]
+        self.passthrough_schema = pa.schema(
+            [pa.field(PAIR, pa.int64()), pa.field(WARMUP, pa.bool_()), *payloads.passthrough_schema]
         )
 
     def end(self) -> None:
@@ -55,11 +55,15 @@ class Arrivals:
             async for template, warm in templates:
                 if self._ended:
                     return
-                kept = (self.pairs, warm, *template.kept)
+                passthrough = (self.pairs, warm, *template.passthrough)
                 self.pairs += 1
-                for way in next(order):
+                for transport in next(order):
                     due_at = None if self._closed else start + next(schedule)
                     if due_at is not None:
                         await self._clock.sleep_until(due_at)
-                    yield [dataclasses.replace(template, row=row, kept=kept, due_at=due_at, way=way)]
+                    yield [
+                        dataclasses.replace(
+                            template, row=row, passthrough=passthrough, due_at=due_at, transport=transport
+                        )
+                    ]
                     row += 1

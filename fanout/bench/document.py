@@ -21,7 +21,7 @@ from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.analysis.savings import Savings
 from fanout.bench.baseline import Change
 from fanout.bench.fail_conditions import Check
-from fanout.bench.run import Ran
+from fanout.bench.run import BenchResult
 from fanout.errors import Exit, UsageError
 
 KIND, VERSION = "fanout-bench", 1
@@ -51,7 +51,7 @@ class Result:
         notes: What a reader should know besides.
     """
 
-    ran: Ran
+    ran: BenchResult
     verdict: Verdict
     comparison: Comparison | None
     savings: Savings | None
@@ -79,7 +79,7 @@ class Result:
             "version": VERSION,
             "fanout": __version__,
             "simulated": ran.simulated,
-            "run": ran.run,
+            "run": ran.run_id,
             "endpoint": ran.endpoint,
             "region": ran.region,
             "started_at": started.isoformat(timespec="milliseconds"),

@@ -45,7 +45,7 @@ class PairTally(Tally):
         Tally.add(self, outcome)  # not super(): a dataclass with slots is made anew, and its cell is not
         if self.until_ms is None or self.done or outcome.status != "succeeded":
             return
-        pair, warm = outcome.kept[:2]
+        pair, warm = outcome.passthrough[:2]
         total_ms = _total_ms(outcome)
         if warm or total_ms is None or not isinstance(pair, int):
             return

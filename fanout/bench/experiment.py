@@ -15,12 +15,12 @@ from fanout.analysis.savings import savings
 from fanout.bench.baseline import Change, changes
 from fanout.bench.document import Baseline, Result, read_baseline, write_document
 from fanout.bench.fail_conditions import Check, Condition, check, parse_condition
-from fanout.bench.run import Ran, run_bench
+from fanout.bench.run import BenchResult, run_bench
 from fanout.bench.settings import DOCUMENT, FILE
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
-from fanout.runtime.blocking import blocking
+from fanout.runtime.event_loop import run_in_event_loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +60,13 @@ def bench(
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{directory} cannot be created ({error.strerror})") from error
-    ran = blocking(functools.partial(run_bench, config, directory, seed=seed, observer=observer))
-    result = conclude(ran, config, questions)
+    ran = run_in_event_loop(functools.partial(run_bench, config, directory, seed=seed, observer=observer))
+    result = finish_run(ran, config, questions)
     write_document(result, directory / DOCUMENT)
     return result
 
 
-def conclude(ran: Ran, config: Config, questions: Questions) -> Result:
+def finish_run(ran: BenchResult, config: Config, questions: Questions) -> Result:
     """Return what an experiment found."""
     verdict = verdict_of(
         ran.output,

@@ -24,7 +24,7 @@ class Payloads(Protocol):
     """What is sent both ways; `skipped` are rows that cannot go both ways, by reason."""
 
     @property
-    def kept_schema(self) -> pa.Schema:
+    def passthrough_schema(self) -> pa.Schema:
         """Types of the columns that are kept."""
         ...
 
@@ -44,7 +44,7 @@ class Made:
     A model that wants more than JSON gets a dataset of the user's; the local AWS takes anything.
     """
 
-    kept_schema: pa.Schema = pa.schema([])
+    passthrough_schema: pa.Schema = pa.schema([])
     skipped: Mapping[str, int] = MappingProxyType({})
 
     def __init__(self, plan: Plan) -> None:
@@ -79,9 +79,9 @@ class Dataset:
     skipped: dict[str, int] = field(default_factory=dict)
 
     @property
-    def kept_schema(self) -> pa.Schema:
+    def passthrough_schema(self) -> pa.Schema:
         """Types of the columns that the user keeps."""
-        return self.rows.kept_schema
+        return self.rows.passthrough_schema
 
     async def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:
         """Yield the rows, after as many of the first chunk as the warm-up takes."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Literal
 
-from fanout.domain.records import Way
+from fanout.domain.records import Transport
 
 Arrivals = Literal["poisson", "constant"]
 
@@ -51,7 +51,7 @@ def offsets(plan: Plan) -> Iterator[float]:
         due_s += rng.expovariate(plan.rate_per_s)
 
 
-def orders(plan: Plan) -> Iterator[tuple[Way, Way]]:
+def orders(plan: Plan) -> Iterator[tuple[Transport, Transport]]:
     """Yield the order of each pair's two requests, without end: what comes first by a toss of a coin.
 
     The two are neighbours in time, so that whatever drifts (the network, the endpoint, this machine) meets both.

@@ -32,9 +32,9 @@ from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.settings import Job
+from fanout.engine.settings import EngineSettings
 from fanout.engine.snapshot import Observer, Snapshot
-from fanout.engine.wiring import Stages
+from fanout.engine.wiring import Wiring
 from fanout.errors import Interrupted, RunError, UsageError, root_cause
 from fanout.output.finish import finish
 from fanout.output.parts import Part
@@ -42,8 +42,8 @@ from fanout.ports import Endpoint
 from fanout.runtime import settings as compose
 from fanout.runtime.endpoint import discover, endpoint_check
 from fanout.runtime.input import open_input
-from fanout.runtime.run_queue import listening
-from fanout.runtime.simulated import Ready, local_aws
+from fanout.runtime.run_queue import open_run_queue
+from fanout.runtime.simulated import SimulatorAddress, local_aws
 
 _log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -52,7 +52,7 @@ BENCH_KEY = "fanout:bench"
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class BenchResult:
     """What an experiment left behind, beside its file.
 
     Attributes:
@@ -64,7 +64,7 @@ class Ran:
         warnings: What a reader should know.
     """
 
-    run: str
+    run_id: str
     endpoint: str
     region: str
     output: Path
@@ -81,7 +81,7 @@ class Ran:
     warnings: tuple[str, ...]
 
 
-async def run_bench(config: Config, directory: Path, *, seed: int, observer: Observer) -> Ran:
+async def run_bench(config: Config, directory: Path, *, seed: int, observer: Observer) -> BenchResult:
     """Carry out the experiment and write its output file into `directory`, which exists.
 
     Raises:
@@ -111,29 +111,34 @@ class _Bench:
         self._output = output
         self._parts = parts
         self._observer = observer
-        self._run = new_run()
+        self._run_id = new_run()
         self._clock = SystemClock()
         self._loop = LoopWatch(self._clock)
         self._stopped: str | None = None
         self._interrupted = False
         self._warnings: list[str] = []
 
-    async def go(self) -> Ran:
+    async def go(self) -> BenchResult:
         config, clock = self._config, self._clock
         started = clock.now()
         async with AsyncExitStack() as stack:
-            ready = await stack.enter_async_context(local_aws(config))
-            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, ready)))
-            name = ready.endpoint if ready else config.endpoint.name
+            simulator = await stack.enter_async_context(local_aws(config))
+            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
+            name = simulator.endpoint if simulator else config.endpoint.name
             if not name:
                 raise UsageError("no endpoint: name it with --endpoint, or try --local")
             endpoint = await discover(cloud.control, name)
-            simulated = endpoint.simulated if endpoint else ready is not None
+            simulated = endpoint.simulated if endpoint else simulator is not None
             if endpoint is not None and endpoint.instances == 0:
                 self._warn("the endpoint had no instance at the start: its service times hold a cold start")
             queue = await stack.enter_async_context(
-                listening(
-                    cloud, endpoint, config.collect, run=self._run, warn=self._warn, resumable=lambda: False
+                open_run_queue(
+                    cloud,
+                    endpoint,
+                    config.collect,
+                    run_id=self._run_id,
+                    warn=self._warn,
+                    resumable=lambda: False,
                 )
             )
             payloads = await self._payloads(cloud)
@@ -144,8 +149,8 @@ class _Bench:
                 arrivals.end()
 
             tally = PairTally(until_ms=config.bench.until_ms, enough=enough)
-            stages = Stages(
-                job=await self._job(name, endpoint, cloud, ready, notified=queue is not None),
+            stages = Wiring(
+                job=await self._job(name, endpoint, cloud, simulator, notified=queue is not None),
                 source=arrivals,
                 cloud=cloud,
                 queue=queue,
@@ -165,12 +170,12 @@ class _Bench:
             BENCH_KEY: json.dumps(plan),
         }
         merge = functools.partial(
-            finish, parts, self._output, run=self._run, kept_schema=arrivals.kept_schema,
+            finish, parts, self._output, run_id=self._run_id, passthrough_schema=arrivals.passthrough_schema,
             expected_rows=tally.rows, metadata=metadata, overwrite=True,
         )  # fmt: skip
         await anyio.to_thread.run_sync(merge)
-        return Ran(
-            run=self._run,
+        return BenchResult(
+            run_id=self._run_id,
             endpoint=name,
             region=region,
             output=self._output,
@@ -193,21 +198,27 @@ class _Bench:
         return Dataset(await open_input(self._config, cloud), warmup=self._plan.warmup)
 
     async def _job(
-        self, name: str, endpoint: Endpoint | None, cloud: AwsCloud, ready: Ready | None, *, notified: bool
-    ) -> Job:
+        self,
+        name: str,
+        endpoint: Endpoint | None,
+        cloud: AwsCloud,
+        simulator: SimulatorAddress | None,
+        *,
+        notified: bool,
+    ) -> EngineSettings:
         config = self._config
         if not await cloud.control.supports_inline():
             raise RunError(
                 f"inline payloads are not available in {cloud.region}: there is nothing to compare"
             )
-        routing = compose.routing(config, self._run, inline=True, ready=ready)
+        routing = compose.routing(config, self._run_id, inline=True, simulator=simulator)
         if routing.uploads is None:
             raise UsageError(
                 "no place for the S3 way's payloads: name one with --input-prefix s3://bucket/prefix"
             )
         return compose.job(
             config,
-            self._run,
+            self._run_id,
             name=name,
             endpoint=endpoint,
             routing=routing,
@@ -219,16 +230,16 @@ class _Bench:
         """Run the pipeline under the eyes of the observer, of the loop's watch and of the signals."""
 
         def look() -> Snapshot:
-            ledger, pacer = pipeline.statistics().ledger, pipeline.statistics().pacer
+            open_rows, pacer = pipeline.statistics().open_rows, pipeline.statistics().pacer
             return Snapshot(
                 ended=tally.rows,
                 succeeded=tally.by_status["succeeded"],
                 total=None if self._config.input.paths else 2 * self._planned,
                 share=None,
-                in_flight=ledger.in_flight,
-                accepted=ledger.accepted,
+                in_flight=open_rows.in_flight,
+                accepted=open_rows.accepted,
                 throttles=pacer.throttles,
-                resends=ledger.resends,
+                resends=open_rows.resends,
                 rate_limit_per_s=pacer.rate_per_s,
             )
 

@@ -60,7 +60,7 @@ app.command(epilog=EXIT_CODES, short_help="Send the rows of a finished run that 
 app.command(short_help="Write what an unfinished run has collected so far.")(export)
 app.command(short_help="Say where a run stands, and what to do next.")(status)
 app.command()(runs)
-app.command(epilog=EXIT_CODES, short_help="Send payloads inline and by S3, and tell which is faster.")(bench)
+app.command(epilog=EXIT_CODES, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
 app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fanout.commands.status import Standing
+from fanout.commands.status import RunStatus
 from fanout.text import escape
 
 _COLUMNS = ("run", "state", "rows", "started", "output")
 
 
-def describe(run: Standing) -> str:
+def describe(run: RunStatus) -> str:
     """Return a few lines about one run; the last one is the next step, where there is one."""
-    lines = [f"{run.run}: {_state(run)}"]
+    lines = [f"{run.run_id}: {_state(run)}"]
     if run.reason:
         lines.append(escape(run.reason))
     lines += [line for line in (_going(run), _left(run)) if line]
@@ -27,7 +27,7 @@ def describe(run: Standing) -> str:
     return "\n".join(lines)
 
 
-def table(runs: Sequence[Standing]) -> list[str]:
+def table(runs: Sequence[RunStatus]) -> list[str]:
     """Return a line a run under a line of headings; none without a run."""
     if not runs:
         return []
@@ -42,12 +42,12 @@ def table(runs: Sequence[Standing]) -> list[str]:
     ]
 
 
-def _line(run: Standing) -> tuple[str, ...]:
+def _line(run: RunStatus) -> tuple[str, ...]:
     rows = "-" if run.rows is None else f"{run.rows:,}"
-    return run.run, run.state, rows, run.started_at or "-", escape(run.output or "-")
+    return run.run_id, run.state, rows, run.started_at or "-", escape(run.output or "-")
 
 
-def _state(run: Standing) -> str:
+def _state(run: RunStatus) -> str:
     return {
         "running": "running",
         "finished": f"finished, {run.rows or 0:,} rows",
@@ -57,7 +57,7 @@ def _state(run: Standing) -> str:
     }[run.state]
 
 
-def _share(shard: Standing) -> str:
+def _share(shard: RunStatus) -> str:
     """Return where one process of a run stands."""
     said = f"{shard.state}, " + ("nothing sent yet" if shard.rows is None else f"{shard.rows:,} rows ended")
     if shard.state == "running":
@@ -67,7 +67,7 @@ def _share(shard: Standing) -> str:
     return said + (f": {escape(shard.reason)}" if shard.reason else "")
 
 
-def _going(run: Standing) -> str | None:
+def _going(run: RunStatus) -> str | None:
     """Return what a live run's process last saw."""
     seen = run.snapshot
     if run.state != "running":
@@ -84,7 +84,7 @@ def _going(run: Standing) -> str | None:
     )
 
 
-def _left(run: Standing) -> str | None:
+def _left(run: RunStatus) -> str | None:
     """Return what a run that is not at work left behind."""
     if run.accepted is None:
         return None

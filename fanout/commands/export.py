@@ -37,7 +37,7 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
             parts += recover(journal, place.parts).parts
         if not parts:
             raise UsageError(f"no row of {path} is durable yet")
-        kept_schema = kept_columns(pq.read_schema(parts[0].path))
+        passthrough_schema = passthrough_columns(pq.read_schema(parts[0].path))
         metadata = {"fanout:endpoint": manifest.endpoint}
         # Of an endpoint elsewhere nothing says here whether it was simulated.
         if manifest.config.local.enabled:
@@ -45,15 +45,15 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
         return finish(
             parts,
             output,
-            run=manifest.run,
-            kept_schema=kept_schema,
+            run_id=manifest.run_id,
+            passthrough_schema=passthrough_schema,
             expected_rows=None,
             metadata=metadata,
             overwrite=overwrite,
         ).rows
 
 
-def kept_columns(schema: pa.Schema) -> pa.Schema:
-    """Return the kept columns of a part: they stand between `id` and `status`."""
+def passthrough_columns(schema: pa.Schema) -> pa.Schema:
+    """Return the passthrough columns of a part: they stand between `id` and `status`."""
     names = schema.names
     return pa.schema([schema.field(name) for name in names[names.index("id") + 1 : names.index("status")]])

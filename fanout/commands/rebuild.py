@@ -8,7 +8,7 @@ The choice for each row, the safest that the evidence allows:
 - In a sound part: durable. A part holds verified rows, whether or not the lost journal knew it.
 - An output of it stands in S3, or a failure that is not retried: the endpoint has had it. It is collected, never
   sent. Its instants and how often it was sent are lost: null, and the least possible, in the output.
-- Neither, and the run may have come so far: it may be in the endpoint's queue, so it is of unknown fate. It is looked
+- Neither, and the run may have come so far: it may be in the endpoint's queue, so it is uncertain. It is looked
   for once more, then sent again and counted, like any row whose reply was lost. A failure that is retried says the
   same of the next generation.
 - Neither, and beyond what the run can have had in hand (`_in_hand`): new.
@@ -28,10 +28,10 @@ import anyio.to_thread
 import pyarrow.parquet as pq
 
 from fanout.aws.session import open_cloud
-from fanout.commands.s3_scan import Evidence, gather
+from fanout.commands.s3_scan import S3Scan, scan
 from fanout.config.model import Config
 from fanout.domain.ids import parse_inference_id
-from fanout.domain.output_paths import Layout
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.row_ranges import reach, wants
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.errors import JournalError, StorageError, UsageError
@@ -54,7 +54,7 @@ class Rebuilt:
     """What a rebuilt journal holds: rows by what is known of them, and the parts that were set aside.
 
     Attributes:
-        unknown: Rows of unknown fate; the input may end before the last of them.
+        unknown: Rows uncertain; the input may end before the last of them.
     """
 
     durable: int
@@ -67,7 +67,7 @@ class Rebuilt:
         aside = f"; set aside: {', '.join(path.name for path in self.damaged)}" if self.damaged else ""
         return (
             f"journal rebuilt: {self.durable:,} rows durable, {self.found:,} to collect, "
-            f"up to {self.unknown:,} of unknown fate{aside}"
+            f"up to {self.unknown:,} uncertain{aside}"
         )
 
 
@@ -94,23 +94,23 @@ async def rebuild(path: Path) -> Rebuilt:
         parts, durable, damaged = await anyio.to_thread.run_sync(_sift, directory.parts)
         async with open_cloud(compose.aws_settings(config, None)) as cloud:
             endpoint = await discover(cloud.control, manifest.endpoint)
-            outputs = Layout(manifest.run, path=endpoint.output_path if endpoint else None)
-            failures = Layout(manifest.run, path=endpoint.failure_path if endpoint else None)
+            outputs = OutputPaths(manifest.run_id, path=endpoint.output_path if endpoint else None)
+            failures = OutputPaths(manifest.run_id, path=endpoint.failure_path if endpoint else None)
             for part in parts:
                 await anyio.to_thread.run_sync(_learn, part, outputs, failures)
-            evidence = await gather(
+            scanned = await scan(
                 cloud.objects,
-                manifest.run,
+                manifest.run_id,
                 outputs=outputs,
                 failures=failures,
-                uploads=compose.routing(config, manifest.run, inline=True, ready=None).uploads,
+                uploads=compose.routing(config, manifest.run_id, inline=True, simulator=None).uploads,
                 retry=compose.model_retry(config),
                 durable=durable,
             )
-        last = max((*durable, *evidence.ends, *evidence.inputs), default=-1)
+        last = max((*durable, *scanned.ends, *scanned.inputs), default=-1)
         last = reach(manifest.wanted, last, _in_hand(config, damaged=len(damaged)))
         rows = (row for row in range(last + 1) if manifest.wanted is None or wants(manifest.wanted, row))
-        lines = _lines(evidence, durable, rows=rows, layouts=(outputs, failures))
+        lines = _lines(scanned, durable, rows=rows, layouts=(outputs, failures))
         meta = [("outputs", outputs.dump()), ("failures", failures.dump())]
         found, unknown = await anyio.to_thread.run_sync(_fill, draft, parts, lines, meta)
     finally:
@@ -212,7 +212,7 @@ def _sift(directory: Path) -> tuple[list[Part], set[int], list[Path]]:
     return read_parts(directory), seen, damaged
 
 
-def _learn(part: Part, outputs: Layout, failures: Layout) -> None:
+def _learn(part: Part, outputs: OutputPaths, failures: OutputPaths) -> None:
     """Take note of where the outputs of a part's rows stand: the replies that told are lost with the journal."""
     table = pq.read_table(part.path, columns=["inference_id", "output_location", "failure_location"])
     for line in table.slice(0, 1_000).to_pylist():
@@ -226,7 +226,7 @@ def _learn(part: Part, outputs: Layout, failures: Layout) -> None:
 def _fill(
     journal: Journal, parts: Sequence[Part], lines: Iterator[RowRecord], meta: Sequence[tuple[str, str]]
 ) -> tuple[int, int]:
-    """Write the new journal; return how many rows are to be collected, and how many are of unknown fate."""
+    """Write the new journal; return how many rows are to be collected, and how many are uncertain."""
     for part in parts:
         rows = pq.read_table(part.path, columns=["row"]).column("row").to_pylist()
         journal.commit_part(part.number, rows)
@@ -239,17 +239,17 @@ def _fill(
 
 
 def _lines(
-    evidence: Evidence, durable: set[int], *, rows: Iterable[int], layouts: tuple[Layout, Layout]
+    scanned: S3Scan, durable: set[int], *, rows: Iterable[int], layouts: tuple[OutputPaths, OutputPaths]
 ) -> Iterator[RowRecord]:
     """Yield the lines of those of `rows` that are not durable, in order."""
     for row in rows:
         if row in durable:
             continue
-        yield _line(row, evidence, layouts)
+        yield _line(row, scanned, layouts)
 
 
-def _line(row: int, evidence: Evidence, layouts: tuple[Layout, Layout]) -> RowRecord:
-    uploaded, end = evidence.inputs.get(row), evidence.ends.get(row)
+def _line(row: int, scanned: S3Scan, layouts: tuple[OutputPaths, OutputPaths]) -> RowRecord:
+    uploaded, end = scanned.inputs.get(row), scanned.ends.get(row)
     intent = RowRecord(row, RowState.INTENT, 0, 1, 0, input=uploaded.uri if uploaded else None)
     if end is None:
         return intent

@@ -12,9 +12,9 @@ from fanout.rundir.manifest import changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
-from fanout.runtime.finish import conclude
-from fanout.runtime.runner import Conductor
-from fanout.shards.plan import share_out
+from fanout.runtime.finish import finish_run
+from fanout.runtime.runner import Runner
+from fanout.shards.plan import split_config
 from fanout.shards.processes import executor_of
 
 
@@ -57,15 +57,15 @@ async def resume_job(
         raise UsageError(
             "the local AWS of this run ended with it: start a new run, or `fanout export` what it has"
         )
-    share_out(config)
+    split_config(config)
     claim(
         compose.required(config.output.path, "no output"),
-        run=manifest.run,
+        run_id=manifest.run_id,
         overwrite=config.output.overwrite,
         remedy=f"move it away, or replace it with --overwrite; `fanout export {path} -o FILE` writes what the run has",
     )
-    go = Conductor(
-        manifest.run,
+    go = Runner(
+        manifest.run_id,
         config,
         directory,
         rows=manifest.rows,
@@ -73,4 +73,4 @@ async def resume_job(
         observer=observer,
         executor=executor_of(directory, config),
     )
-    return await go.go(manifest=manifest, conclude=conclude)
+    return await go.go(manifest=manifest, finish_run=finish_run)

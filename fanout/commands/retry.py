@@ -63,7 +63,7 @@ async def retry_job(
     return await _start(
         compose.absolute(config),
         rows=rows,
-        retry_of=manifest.run,
+        retry_of=manifest.run_id,
         observer=observer,
         fingerprint=manifest.fingerprint,
     )

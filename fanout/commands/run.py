@@ -18,9 +18,9 @@ from fanout.output.destination import check_name, claim
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.summary import Summary
 from fanout.runtime import settings as compose
-from fanout.runtime.finish import conclude
-from fanout.runtime.runner import Conductor
-from fanout.shards.plan import share_out
+from fanout.runtime.finish import finish_run
+from fanout.runtime.runner import Runner
+from fanout.shards.plan import split_config
 from fanout.shards.processes import executor_of
 
 
@@ -42,17 +42,19 @@ async def _start(
     observer: Observer | None,
     fingerprint: str | None = None,
 ) -> Summary:
-    share_out(config)  # before anything is made: what cannot be shared by so many processes is a wrong word
+    split_config(
+        config
+    )  # before anything is made: what cannot be shared by so many processes is a wrong word
     run = new_run()
     output = compose.required(config.output.path, "no output: name a file with -o out.parquet")
     check_paths(config, output)
-    claim(output, run=run, overwrite=config.output.overwrite)
+    claim(output, run_id=run, overwrite=config.output.overwrite)
     directory = RunDirectory(
         Path(config.run.dir).absolute() if config.run.dir else Path(output.rstrip("/")).parent / RUNS / run
     )
     check_name(directory.path)
     directory.create()
-    go = Conductor(
+    go = Runner(
         run,
         config,
         directory,
@@ -62,7 +64,7 @@ async def _start(
         observer=observer,
         executor=executor_of(directory, config),
     )
-    return await go.go(manifest=None, conclude=conclude)
+    return await go.go(manifest=None, finish_run=finish_run)
 
 
 def check_paths(config: Config, output: str) -> None:

@@ -1,6 +1,6 @@
 """What stands in S3 of a run whose journal is lost: which rows have an end there, and which payloads were uploaded.
 
-Enters: the places to look at. Leaves: an `Evidence`. Only listed and read, nothing is changed; used by `rebuild`.
+Enters: the places to look at. Leaves: an `S3Scan`. Only listed and read, nothing is changed; used by `rebuild`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from fanout.domain.ids import input_key
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX
-from fanout.domain.output_paths import Layout
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.retry_policy import ModelRetry
-from fanout.engine.retrying import persist
+from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.ports import ObjectInfo, ObjectStore
 
@@ -34,28 +34,28 @@ class End(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class S3Scan:
     """What stands in S3, by row: outputs and failures, and uploaded payloads."""
 
     ends: Mapping[int, End]
     inputs: Mapping[int, Location]
 
 
-async def gather(
+async def scan(
     objects: ObjectStore,
-    run: str,
+    run_id: str,
     *,
-    outputs: Layout,
-    failures: Layout,
+    outputs: OutputPaths,
+    failures: OutputPaths,
     uploads: Location | None,
     retry: ModelRetry,
     durable: set[int],
-) -> Evidence:
+) -> S3Scan:
     """Return what stands in S3 of the rows that are not durable.
 
     Args:
         objects: The store.
-        run: The run id.
+        run_id: The run id.
         outputs: Where outputs stand; learns what follows their names, if no reply has shown it.
         failures: The same of failures.
         uploads: Prefix of uploaded payloads, if any are.
@@ -75,20 +75,20 @@ async def gather(
     for row, end in ends.items():
         if not end.completed:
             ends[row] = end._replace(again=await _is_retried(objects, end, retry))
-    inputs = await _inputs(objects, run, uploads) if uploads is not None else {}
-    return Evidence(ends, inputs)
+    inputs = await _inputs(objects, run_id, uploads) if uploads is not None else {}
+    return S3Scan(ends, inputs)
 
 
 async def _is_retried(objects: ObjectStore, end: End, retry: ModelRetry) -> bool:
-    found = await persist(functools.partial(objects.get, end.place), operation="s3:GetObject")
+    found = await retry_call(functools.partial(objects.get, end.place), operation="s3:GetObject")
     text = found.body[:ERROR_TEXT_MAX].decode("utf-8", "replace")
     return retry.allows(generation=end.generation, text=text)
 
 
-async def _inputs(objects: ObjectStore, run: str, uploads: Location) -> dict[int, Location]:
+async def _inputs(objects: ObjectStore, run_id: str, uploads: Location) -> dict[int, Location]:
     found = {}
     for shard in range(SHARDS):
-        prefix = input_key(uploads.key, run, shard).rpartition("/")[0] + "/"
+        prefix = input_key(uploads.key, run_id, shard).rpartition("/")[0] + "/"
         for info in await _list(objects, Location(uploads.bucket, prefix)):
             name = info.location.key.rpartition("/")[2]
             if name.isdigit():
@@ -103,7 +103,7 @@ async def _list(objects: ObjectStore, prefix: Location) -> list[ObjectInfo]:
         return [info async for page in objects.list(prefix.bucket, prefix.key) for info in page]
 
     try:
-        return await persist(pages, operation="s3:ListBucket")
+        return await retry_call(pages, operation="s3:ListBucket")
     except (CallError, RunError) as error:
         _log.warning("cannot list %s (%s): rows there are looked for one by one", prefix.uri, error)
         return []

@@ -1,6 +1,6 @@
 """Where a run stands, told from its directory alone, whether a process is at it, was killed, or has finished.
 
-A run directory enters, a `Standing` leaves; nothing is changed, and a live run is not disturbed. That a process has
+A run directory enters, a `RunStatus` leaves; nothing is changed, and a live run is not disturbed. That a process has
 the journal is the truth about life; `status.json` says what that process last saw.
 """
 
@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from fanout.domain.row_state import RowState
 from fanout.errors import RunError, UsageError
-from fanout.observability.status_file import read_heartbeat
+from fanout.observability.status_file import read_status_file
 from fanout.rundir.journal import count_states
 from fanout.rundir.manifest import Manifest, read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
-from fanout.rundir.shard_result import read_subtotal
+from fanout.rundir.shard_result import read_shard_result
 from fanout.rundir.summary import read_summary
 from fanout.text import iso
 
@@ -28,11 +28,11 @@ State = Literal["running", "finished", "stopped", "dead", "damaged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RunStatus:
     """One run.
 
     Attributes:
-        state: `running`: a process is at it. `finished`: the output is there. `stopped`: it ended in order before
+        state: `running`: a process is at it. `output_file`: the output is there. `stopped`: it ended in order before
             that, by a signal, a deadline or an error. `dead`: it was killed. `damaged`: its files cannot be read.
         rows: Rows that have ended: for a run that is not at work, those that are durable.
         durable: Rows whose outcome stands in a part; None while the run goes on.
@@ -45,11 +45,11 @@ class Standing:
         reason: Why it stopped, or what is damaged.
         next: What to do, as a command or a sentence; None where there is nothing to do.
         snapshot: What the process last saw, as in `status.json`.
-        shards: Of a run on several processes, each one's share; empty for a run on one. A share that is `finished`
+        shards: Of a run on several processes, each one's share; empty for a run on one. A share that is `output_file`
             has no output of its own.
     """
 
-    run: str
+    run_id: str
     run_dir: str
     state: State
     endpoint: str | None = None
@@ -65,14 +65,20 @@ class Standing:
     reason: str | None = None
     next: str | None = None
     snapshot: dict[str, Any] | None = None
-    shards: tuple[Standing, ...] = ()
+    shards: tuple[RunStatus, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"version": VERSION, **asdict(self), "shards": [shard.as_dict() for shard in self.shards]}
+        fields = asdict(self)
+        return {
+            "version": VERSION,
+            "run": fields.pop("run_id"),
+            **fields,
+            "shards": [shard.as_dict() for shard in self.shards],
+        }
 
 
-def standing(path: Path) -> Standing:
+def run_status(path: Path) -> RunStatus:
     """Return where the run in directory `path` stands.
 
     Raises:
@@ -82,9 +88,9 @@ def standing(path: Path) -> Standing:
     """
     directory = RunDirectory(path.absolute())
     manifest = read_manifest(directory)
-    last = read_heartbeat(directory.status)
+    last = read_status_file(directory.status)
     known: dict[str, Any] = {
-        "run": manifest.run,
+        "run_id": manifest.run_id,
         "run_dir": str(directory.path),
         "endpoint": manifest.endpoint,
         "output": manifest.config.output.path,
@@ -98,23 +104,23 @@ def standing(path: Path) -> Standing:
         summary = read_summary(directory.summary)
         succeeded = summary.rows == summary.by_status.get("succeeded", 0)
         step = None if succeeded else f"fanout retry {path} -o FILE"
-        return Standing(state="finished", rows=summary.rows, durable=summary.rows, next=step, **known)
+        return RunStatus(state="finished", rows=summary.rows, durable=summary.rows, next=step, **known)
     if directory.subtotal.exists():
-        rows = read_subtotal(directory.subtotal).tally.rows
-        return Standing(state="finished", rows=rows, durable=rows, **known)
-    shards = tuple(standing(shard.path) for shard in _shards(directory, manifest))
+        rows = read_shard_result(directory.subtotal).tally.rows
+        return RunStatus(state="finished", rows=rows, durable=rows, **known)
+    shards = tuple(run_status(shard.path) for shard in _shards(directory, manifest))
     known["shards"] = shards
     counts = count_states(directory.journal) if directory.journal.exists() else None
     # A process that lost the one that started it goes on for a while.
     survivor = next((shard for shard in shards if shard.state == "running"), None)
     if counts is None and (directory.journal.exists() or _alive(last)):
-        return Standing(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
+        return RunStatus(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
     if survivor is not None:
         known["pid"] = survivor.pid
-        return Standing(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
+        return RunStatus(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
     durable, accepted, unknown = _counted(counts or {}, shards)
     stopped = last.get("state") == "stopped"
-    return Standing(
+    return RunStatus(
         state="stopped" if stopped else "dead",
         rows=durable,
         durable=durable,
@@ -133,8 +139,8 @@ def _shards(directory: RunDirectory, manifest: Manifest) -> list[RunDirectory]:
     return [shard for shard in found if shard.manifest.exists()]
 
 
-def _counted(counts: Mapping[RowState, int], shards: Sequence[Standing]) -> tuple[int, int, int]:
-    """Return how many rows are durable, accepted and of unknown fate, those of all shards together."""
+def _counted(counts: Mapping[RowState, int], shards: Sequence[RunStatus]) -> tuple[int, int, int]:
+    """Return how many rows are durable, accepted and uncertain, those of all shards together."""
     return (
         counts.get(RowState.DURABLE, 0) + sum(shard.durable or 0 for shard in shards),
         counts.get(RowState.ACCEPTED, 0) + sum(shard.accepted or 0 for shard in shards),
@@ -142,7 +148,7 @@ def _counted(counts: Mapping[RowState, int], shards: Sequence[Standing]) -> tupl
     )
 
 
-def runs(directory: Path) -> list[Standing]:
+def runs(directory: Path) -> list[RunStatus]:
     """Return the runs in `directory`, or in its `.fanout`, the oldest first; damaged ones included.
 
     Raises:
@@ -155,15 +161,19 @@ def runs(directory: Path) -> list[Standing]:
     for manifest in (inside if inside.is_dir() else directory).glob("*/run.json"):
         path = manifest.parent
         try:
-            found.append(standing(path))
+            found.append(run_status(path))
         except RunError as error:
             started = iso(manifest.stat().st_mtime)
             found.append(
-                Standing(
-                    run=path.name, run_dir=str(path), state="damaged", reason=str(error), started_at=started
+                RunStatus(
+                    run_id=path.name,
+                    run_dir=str(path),
+                    state="damaged",
+                    reason=str(error),
+                    started_at=started,
                 )
             )
-    return sorted(found, key=lambda each: (each.started_at or "", each.run))
+    return sorted(found, key=lambda each: (each.started_at or "", each.run_id))
 
 
 def _alive(last: dict[str, Any]) -> bool:

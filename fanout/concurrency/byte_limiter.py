@@ -6,7 +6,7 @@ as the largest of late.
 
 from __future__ import annotations
 
-from fanout.concurrency.notify import Wakeup
+from fanout.concurrency.notify import Notify
 
 FIRST = 8
 """How many may be under way before any size is known."""
@@ -16,7 +16,7 @@ DECAY = 0.9
 ones fit again."""
 
 
-class ByteBudget:
+class ByteLimiter:
     """Lets downloads begin, in about the order in which they ask; one is always let through, however large.
 
     Args:
@@ -27,7 +27,7 @@ class ByteBudget:
         self._most_bytes = most_bytes
         self._expected_bytes = most_bytes / FIRST
         self._under_way = 0
-        self._left = Wakeup()
+        self._left = Notify()
 
     async def enter(self) -> None:
         """Return once another download may begin."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
-from fanout.concurrency.event import OneShot, one_shot
+from fanout.concurrency.event import Event, make_event
 
 T = TypeVar("T")
 
 
-class Lane(Generic[T]):
+class Channel(Generic[T]):
     """Rows on their way from one stage to the workers of the next.
 
     Args:
@@ -26,10 +26,10 @@ class Lane(Generic[T]):
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._event = one_shot()
+        self._event = make_event()
         self._items: deque[T] = deque()
-        self._getters: deque[OneShot] = deque()
-        self._putters: deque[OneShot] = deque()
+        self._getters: deque[Event] = deque()
+        self._putters: deque[Event] = deque()
 
     def __len__(self) -> int:
         """Items that wait."""
@@ -59,7 +59,7 @@ class Lane(Generic[T]):
             self._putters.popleft().set()
         return item
 
-    async def _turn(self, waiters: deque[OneShot]) -> None:
+    async def _turn(self, waiters: deque[Event]) -> None:
         """Wait in line; a wake-up that reaches somebody who is being cancelled goes to the next."""
         event = self._event()
         waiters.append(event)

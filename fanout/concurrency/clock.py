@@ -12,7 +12,7 @@ from math import ceil
 import anyio
 import anyio.lowlevel
 
-from fanout.concurrency.timer import ring
+from fanout.concurrency.timer import sleep_until_ns
 
 SHORTEST_SLEEP_S = 0.001
 """uvloop's timers count whole milliseconds; asking for less would spin until the instant has come."""
@@ -45,6 +45,6 @@ class SystemClock:
         while remaining_s > 0.0:  # an event loop may wake a little early
             if remaining_s > EXACT_S:
                 await anyio.sleep(max(remaining_s - EXACT_S, SHORTEST_SLEEP_S))
-            elif not await ring(time.monotonic_ns() + ceil(remaining_s * 1e9)):
+            elif not await sleep_until_ns(time.monotonic_ns() + ceil(remaining_s * 1e9)):
                 await anyio.sleep(max(remaining_s, SHORTEST_SLEEP_S))
             remaining_s = instant - self.now()

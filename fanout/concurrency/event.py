@@ -13,8 +13,8 @@ from typing import Protocol
 import anyio
 
 
-class OneShot(Protocol):
-    """What `one_shot` makes."""
+class Event(Protocol):
+    """What `make_event` makes."""
 
     def set(self) -> None:
         """Let the one who waits go on."""
@@ -47,7 +47,7 @@ class _Future:
         await self._future
 
 
-def one_shot() -> Callable[[], OneShot]:
+def make_event() -> Callable[[], Event]:
     """Return what makes events on the loop that runs now."""
     try:
         asyncio.get_running_loop()

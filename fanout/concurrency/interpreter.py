@@ -21,7 +21,7 @@ asked for it; Python's default is 5 ms."""
 
 
 @contextmanager
-def short_pauses() -> Iterator[None]:
+def tuned_gc() -> Iterator[None]:
     """Keep the pauses of the event loop short inside: a request is to leave when it is due.
 
     Everything that is there now, all the modules and five clients, is left out of collections: the longest of a run of
@@ -52,7 +52,7 @@ def _freeze_survivors(phase: str, info: dict[str, int]) -> None:
         gc.freeze()
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Return freed memory to the system as far as the allocators can: 40 MB after 100,000 rows, measured on glibc."""
     gc.collect()
     pa.default_memory_pool().release_unused()

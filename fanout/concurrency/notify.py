@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import anyio
 
-from fanout.concurrency.event import OneShot, one_shot
+from fanout.concurrency.event import Event, make_event
 
 
-class Wakeup:
+class Notify:
     """Wakes all present waiters; costs an attribute look-up when there is none.
 
     Use it as `while not condition(): await wakeup.wait()`: nothing can be missed in between, because there is no
@@ -19,8 +19,8 @@ class Wakeup:
     __slots__ = ("_event", "_waiters")
 
     def __init__(self) -> None:
-        self._event: Callable[[], OneShot] | None = None  # known once a loop runs
-        self._waiters: list[OneShot] = []
+        self._event: Callable[[], Event] | None = None  # known once a loop runs
+        self._waiters: list[Event] = []
 
     def notify(self) -> None:
         """Wake all who wait."""
@@ -32,7 +32,7 @@ class Wakeup:
     async def wait(self) -> None:
         """Return after the next `notify`."""
         if self._event is None:
-            self._event = one_shot()
+            self._event = make_event()
         event = self._event()
         self._waiters.append(event)
         try:

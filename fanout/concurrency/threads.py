@@ -10,7 +10,7 @@ import anyio.to_thread
 T = TypeVar("T")
 
 
-class Offload(Protocol):
+class RunBlocking(Protocol):
     """Runs a blocking call without blocking the event loop."""
 
     async def __call__(self, call: Callable[[], T], /) -> T:
@@ -18,6 +18,6 @@ class Offload(Protocol):
         ...
 
 
-async def to_thread(call: Callable[[], T], /) -> T:
+async def run_in_thread(call: Callable[[], T], /) -> T:
     """Return what `call` returns, run on a thread: a disk that stalls must not stall requests."""
     return await anyio.to_thread.run_sync(call)

@@ -27,7 +27,7 @@ class _Itimerspec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
 
 
-async def ring(at_ns: int) -> bool:
+async def sleep_until_ns(at_ns: int) -> bool:
     """Return True at the instant `at_ns` of the monotonic clock or soon after, at once if it has passed.
 
     Returns:

@@ -1,7 +1,7 @@
 """What a failed call means and what to do about it: one pure table, one backoff, one loop for idle calls.
 
 The invoke stage keeps its own loop, because a row's retries are counted and journalled; everything around it
-(S3, SQS, control calls) goes through `persist`.
+(S3, SQS, control calls) goes through `retry_call`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from fanout.errors import CallError, Phase
 
 
 @unique
-class Verdict(Enum):
+class FailureKind(Enum):
     """What a failed InvokeEndpointAsync, or any other call, means. See `aws-facts`, table of outcomes."""
 
     THROTTLED = "throttled"
@@ -52,33 +52,33 @@ GONE = frozenset({
 })  # fmt: skip
 
 
-def classify(error: CallError) -> Verdict:
+def failure_kind(error: CallError) -> FailureKind:
     """Return what `error` means for the call that it ended. Pure; every line is a test."""
     if error.phase is Phase.CONNECT:
-        return Verdict.NOT_SENT
+        return FailureKind.NOT_SENT
     if error.phase is Phase.EXCHANGE:
-        return Verdict.UNKNOWN
+        return FailureKind.UNKNOWN
     # Order matters: AWS sends throttling as HTTP 400 and expiry as 403, so codes go before statuses.
     by_code = _by_code(error.code)
     if by_code is not None:
         return by_code
     status = error.status or 0
     if status == 429:
-        return Verdict.THROTTLED
+        return FailureKind.THROTTLED
     if status in {401, 403, 404}:
-        return Verdict.RUN
+        return FailureKind.RUN
     if status >= 500 or status < 400:
-        return Verdict.TRANSIENT
-    return Verdict.ROW
+        return FailureKind.TRANSIENT
+    return FailureKind.ROW
 
 
-def _by_code(code: str) -> Verdict | None:
+def _by_code(code: str) -> FailureKind | None:
     if code in THROTTLES:
-        return Verdict.THROTTLED
+        return FailureKind.THROTTLED
     if code in EXPIRED:
-        return Verdict.CREDENTIALS
+        return FailureKind.CREDENTIALS
     if code in DENIED or code in GONE:
-        return Verdict.RUN
+        return FailureKind.RUN
     if code == "RequestTimeout":  # S3's 400: it waited for our bytes
-        return Verdict.TRANSIENT
+        return FailureKind.TRANSIENT
     return None

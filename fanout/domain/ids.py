@@ -21,7 +21,7 @@ _INFERENCE_ID = re.compile(rf"([{_ALPHABET}]{{{RUN_LENGTH}}})\.{_NUMBER}\.{_NUMB
 class Send(NamedTuple):
     """One send of one row, as its inference id spells it."""
 
-    run: str
+    run_id: str
     row: int
     generation: int
     attempt: int
@@ -37,9 +37,9 @@ def is_run(text: str) -> bool:
     return len(text) == RUN_LENGTH and all(char in _ALPHABET for char in text)
 
 
-def inference_id(run: str, row: int, *, generation: int, attempt: int) -> str:
+def inference_id(run_id: str, row: int, *, generation: int, attempt: int) -> str:
     """Return `<run>.<row>.<generation>.<attempt>`, at most 64 characters (the API's limit)."""
-    return f"{run}.{row}.{generation}.{attempt}"
+    return f"{run_id}.{row}.{generation}.{attempt}"
 
 
 def parse_inference_id(text: str) -> Send | None:
@@ -47,8 +47,8 @@ def parse_inference_id(text: str) -> Send | None:
     found = _INFERENCE_ID.fullmatch(text)
     if found is None:
         return None
-    run, row, generation, attempt = found.groups()
-    return Send(run, int(row), int(generation), int(attempt))
+    run_id, row, generation, attempt = found.groups()
+    return Send(run_id, int(row), int(generation), int(attempt))
 
 
 def shard(row: int) -> str:
@@ -56,9 +56,9 @@ def shard(row: int) -> str:
     return f"{row & 0xFF:02x}"
 
 
-def output_extension(run: str, row: int) -> str:
+def output_extension(run_id: str, row: int) -> str:
     """Return the S3OutputPathExtension: all outputs of a run stand under `fanout/<run>/`."""
-    return f"{PREFIX}/{run}/{shard(row)}"
+    return f"{PREFIX}/{run_id}/{shard(row)}"
 
 
 def output_filename(row: int, generation: int) -> str:
@@ -66,17 +66,17 @@ def output_filename(row: int, generation: int) -> str:
     return f"{row}.{generation}"
 
 
-def parse_output_key(key: str, run: str) -> tuple[int, int] | None:
+def parse_output_key(key: str, run_id: str) -> tuple[int, int] | None:
     """Return (row, generation) of an object below `fanout/<run>/<hh>/`, None if it is not one of ours."""
     # One expression: a resume parses a listing of a million outputs while nothing else can run.
     found = _OUTPUT_KEY.fullmatch(key)
-    if found is None or found[1] != run:
+    if found is None or found[1] != run_id:
         return None
     row = int(found[3])
     return (row, int(found[4])) if found[2] == shard(row) else None
 
 
-def input_key(prefix: str, run: str, row: int) -> str:
+def input_key(prefix: str, run_id: str, row: int) -> str:
     """Return the key of an uploaded payload: the hash first, so that S3 can split the prefix."""
     head = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-    return f"{head}{shard(row)}/{run}/{row}"
+    return f"{head}{shard(row)}/{run_id}/{row}"

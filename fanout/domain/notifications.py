@@ -33,12 +33,12 @@ class Foreign:
     reason: str
 
 
-def parse_message(body: str, *, run: str, now: float, receipt: str, trust: bool) -> Notice | Foreign:
+def parse_message(body: str, *, run_id: str, now: float, receipt: str, trust: bool) -> Notice | Foreign:
     """Return what `body` says about a row of `run`.
 
     Args:
         body: The SQS message's body.
-        run: This run's id.
+        run_id: This run's id.
         now: When the message was received.
         receipt: The handle that deletes it.
         trust: Take the response that rides along; whoever may publish to the topic can forge it.
@@ -55,7 +55,7 @@ def parse_message(body: str, *, run: str, now: float, receipt: str, trust: bool)
     send = parse_inference_id(inference_id)
     if send is None:
         return Foreign(ours=False, reason="another program's inferenceId")
-    if send.run != run:
+    if send.run_id != run_id:
         return Foreign(ours=False, reason="another run")
     status = fields.get("invocationStatus")
     if not isinstance(status, str):

@@ -12,23 +12,23 @@ import re
 from fanout.domain.ids import PREFIX, output_extension, output_filename, parse_output_key
 from fanout.domain.location import Location
 
-USUAL = Location("", "")
-"""Stands for the place that a confirmed `Layout.expected` tells. Rows keep it instead of that place: two of those are
-340 bytes of a row that waits, and a window may have 100,000 rows."""
+AS_EXPECTED = Location("", "")
+"""Stands for the place that a confirmed `OutputPaths.expected` tells. Rows keep it instead of that place: two places
+are 340 bytes of a row that waits, and a window may have 100,000 rows."""
 
 _NAME = re.compile(r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,8})(?!\d)")
 
 
-class Layout:
+class OutputPaths:
     """The shape of one kind of location (outputs, or failures) of one run.
 
     Args:
-        run: The run id.
+        run_id: The run id.
         path: `S3OutputPath` or `S3FailurePath` of the endpoint, the first guess; None if it is not known.
     """
 
-    def __init__(self, run: str, *, path: str | None = None) -> None:
-        self._run = run
+    def __init__(self, run_id: str, *, path: str | None = None) -> None:
+        self._run_id = run_id
         self._bucket: str | None = None
         self._head = ""
         self._tail = ""
@@ -44,9 +44,9 @@ class Layout:
     def learn(self, uri: str, *, row: int, generation: int) -> Location | None:
         """Take note of the location that a reply gave for a row, and return it; None if it names no object."""
         if self.confirmed and uri == f"s3://{self._bucket}/{self._key(row, generation)}":
-            return USUAL  # not parsed, and compared once: saves 2 % of a send
+            return AS_EXPECTED  # not parsed, and compared once: saves 2 % of a send
         location = Location.parse(uri)
-        path = _path(self._run, row, generation)
+        path = _path(self._run_id, row, generation)
         if location is None or path not in location.key:
             self.strays += 1
         elif not self.confirmed:
@@ -65,7 +65,7 @@ class Layout:
         if name is None:
             return
         row, generation = int(name[1]), int(name[2])
-        if f"/{output_extension(self._run, row)}/" in f"/{location.key}":
+        if f"/{output_extension(self._run_id, row)}/" in f"/{location.key}":
             self.learn(location.uri, row=row, generation=generation)
 
     def expected(self, row: int, generation: int) -> Location | None:
@@ -75,28 +75,28 @@ class Layout:
         return Location(self._bucket, self._key(row, generation))
 
     def presumed(self, row: int, generation: int) -> Location | None:
-        """Return where this row's object should stand as far as is known now, `USUAL` if no reply can change that."""
-        return USUAL if self.confirmed else self.expected(row, generation)
+        """Return where this row's object should stand as far as is known; `AS_EXPECTED` if no reply can change that."""
+        return AS_EXPECTED if self.confirmed else self.expected(row, generation)
 
     def shorten(self, place: Location, row: int, generation: int) -> Location:
-        """Return `USUAL` for the place that it stands for, any other as it is."""
-        return USUAL if self.confirmed and place == self.expected(row, generation) else place
+        """Return `AS_EXPECTED` for the place that it stands for, any other as it is."""
+        return AS_EXPECTED if self.confirmed and place == self.expected(row, generation) else place
 
     def resolve(self, place: Location | None, row: int, generation: int) -> Location | None:
         """Return what `place`, as a row keeps it, stands for."""
-        return self.expected(row, generation) if place is USUAL else place
+        return self.expected(row, generation) if place is AS_EXPECTED else place
 
     def root(self) -> Location | None:
         """Return the prefix below which all objects of the run stand, None if replies showed no such place."""
         if self._bucket is None or (self.strays and not self.confirmed):
             return None
-        return Location(self._bucket, f"{self._head}{PREFIX}/{self._run}/")
+        return Location(self._bucket, f"{self._head}{PREFIX}/{self._run_id}/")
 
     def parse(self, key: str) -> tuple[int, int] | None:
         """Return (row, generation) of a listed key, None if it is not an object of this run."""
         if not key.startswith(self._head) or not key.endswith(self._tail):
             return None
-        return parse_output_key(key[len(self._head) : len(key) - len(self._tail)], self._run)
+        return parse_output_key(key[len(self._head) : len(key) - len(self._tail)], self._run_id)
 
     @property
     def shape(self) -> tuple[str | None, str, str, bool, bool]:
@@ -113,8 +113,8 @@ class Layout:
         self.strays = int(strayed)
 
     def _key(self, row: int, generation: int) -> str:
-        return f"{self._head}{_path(self._run, row, generation)}{self._tail}"
+        return f"{self._head}{_path(self._run_id, row, generation)}{self._tail}"
 
 
-def _path(run: str, row: int, generation: int) -> str:
-    return f"{output_extension(run, row)}/{output_filename(row, generation)}"
+def _path(run_id: str, row: int, generation: int) -> str:
+    return f"{output_extension(run_id, row)}/{output_filename(row, generation)}"

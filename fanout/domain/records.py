@@ -13,12 +13,11 @@ from typing import Literal
 from fanout.domain.location import Location
 
 Transport = Literal["inline", "s3", "existing"]
-Way = Literal["inline", "s3"]
 Status = Literal["succeeded", "failed", "expired", "rejected", "unknown"]
 NoticedBy = Literal["sqs", "list"]
 
-Kept = tuple[object, ...]
-"""Values of the kept input columns, in the order of `Source.kept_schema`, such that `pa.array` restores them."""
+Passthrough = tuple[object, ...]
+"""Values of the passthrough columns, in the order of `Source.passthrough_schema`; `pa.array` restores them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +45,17 @@ class Record:
         location: An object that is already in S3 and is sent as it is, without upload.
         due_at: When an experiment has it due; its latency counts from then, however late it leaves. None in an
             ordinary run: a row is due when the pacing says so.
-        way: How an experiment has it travel; None leaves that to the routing of the run.
+        transport: How an experiment has it travel; None leaves that to the routing of the run.
     """
 
     row: int
     id: str | None
     payload: bytes
     options: Options
-    kept: Kept = ()
+    passthrough: Passthrough = ()
     location: str | None = None
     due_at: float | None = None
-    way: Way | None = None
+    transport: Transport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ class Rejected:
     id: str | None
     code: str
     message: str
-    kept: Kept = ()
+    passthrough: Passthrough = ()
     payload_bytes: int = 0
 
 
@@ -183,7 +182,7 @@ class Outcome:
 
     row: int
     id: str | None
-    kept: Kept
+    passthrough: Passthrough
     status: Status
     transport: Transport | None = None
     payload_bytes: int = 0

@@ -1,4 +1,4 @@
-"""Decides how a row travels: in the request, by S3, or not at all; pure, and before anything is sent.
+"""Decides how a row travels: in the request, via S3, or not at all; pure, and before anything is sent.
 
 botocore checks no maximum and no pattern of InvokeEndpointAsync, so every documented limit is checked here.
 Limits: service model of botocore 1.43.117, sagemaker-runtime, InvokeEndpointAsync.
@@ -38,7 +38,7 @@ class Routing:
         uploads: Where payloads are uploaded to (`key` is the prefix); None when the user named no place.
     """
 
-    run: str
+    run_id: str
     mode: Mode = "auto"
     inline_max_bytes: int = INLINE_MAX_BYTES
     uploads: Location | None = None
@@ -64,7 +64,7 @@ class Router:
             return _existing(record, record.location)
         size = len(record.payload)
         routing = self._routing
-        mode = record.way or routing.mode
+        mode = record.transport or routing.mode
         if mode == "inline" and size > routing.inline_max_bytes:
             return _reject(
                 record,
@@ -84,10 +84,10 @@ class Router:
             return _reject(
                 record,
                 "NoInputPrefix",
-                f"the payload has {size:,} bytes and must go by S3; name a place for it: --input-prefix s3://bucket/prefix",
+                f"the payload has {size:,} bytes and must go via S3; name a place for it: --input-prefix s3://bucket/prefix",
             )
         bucket, prefix = routing.uploads
-        place = Location(bucket, input_key(prefix, routing.run, record.row))
+        place = Location(bucket, input_key(prefix, routing.run_id, record.row))
         return Upload(record.options, record.payload, place)
 
 
@@ -136,6 +136,6 @@ def _reject(record: Record, code: str, message: str) -> Rejected:
         record.id,
         code,
         f"row {record.row}: {message}",
-        kept=record.kept,
+        passthrough=record.passthrough,
         payload_bytes=len(record.payload),
     )

@@ -11,13 +11,13 @@ import heapq
 from array import array
 from collections.abc import Mapping
 
-from fanout.engine.open_row import WAITING, Entry
+from fanout.engine.open_row import WAITING, OpenRow
 
 
 class Deadlines:
     """The deadlines of `rows`, which are the ledger's open ones."""
 
-    def __init__(self, rows: Mapping[int, Entry]) -> None:
+    def __init__(self, rows: Mapping[int, OpenRow]) -> None:
         self._rows = rows
         self._clear()
 
@@ -32,19 +32,19 @@ class Deadlines:
         """Deadlines that are kept, those that no longer hold included."""
         return self._kept
 
-    def set(self, entry: Entry, deadline: float) -> None:
+    def set(self, entry: OpenRow, deadline: float) -> None:
         """Wait for a row until `deadline`, whatever it was told before."""
         entry.deadline = deadline
         entry.overdue = False
-        self._keep(deadline, entry.row)
+        self._hold_claimed(deadline, entry.row)
         if self._kept > 2 * len(self._rows) + 1_000:
             # One row that takes hours would keep all that were settled behind it: eight bytes each, for a billion.
             self._clear()
             for each in self._rows.values():
                 if each.deadline is not None and not each.overdue:
-                    self._keep(each.deadline, each.row)
+                    self._hold_claimed(each.deadline, each.row)
 
-    def _keep(self, deadline: float, row: int) -> None:
+    def _hold_claimed(self, deadline: float, row: int) -> None:
         second = int(deadline)
         self._kept += 1
         if second <= self._opened:
@@ -83,9 +83,9 @@ class Deadlines:
         for row in rows:
             entry = self._rows.get(row)
             if entry is not None and entry.deadline is not None and int(entry.deadline) == second:
-                self._keep(entry.deadline, row)
+                self._hold_claimed(entry.deadline, row)
 
-    def overdue(self, now: float) -> list[Entry]:
+    def overdue(self, now: float) -> list[OpenRow]:
         """Return, once, the rows whose deadline has passed."""
         found = []
         while (deadline := self.next()) is not None and deadline <= now:

@@ -12,22 +12,22 @@ from dataclasses import dataclass
 
 import anyio
 
-from fanout.concurrency.notify import Wakeup
-from fanout.concurrency.threads import Offload, to_thread
+from fanout.concurrency.notify import Notify
+from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.location import Location
-from fanout.domain.output_paths import USUAL
+from fanout.domain.output_paths import AS_EXPECTED
 from fanout.domain.row_state import RowRecord, RowState
-from fanout.engine.open_row import Entry
-from fanout.engine.open_rows import Ledger
+from fanout.engine.open_row import OpenRow
+from fanout.engine.open_rows import OpenRows
 from fanout.failpoints import failpoint
 from fanout.rundir.journal import Journal
 
 LAG_S = 0.05
-"""An acceptance is durable this much later, or with the next intents: fewer rows of unknown fate after a kill."""
+"""An acceptance is durable this much later, or with the next intents: fewer rows uncertain after a kill."""
 
 
 @dataclass(frozen=True, slots=True)
-class ScribeStatistics:
+class JournalWriterStatistics:
     """A snapshot: lines that are not durable yet, lines and groups that are."""
 
     waiting: int
@@ -35,37 +35,39 @@ class ScribeStatistics:
     groups: int
 
 
-class Scribe:
+class JournalWriter:
     """Keeps the journal of a run.
 
     Args:
         journal: The open journal; None keeps no journal: after a kill, nothing is known.
-        ledger: Its layouts are journalled when a reply changes them; places of rows only where they differ.
-        offload: Runs a write.
+        open_rows: Its layouts are journalled when a reply changes them; places of rows only where they differ.
+        run_blocking: Runs a write.
     """
 
-    def __init__(self, journal: Journal | None, *, ledger: Ledger, offload: Offload = to_thread) -> None:
+    def __init__(
+        self, journal: Journal | None, *, open_rows: OpenRows, run_blocking: RunBlocking = run_in_thread
+    ) -> None:
         self._journal = journal
-        self._ledger = ledger
-        self._offload = offload
+        self._open_rows = open_rows
+        self._run_blocking = run_blocking
         self._lines: list[RowRecord] = []
         self._oldest_at = 0.0  # when the first of them was noted
         self._shapes: object = None
         self._lock = anyio.Lock(fast_acquire=True)
-        self._arrived = Wakeup()
+        self._arrived = Notify()
         self._written = self._groups = 0
 
-    async def intend(self, entries: Sequence[Entry]) -> None:
+    async def intend(self, entries: Sequence[OpenRow]) -> None:
         """Make durable that these rows are about to be sent."""
         if self._journal is not None:
             self._lines.extend(self._line(entry, RowState.INTENT) for entry in entries)
             await self.flush()
 
-    def accepted(self, entry: Entry) -> None:
+    def accepted(self, entry: OpenRow) -> None:
         """Note that the endpoint has the row."""
         self._note(entry, RowState.ACCEPTED)
 
-    def unsent(self, entry: Entry) -> None:
+    def unsent(self, entry: OpenRow) -> None:
         """Note that the row is certainly not with the endpoint, whatever was intended."""
         self._note(entry, RowState.READY)
 
@@ -76,7 +78,7 @@ class Scribe:
             return
         await self.flush()
         async with self._lock:
-            await self._offload(functools.partial(journal.commit_part, number, list(rows)))
+            await self._run_blocking(functools.partial(journal.commit_part, number, list(rows)))
 
     async def flush(self) -> None:
         """Make durable what was noted so far."""
@@ -89,7 +91,7 @@ class Scribe:
             if not lines and not meta:
                 return
             with anyio.CancelScope(shield=True):  # half a group must not be taken for none
-                await self._offload(functools.partial(journal.write, lines, meta))
+                await self._run_blocking(functools.partial(journal.write, lines, meta))
             self._written += len(lines)
             self._groups += 1
 
@@ -109,7 +111,7 @@ class Scribe:
                 await self.flush()
                 failpoint("accept.durable")
 
-    def _note(self, entry: Entry, state: RowState) -> None:
+    def _note(self, entry: OpenRow, state: RowState) -> None:
         if self._journal is None:
             return
         if not self._lines:
@@ -117,7 +119,7 @@ class Scribe:
             self._arrived.notify()
         self._lines.append(self._line(entry, state))
 
-    def _line(self, entry: Entry, state: RowState) -> RowRecord:
+    def _line(self, entry: OpenRow, state: RowState) -> RowRecord:
         output = failure = None
         if state is RowState.ACCEPTED:
             output, failure = _told(entry.output), _told(entry.failure)
@@ -138,18 +140,18 @@ class Scribe:
         )
 
     def _changed_places(self) -> list[tuple[str, str]]:
-        outputs, failures = self._ledger.outputs, self._ledger.failures
+        outputs, failures = self._open_rows.outputs, self._open_rows.failures
         shapes = (outputs.shape, failures.shape)
         if shapes == self._shapes:
             return []
         self._shapes = shapes
         return [("outputs", outputs.dump()), ("failures", failures.dump())]
 
-    def statistics(self) -> ScribeStatistics:
+    def statistics(self) -> JournalWriterStatistics:
         """Return a snapshot."""
-        return ScribeStatistics(len(self._lines), self._written, self._groups)
+        return JournalWriterStatistics(len(self._lines), self._written, self._groups)
 
 
 def _told(place: Location | None) -> str | None:
     """Return what the journal is told of a place: nothing of the usual one, which the layout tells."""
-    return None if place is None or place is USUAL else place.uri
+    return None if place is None or place is AS_EXPECTED else place.uri

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 
 from fanout.domain.location import Location
-from fanout.domain.records import Kept, Notice, Sendable, Transport
+from fanout.domain.records import Notice, Passthrough, Sendable, Transport
 
 
 @unique
@@ -35,12 +35,12 @@ WAITING = frozenset({State.ACCEPTED, State.UNKNOWN})
 
 
 @dataclass(slots=True, eq=False)
-class Entry:
+class OpenRow:
     """One open row. Owned by the ledger; stages read it and change it through the ledger alone."""
 
     row: int
     id: str | None
-    kept: Kept
+    passthrough: Passthrough
     transport: Transport
     payload_bytes: int
     patience_s: float
@@ -50,12 +50,12 @@ class Entry:
     resends: int = 0
     doubted: bool = False
     failed_at: float | None = None
-    fails_alone: bool = False
+    suspect: bool = False
     """Others were accepted between its last two failures: then it is the trouble, not the service."""
     queued: bool = False
     intended: bool = False
     output: Location | None = None
-    """Where its output stands or should, None if nothing is known of it; `layout.USUAL` for nearly every row."""
+    """Where its output stands or should, None if nothing is known of it; `layout.AS_EXPECTED` for nearly every row."""
     failure: Location | None = None
     """Where its failure object would stand, likewise."""
     upload: Location | None = None
@@ -70,7 +70,7 @@ class Entry:
     deadline: float | None = None
     overdue: bool = False
     early: Notice | None = None
-    hearsay: Notice | None = None
+    unconfirmed_notice: Notice | None = None
     receipts: tuple[str, ...] = ()
 
     def is_meant_by(self, notice: Notice) -> bool:

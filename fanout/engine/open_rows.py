@@ -12,11 +12,11 @@ from enum import Enum, unique
 
 from fanout.domain.ids import inference_id
 from fanout.domain.location import Location
-from fanout.domain.output_paths import Layout
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Notice, Options, Outcome, Record, Reply, Transport
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.deadlines import Deadlines
-from fanout.engine.open_row import WAITING, Entry, State
+from fanout.engine.open_row import WAITING, OpenRow, State
 
 DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
 DEFAULT_TIMEOUT_S = 900  # InvocationTimeoutSeconds, API reference
@@ -39,7 +39,7 @@ class Claim(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerStatistics:
+class OpenRowsStatistics:
     """A snapshot: rows by state, and the counts that say how messages and sends went."""
 
     open: int
@@ -53,25 +53,27 @@ class LedgerStatistics:
     strangers: int
 
 
-class Ledger:
+class OpenRows:
     """The open rows of one run.
 
     Args:
-        run: The run id.
+        run_id: The run id.
         outputs: Where outputs stand; learns from replies.
         failures: Where failure objects stand; learns from replies.
         slack_s: Added to TTL and timeout before a row is looked for and given up.
     """
 
-    def __init__(self, run: str, *, outputs: Layout, failures: Layout, slack_s: float = 60.0) -> None:
-        self.run = run
+    def __init__(
+        self, run_id: str, *, outputs: OutputPaths, failures: OutputPaths, slack_s: float = 60.0
+    ) -> None:
+        self.run_id = run_id
         self.outputs = outputs
         self.failures = failures
         self._slack_s = slack_s
         self._options: Options | None = None
         self._patience_s = 0.0
-        self._open: dict[int, Entry] = {}
-        self._settled: dict[int, Entry] = {}
+        self._open: dict[int, OpenRow] = {}
+        self._settled: dict[int, OpenRow] = {}
         self.rows_seen = 0
         self.last_accepted_at = float("-inf")
         self.newest_claimed: float | None = None
@@ -84,16 +86,16 @@ class Ledger:
         """Rows that are open: admitted and without an outcome."""
         return len(self._open)
 
-    def admit(self, record: Record, *, transport: Transport, upload: Location | None = None) -> Entry:
+    def admit(self, record: Record, *, transport: Transport, upload: Location | None = None) -> OpenRow:
         """Enter a row; it stays until its outcome is durable."""
         if record.options is not self._options:  # rows mostly share them: one number for all
             self._options = options = record.options
             served_s = (options.ttl_s or DEFAULT_TTL_S) + (options.invocation_timeout_s or DEFAULT_TIMEOUT_S)
             self._patience_s = served_s + self._slack_s
-        entry = Entry(
+        entry = OpenRow(
             row=record.row,
             id=record.id,
-            kept=record.kept,
+            passthrough=record.passthrough,
             transport=transport,
             payload_bytes=len(record.payload),
             patience_s=self._patience_s,
@@ -110,7 +112,7 @@ class Ledger:
         if row >= self.rows_seen:
             self.rows_seen = row + 1
 
-    def get(self, row: int) -> Entry:
+    def get(self, row: int) -> OpenRow:
         """Return an open row.
 
         Raises:
@@ -118,7 +120,7 @@ class Ledger:
         """
         return self._open[row]
 
-    def intend(self, entry: Entry) -> None:
+    def intend(self, entry: OpenRow) -> None:
         """Give the row its next attempt; what may have been received before makes this a re-send."""
         if entry.doubted:
             entry.resends += 1
@@ -126,14 +128,14 @@ class Ledger:
         entry.sends += 1
         entry.intended = True
 
-    def may_send(self, entry: Entry) -> bool:
+    def may_send(self, entry: OpenRow) -> bool:
         """Whether the row waits to be sent, with an attempt that is not used up.
 
         A row can be on its way to the senders twice, when a notice gave it a new turn; only one may send it.
         """
         return entry.intended and entry.state in _SENDABLE
 
-    def send(self, entry: Entry, *, due: float, now: float) -> str:
+    def send(self, entry: OpenRow, *, due: float, now: float) -> str:
         """Note that the row is sent now; return the inference id of this attempt.
 
         A request that was refused or never received is sent again under the same id: it cannot be accepted twice.
@@ -143,7 +145,7 @@ class Ledger:
         entry.sent_at = now
         return self._inference_id(entry)
 
-    def accept(self, entry: Entry, reply: Reply, *, now: float) -> Notice | None:
+    def accept(self, entry: OpenRow, reply: Reply, *, now: float) -> Notice | None:
         """Note a 202; return the notice that overtook it, if there was one: the row is then claimed."""
         entry.accepted_at = self.last_accepted_at = now
         entry.intended = False
@@ -157,7 +159,7 @@ class Ledger:
         self._move(entry, State.ACCEPTED)
         return None
 
-    def unsend(self, entry: Entry) -> Notice | None:
+    def unsend(self, entry: OpenRow) -> Notice | None:
         """Note that the request was refused or never received: this attempt can be made again.
 
         Returns:
@@ -171,7 +173,7 @@ class Ledger:
             self._deadlines.set(entry, entry.deadline)  # forgotten while the row was in flight
         return None
 
-    def settle_early(self, entry: Entry) -> Notice | None:
+    def settle_early(self, entry: OpenRow) -> Notice | None:
         """Claim a row that is not in flight by the notice that came while it was, and return that notice."""
         notice, entry.early = entry.early, None
         if notice is not None:
@@ -179,10 +181,10 @@ class Ledger:
             self._presume_places(entry)
         return notice
 
-    def doubt(self, entry: Entry, *, now: float) -> Notice | None:
+    def doubt(self, entry: OpenRow, *, now: float) -> Notice | None:
         """Note that a request's fate is unknown; return the notice that settles it, if one came already."""
         entry.doubted = True
-        entry.fails_alone = entry.failed_at is not None and self.last_accepted_at > entry.failed_at
+        entry.suspect = entry.failed_at is not None and self.last_accepted_at > entry.failed_at
         entry.failed_at = now
         entry.intended = False
         self._deadlines.set(entry, now + entry.patience_s)
@@ -192,26 +194,26 @@ class Ledger:
         self._move(entry, State.UNKNOWN)
         return None
 
-    def _presume_places(self, entry: Entry) -> None:
+    def _presume_places(self, entry: OpenRow) -> None:
         """Where no reply told, what comes of the row will stand where it was asked to."""
         entry.output = entry.output or self.outputs.presumed(entry.row, entry.generation)
         entry.failure = entry.failure or self.failures.presumed(entry.row, entry.generation)
 
-    def output(self, entry: Entry) -> Location | None:
+    def output(self, entry: OpenRow) -> Location | None:
         """Return where a row's output stands or should, None if nothing is known of it."""
         return self.outputs.resolve(entry.output, entry.row, entry.generation)
 
-    def failure(self, entry: Entry) -> Location | None:
+    def failure(self, entry: OpenRow) -> Location | None:
         """Return where a row's failure object would stand; None if nothing is known of such a place."""
         return self.failures.resolve(entry.failure, entry.row, entry.generation)
 
-    def outcome(self, entry: Entry, **facts: object) -> Outcome:
+    def outcome(self, entry: OpenRow, **facts: object) -> Outcome:
         """Return a row's outcome: what the ledger knows of it, and `facts` (fields of `Outcome`)."""
         output, failure = self.output(entry), self.failure(entry)
         return Outcome(
             row=entry.row,
             id=entry.id,
-            kept=entry.kept,
+            passthrough=entry.passthrough,
             transport=entry.transport,
             payload_bytes=entry.payload_bytes,
             attempts=entry.sends,
@@ -227,9 +229,9 @@ class Ledger:
             **facts,  # type: ignore[arg-type]  # the caller names fields of Outcome; mypy cannot see through **
         )
 
-    def _inference_id(self, entry: Entry) -> str:
+    def _inference_id(self, entry: OpenRow) -> str:
         # Not kept with the row: 70 bytes of one that waits.
-        return inference_id(self.run, entry.row, generation=entry.generation, attempt=entry.sends)
+        return inference_id(self.run_id, entry.row, generation=entry.generation, attempt=entry.sends)
 
     def claim(self, notice: Notice) -> Claim:
         """Return what `notice` is; `Claim.WON` makes its row the caller's to fetch."""
@@ -250,7 +252,7 @@ class Ledger:
         self._win(entry)
         return Claim.WON
 
-    def _win(self, entry: Entry) -> None:
+    def _win(self, entry: OpenRow) -> None:
         self._move(entry, State.CLAIMED)
         if entry.accepted_at is not None:
             self.newest_claimed = max(self.newest_claimed or entry.accepted_at, entry.accepted_at)
@@ -276,17 +278,17 @@ class Ledger:
         self._strangers += 1
         return Claim.STRANGER
 
-    def regenerate(self, entry: Entry) -> None:
+    def regenerate(self, entry: OpenRow) -> None:
         """Make the row ready again after a definitive failure of its present generation."""
         self._move(entry, State.READY)
         entry.generation += 1
-        entry.doubted = entry.intended = entry.fails_alone = False
-        entry.output = entry.failure = entry.early = entry.hearsay = entry.deadline = None
+        entry.doubted = entry.intended = entry.suspect = False
+        entry.output = entry.failure = entry.early = entry.unconfirmed_notice = entry.deadline = None
         entry.accepted_at = None
 
     def restore(
         self, record: Record, line: RowRecord, *, transport: Transport, upload: Location | None, now: float
-    ) -> Entry:
+    ) -> OpenRow:
         """Enter a row that an earlier process had in hand, as its journal tells."""
         entry = self.admit(record, transport=transport, upload=upload)
         entry.generation, entry.sends, entry.resends = line.generation, line.sends, line.resends
@@ -313,12 +315,12 @@ class Ledger:
             self._deadlines.set(entry, now + entry.patience_s)  # it was sent just before the kill, if it was
         return entry
 
-    def release(self, entry: Entry, *, deadline: float) -> None:
+    def release(self, entry: OpenRow, *, deadline: float) -> None:
         """Take back a claim whose object is not there; the row waits on, until `deadline` at the latest."""
         self._move(entry, State.ACCEPTED if entry.accepted_at is not None else State.UNKNOWN)
         self._deadlines.set(entry, min(entry.deadline, deadline) if entry.deadline is not None else deadline)
 
-    def prolong(self, entry: Entry, *, now: float) -> None:
+    def prolong(self, entry: OpenRow, *, now: float) -> None:
         """See to it that a row which waits for its deadline has one that is still to come."""
         if entry.overdue or entry.deadline is None:
             self._deadlines.set(entry, now + entry.patience_s)
@@ -329,12 +331,12 @@ class Ledger:
         counts = self._counts
         return counts[State.SENT] + counts[State.ACCEPTED] + counts[State.CLAIMED]
 
-    def _move(self, entry: Entry, state: State) -> None:
+    def _move(self, entry: OpenRow, state: State) -> None:
         self._counts[entry.state] -= 1
         self._counts[state] += 1
         entry.state = state
 
-    def settle(self, entry: Entry) -> None:
+    def settle(self, entry: OpenRow) -> None:
         """Note that the row's outcome is with the sink."""
         del self._open[entry.row]
         self._move(entry, State.SETTLED)
@@ -356,7 +358,7 @@ class Ledger:
         self._counts[State.SETTLED] = len(self._settled)
         return receipts, uploads
 
-    def waiting(self, states: frozenset[State] = WAITING) -> Iterator[Entry]:
+    def waiting(self, states: frozenset[State] = WAITING) -> Iterator[OpenRow]:
         """Yield the open rows in `states`, oldest first."""
         return (entry for entry in self._open.values() if entry.state in states)
 
@@ -373,13 +375,13 @@ class Ledger:
         """Return the earliest deadline of an open row, None if none has one."""
         return self._deadlines.next()
 
-    def overdue(self, now: float) -> list[Entry]:
+    def overdue(self, now: float) -> list[OpenRow]:
         """Return, once, the rows whose deadline has passed; the caller looks for them a last time."""
         return self._deadlines.overdue(now)
 
-    def statistics(self) -> LedgerStatistics:
+    def statistics(self) -> OpenRowsStatistics:
         """Return a snapshot."""
-        return LedgerStatistics(
+        return OpenRowsStatistics(
             open=len(self._open),
             in_flight=self._counts[State.SENT],
             accepted=self._counts[State.ACCEPTED],

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fanout.concurrency.event import OneShot, one_shot
+from fanout.concurrency.event import Event, make_event
 from fanout.ports import Clock
 
 CATCH_UP_S = 0.005
@@ -268,8 +268,8 @@ class _Line:
     __slots__ = ("_event", "_inside", "_waiting")
 
     def __init__(self) -> None:
-        self._event: Callable[[], OneShot] | None = None  # known once a loop runs
-        self._waiting: deque[OneShot] = deque()
+        self._event: Callable[[], Event] | None = None  # known once a loop runs
+        self._waiting: deque[Event] = deque()
         self._inside = 0
 
     async def enter(self) -> None:
@@ -278,7 +278,7 @@ class _Line:
             self._inside = 1
             return
         if self._event is None:
-            self._event = one_shot()
+            self._event = make_event()
         event = self._event()
         self._waiting.append(event)
         try:

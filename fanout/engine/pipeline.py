@@ -14,7 +14,7 @@ from fanout.domain.remedies import remedy
 from fanout.engine.open_row import State
 from fanout.engine.reconcile.lookup import LOOKERS
 from fanout.engine.statistics import PipelineStatistics
-from fanout.engine.wiring import Stages
+from fanout.engine.wiring import Wiring
 from fanout.errors import CallError, InputError, RunError, StorageError, root_cause
 from fanout.output.parts import Part
 
@@ -26,7 +26,7 @@ Worker = Callable[[], Coroutine[object, object, None]]
 class Pipeline:
     """One run of the engine: of `stages`, from the first row to the last durable part."""
 
-    def __init__(self, stages: Stages) -> None:
+    def __init__(self, stages: Wiring) -> None:
         self._stages = stages
         self._stop = stages.stop
 
@@ -44,7 +44,7 @@ class Pipeline:
             with anyio.CancelScope(shield=True):
                 await self._stages.sink.flush()
                 self._note_unsent()
-                await self._stages.scribe.flush()
+                await self._stages.journal_writer.flush()
         if self._stop.reason is not None:
             raise self._stop.reason
         return self._stages.sink.parts
@@ -74,7 +74,7 @@ class Pipeline:
                 (self._look, 1),
                 (stages.search.looker, LOOKERS),
                 (self._poll, limits.pollers),
-                (stages.scribe.worker, 1),
+                (stages.journal_writer.worker, 1),
             )
             for worker, count in workers:
                 for _ in range(count):
@@ -101,9 +101,9 @@ class Pipeline:
     def _note_unsent(self) -> None:
         """Note the rows that a stop kept from being sent: a resume need not look for them, nor count a re-send."""
         if self._stop.at is not None:
-            for entry in self._stages.ledger.waiting(frozenset({State.READY})):
+            for entry in self._stages.open_rows.waiting(frozenset({State.READY})):
                 if entry.intended and not entry.doubted:
-                    self._stages.scribe.unsent(entry)
+                    self._stages.journal_writer.unsent(entry)
 
     async def _take_in(self) -> None:
         try:
@@ -121,12 +121,12 @@ class Pipeline:
 
     async def _ended(self) -> None:
         """Return when every row has ended, or, once the run is to stop, when the grace has."""
-        while len(self._stages.ledger):
+        while len(self._stages.open_rows):
             if self._stop.at is None:
                 await self._stages.changed.wait()
                 continue
             left_s = self._stop.at + self._stages.job.limits.grace_s - self._stages.clock.now()
-            if left_s <= 0 or not self._stages.ledger.busy:
+            if left_s <= 0 or not self._stages.open_rows.busy:
                 return
             await self._stages.changed.wait_for(left_s)
 
@@ -144,10 +144,10 @@ class Pipeline:
         """Return a snapshot."""
         stages = self._stages
         return PipelineStatistics(
-            stages.ledger.statistics(),
+            stages.open_rows.statistics(),
             stages.pacer.statistics(),
             stages.sink.statistics(),
-            stages.scribe.statistics(),
+            stages.journal_writer.statistics(),
             stages.reconcile.statistics(),
             stages.collect.statistics() if stages.collect else None,
             stages.intake.held_bytes,

@@ -9,7 +9,7 @@ from typing import TypeVar
 import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from fanout.domain.failures import Verdict, classify
+from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.remedies import remedy
 from fanout.domain.retry_policy import backoff_s
 from fanout.errors import CallError, RunError
@@ -18,16 +18,22 @@ T = TypeVar("T")
 
 
 IDEMPOTENT_RETRY = frozenset(
-    {Verdict.THROTTLED, Verdict.TRANSIENT, Verdict.NOT_SENT, Verdict.UNKNOWN, Verdict.CREDENTIALS}
+    {
+        FailureKind.THROTTLED,
+        FailureKind.TRANSIENT,
+        FailureKind.NOT_SENT,
+        FailureKind.UNKNOWN,
+        FailureKind.CREDENTIALS,
+    }
 )
 
 
 def retriable(error: BaseException) -> bool:
     """Whether a call whose repetition does no harm should be repeated after `error`."""
-    return isinstance(error, CallError) and classify(error) in IDEMPOTENT_RETRY
+    return isinstance(error, CallError) and failure_kind(error) in IDEMPOTENT_RETRY
 
 
-async def persist(
+async def retry_call(
     call: Callable[[], Awaitable[T]],
     *,
     operation: str,
@@ -81,7 +87,7 @@ async def persist(
 def _judged(operation: str, error: CallError) -> CallError | RunError:
     """Return what the caller hears: what it can judge by itself, or the end of the run."""
     judges = error.missing or error.code in {"AccessDenied", "403", "Forbidden", "NoSuchBucket"}
-    if retriable(error) or (classify(error) is Verdict.RUN and not judges):
+    if retriable(error) or (failure_kind(error) is FailureKind.RUN and not judges):
         return RunError(remedy(operation, error))
     return error
 

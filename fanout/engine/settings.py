@@ -7,12 +7,12 @@ from pathlib import Path
 
 from fanout.domain.retry_policy import ModelRetry
 from fanout.domain.routing import Routing
-from fanout.engine.reconcile.schedule import Patience
+from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.stages.write import PartLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class EngineLimits:
     """Bounds of a run: its memory and its appetite.
 
     Attributes:
@@ -41,7 +41,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class EngineSettings:
     """One run.
 
     Attributes:
@@ -54,14 +54,14 @@ class Job:
         seed: Of the jitter; None for a random one.
     """
 
-    run: str
+    run_id: str
     endpoint: str
     output_path: str | None
     failure_path: str | None
     routing: Routing
     parts: Path
-    limits: Limits
-    patience: Patience
+    limits: EngineLimits
+    patience: LookupPolicy
     retry: ModelRetry = field(default_factory=ModelRetry)
     shared_queue: bool = False
     trust_responses: bool = False

@@ -49,18 +49,18 @@ def snapshot(
 ) -> Snapshot:
     """Return where the run stands, for a person; `wanted` tells how many of the first rows of the input are sent."""
     statistics, read = pipeline.statistics(), source.statistics()
-    ledger = statistics.ledger
+    open_rows = statistics.open_rows
     return Snapshot(
         ended=tally.rows,
         succeeded=tally.by_status["succeeded"],
         total=wanted(source.total_rows()),
         share=read.share,
-        in_flight=ledger.in_flight,
-        accepted=ledger.accepted,
+        in_flight=open_rows.in_flight,
+        accepted=open_rows.accepted,
         throttles=statistics.pacer.throttles,
-        resends=ledger.resends,
+        resends=open_rows.resends,
         rate_limit_per_s=statistics.pacer.rate_per_s,
-        note=f"{ledger.unknown:,} of unknown fate" if ledger.unknown else "",
+        note=f"{open_rows.unknown:,} uncertain" if open_rows.unknown else "",
         read=wanted(read.rows),
         statistics=statistics,
     )

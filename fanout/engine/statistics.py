@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fanout.engine.journal_writer import ScribeStatistics
-from fanout.engine.open_rows import LedgerStatistics
+from fanout.engine.journal_writer import JournalWriterStatistics
+from fanout.engine.open_rows import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
-from fanout.engine.reconcile.reconciler import ReconcileStatistics
-from fanout.engine.stages.poll import CollectStatistics
-from fanout.engine.stages.write import SinkStatistics
+from fanout.engine.reconcile.reconciler import ReconcilerStatistics
+from fanout.engine.stages.poll import PollStatistics
+from fanout.engine.stages.write import WriteStatistics
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineStatistics:
     """A snapshot of everything that has a queue."""
 
-    ledger: LedgerStatistics
+    open_rows: OpenRowsStatistics
     pacer: PacerStatistics
-    sink: SinkStatistics
-    scribe: ScribeStatistics
-    reconcile: ReconcileStatistics
-    collect: CollectStatistics | None
+    sink: WriteStatistics
+    journal_writer: JournalWriterStatistics
+    reconcile: ReconcilerStatistics
+    collect: PollStatistics | None
     held_bytes: int
     unfounded: int

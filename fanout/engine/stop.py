@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from fanout.concurrency.notify import Wakeup
+from fanout.concurrency.notify import Notify
 from fanout.errors import RunError
 from fanout.ports import Clock
 
@@ -17,7 +17,7 @@ class Stop:
         changed: Notified of the order.
     """
 
-    def __init__(self, *, clock: Clock, changed: Wakeup) -> None:
+    def __init__(self, *, clock: Clock, changed: Notify) -> None:
         self._clock = clock
         self._changed = changed
         self.reason: RunError | None = None

@@ -10,29 +10,29 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import anyio.lowlevel
 
-from fanout.concurrency.channel import Lane
-from fanout.concurrency.notify import Wakeup
-from fanout.concurrency.threads import Offload, to_thread
-from fanout.domain.output_paths import Layout
+from fanout.concurrency.channel import Channel
+from fanout.concurrency.notify import Notify
+from fanout.concurrency.threads import RunBlocking, run_in_thread
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Notice, Outcome, Sendable, Upload
 from fanout.domain.retry_policy import backoff_s
 from fanout.domain.routing import Router
 from fanout.domain.tally import Tally
-from fanout.engine.journal_writer import Scribe
-from fanout.engine.open_row import Entry
-from fanout.engine.open_rows import Ledger
+from fanout.engine.journal_writer import JournalWriter
+from fanout.engine.open_row import OpenRow
+from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate, Pacer
-from fanout.engine.reconcile.lookup import Search
-from fanout.engine.reconcile.reconciler import Reconcile
-from fanout.engine.settings import Job
-from fanout.engine.stages.admit import Intake
-from fanout.engine.stages.delete import Ack
+from fanout.engine.reconcile.lookup import Lookup
+from fanout.engine.reconcile.reconciler import Reconciler
+from fanout.engine.settings import EngineSettings
+from fanout.engine.stages.admit import Admit
+from fanout.engine.stages.delete import Delete
 from fanout.engine.stages.fetch import Fetch
-from fanout.engine.stages.poll import Collect
-from fanout.engine.stages.record_intent import intend_worker
-from fanout.engine.stages.send import Invoke
+from fanout.engine.stages.poll import Poll
+from fanout.engine.stages.record_intent import record_intent
+from fanout.engine.stages.send import Send
 from fanout.engine.stages.upload import upload_worker
-from fanout.engine.stages.write import Sink
+from fanout.engine.stages.write import Write
 from fanout.engine.stop import Stop
 from fanout.errors import TooManyFailures
 from fanout.failpoints import failpoint
@@ -46,7 +46,7 @@ FORGET_ROWS = 250
 up to 37 ms."""
 
 
-class Stages:
+class Wiring:
     """The stages of one run, and what they share: the ledger, the lanes between them, the order to stop.
 
     Args:
@@ -61,13 +61,13 @@ class Stages:
         folds: Told every outcome, too: metrics, an experiment.
         journal: The open journal; None to keep none.
         recovered: What earlier processes of the run left behind.
-        offload: Runs what blocks on the disk.
+        run_blocking: Runs what blocks on the disk.
     """
 
     def __init__(
         self,
         *,
-        job: Job,
+        job: EngineSettings,
         source: Rows,
         cloud: Cloud,
         queue: Queue | None,
@@ -78,43 +78,46 @@ class Stages:
         journal: Journal | None = None,
         recovered: Recovered | None = None,
         folds: Sequence[Callable[[Outcome], None]] = (),
-        offload: Offload = to_thread,
+        run_blocking: RunBlocking = run_in_thread,
     ) -> None:
         recovered = recovered or Recovered()
         limits = job.limits
         self.job, self.clock, self.pacer = job, clock, pacer
-        self.changed = Wakeup()
+        self.changed = Notify()
         self.stop = stop = Stop(clock=clock, changed=self.changed)
         self._tally = tally
         self._folds = folds
         self._rng = random.Random(job.seed)  # noqa: S311 - jitter
-        self._uploads: Lane[tuple[Entry, Upload]] = Lane(limits.uploads)
-        self._ready: Lane[tuple[Entry, Sendable]] = Lane(limits.concurrency)
-        self.sending: Lane[tuple[Entry, Sendable]] = Lane(limits.concurrency)
-        self.claims: Lane[tuple[Entry, Notice]] = Lane(2 * limits.fetches)
+        self._uploads: Channel[tuple[OpenRow, Upload]] = Channel(limits.uploads)
+        self._ready: Channel[tuple[OpenRow, Sendable]] = Channel(limits.concurrency)
+        self.sending: Channel[tuple[OpenRow, Sendable]] = Channel(limits.concurrency)
+        self.claims: Channel[tuple[OpenRow, Notice]] = Channel(2 * limits.fetches)
         self._gate = gate = Gate(pacer, clock)
         self._objects = cloud.objects
-        outputs, failures = Layout(job.run, path=job.output_path), Layout(job.run, path=job.failure_path)
+        outputs, failures = (
+            OutputPaths(job.run_id, path=job.output_path),
+            OutputPaths(job.run_id, path=job.failure_path),
+        )
         for layout, name in ((outputs, "outputs"), (failures, "failures")):
             if name in recovered.meta:
                 layout.load(recovered.meta[name])
-        self.ledger = Ledger(job.run, outputs=outputs, failures=failures)
-        self.scribe = Scribe(journal, ledger=self.ledger, offload=offload)
-        self.sink = Sink(
+        self.open_rows = OpenRows(job.run_id, outputs=outputs, failures=failures)
+        self.journal_writer = JournalWriter(journal, open_rows=self.open_rows, run_blocking=run_blocking)
+        self.sink = Write(
             directory=job.parts,
-            kept_schema=source.kept_schema,
+            passthrough_schema=source.passthrough_schema,
             clock=clock,
             on_durable=self._durable,
             limits=limits.parts,
-            offload=offload,
+            run_blocking=run_blocking,
             earlier=recovered.parts,
         )
-        self.ack = Ack(queue=queue, objects=cloud.objects)
+        self.ack = Delete(queue=queue, objects=cloud.objects)
         self.collect = None
         if queue is not None:
-            self.collect = Collect(
+            self.collect = Poll(
                 queue=queue,
-                ledger=self.ledger,
+                open_rows=self.open_rows,
                 clock=clock,
                 claims=self.claims,
                 acknowledge=self.ack.messages,
@@ -122,9 +125,9 @@ class Stages:
                 trust=job.trust_responses,
                 wait_s=limits.poll_s,
             )
-        self.search = Search(ledger=self.ledger, objects=cloud.objects, clock=clock, claims=self.claims)
-        self.reconcile = Reconcile(
-            ledger=self.ledger,
+        self.search = Lookup(open_rows=self.open_rows, objects=cloud.objects, clock=clock, claims=self.claims)
+        self.reconcile = Reconciler(
+            open_rows=self.open_rows,
             search=self.search,
             clock=clock,
             ready=self._ready,
@@ -133,14 +136,14 @@ class Stages:
             patience=job.patience,
             resumed=bool(recovered.open),
         )
-        self.intake = Intake(
+        self.intake = Admit(
             source=source,
             router=Router(job.routing),
-            ledger=self.ledger,
+            open_rows=self.open_rows,
             uploads=self._uploads,
             ready=self._ready,
             reject=self._reject,
-            park=self.reconcile.park,
+            defer=self.reconcile.defer,
             room=self.sink.room,
             clock=clock,
             changed=self.changed,
@@ -150,25 +153,25 @@ class Stages:
             keep_inputs=job.keep_inputs,
             hold=job.retry.generations > 0,
         )
-        self.invoke = Invoke(
+        self.invoke = Send(
             endpoint=job.endpoint,
             invoker=cloud.invoker,
-            ledger=self.ledger,
-            scribe=self.scribe,
+            open_rows=self.open_rows,
+            journal_writer=self.journal_writer,
             gate=gate,
             clock=clock,
             rng=self._rng,
             check_endpoint=check_endpoint,
-            park=self.reconcile.park,
+            defer=self.reconcile.defer,
             unknown_s=job.patience.unknown_s,
-            keep=self.reconcile.keep,
+            hold=self.reconcile.hold,
             finish=self._finish,
             release=self._release,
             claims=self.claims,
             stopping=lambda: stop.at is not None,
         )
         self.fetch = Fetch(
-            ledger=self.ledger,
+            open_rows=self.open_rows,
             objects=cloud.objects,
             clock=clock,
             finish=self._finish,
@@ -180,7 +183,7 @@ class Stages:
         )
 
     async def upload(self) -> None:
-        """Upload what goes by S3, until cancelled."""
+        """Upload what goes via S3, until cancelled."""
         await upload_worker(
             self._uploads,
             self._ready,
@@ -192,12 +195,12 @@ class Stages:
 
     async def intend(self) -> None:
         """Journal the rows that are about to be sent, until cancelled."""
-        await intend_worker(
+        await record_intent(
             self._ready,
             self.sending,
-            ledger=self.ledger,
-            scribe=self.scribe,
-            keep=self.reconcile.keep,
+            open_rows=self.open_rows,
+            journal_writer=self.journal_writer,
+            hold=self.reconcile.hold,
         )
 
     async def _room(self) -> None:
@@ -205,28 +208,28 @@ class Stages:
         await self.sink.room()
         await self.ack.room()
 
-    def _finish(self, entry: Entry, outcome: Outcome) -> None:
-        self.ledger.settle(entry)
+    def _finish(self, entry: OpenRow, outcome: Outcome) -> None:
+        self.open_rows.settle(entry)
         self.intake.release(entry)
         self._add(outcome)
 
-    def _release(self, entry: Entry) -> None:
+    def _release(self, entry: OpenRow) -> None:
         if not isinstance(entry.item, Inline):  # kept for a re-send after a failure of the model
             self.intake.release(entry)
 
-    def _again(self, entry: Entry, text: str | None) -> bool:
+    def _again(self, entry: OpenRow, text: str | None) -> bool:
         """Send a row again that the model failed with `text`, if that is allowed; tell whether."""
         item = entry.item
         stopping = self.stop.at is not None
         if item is None or stopping or not self.job.retry.allows(generation=entry.generation, text=text):
             return False
-        self.ledger.regenerate(entry)
-        self.scribe.unsent(entry)
-        self.reconcile.park(entry, item, backoff_s(entry.generation, draw=self._rng.random()))
+        self.open_rows.regenerate(entry)
+        self.journal_writer.unsent(entry)
+        self.reconcile.defer(entry, item, backoff_s(entry.generation, draw=self._rng.random()))
         return True
 
     def _reject(self, outcome: Outcome) -> None:
-        self.ledger.seen(outcome.row)
+        self.open_rows.seen(outcome.row)
         self._add(outcome)
 
     def _add(self, outcome: Outcome) -> None:
@@ -245,10 +248,10 @@ class Stages:
             )
 
     async def _durable(self, part: Part, rows: list[int]) -> None:
-        await self.scribe.part(part.number, rows)
+        await self.journal_writer.part(part.number, rows)
         failpoint("part.committed")
         for first in range(0, len(rows), FORGET_ROWS):
-            receipts, uploads = self.ledger.durable(rows[first : first + FORGET_ROWS])
+            receipts, uploads = self.open_rows.durable(rows[first : first + FORGET_ROWS])
             self.ack.messages(receipts)
             self.ack.uploads(uploads)
             await anyio.lowlevel.checkpoint()

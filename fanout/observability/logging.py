@@ -27,9 +27,9 @@ _rows = logging.getLogger("fanout.rows")
 _run: ContextVar[str | None] = ContextVar("fanout_run", default=None)
 
 
-def bind(run: str) -> None:
+def bind(run_id: str) -> None:
     """Have every line of this task, and of those that it starts, name the run."""
-    _run.set(run)
+    _run.set(run_id)
 
 
 class TextFormatter(logging.Formatter):

@@ -25,12 +25,12 @@ VERSION = 1
 EVERY_S = 2.0
 
 
-class Heartbeat:
+class StatusFile:
     """Writes where one run stands.
 
     Args:
         path: The file.
-        run: The run id.
+        run_id: The run id.
         now: The run's clock.
         every_s: How often.
         more: Further keys, for whoever started this process.
@@ -40,13 +40,13 @@ class Heartbeat:
         self,
         path: Path,
         *,
-        run: str,
+        run_id: str,
         now: Callable[[], float],
         every_s: float = EVERY_S,
         more: Callable[[], dict[str, Any]] = dict,
     ) -> None:
         self._path = path
-        self._run = run
+        self._run_id = run_id
         self._now = now
         self._every_s = every_s
         self._more = more
@@ -73,7 +73,7 @@ class Heartbeat:
     def _content(self, state: str, *, reason: str | None) -> dict[str, Any]:
         return {
             "version": VERSION,
-            "run": self._run,
+            "run": self._run_id,
             "state": state,
             "reason": reason,
             "pid": os.getpid(),
@@ -97,7 +97,7 @@ class Heartbeat:
             _log.warning("%s cannot be written (%s): the run goes on without", self._path, error.strerror)
 
 
-def read_heartbeat(path: Path) -> dict[str, Any]:
+def read_status_file(path: Path) -> dict[str, Any]:
     """Return what `status.json` says; nothing if it is torn, missing or of another version."""
     try:
         content = json.loads(path.read_bytes())

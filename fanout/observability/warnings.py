@@ -6,7 +6,7 @@ import logging
 from typing import Self
 
 
-class Told(logging.Handler):
+class WarningLog(logging.Handler):
     """What a person was warned of while the block runs, by logger and text: by this process, too."""
 
     def __init__(self) -> None:

@@ -6,9 +6,9 @@ Synchronous: the pipeline calls it from a worker thread. Pure functions of what 
 from __future__ import annotations
 
 from fanout.files import ensure_space
-from fanout.output.finish import Finished, finish
+from fanout.output.finish import OutputFile, finish
 from fanout.output.json_types import Kind
 from fanout.output.parts import Part, read_parts, write_part
 from fanout.output.row_order import CorruptParts
 
-__all__ = ["CorruptParts", "Finished", "Kind", "Part", "ensure_space", "finish", "read_parts", "write_part"]
+__all__ = ["CorruptParts", "Kind", "OutputFile", "Part", "ensure_space", "finish", "read_parts", "write_part"]

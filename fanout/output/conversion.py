@@ -29,9 +29,11 @@ class Conversion:
     decoded: Mapping[str, pa.DataType | None]
 
     @classmethod
-    def of(cls, parts: Iterable[Part], kept_schema: pa.Schema, *, metadata: Mapping[str, str]) -> Conversion:
+    def of(
+        cls, parts: Iterable[Part], passthrough_schema: pa.Schema, *, metadata: Mapping[str, str]
+    ) -> Conversion:
         """Return the conversion that suits all of `parts`; `metadata` goes into the file beside our own."""
-        source = output_schema(kept_schema)
+        source = output_schema(passthrough_schema)
         kinds: dict[str, set[Kind]] = {field.name: set() for field in source if is_json(field)}
         for part in parts:
             if part.kinds.keys() != kinds.keys():
@@ -60,4 +62,6 @@ class Conversion:
 
 
 def _foreign(where: object) -> str:
-    return f"{where} has other kept columns than this run: parts of two runs were mixed, which is a bug"
+    return (
+        f"{where} has other passthrough columns than this run: parts of two runs were mixed, which is a bug"
+    )

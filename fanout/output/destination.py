@@ -34,12 +34,12 @@ class Target:
     """
 
     path: Path
-    run: str
+    run_id: str
     dataset: bool
     replace: bool
 
 
-def claim(output: str | Path, *, run: str, overwrite: bool, remedy: str = REMEDY) -> Target:
+def claim(output: str | Path, *, run_id: str, overwrite: bool, remedy: str = REMEDY) -> Target:
     """Return the target, if it may be written as far as can be told now.
 
     Raises:
@@ -50,7 +50,7 @@ def claim(output: str | Path, *, run: str, overwrite: bool, remedy: str = REMEDY
     path, dataset = Path(output), str(output).endswith("/")
     check_name(path)
     with storage(path, "look at"):
-        return _claim(path, run=run, dataset=dataset, overwrite=overwrite, remedy=remedy)
+        return _claim(path, run_id=run_id, dataset=dataset, overwrite=overwrite, remedy=remedy)
 
 
 def check_name(path: Path) -> None:
@@ -80,7 +80,7 @@ def workspace(target: Target) -> Iterator[Path]:
     Raises:
         StorageError: It cannot be created, or cleared of what a killed run left in it.
     """
-    directory = target.path.with_name(f"{target.path.name}.{target.run}.tmp")
+    directory = target.path.with_name(f"{target.path.name}.{target.run_id}.tmp")
     with storage(directory, "clear"), suppress(FileNotFoundError):
         shutil.rmtree(directory)
     try:
@@ -111,7 +111,7 @@ def place(directory: Path, target: Target) -> None:
         ) from error
 
 
-def _claim(path: Path, *, run: str, dataset: bool, overwrite: bool, remedy: str) -> Target:
+def _claim(path: Path, *, run_id: str, dataset: bool, overwrite: bool, remedy: str) -> Target:
     if not dataset and path.suffix.lower() in _TEXT:
         raise UsageError(f"{path}: the output is Parquet: name it {path.with_suffix('.parquet').name}")
     if not path.parent.is_dir():
@@ -121,22 +121,26 @@ def _claim(path: Path, *, run: str, dataset: bool, overwrite: bool, remedy: str)
     if not path.is_dir():
         if dataset and path.exists():
             raise UsageError(f"{path} is a file: leave out the slash at the end, or choose another name")
-        return Target(path, run, dataset, _may_replace(path, run=run, overwrite=overwrite, remedy=remedy))
+        return Target(
+            path, run_id, dataset, _may_replace(path, run_id=run_id, overwrite=overwrite, remedy=remedy)
+        )
     if not dataset:
         raise UsageError(f"{path} is a directory: end it in a slash to write a dataset there")
     content = sorted(path.iterdir())
     stranger = next((entry for entry in content if not is_part(entry)), None)
     if stranger is not None:
         raise UsageError(f"{path} holds more than an earlier output ({stranger.name}): choose another name")
-    may_replace = bool(content) and _may_replace(content[0], run=run, overwrite=overwrite, remedy=remedy)
-    return Target(path, run, dataset, may_replace)
+    may_replace = bool(content) and _may_replace(
+        content[0], run_id=run_id, overwrite=overwrite, remedy=remedy
+    )
+    return Target(path, run_id, dataset, may_replace)
 
 
-def _may_replace(file: Path, *, run: str, overwrite: bool, remedy: str) -> bool:
+def _may_replace(file: Path, *, run_id: str, overwrite: bool, remedy: str) -> bool:
     """Whether to replace `file`, False if there is none."""
     if not file.exists():
         return False
-    if overwrite or _run_of(file) == run:
+    if overwrite or _run_of(file) == run_id:
         return True
     raise UsageError(f"{file} exists: {remedy}")
 
@@ -153,7 +157,7 @@ def _replace_directory(built: Path, target: Target) -> None:
 
     The old directory waits as `<output>.<run>.old`, outside the workspace, so that only success removes it.
     """
-    aside = target.path.with_name(f"{target.path.name}.{target.run}.old")
+    aside = target.path.with_name(f"{target.path.name}.{target.run_id}.old")
     with storage(target.path, "replace"):
         with suppress(FileNotFoundError):  # of a run that was killed after its second rename
             shutil.rmtree(aside)

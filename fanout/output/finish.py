@@ -1,6 +1,6 @@
 """The end of a run: its parts become the output, one file or a dataset directory, whole or not at all.
 
-Enters: all parts, the kept columns, how many rows the input had. Leaves: the output under its name, verified and
+Enters: all parts, the passthrough columns, how many rows the input had. Leaves: the output under its name, verified and
 durable. A pure function of the parts: killed anywhere, it is simply done again.
 """
 
@@ -29,7 +29,7 @@ _FILE_BYTES = 1 << 30  # of a dataset's file, before compression
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class OutputFile:
     """What the output holds: rows, bytes on disk, and how many rows ended how."""
 
     rows: int
@@ -41,20 +41,20 @@ def finish(
     parts: Sequence[Part],
     output: str | Path,
     *,
-    run: str,
-    kept_schema: pa.Schema,
+    run_id: str,
+    passthrough_schema: pa.Schema,
     expected_rows: int | None,
     metadata: Mapping[str, str] | None = None,
     overwrite: bool = False,
-) -> Finished:
+) -> OutputFile:
     """Merge `parts` into `output` and say what it holds.
 
     Args:
         parts: Every part of the run, in any order.
         output: The file; with a slash at its end a directory of files, each sorted and following the one before.
-        run: Goes into the metadata. An output that names the same run is replaced: it was made by a `finish` that
+        run_id: Goes into the metadata. An output that names the same run is replaced: it was made by a `finish` that
             was killed before anyone heard of its success.
-        kept_schema: As given to the sink.
+        passthrough_schema: As given to the sink.
         expected_rows: Rows of the input; None for an output of the rows that there are, whichever they be.
         metadata: More key-value pairs for the file's metadata.
         overwrite: Replace a file, or a directory that holds nothing but such output.
@@ -64,8 +64,10 @@ def finish(
         UsageError: The output exists and may not be replaced.
         StorageError: The disk is full or failed, or a part is damaged.
     """
-    target = claim(output, run=run, overwrite=overwrite)
-    convert = Conversion.of(parts, kept_schema, metadata={RUN_KEY.decode(): run, **(metadata or {})})
+    target = claim(output, run_id=run_id, overwrite=overwrite)
+    convert = Conversion.of(
+        parts, passthrough_schema, metadata={RUN_KEY.decode(): run_id, **(metadata or {})}
+    )
     by_status: Counter[str] = Counter()
     with workspace(target) as directory:
         # Parts are compressed like the output; merging them in two steps needs the room twice.
@@ -80,7 +82,7 @@ def finish(
         failpoint("finish.written")
         place(directory, target)
         failpoint("finish.placed")
-    return Finished(sum(by_status.values()), size_bytes, dict(by_status))
+    return OutputFile(sum(by_status.values()), size_bytes, dict(by_status))
 
 
 def _checked(tables: Iterable[pa.Table], expected_rows: int | None) -> Iterator[pa.Table]:

@@ -1,4 +1,4 @@
-"""What the JSON texts of a kept column are, and the one Arrow type that holds them all.
+"""What the JSON texts of a passthrough column are, and the one Arrow type that holds them all.
 
 Enters: a part's texts. Leaves: the set of kinds among them, which a part carries in its metadata; from the union
 over all parts, the column's final type; and the column converted to it. Pure, and blind to how rows fell into parts.

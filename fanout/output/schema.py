@@ -1,6 +1,6 @@
 """The output's words: columns, their types and order, and what the file's metadata says of them.
 
-Enters: outcomes and the schema of the kept input columns. Leaves: one Arrow table in the same order, with every
+Enters: outcomes and the schema of the passthrough columns. Leaves: one Arrow table in the same order, with every
 duration derived from the instants beside it. Owned by the sink; `output` sorts, stores and merges it.
 """
 
@@ -13,14 +13,14 @@ from operator import attrgetter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fanout.domain.records import Kept, Outcome
+from fanout.domain.records import Outcome, Passthrough
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"fanout:schema_version"
 RUN_KEY = b"fanout:run"
 CLOCK_KEY = b"fanout:clock"
 JSON_KEY = b"fanout:json"
-"""Field metadata of a kept column that holds JSON texts; its final type is decided when the run finishes."""
+"""Field metadata of a passthrough column that holds JSON texts; its final type is decided when the run finishes."""
 
 CLOCKS = (
     "due_at, sent_at, accepted_at, notified_at, collected_at, fetched_at: the clock of the machine that ran "
@@ -84,21 +84,21 @@ _GATHERED = (
     *(f for f in _BEFORE_KEPT + _AFTER_KEPT if f.name not in _INSTANTS and not f.name.endswith("_ms")),
     *(pa.field(name, pa.float64()) for name in _INSTANTS),
 )
-"""The columns that `gather` makes of an outcome's attributes; kept values follow them."""
+"""The columns that `gather` makes of an outcome's attributes; passthrough values follow them."""
 # One getter for all attributes takes half as long as one for each.
 _held = attrgetter(*(field.name for field in _GATHERED))
 
 
-def kept_names(kept_schema: pa.Schema) -> list[str]:
-    """Return the output names of the kept columns, in their order, each unlike every other column's.
+def kept_names(passthrough_schema: pa.Schema) -> list[str]:
+    """Return the output names of the passthrough columns, in their order, each unlike every other column's.
 
     A name that is ours, or was taken by a column before it, gets `input_` in front until it is free. Upper
     and lower case count as equal, since DuckDB, Spark and Athena look columns up that way.
     """
-    wanted = [name.casefold() for name in kept_schema.names]
+    wanted = [name.casefold() for name in passthrough_schema.names]
     taken = set(_OURS)
     names: list[str] = []
-    for place, name in enumerate(kept_schema.names):
+    for place, name in enumerate(passthrough_schema.names):
         free = name
         # A later column that rightly owns the name `input_x` keeps it: only the colliding one moves.
         while free.casefold() in taken or (free != name and free.casefold() in wanted[place + 1 :]):
@@ -108,19 +108,19 @@ def kept_names(kept_schema: pa.Schema) -> list[str]:
     return names
 
 
-def output_schema(kept_schema: pa.Schema) -> pa.Schema:
+def output_schema(passthrough_schema: pa.Schema) -> pa.Schema:
     """Return the schema of a part file: the output's, but for JSON columns, which still hold their texts.
 
     Args:
-        kept_schema: As the source gives it: plain types, which every reader of Parquet knows.
+        passthrough_schema: As the source gives it: plain types, which every reader of Parquet knows.
     """
-    kept = [
-        # Always nullable: a rejected row may have no kept values at all.
+    passthrough = [
+        # Always nullable: a rejected row may have no passthrough values at all.
         pa.field(name, _written(field.type), metadata={JSON_KEY: b"1"} if is_json(field) else None)
-        for name, field in zip(kept_names(kept_schema), kept_schema, strict=True)
+        for name, field in zip(kept_names(passthrough_schema), passthrough_schema, strict=True)
     ]
     metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode(), CLOCK_KEY: CLOCKS.encode()}
-    return pa.schema([*_BEFORE_KEPT, *kept, *_AFTER_KEPT], metadata=metadata)
+    return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT], metadata=metadata)
 
 
 def is_json(field: pa.Field) -> bool:
@@ -128,7 +128,7 @@ def is_json(field: pa.Field) -> bool:
     return JSON_KEY in (field.metadata or {})
 
 
-def gather(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
+def gather(outcomes: Sequence[Outcome], passthrough_schema: pa.Schema) -> pa.Table:
     """Return the outcomes as columns: instants in seconds since the epoch, no durations yet.
 
     For `derive`, which takes several such tables as one.
@@ -136,19 +136,19 @@ def gather(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
     held = list(map(_held, outcomes))
     found = zip(*held, strict=True) if held else [()] * len(_GATHERED)
     arrays = [_column(values, field.type) for values, field in zip(found, _GATHERED, strict=True)]
-    kept = zip(kept_schema, _transposed(outcomes, len(kept_schema)), strict=True)
-    arrays += [pa.array(values, type=_written(field.type)) for field, values in kept]
-    names = [*(field.name for field in _GATHERED), *kept_names(kept_schema)]
+    passthrough = zip(passthrough_schema, _transposed(outcomes, len(passthrough_schema)), strict=True)
+    arrays += [pa.array(values, type=_written(field.type)) for field, values in passthrough]
+    names = [*(field.name for field in _GATHERED), *kept_names(passthrough_schema)]
     return pa.Table.from_arrays(arrays, names=names)
 
 
-def derive(gathered: pa.Table, kept_schema: pa.Schema) -> pa.Table:
-    """Return what was gathered as a table of `output_schema(kept_schema)`, with every duration.
+def derive(gathered: pa.Table, passthrough_schema: pa.Schema) -> pa.Table:
+    """Return what was gathered as a table of `output_schema(passthrough_schema)`, with every duration.
 
     Instants are rounded to microseconds first and durations are differences of those, so that the file agrees
     with itself to the last digit.
     """
-    schema = output_schema(kept_schema)
+    schema = output_schema(passthrough_schema)
     width = len(_GATHERED)
     columns = dict(zip(gathered.column_names[:width], gathered.columns, strict=False))
     instants = {name: _microseconds(columns[name]) for name in _INSTANTS}
@@ -158,13 +158,13 @@ def derive(gathered: pa.Table, kept_schema: pa.Schema) -> pa.Table:
     columns["wait_ms"] = pc.subtract(columns["wait_ms"], _upload_while_due(instants))
     end = pc.coalesce(instants["fetched_at"], instants["notified_at"])
     columns["total_ms"] = _milliseconds(_begin(instants), end)
-    # Last: a kept column may have the name of an instant that is not ours to write.
+    # Last: a passthrough column may have the name of an instant that is not ours to write.
     columns |= zip(gathered.column_names[width:], gathered.columns[width:], strict=True)
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def _written(kind: pa.DataType) -> pa.DataType:
-    """Return the type to write for a kept column of `kind`."""
+    """Return the type to write for a passthrough column of `kind`."""
     # pyarrow up to 22 cannot read a null fixed-size list from Parquet ("Expected all lists to be of size"), and
     # every rejected row may have one.
     return pa.list_(kind.value_type) if pa.types.is_fixed_size_list(kind) else kind
@@ -206,7 +206,7 @@ def _milliseconds(first: pa.ChunkedArray, last: pa.ChunkedArray) -> pa.ChunkedAr
 
 
 def _transposed(outcomes: Sequence[Outcome], width: int) -> list[list[object]]:
-    """Return the kept values a column; a row rejected before its columns were known has none of them."""
-    missing: Kept = (None,) * width
-    rows = [outcome.kept or missing for outcome in outcomes]
+    """Return the passthrough values a column; a row rejected before its columns were known has none of them."""
+    missing: Passthrough = (None,) * width
+    rows = [outcome.passthrough or missing for outcome in outcomes]
     return [[row[place] for row in rows] for place in range(width)]

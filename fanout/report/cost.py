@@ -16,8 +16,8 @@ class Cost:
     Attributes:
         dollars: Of these rows.
         by_way: The same by transport.
-        saved: What the inline rows would have cost more by S3.
-        saveable: What the rows by S3 cost more than inline; of those that would fit.
+        saved: What the inline rows would have cost more via S3.
+        saveable: What the rows via S3 cost more than inline; of those that would fit.
     """
 
     dollars: float
@@ -27,7 +27,7 @@ class Cost:
 
 
 def cost(by_way: Mapping[str, int], prices: Prices, *, small_s3: int) -> Cost:
-    """Return the cost of so many rows each way; `small_s3` of those by S3 would fit into a request."""
+    """Return the cost of so many rows each way; `small_s3` of those via S3 would fit into a request."""
     inline, s3 = per_million("inline").dollars(prices), per_million("s3").dollars(prices)
     upload = prices.s3_put_per_1000 * 1_000  # a million of them; an object of the user's is not uploaded
     a_million = {"inline": inline, "s3": s3, "existing": s3 - upload}

@@ -11,7 +11,7 @@ from fanout.report.figures.theme import NAMES
 
 Row = tuple[str, ...]
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
-_BY = {"inline": "inline", "s3": "by S3", "existing": "by S3, where they were before"}
+_BY = {"inline": "inline", "s3": "via S3", "existing": "via S3, where they were before"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +124,9 @@ def costs(report: Report) -> Table:
     lines = [(f"rows that went {_BY[way]}", dollars(value)) for way, value in cost.by_way.items()]
     lines.append(("all requests", dollars(cost.dollars)))
     if cost.saved:
-        lines.append(("saved, because they did not go by S3", dollars(cost.saved)))
+        lines.append(("saved, because they did not go via S3", dollars(cost.saved)))
     if cost.saveable:
-        lines.append(("could be saved: went by S3 and would fit into a request", dollars(cost.saveable)))
+        lines.append(("could be saved: went via S3 and would fit into a request", dollars(cost.saveable)))
     return Table(_titled("requests to S3, SNS and SQS", report), ("", "US dollars"), tuple(lines))
 
 

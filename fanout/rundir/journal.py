@@ -98,7 +98,7 @@ class JournalInUse(JournalError):  # noqa: N818 - reads as what is the case
 
 
 class Journal:
-    """One run's journal. Used by one thread at a time (`scribe.Scribe` sees to it).
+    """One run's journal. Used by one thread at a time (`journal_writer.JournalWriter` sees to it).
 
     Args:
         path: The file; it is created unless it exists.

@@ -29,7 +29,7 @@ class Manifest:
         stripe: Which of several processes' shares this is; None for a run of its own.
     """
 
-    run: str
+    run_id: str
     config: Config
     fingerprint: str
     endpoint: str
@@ -47,7 +47,7 @@ class Manifest:
         content: dict[str, Any] = {
             "version": VERSION,
             "fanout": __version__,
-            "run": self.run,
+            "run": self.run_id,
             "endpoint": self.endpoint,
             "fingerprint": self.fingerprint,
             "rows": self.rows,
@@ -88,7 +88,7 @@ def read_manifest(directory: RunDirectory) -> Manifest:
             raise JournalError(f"{path} is damaged: {content['run']!r} is not the id of a run")
         rows, stripe = content["rows"], content.get("stripe")
         return Manifest(
-            run=content["run"],
+            run_id=content["run"],
             config=Config.model_validate(content["config"]),
             fingerprint=content["fingerprint"],
             endpoint=content["endpoint"],

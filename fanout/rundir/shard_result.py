@@ -19,7 +19,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Subtotal:
+class ShardResult:
     """The counts of a shard, or of several together.
 
     Attributes:
@@ -50,7 +50,7 @@ class Subtotal:
         replace(draft, path)
 
 
-def read_subtotal(path: Path) -> Subtotal:
+def read_shard_result(path: Path) -> ShardResult:
     """Return what a shard came to.
 
     Raises:
@@ -63,12 +63,12 @@ def read_subtotal(path: Path) -> Subtotal:
         tally = Tally(**content["tally"])
         for name in _COUNTERS:
             setattr(tally, name, Counter(getattr(tally, name)))
-        return Subtotal(tally, int(content["throttles"]), tuple(content["warnings"]))
+        return ShardResult(tally, int(content["throttles"]), tuple(content["warnings"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise JournalError(f"{path} cannot be read: {error}") from error
 
 
-def total(subtotals: Iterable[Subtotal]) -> Subtotal:
+def total(subtotals: Iterable[ShardResult]) -> ShardResult:
     """Return the sum; a warning that several gave is told once."""
     tally, throttles, warnings = Tally(), 0, dict[str, None]()
     for each in subtotals:
@@ -80,7 +80,7 @@ def total(subtotals: Iterable[Subtotal]) -> Subtotal:
                 tally.examples.setdefault(code, example)
         throttles += each.throttles
         warnings |= dict.fromkeys(each.warnings)
-    return Subtotal(tally, throttles, tuple(warnings))
+    return ShardResult(tally, throttles, tuple(warnings))
 
 
 _COUNTERS = ("by_status", "by_transport", "errors")

@@ -37,7 +37,7 @@ class Summary:
         simulated: The endpoint was the local AWS: latencies say nothing about SageMaker.
     """
 
-    run: str
+    run_id: str
     endpoint: str
     output: str
     run_dir: str
@@ -66,7 +66,7 @@ class Summary:
         """Return the summary as JSON values."""
         return {
             "version": VERSION,
-            "run": self.run,
+            "run": self.run_id,
             "endpoint": self.endpoint,
             "simulated": self.simulated,
             "output": self.output,
@@ -94,7 +94,7 @@ class Summary:
 
 def summarize(
     *,
-    run: str,
+    run_id: str,
     endpoint: str,
     output: str,
     run_dir: Path,
@@ -108,7 +108,7 @@ def summarize(
 ) -> Summary:
     """Return the summary of a run whose output is written; latencies are computed from the output itself."""
     return Summary(
-        run=run,
+        run_id=run_id,
         endpoint=endpoint,
         output=output,
         run_dir=str(run_dir),
@@ -168,6 +168,7 @@ def read_summary(path: Path) -> Summary:
             raise JournalError(f"{path} was written by another version of fanout")
         errors = content["errors"]
         return Summary(
+            run_id=content["run"],
             errors={error["code"]: error["count"] for error in errors},
             examples={error["code"]: error["example"] for error in errors if error["example"] is not None},
             latency=content["latency_ms"],
@@ -179,6 +180,6 @@ def read_summary(path: Path) -> Summary:
 
 
 _PLAIN = (
-    "run", "endpoint", "output", "run_dir", "rows", "by_status", "by_transport", "payload_bytes", "response_bytes",
+    "endpoint", "output", "run_dir", "rows", "by_status", "by_transport", "payload_bytes", "response_bytes",
     "output_bytes", "resends", "throttles", "started_at", "seconds", "simulated",
 )  # fmt: skip

@@ -13,7 +13,7 @@ import anyio
 
 from fanout.domain.failures import DENIED
 from fanout.domain.remedies import remedy
-from fanout.engine.retrying import persist
+from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Control, Endpoint
 
@@ -37,7 +37,7 @@ async def discover(control: Control, name: str) -> Endpoint | None:
         RunError: There is no such endpoint, it is not asynchronous, or it takes no requests now.
     """
     try:
-        endpoint = await persist(
+        endpoint = await retry_call(
             lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", retrying=_say
         )
     except CallError as error:

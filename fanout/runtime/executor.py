@@ -6,10 +6,10 @@ from typing import Protocol
 
 from fanout.engine.snapshot import Snapshot
 from fanout.observability.metrics.fold import Fold
-from fanout.observability.warnings import Told
+from fanout.observability.warnings import WarningLog
 from fanout.output.parts import Part
-from fanout.rundir.shard_result import Subtotal
-from fanout.runtime.simulated import Ready
+from fanout.rundir.shard_result import ShardResult
+from fanout.runtime.simulated import SimulatorAddress
 from fanout.runtime.supervisor import Work
 
 
@@ -24,14 +24,21 @@ class Executor(Work[list[Part]], Protocol):
         """
         ...
 
-    def prepare(self, *, ready: Ready | None, fold: Fold | None, told: Told, way_on: str) -> None:
+    def prepare(
+        self,
+        *,
+        simulator: SimulatorAddress | None,
+        fold: Fold | None,
+        warning_log: WarningLog,
+        next_step: str,
+    ) -> None:
         """Take what is known only once the run is open.
 
         Args:
-            ready: The local AWS, if that is what it runs against.
+            simulator: The local AWS, if that is what it runs against.
             fold: Is to hold what all processes count, None if nobody wants it.
-            told: What a person has been warned of.
-            way_on: What the person can do next, as a sentence's end.
+            warning_log: What a person has been warned of.
+            next_step: What the person can do next, as a sentence's end.
 
         Raises:
             UsageError: The configuration cannot be shared by so many shards.
@@ -42,7 +49,7 @@ class Executor(Work[list[Part]], Protocol):
         """Return where all shards stand together."""
         ...
 
-    def subtotal(self) -> Subtotal:
+    def subtotal(self) -> ShardResult:
         """Return what all shards came to; they have finished.
 
         Raises:

@@ -1,6 +1,6 @@
 """The last step of a run: its durable parts become the output, the summary is written, and the parts go.
 
-An `Ended` enters, a `Summary` and an output file leave. Killed anywhere, it is simply done again.
+An `RunResult` enters, a `Summary` and an output file leave. Killed anywhere, it is simply done again.
 """
 
 from __future__ import annotations
@@ -8,51 +8,51 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 
-from fanout.concurrency.interpreter import give_back
+from fanout.concurrency.interpreter import release_memory
 from fanout.failpoints import failpoint
 from fanout.output.finish import finish
 from fanout.rundir.summary import Summary, summarize, write_summary
-from fanout.runtime.ended import Ended
+from fanout.runtime.result import RunResult
 
 
-def conclude(ended: Ended, now: Callable[[], float]) -> Summary:
+def finish_run(result: RunResult, now: Callable[[], float]) -> Summary:
     """Write the output and the summary, and remove the parts; blocks.
 
     Raises:
         UsageError: The output exists and may not be replaced.
         StorageError: The disk is full or failed, or a part is damaged.
     """
-    give_back()
-    config, output = ended.config, ended.config.output.path or ""
-    finished = finish(
-        ended.parts,
+    release_memory()
+    config, output = result.config, result.config.output.path or ""
+    output_file = finish(
+        result.parts,
         output,
-        run=ended.run,
-        kept_schema=ended.kept_schema,
-        expected_rows=ended.tally.rows if ended.whole else None,
+        run_id=result.run_id,
+        passthrough_schema=result.passthrough_schema,
+        expected_rows=result.tally.rows if result.whole else None,
         metadata={
-            "fanout:endpoint": ended.endpoint,
-            "fanout:simulated": str(ended.simulated).lower(),
-            "fanout:throttles": str(ended.throttles),
+            "fanout:endpoint": result.endpoint,
+            "fanout:simulated": str(result.simulated).lower(),
+            "fanout:throttles": str(result.throttles),
         },
         overwrite=config.output.overwrite,
     )
     summary = summarize(
-        run=ended.run,
-        endpoint=ended.endpoint,
+        run_id=result.run_id,
+        endpoint=result.endpoint,
         output=output,
-        run_dir=ended.directory.path,
-        output_bytes=finished.size_bytes,
-        tally=ended.tally,
-        throttles=ended.throttles,
-        started_at=ended.started_at,
-        seconds=now() - ended.started_at,
-        simulated=ended.simulated,
-        warnings=ended.warnings,
+        run_dir=result.directory.path,
+        output_bytes=output_file.size_bytes,
+        tally=result.tally,
+        throttles=result.throttles,
+        started_at=result.started_at,
+        seconds=now() - result.started_at,
+        simulated=result.simulated,
+        warnings=result.warnings,
     )
-    write_summary(summary, ended.directory.summary)
+    write_summary(summary, result.directory.summary)
     failpoint("summary.written")
     if not config.run.keep_dir:  # the output holds every row of them
-        for directory in {part.path.parent for part in ended.parts} | {ended.directory.parts}:
+        for directory in {part.path.parent for part in result.parts} | {result.directory.parts}:
             shutil.rmtree(directory, ignore_errors=True)
     return summary

@@ -14,12 +14,12 @@ from fanout.ports import Cloud, Endpoint, Queue
 
 
 @asynccontextmanager
-async def listening(
+async def open_run_queue(
     cloud: Cloud,
     endpoint: Endpoint | None,
     collect: CollectSection,
     *,
-    run: str,
+    run_id: str,
     warn: Callable[[str], None],
     resumable: Callable[[], bool],
 ) -> AsyncIterator[Queue | None]:
@@ -29,7 +29,7 @@ async def listening(
         cloud: The world.
         endpoint: What is known of the endpoint; None if this role may not describe it.
         collect: The configuration.
-        run: The run id; names the queue.
+        run_id: The run id; names the queue.
         warn: Told what a person should know.
         resumable: Whether rows are open at the end: then the queue stays, so that nothing that comes is lost.
 
@@ -46,20 +46,20 @@ async def listening(
         yield None
         return
     try:
-        mailbox = await cloud.control.open_mailbox(run, topics)
+        run_queue = await cloud.control.open_run_queue(run_id, topics)
     except CallError as error:
         raise RunError(
             f"{remedy('sqs:CreateQueue, sqs:SetQueueAttributes, sns:Subscribe', error)} "
             "Or name a queue (--queue-url), or do without (--no-notifications)."
         ) from error
-    if not mailbox.filtered:
+    if not run_queue.filtered:
         warn("the topic has no room for another filter: messages of other runs are dropped here")
     try:
-        yield cloud.queue(mailbox.url)
+        yield cloud.queue(run_queue.url)
     finally:
         if not resumable():
             with anyio.CancelScope(shield=True):
                 try:
-                    await cloud.control.close_mailbox(mailbox)
+                    await cloud.control.close_run_queue(run_queue)
                 except CallError as error:
-                    warn(f"queue {mailbox.url} was left behind ({error.code}): delete it")
+                    warn(f"queue {run_queue.url} was left behind ({error.code}): delete it")

@@ -1,6 +1,6 @@
 """Takes the rows of one run to their end: opens everything it needs, lets the engine run, here or in several processes.
 
-A configuration and a run directory enter, an `Ended` leaves for whoever concludes it; everything opened on the way
+A configuration and a run directory enter, an `RunResult` leaves for whoever concludes it; everything opened on the way
 is closed here, whatever happens.
 """
 
@@ -16,21 +16,21 @@ import anyio.to_thread
 
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
-from fanout.concurrency.interpreter import short_pauses
+from fanout.concurrency.interpreter import tuned_gc
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.settings import Job
+from fanout.engine.settings import EngineSettings
 from fanout.engine.snapshot import Observer, Quiet, Snapshot, snapshot
-from fanout.engine.wiring import Stages
+from fanout.engine.wiring import Wiring
 from fanout.errors import RunError, UsageError
 from fanout.failpoints import failpoint
 from fanout.observability.logging import bind, outcome_folds
 from fanout.observability.metrics.exporting import Exporters, exporting
 from fanout.observability.metrics.fold import Fold
-from fanout.observability.status_file import FOLLOW_S, Heartbeat
-from fanout.observability.warnings import Told
+from fanout.observability.status_file import FOLLOW_S, StatusFile
+from fanout.observability.warnings import WarningLog
 from fanout.output.parts import Part
 from fanout.ports import Endpoint, Queue
 from fanout.rundir.journal import Journal
@@ -38,14 +38,14 @@ from fanout.rundir.manifest import Manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.recovery import Recovered, recover, recovered_tally
 from fanout.runtime import settings as compose
-from fanout.runtime.ended import Conclude, Ended
 from fanout.runtime.endpoint import discover, endpoint_check
 from fanout.runtime.executor import Executor
 from fanout.runtime.input import open_input
-from fanout.runtime.run_queue import listening
+from fanout.runtime.result import FinishRun, RunResult
+from fanout.runtime.run_queue import open_run_queue
 from fanout.runtime.share import Assignment
-from fanout.runtime.simulated import Ready, local_aws
-from fanout.runtime.supervisor import Watch, Work
+from fanout.runtime.simulated import SimulatorAddress, local_aws
+from fanout.runtime.supervisor import Supervisor, Work
 from fanout.source.source import Source
 from fanout.source.subset import Subset
 
@@ -53,11 +53,11 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
-class Conductor:
+class Runner:
     """One run, or one shard of it, from its configuration to the end of its rows: what the steps of its way share.
 
     Args:
-        run: The run's id.
+        run_id: The run's id.
         config: Its configuration, paths absolute.
         directory: Its directory; exists.
         rows: The rows to send, None for all.
@@ -66,12 +66,12 @@ class Conductor:
         executor: Takes the shards of the run to their end; None if it has none and this process does it all.
         observer: Watches.
         assignment: What one of several processes of a run is to do; None for a run of its own.
-        orders: Of the process that gave it: see `Watch`.
+        orders: Of the process that gave it: see `Supervisor`.
     """
 
     def __init__(
         self,
-        run: str,
+        run_id: str,
         config: Config,
         directory: RunDirectory,
         *,
@@ -90,7 +90,7 @@ class Conductor:
         self._observer = observer or Quiet()
         self._clock = SystemClock()
         self._started = self._clock.now()
-        self._id = run
+        self._run_id = run_id
         self._warnings: list[str] = []
         self._directory = directory
         self._open_rows = False
@@ -99,25 +99,25 @@ class Conductor:
         self._stripe = assignment.stripe if assignment is not None else None
         self._orders = orders
         self._fold = Fold() if assignment is not None and assignment.counts else None
-        self._heartbeat = Heartbeat(directory.status, run=run, now=self._clock.now)
+        self._status_file = StatusFile(directory.status, run_id=run_id, now=self._clock.now)
         if assignment is not None:
-            self._heartbeat = Heartbeat(
-                directory.status, run=run, now=self._clock.now, every_s=FOLLOW_S, more=self._counted
+            self._status_file = StatusFile(
+                directory.status, run_id=run_id, now=self._clock.now, every_s=FOLLOW_S, more=self._counted
             )
         self._exporters = Exporters()
 
-    async def go(self, *, manifest: Manifest | None, conclude: Conclude[T]) -> T:
-        """Take the run's rows to their end and return what `conclude` makes of them, on a thread.
+    async def go(self, *, manifest: Manifest | None, finish_run: FinishRun[T]) -> T:
+        """Take the run's rows to their end and return what `finish_run` makes of them, on a thread.
 
         Args:
             manifest: That of an earlier process of the run, None for a new run.
-            conclude: Writes what is to be found in the end.
+            finish_run: Writes what is to be found in the end.
 
         Raises:
             RunError: The run could not be finished; its message names the next step.
         """
         config, directory = self._config, self._directory
-        bind(self._id)
+        bind(self._run_id)
         journal = Journal(directory.journal, must_exist=manifest is not None) if config.run.journal else None
         failpoint("journal.opened")
         try:
@@ -131,7 +131,7 @@ class Conductor:
                 if self._executor is not None:
                     self._executor.check_free()
                 recovered = await anyio.to_thread.run_sync(recover, journal, directory.parts)
-            return await self._told(manifest, journal, recovered, conclude=conclude)
+            return await self._observed(manifest, journal, recovered, finish_run=finish_run)
         finally:
             if journal is not None:
                 unused = journal.is_empty()
@@ -140,75 +140,79 @@ class Conductor:
                 if unused and manifest is None and not finished:
                     directory.remove_if_unused()
 
-    async def _told(
+    async def _observed(
         self,
         manifest: Manifest | None,
         journal: Journal | None,
         recovered: Recovered,
         *,
-        conclude: Conclude[T],
+        finish_run: FinishRun[T],
     ) -> T:
         """Go, and tell the metrics and `status.json` how it ended."""
         try:
             async with exporting(self._config, now=self._clock.now, warn=self._warn) as self._exporters:
                 self._fold = self._fold or self._exporters.fold
                 ended = await self._go(manifest, journal, recovered)
-                result = await anyio.to_thread.run_sync(conclude, ended, self._clock.now)
+                result = await anyio.to_thread.run_sync(finish_run, ended, self._clock.now)
                 self._exporters.completed(ended.exit, now=self._clock.now())
         except BaseException as error:
-            self._heartbeat.stopped(str(error) if isinstance(error, RunError) else type(error).__name__)
+            self._status_file.stopped(str(error) if isinstance(error, RunError) else type(error).__name__)
             raise
-        self._heartbeat.finished()
+        self._status_file.finished()
         return result
 
-    async def _go(self, manifest: Manifest | None, journal: Journal | None, recovered: Recovered) -> Ended:
+    async def _go(
+        self, manifest: Manifest | None, journal: Journal | None, recovered: Recovered
+    ) -> RunResult:
         """Open what the run stands on, and take its rows to their end."""
         config = self._config
         self._open_rows = bool(
             recovered.open
         )  # a resume that fails early leaves the earlier process's queue alone
         async with AsyncExitStack() as stack:
-            told = stack.enter_context(Told())
-            ready = self._assignment.ready if self._assignment else None
+            warning_log = stack.enter_context(WarningLog())
+            simulator = self._assignment.simulator if self._assignment else None
             if self._assignment is None:
-                ready = await stack.enter_async_context(local_aws(config))
-            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, ready)))
+                simulator = await stack.enter_async_context(local_aws(config))
+            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
             source = await self._source(cloud)
             stack.push_async_callback(source.aclose)
             name = (
-                ready.endpoint
-                if ready
+                simulator.endpoint
+                if simulator
                 else compose.required(config.endpoint.name, "no endpoint: name it with --endpoint")
             )
             self._check_manifest(manifest, source, name)
             endpoint = await discover(cloud.control, name)
-            ended = functools.partial(
-                Ended,
-                run=self._id,
+            result = functools.partial(
+                RunResult,
+                run_id=self._run_id,
                 config=config,
                 directory=self._directory,
                 endpoint=name,
-                kept_schema=source.kept_schema,
+                passthrough_schema=source.passthrough_schema,
                 whole=self._rows is None,
                 started_at=self._started,
-                simulated=endpoint.simulated if endpoint else ready is not None,
+                simulated=endpoint.simulated if endpoint else simulator is not None,
             )
             if self._executor is not None:
-                self._executor.prepare(ready=ready, fold=self._fold, told=told, way_on=self._way_on())
-                return await self._together(ended, self._executor)
+                self._executor.prepare(
+                    simulator=simulator, fold=self._fold, warning_log=warning_log, next_step=self._next_step()
+                )
+                return await self._together(result, self._executor)
             queue = await stack.enter_async_context(
-                listening(
+                open_run_queue(
                     cloud,
                     endpoint,
                     config.collect,
-                    run=self._id,
+                    run_id=self._run_id,
                     warn=self._warn,
                     resumable=lambda: journal is not None and self._open_rows,
                 )
             )
             return await self._alone(
-                ended,
-                job=await self._job(name, endpoint, cloud, ready, notified=queue is not None),
+                result,
+                job=await self._job(name, endpoint, cloud, simulator, notified=queue is not None),
                 source=source,
                 cloud=cloud,
                 queue=queue,
@@ -218,20 +222,20 @@ class Conductor:
 
     async def _alone(
         self,
-        ended: Callable[..., Ended],
+        result: Callable[..., RunResult],
         *,
-        job: Job,
+        job: EngineSettings,
         source: Source,
         cloud: AwsCloud,
         queue: Queue | None,
         journal: Journal | None,
         recovered: Recovered,
-    ) -> Ended:
+    ) -> RunResult:
         """Take the rows to their end in this process."""
         tally = await anyio.to_thread.run_sync(recovered_tally, recovered)
         wanted = self._rows if self._rows is not None else self._stripe
         subset = Subset(source, wanted) if wanted is not None else None
-        stages = Stages(
+        stages = Wiring(
             job=job,
             source=subset or source,
             cloud=cloud,
@@ -252,19 +256,19 @@ class Conductor:
         count = subset.count if subset is not None else lambda rows: rows
         look = functools.partial(snapshot, pipeline, source, tally, wanted=count)
         try:
-            with short_pauses():
+            with tuned_gc():
                 parts = await self._watched(pipeline, look)
         finally:
-            self._open_rows = pipeline.statistics().ledger.open > 0
+            self._open_rows = pipeline.statistics().open_rows.open > 0
         throttles = pipeline.statistics().pacer.throttles
-        return ended(parts=parts, tally=tally, throttles=throttles, warnings=tuple(self._warnings))
+        return result(parts=parts, tally=tally, throttles=throttles, warnings=tuple(self._warnings))
 
-    async def _together(self, ended: Callable[..., Ended], executor: Executor) -> Ended:
+    async def _together(self, result: Callable[..., RunResult], executor: Executor) -> RunResult:
         """Take the rows to their end in several processes."""
         parts = await self._watched(executor, executor.look)
         subtotal = executor.subtotal()
         warnings = tuple(dict.fromkeys((*self._warnings, *subtotal.warnings)))
-        return ended(parts=parts, tally=subtotal.tally, throttles=subtotal.throttles, warnings=warnings)
+        return result(parts=parts, tally=subtotal.tally, throttles=subtotal.throttles, warnings=warnings)
 
     async def _source(self, cloud: AwsCloud) -> Source:
         source = await open_input(self._config, cloud)
@@ -284,7 +288,7 @@ class Conductor:
                     "the input has changed since the earlier run: its rows could not be told apart"
                 )
             mine = Manifest(
-                self._id,
+                self._run_id,
                 self._config,
                 fingerprint,
                 endpoint,
@@ -303,20 +307,26 @@ class Conductor:
             )
 
     async def _job(
-        self, name: str, endpoint: Endpoint | None, cloud: AwsCloud, ready: Ready | None, *, notified: bool
-    ) -> Job:
+        self,
+        name: str,
+        endpoint: Endpoint | None,
+        cloud: AwsCloud,
+        simulator: SimulatorAddress | None,
+        *,
+        notified: bool,
+    ) -> EngineSettings:
         config = self._config
         inline = await cloud.control.supports_inline()
         if not inline and config.transport.mode == "inline":
             raise RunError(f"inline payloads are not available in {cloud.region}: use --transport auto")
         if not inline and config.transport.mode == "auto":
-            self._warn(f"inline payloads are not available in {cloud.region}: every payload goes by S3")
+            self._warn(f"inline payloads are not available in {cloud.region}: every payload goes via S3")
         return compose.job(
             config,
-            self._id,
+            self._run_id,
             name=name,
             endpoint=endpoint,
-            routing=compose.routing(config, self._id, inline=inline, ready=ready),
+            routing=compose.routing(config, self._run_id, inline=inline, simulator=simulator),
             parts=self._directory.parts,
             notified=notified,
         )
@@ -324,18 +334,18 @@ class Conductor:
     async def _watched(self, work: Work[list[Part]], look: Callable[[], Snapshot]) -> list[Part]:
         """Do the work under the eyes of the observers, of the signals and of the deadline."""
         settings = self._config.run
-        watch = Watch(
-            observers=(self._observer, self._heartbeat, *self._exporters.observers),
+        watch = Supervisor(
+            observers=(self._observer, self._status_file, *self._exporters.observers),
             look=look,
             clock=self._clock,
             deadline_at=None if settings.deadline_s is None else self._started + settings.deadline_s,
             grace_s=settings.grace_s,
-            way_on=self._way_on(),
+            next_step=self._next_step(),
             orders=self._orders,
         )
         return await watch.over(work)
 
-    def _way_on(self) -> str:
+    def _next_step(self) -> str:
         directory = self._directory.whole if self._assignment is not None else self._directory
         path = directory.path
         if not self._config.run.journal:

@@ -11,28 +11,28 @@ from fanout.domain.location import parse_prefix
 from fanout.domain.records import Options
 from fanout.domain.retry_policy import ModelRetry
 from fanout.domain.routing import Routing
-from fanout.engine.reconcile.schedule import Patience
-from fanout.engine.settings import Job, Limits
+from fanout.engine.reconcile.schedule import LookupPolicy
+from fanout.engine.settings import EngineLimits, EngineSettings
 from fanout.engine.stages.write import PartLimits
 from fanout.errors import UsageError
 from fanout.ports import Endpoint
-from fanout.runtime.simulated import Ready
+from fanout.runtime.simulated import SimulatorAddress
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 
 
-def aws_settings(config: Config, ready: Ready | None) -> AwsSettings:
-    """Return how AWS is reached: as configured, or the local AWS that is `ready`."""
+def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSettings:
+    """Return how AWS is reached: as configured, or the local AWS that is `simulator`."""
     transport, endpoint, collect = config.transport, config.endpoint, config.collect
     connections = max(transport.concurrency, transport.uploads * 4, _fetches(config) + collect.pollers, 16)
     return AwsSettings(
         client=transport.client,
-        region=ready.region if ready else endpoint.region,
-        profile=None if ready else endpoint.profile,
-        endpoint_url=ready.url if ready else endpoint.url,
-        access_key_id=ready.access_key_id if ready else None,
-        secret_access_key=ready.secret_access_key if ready else None,
-        session_token=ready.session_token if ready else None,
+        region=simulator.region if simulator else endpoint.region,
+        profile=None if simulator else endpoint.profile,
+        endpoint_url=simulator.url if simulator else endpoint.url,
+        access_key_id=simulator.access_key_id if simulator else None,
+        secret_access_key=simulator.secret_access_key if simulator else None,
+        session_token=simulator.session_token if simulator else None,
         connect_timeout_s=transport.connect_timeout_s,
         call_timeout_s=transport.call_timeout_s,
         max_connections=connections,
@@ -80,14 +80,14 @@ def selection(config: Config) -> Selection:
     )
 
 
-def routing(config: Config, run: str, *, inline: bool, ready: Ready | None) -> Routing:
+def routing(config: Config, run_id: str, *, inline: bool, simulator: SimulatorAddress | None) -> Routing:
     """Return how rows are routed; `inline` tells whether this region and SDK take payloads in the request."""
     transport = config.transport
     prefix = transport.input_prefix
-    if prefix is None and ready is not None:
-        prefix = f"s3://{ready.input_bucket}/fanout-inputs"
+    if prefix is None and simulator is not None:
+        prefix = f"s3://{simulator.input_bucket}/fanout-inputs"
     return Routing(
-        run=run,
+        run_id=run_id,
         mode=transport.mode,
         inline_max_bytes=min(transport.inline_max_bytes, INLINE_MAX_BYTES) if inline else -1,
         uploads=parse_prefix(prefix) if prefix else None,
@@ -96,27 +96,27 @@ def routing(config: Config, run: str, *, inline: bool, ready: Ready | None) -> R
 
 def job(
     config: Config,
-    run: str,
+    run_id: str,
     *,
     name: str,
     endpoint: Endpoint | None,
     routing: Routing,
     parts: Path,
     notified: bool,
-) -> Job:
+) -> EngineSettings:
     """Return what a pipeline is told.
 
     Args:
         config: The run's configuration.
-        run: The run's id.
+        run_id: The run's id.
         name: The endpoint's name.
         endpoint: What AWS tells of it, None if it does not.
         routing: See `routing`.
         parts: Directory of the part files.
         notified: Whether notifications come.
     """
-    return Job(
-        run=run,
+    return EngineSettings(
+        run_id=run_id,
         endpoint=name,
         output_path=endpoint.output_path if endpoint else None,
         failure_path=endpoint.failure_path if endpoint else None,
@@ -132,9 +132,9 @@ def job(
     )
 
 
-def limits(config: Config) -> Limits:
+def limits(config: Config) -> EngineLimits:
     """Return the bounds of the engine."""
-    return Limits(
+    return EngineLimits(
         concurrency=config.transport.concurrency,
         window=config.pacing.window,
         held_bytes=config.pacing.held_bytes,
@@ -150,10 +150,10 @@ def limits(config: Config) -> Limits:
     )
 
 
-def patience(config: Config, *, notified: bool) -> Patience:
+def patience(config: Config, *, notified: bool) -> LookupPolicy:
     """Return how long to wait before looking into S3."""
     collect = config.collect
-    return Patience(
+    return LookupPolicy(
         notified=notified,
         quiet_s=collect.quiet_s,
         unknown_s=collect.unknown_wait_s,

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from fanout.config.errors import explain
 from fanout.config.model import Config
 from fanout.errors import UsageError
-from fanout.simulator.process import Ready, start
+from fanout.simulator.process import SimulatorAddress, start
 from fanout.simulator.settings import SimulatorSettings
 
-__all__ = ["Ready", "local_aws"]
+__all__ = ["SimulatorAddress", "local_aws"]
 
 DEFAULTS = {
     "instances": 4,
@@ -25,7 +25,7 @@ DEFAULTS = {
 
 
 @asynccontextmanager
-async def local_aws(config: Config) -> AsyncIterator[Ready | None]:
+async def local_aws(config: Config) -> AsyncIterator[SimulatorAddress | None]:
     """Yield the local AWS if the configuration asks for it, else None.
 
     Raises:
@@ -40,5 +40,5 @@ async def local_aws(config: Config) -> AsyncIterator[Ready | None]:
     except ValidationError as error:
         problems = (f"[local.simulator] {problem}" for problem in explain(error, SimulatorSettings))
         raise UsageError("; ".join(problems)) from error
-    async with start(settings) as ready:
-        yield ready
+    async with start(settings) as simulator:
+        yield simulator

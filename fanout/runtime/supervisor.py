@@ -25,7 +25,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class Supervisor:
     """Who watches a run, and what ends it early.
 
     Attributes:
@@ -34,7 +34,7 @@ class Watch:
         clock: The run's clock.
         deadline_at: When the run is to stop, None for never.
         grace_s: How long a stop may take; told to the person who asked for it.
-        way_on: What the person can do next, as a sentence's end.
+        next_step: What the person can do next, as a sentence's end.
         orders: Of the process that started this one: each is a reason to stop, the first in order, the second at
             once; None if nobody gives any.
     """
@@ -44,7 +44,7 @@ class Watch:
     clock: Clock
     deadline_at: float | None
     grace_s: float
-    way_on: str
+    next_step: str
     orders: Callable[[], AsyncIterator[str]] | None = None
 
     async def over(self, work: Work[T]) -> T:
@@ -69,7 +69,7 @@ class Watch:
         except BaseExceptionGroup as group:
             raise root_cause(group) from group
         if at_once.cancelled_caught:
-            raise Interrupted(f"stopped at once; {self.way_on}")
+            raise Interrupted(f"stopped at once; {self.next_step}")
         return result[0]
 
     async def _listen(self, work: Work[T], at_once: anyio.CancelScope) -> None:
@@ -79,7 +79,7 @@ class Watch:
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             async for number in signals:
                 name = signal.Signals(number).name
-                work.stop(Interrupted(f"{name}: stopped; {self.way_on}"))
+                work.stop(Interrupted(f"{name}: stopped; {self.next_step}"))
                 _log.warning(
                     "%s: collecting what the endpoint has, for %g s at most; again to stop at once",
                     name,
@@ -97,13 +97,13 @@ class Watch:
             if ordered:
                 at_once.cancel()
             else:
-                work.stop(Interrupted(f"{reason}; {self.way_on}"))
+                work.stop(Interrupted(f"{reason}; {self.next_step}"))
             ordered = True
 
     async def _expire(self, work: Work[T]) -> None:
         if self.deadline_at is not None:
             await self.clock.sleep_until(self.deadline_at)
-            work.stop(DeadlineReached(f"the deadline has passed; {self.way_on}"))
+            work.stop(DeadlineReached(f"the deadline has passed; {self.next_step}"))
 
 
 class Work(Protocol[T_co]):

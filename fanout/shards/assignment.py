@@ -15,7 +15,7 @@ import anyio
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Stripe
 from fanout.runtime.share import Assignment
-from fanout.runtime.simulated import Ready
+from fanout.runtime.simulated import SimulatorAddress
 
 STOP = b"stop\n"
 """The first stops in order, the second at once, as signals do."""
@@ -26,16 +26,16 @@ def decode(line: bytes) -> Assignment:
     """Return what `Assignment.encode` was given."""
     content = json.loads(line)
     return Assignment(
-        run=content["run"],
+        run_id=content["run"],
         config=Config.model_validate(content["config"]),
         stripe=Stripe(**content["stripe"]),
-        ready=None if content["ready"] is None else Ready(**content["ready"]),
+        simulator=None if content["ready"] is None else SimulatorAddress(**content["ready"]),
         log_level=content["log_level"],
         counts=content["counts"],
     )
 
 
-class Leash:
+class ParentPipe:
     """The child's end.
 
     Args:

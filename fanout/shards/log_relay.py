@@ -14,23 +14,23 @@ from typing import Any
 from anyio.abc import ByteReceiveStream
 
 from fanout.observability.logging import LEVELS, ROW_FIELDS
-from fanout.observability.warnings import Told
+from fanout.observability.warnings import WarningLog
 from fanout.text import escape
 
 
-class Relay:
+class LogRelay:
     """The relay of one child.
 
     Args:
-        told: The warnings that a person has read; shared by the relays of one run.
+        warning_log: The warnings that a person has read; shared by the relays of one run.
 
     Attributes:
         last_word: Why the child could not finish, in its own words; None if it has not said.
     """
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, warning_log: WarningLog) -> None:
         self.last_word: str | None = None
-        self._told = told
+        self._warning_log = warning_log
         self._rest = b""
 
     async def lines(self, stream: ByteReceiveStream) -> None:
@@ -59,9 +59,9 @@ class Relay:
     def _log(self, logger: logging.Logger, level: str, message: str, content: Mapping[str, Any]) -> None:
         number = getattr(logging, level.upper()) if level in LEVELS else logging.WARNING
         if number >= logging.WARNING:
-            if (logger.name, message) in self._told.warnings:
+            if (logger.name, message) in self._warning_log.warnings:
                 return
-            self._told.warnings.add((logger.name, message))
+            self._warning_log.warnings.add((logger.name, message))
         if not logger.isEnabledFor(number):
             return
         if "traceback" in content:

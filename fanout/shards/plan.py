@@ -22,7 +22,7 @@ _EACH_NEEDS_ONE = (
 )
 
 
-def share_out(config: Config) -> list[Config]:
+def split_config(config: Config) -> list[Config]:
     """Return the configuration of each of `run.processes` processes, each that of a run of one process.
 
     The deadline and the metrics stay with the process that started them; `max_failures` is asked by both.

@@ -26,17 +26,17 @@ from fanout.errors import Exit, Interrupted, RunError, TooManyFailures
 from fanout.files import make_directory
 from fanout.observability.logging import LEVELS
 from fanout.observability.metrics.fold import Dumped, Fold
-from fanout.observability.status_file import FOLLOW_S, read_heartbeat
-from fanout.observability.warnings import Told
+from fanout.observability.status_file import FOLLOW_S, read_status_file
+from fanout.observability.warnings import WarningLog
 from fanout.output.parts import Part, read_parts
 from fanout.rundir.journal import JournalInUse, count_states
 from fanout.rundir.paths import RunDirectory
-from fanout.rundir.shard_result import Subtotal, read_subtotal, total
+from fanout.rundir.shard_result import ShardResult, read_shard_result, total
 from fanout.runtime.share import Assignment
-from fanout.runtime.simulated import Ready
+from fanout.runtime.simulated import SimulatorAddress
 from fanout.shards.assignment import STOP
-from fanout.shards.log_relay import Relay
-from fanout.shards.plan import share_out
+from fanout.shards.log_relay import LogRelay
+from fanout.shards.plan import split_config
 from fanout.shards.totals import parse_snapshot, total_snapshot
 
 _log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class _Member:
     counted: Dumped | None = None
 
 
-class Fleet:
+class ProcessExecutor:
     """`runtime.executor.Executor`: the processes of one run.
 
     Args:
@@ -70,8 +70,8 @@ class Fleet:
         self._stopping = anyio.Event()
         self._members: list[_Member] = []
         self._fold: Fold | None = None
-        self._told: Told | None = None
-        self._way_on = ""
+        self._warning_log: WarningLog | None = None
+        self._next_step = ""
 
     def check_free(self) -> None:
         """Return if no process of an earlier start has a shard of the run.
@@ -81,26 +81,33 @@ class Fleet:
         """
         for shard in (self._directory.shard(index) for index in range(self._config.run.processes)):
             if shard.journal.exists() and count_states(shard.journal) is None:
-                pid = read_heartbeat(shard.status).get("pid", "unknown")
+                pid = read_status_file(shard.status).get("pid", "unknown")
                 raise JournalInUse(
                     f"{shard.path} is in use by another process ({pid}), which lost the one that started it, "
                     "collects what the endpoint has and ends: wait for it, or stop it"
                 )
 
-    def prepare(self, *, ready: Ready | None, fold: Fold | None, told: Told, way_on: str) -> None:
+    def prepare(
+        self,
+        *,
+        simulator: SimulatorAddress | None,
+        fold: Fold | None,
+        warning_log: WarningLog,
+        next_step: str,
+    ) -> None:
         """Give each shard its share of the configuration and of the rows."""
-        self._fold, self._told, self._way_on = fold, told, way_on
-        shares = share_out(self._config)
+        self._fold, self._warning_log, self._next_step = fold, warning_log, next_step
+        shares = split_config(self._config)
         level = logging.getLogger("fanout").getEffectiveLevel()
         name = next((name for name in LEVELS if level <= getattr(logging, name.upper())), LEVELS[-1])
         self._members = [
             _Member(
                 self._directory.shard(index),
                 Assignment(
-                    run=new_run(),
+                    run_id=new_run(),
                     config=share,
                     stripe=Stripe(index, len(shares)),
-                    ready=ready,
+                    simulator=simulator,
                     log_level=name,
                     counts=fold is not None,
                 ),
@@ -140,16 +147,16 @@ class Fleet:
 
     def look(self) -> Snapshot:
         """Return where all shards stand together."""
-        told = [member.last for member in self._members if member.last is not None]
-        return total_snapshot(told, processes=len(self._members))
+        warning_log = [member.last for member in self._members if member.last is not None]
+        return total_snapshot(warning_log, processes=len(self._members))
 
-    def subtotal(self) -> Subtotal:
+    def subtotal(self) -> ShardResult:
         """Return what all shards came to; they have finished.
 
         Raises:
             JournalError: A shard's figures are damaged.
         """
-        return total(read_subtotal(member.directory.subtotal) for member in self._members)
+        return total(read_shard_result(member.directory.subtotal) for member in self._members)
 
     def _parts(self) -> list[Part]:
         return [part for member in self._members for part in read_parts(member.directory.parts)]
@@ -165,11 +172,11 @@ class Fleet:
                 start_new_session=True,  # a terminal's Ctrl-C would be a second order to stop
             )
         except OSError as error:
-            self.stop(RunError(f"a process could not be started ({error.strerror}); {self._way_on}"))
+            self.stop(RunError(f"a process could not be started ({error.strerror}); {self._next_step}"))
             return
         member.pid = process.pid
-        assert self._told is not None, "prepare comes before run"
-        relay = Relay(self._told)
+        assert self._warning_log is not None, "prepare comes before run"
+        relay = LogRelay(self._warning_log)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._lead, process, member.assignment.encode())
@@ -188,7 +195,7 @@ class Fleet:
     def _judge(self, member: _Member, process: Process, last_word: str | None) -> None:
         code = process.returncode
         name = f"shard {member.directory.path.name}"
-        others = f"the other processes stopped in order; {self._way_on}"
+        others = f"the other processes stopped in order; {self._next_step}"
         if code == Exit.OK:
             return
         if code is None or code < 0:
@@ -211,7 +218,7 @@ class Fleet:
             await anyio.sleep(FOLLOW_S)
 
     def _read(self, member: _Member) -> None:
-        beat = read_heartbeat(member.directory.status)
+        beat = read_status_file(member.directory.status)
         with suppress(KeyError, TypeError):  # another version's: it says something once it has started
             member.last = parse_snapshot(beat["snapshot"])
             if beat["pid"] == member.pid:  # an earlier process's rows were counted in its time
@@ -233,9 +240,9 @@ class Fleet:
             )
 
 
-def executor_of(directory: RunDirectory, config: Config) -> Fleet | None:
+def executor_of(directory: RunDirectory, config: Config) -> ProcessExecutor | None:
     """Return what takes a run's shards to their end, None if one process does all of it."""
-    return Fleet(directory, config) if config.run.processes > 1 else None
+    return ProcessExecutor(directory, config) if config.run.processes > 1 else None
 
 
 async def _tell(process: Process, line: bytes) -> None:
@@ -244,14 +251,14 @@ async def _tell(process: Process, line: bytes) -> None:
         await process.stdin.send(line)
 
 
-async def _heard_out(process: Process, relay: Relay) -> None:
+async def _heard_out(process: Process, relay: LogRelay) -> None:
     """Return when the process has said its last word and has ended."""
     assert process.stderr is not None
     await relay.lines(process.stderr)
     await process.wait()
 
 
-async def _end(process: Process, relay: Relay) -> None:
+async def _end(process: Process, relay: LogRelay) -> None:
     """Return when the process has ended: by itself, or, if this one is to stop at once, very soon."""
     if process.returncode is None:
         await _tell(process, STOP + STOP)

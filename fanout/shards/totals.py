@@ -8,17 +8,22 @@ from dataclasses import fields
 from statistics import fmean
 from typing import Any, TypeVar
 
-from fanout.engine.journal_writer import ScribeStatistics
-from fanout.engine.open_rows import LedgerStatistics
+from fanout.engine.journal_writer import JournalWriterStatistics
+from fanout.engine.open_rows import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
-from fanout.engine.reconcile.reconciler import ReconcileStatistics
+from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
-from fanout.engine.stages.poll import CollectStatistics
-from fanout.engine.stages.write import SinkStatistics
+from fanout.engine.stages.poll import PollStatistics
+from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 
 Counts = TypeVar(
-    "Counts", LedgerStatistics, PacerStatistics, SinkStatistics, ScribeStatistics, ReconcileStatistics
+    "Counts",
+    OpenRowsStatistics,
+    PacerStatistics,
+    WriteStatistics,
+    JournalWriterStatistics,
+    ReconcilerStatistics,
 )
 
 
@@ -37,12 +42,12 @@ def parse_snapshot(content: Mapping[str, Any]) -> Snapshot:
 def _parse_statistics(content: Mapping[str, Any]) -> PipelineStatistics:
     collect = content["collect"]
     return PipelineStatistics(
-        LedgerStatistics(**content["ledger"]),
+        OpenRowsStatistics(**content["open_rows"]),
         PacerStatistics(**content["pacer"]),
-        SinkStatistics(**content["sink"]),
-        ScribeStatistics(**content["scribe"]),
-        ReconcileStatistics(**content["reconcile"]),
-        None if collect is None else CollectStatistics(**collect),
+        WriteStatistics(**content["sink"]),
+        JournalWriterStatistics(**content["journal_writer"]),
+        ReconcilerStatistics(**content["reconcile"]),
+        None if collect is None else PollStatistics(**collect),
         content["held_bytes"],
         content["unfounded"],
     )
@@ -56,8 +61,8 @@ def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot
     silent = processes - len(snapshots)
     shares = [each.share for each in snapshots]
     told = [each.statistics for each in snapshots if each.statistics is not None]
-    unknown = sum(statistics.ledger.unknown for statistics in told)
-    notes = [f"{unknown:,} of unknown fate"] if unknown else []
+    unknown = sum(statistics.open_rows.unknown for statistics in told)
+    notes = [f"{unknown:,} uncertain"] if unknown else []
     if silent:
         notes.append(f"{silent} of {processes} processes are starting")
     return Snapshot(
@@ -78,10 +83,10 @@ def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot
 
 def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
     return PipelineStatistics(
-        _add([each.ledger for each in told]),
+        _add([each.open_rows for each in told]),
         _add([each.pacer for each in told]),
         _add([each.sink for each in told]),
-        _add([each.scribe for each in told]),
+        _add([each.journal_writer for each in told]),
         _add([each.reconcile for each in told]),
         _total_collect([each.collect for each in told if each.collect is not None]),
         sum(each.held_bytes for each in told),
@@ -89,14 +94,14 @@ def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
     )
 
 
-def _total_collect(told: Sequence[CollectStatistics]) -> CollectStatistics | None:
+def _total_collect(told: Sequence[PollStatistics]) -> PollStatistics | None:
     if not told:
         return None
     foreign: Counter[str] = Counter()
     for each in told:
         foreign.update(each.foreign)
     instants = [each.last_notice_at for each in told if each.last_notice_at is not None]
-    return CollectStatistics(sum(each.messages for each in told), max(instants, default=None), dict(foreign))
+    return PollStatistics(sum(each.messages for each in told), max(instants, default=None), dict(foreign))
 
 
 def _add(parts: Sequence[Counts]) -> Counts:

@@ -16,15 +16,15 @@ from fanout.errors import Exit, RunError
 from fanout.observability.logging import configure
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RunDirectory
-from fanout.rundir.shard_result import Subtotal
-from fanout.runtime.blocking import blocking
-from fanout.runtime.ended import Ended
-from fanout.runtime.runner import Conductor
+from fanout.rundir.shard_result import ShardResult
+from fanout.runtime.event_loop import run_in_event_loop
+from fanout.runtime.result import RunResult
+from fanout.runtime.runner import Runner
 from fanout.runtime.share import Assignment
-from fanout.shards.assignment import Leash
+from fanout.shards.assignment import ParentPipe
 
 
-async def run_shard(directory: RunDirectory, assignment: Assignment, leash: Leash) -> None:
+async def run_shard(directory: RunDirectory, assignment: Assignment, leash: ParentPipe) -> None:
     """Take the shard's rows to their end, or go on where an earlier process of it was.
 
     Raises:
@@ -34,8 +34,8 @@ async def run_shard(directory: RunDirectory, assignment: Assignment, leash: Leas
     mine = read_manifest(directory) if directory.manifest.exists() else None
     if mine is None:
         directory.create()
-    go = Conductor(
-        assignment.run if mine is None else mine.run,
+    go = Runner(
+        assignment.run_id if mine is None else mine.run_id,
         assignment.config,
         directory,
         rows=None if whole.rows is None else assignment.stripe.cut(whole.rows),
@@ -45,23 +45,23 @@ async def run_shard(directory: RunDirectory, assignment: Assignment, leash: Leas
         assignment=assignment,
         orders=leash.orders,
     )
-    await go.go(manifest=mine, conclude=functools.partial(_note, directory))
+    await go.go(manifest=mine, finish_run=functools.partial(_note, directory))
 
 
-def _note(directory: RunDirectory, ended: Ended, _now: Callable[[], float]) -> None:
-    Subtotal(ended.tally, ended.throttles, ended.warnings).write(directory.subtotal)
+def _note(directory: RunDirectory, result: RunResult, _now: Callable[[], float]) -> None:
+    ShardResult(result.tally, result.throttles, result.warnings).write(directory.subtotal)
 
 
 def main(path: str) -> int:
     """Do what standard input says, and return the exit code."""
-    leash = Leash(sys.stdin.fileno())
+    leash = ParentPipe(sys.stdin.fileno())
     try:
         assignment = leash.assignment()
     except EOFError:
         return int(Exit.INTERRUPTED)
     configure(level=assignment.log_level, form="json")
     try:
-        blocking(functools.partial(run_shard, RunDirectory(Path(path)), assignment, leash))
+        run_in_event_loop(functools.partial(run_shard, RunDirectory(Path(path)), assignment, leash))
     except RunError as error:
         logging.getLogger("fanout").error("%s", error, extra={"exit_code": int(error.exit)})  # noqa: TRY400 - no traceback
         return int(error.exit)

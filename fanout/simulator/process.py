@@ -1,4 +1,4 @@
-"""The local AWS as a child process: settings in, a `Ready` out while the block runs, nothing left behind after it.
+"""The local AWS as a child process: settings in, a `SimulatorAddress` out while the block runs, nothing left after it.
 
 Settings travel on stdin, and the child ends with stdin, so that it also dies with a parent that was killed.
 """
@@ -27,7 +27,7 @@ _MAX_LINE_BYTES = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class SimulatorAddress:
     """What a client must know to use the child; the credentials are its own, made for this one start."""
 
     url: str
@@ -45,7 +45,7 @@ class Ready:
 
 
 @asynccontextmanager
-async def start(settings: SimulatorSettings) -> AsyncIterator[Ready]:
+async def start(settings: SimulatorSettings) -> AsyncIterator[SimulatorAddress]:
     """Run the simulator as a child process while the block runs.
 
     Raises:
@@ -70,7 +70,7 @@ async def start(settings: SimulatorSettings) -> AsyncIterator[Ready]:
                 await _stop(process)
 
 
-async def _introduce(process: Process, settings: SimulatorSettings, errors: IO[bytes]) -> Ready:
+async def _introduce(process: Process, settings: SimulatorSettings, errors: IO[bytes]) -> SimulatorAddress:
     """Hand over the settings and return what the child answers."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -87,7 +87,7 @@ async def _introduce(process: Process, settings: SimulatorSettings, errors: IO[b
         ):
             line = b""
     try:
-        return Ready(**orjson.loads(line))
+        return SimulatorAddress(**orjson.loads(line))
     except (orjson.JSONDecodeError, TypeError) as error:
         await _stop(process)
         errors.seek(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from fanout.domain.location import Location
-from fanout.domain.records import Kept, Options, Record
+from fanout.domain.records import Options, Passthrough, Record
 from fanout.source import exact_json as exact
 from fanout.source.bad_row import BadRow
 from fanout.source.row_options import RowOptions, json_type
@@ -40,7 +40,9 @@ class Assembler:
         except exact.NotJSONError as error:
             raise BadRow("NotJSON", f"column {self._id!r} {error}") from None
 
-    def record(self, row: int, values: Values, *, ident: str | None, payload: Payload, kept: Kept) -> Record:
+    def record(
+        self, row: int, values: Values, *, ident: str | None, payload: Payload, passthrough: Passthrough
+    ) -> Record:
         """Return the row's record.
 
         Raises:
@@ -49,8 +51,8 @@ class Assembler:
         options = self._options.read(values)
         location = self._find(values)
         if location is not None:
-            return Record(row, ident, b"", options, kept, location)
-        return Record(row, ident, payload(values), options, kept)
+            return Record(row, ident, b"", options, passthrough, location)
+        return Record(row, ident, payload(values), options, passthrough)
 
     def _find(self, values: Values) -> str | None:
         if self._location is None:

@@ -41,7 +41,7 @@ def in_chunks(items: Iterable[Record | Rejected | None]) -> Iterator[Chunk]:
 
 def _weight(item: Record | Rejected) -> int:
     weight = len(item.payload) if isinstance(item, Record) else len(item.message)
-    for value in item.kept:
+    for value in item.passthrough:
         if isinstance(value, str | bytes):
             weight += len(value)
     return weight

@@ -1,4 +1,4 @@
-"""What of a row becomes its payload, id, options and kept columns; checked once, before the first row."""
+"""What of a row becomes its payload, id, options and passthrough columns; checked once, before the first row."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Selection:
         """Refuse a selection that contradicts itself.
 
         Raises:
-            UsageError: More than one payload is selected, or a field or kept column is named twice.
+            UsageError: More than one payload is selected, or a field or passthrough column is named twice.
         """
         chosen = [
             flag

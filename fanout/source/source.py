@@ -34,8 +34,8 @@ class Source:
     """The rows of a run, checked and countable; made by `open_source`.
 
     Attributes:
-        kept_schema: Types of the kept columns, in the order of `Record.kept`. From JSON Lines they are JSON texts,
-            marked by the field's metadata `fanout:json`.
+        passthrough_schema: Types of the passthrough columns, in the order of
+            `Record.passthrough`. From JSON Lines they are JSON texts, marked by the field's metadata `fanout:json`.
         inputs: The files, in the order in which they are read.
     """
 
@@ -43,7 +43,7 @@ class Source:
         self, inputs: tuple[InputFile, ...], reader: JsonLines | ParquetRows, *, limit: int | None
     ) -> None:
         self.inputs = inputs
-        self.kept_schema: pa.Schema = reader.kept_schema
+        self.passthrough_schema: pa.Schema = reader.passthrough_schema
         self._reader = reader
         self._limit = limit
         self._meter = Meter()

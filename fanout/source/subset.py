@@ -26,7 +26,7 @@ class Subset:
     """
 
     def __init__(self, source: Rows, wanted: Wanted) -> None:
-        self.kept_schema = source.kept_schema
+        self.passthrough_schema = source.passthrough_schema
         self._source = source
         self._wanted = wanted
 

@@ -23,7 +23,7 @@ from fanout.aws.session import AwsCloud, open_cloud
 from fanout.aws.settings import AwsSettings
 from fanout.concurrency.clock import SystemClock
 from fanout.domain.ids import new_run
-from fanout.ports import Cloud, Mailbox
+from fanout.ports import Cloud, RunQueue
 from fanout.simulator.http.server import open_server
 from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
@@ -55,12 +55,12 @@ class Harness:
     world: World | None = None
 
     @asynccontextmanager
-    async def mailbox(self, run: str) -> AsyncIterator[Mailbox]:
-        mailbox = await self.cloud.control.open_mailbox(run, self.topics)
+    async def run_queue(self, run: str) -> AsyncIterator[RunQueue]:
+        run_queue = await self.cloud.control.open_run_queue(run, self.topics)
         try:
-            yield mailbox
+            yield run_queue
         finally:
-            await self.cloud.control.close_mailbox(mailbox)
+            await self.cloud.control.close_run_queue(run_queue)
 
 
 @asynccontextmanager

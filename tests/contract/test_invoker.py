@@ -129,8 +129,8 @@ async def test_inline_is_supported(inference):
 async def test_a_row_goes_all_the_way(inference, run):
     payload = b'{"question": 1}'
     described = await inference.cloud.control.describe(inference.endpoint)
-    mailbox = await inference.cloud.control.open_mailbox(run, described.topics)
-    queue = inference.cloud.queue(mailbox.url)
+    run_queue = await inference.cloud.control.open_run_queue(run, described.topics)
+    queue = inference.cloud.queue(run_queue.url)
     try:
         reply = await inference.cloud.invoker.invoke(inline(inference, run, payload, row=7))
         notices = []
@@ -138,7 +138,7 @@ async def test_a_row_goes_all_the_way(inference, run):
             received = [json.loads(message.body) for message in await queue.receive(wait_s=20)]
             notices = [notice for notice in received if notice.get("inferenceId") == reply.inference_id]
     finally:
-        await inference.cloud.control.close_mailbox(mailbox)
+        await inference.cloud.control.close_run_queue(run_queue)
     assert notices[0]["invocationStatus"] == "Completed"
     location = Location.parse(notices[0]["responseParameters"]["outputLocation"])
     assert location == Location.parse(reply.output_location)

@@ -22,10 +22,12 @@ def notification(run, row=0):
     )
 
 
-async def drain(storage, mailbox):
+async def drain(storage, run_queue):
     """Return all messages that are there; real SNS takes its time, the others deliver while they publish."""
     messages = []
-    while found := await storage.cloud.queue(mailbox.url).receive(wait_s=5 if storage.name == "live" else 0):
+    while found := await storage.cloud.queue(run_queue.url).receive(
+        wait_s=5 if storage.name == "live" else 0
+    ):
         messages += found
     return messages
 
@@ -37,31 +39,31 @@ async def fill(storage, run, count):
 
 async def test_a_message_of_the_run_arrives_as_it_was_published(storage, run):
     text = notification(run)
-    async with storage.mailbox(run) as mailbox:
+    async with storage.run_queue(run) as run_queue:
         await storage.publish(storage.topics[0], text)
-        (message,) = await storage.cloud.queue(mailbox.url).receive(wait_s=20)
+        (message,) = await storage.cloud.queue(run_queue.url).receive(wait_s=20)
     assert message.body == text
     assert message.receipt
 
 
 async def test_every_topic_is_heard(storage, run):
-    async with storage.mailbox(run) as mailbox:
-        assert len(mailbox.subscriptions) == len(storage.topics)
+    async with storage.run_queue(run) as run_queue:
+        assert len(run_queue.subscriptions) == len(storage.topics)
         for row, topic in enumerate(storage.topics):
             await storage.publish(topic, notification(run, row))
-        bodies = {message.body for message in await drain(storage, mailbox)}
+        bodies = {message.body for message in await drain(storage, run_queue)}
     assert bodies == {notification(run, row) for row in range(len(storage.topics))}
 
 
 async def test_strangers_messages_are_filtered(storage, run):
     other = new_run()
-    async with storage.mailbox(run) as mailbox:
-        assert mailbox.filtered
+    async with storage.run_queue(run) as run_queue:
+        assert run_queue.filtered
         await storage.publish(storage.topics[0], notification(other))
         await storage.publish(storage.topics[0], notification(f"x{run}"))
         await storage.publish(storage.topics[0], json.dumps({"eventName": "TestNotification"}))
         await storage.publish(storage.topics[0], notification(run))
-        bodies = {message.body for message in await drain(storage, mailbox)}
+        bodies = {message.body for message in await drain(storage, run_queue)}
     if storage.name == "live":  # a filter may take 15 minutes to hold
         assert notification(run) in bodies
     else:
@@ -70,7 +72,7 @@ async def test_strangers_messages_are_filtered(storage, run):
 
 async def test_two_runs_each_hear_their_own(storage, run):
     other = new_run()
-    async with storage.mailbox(run) as ours, storage.mailbox(other) as theirs:
+    async with storage.run_queue(run) as ours, storage.run_queue(other) as theirs:
         assert ours.url != theirs.url
         await storage.publish(storage.topics[0], notification(run))
         await storage.publish(storage.topics[0], notification(other))
@@ -79,17 +81,17 @@ async def test_two_runs_each_hear_their_own(storage, run):
 
 
 async def test_opening_again_takes_over_what_is_there(storage, run):
-    async with storage.mailbox(run) as first:
+    async with storage.run_queue(run) as first:
         await storage.publish(storage.topics[0], notification(run))
-        async with storage.mailbox(run) as second:
+        async with storage.run_queue(run) as second:
             assert second.url == first.url
             (message,) = await drain(storage, second)
             assert message.body == notification(run)
 
 
 async def test_an_empty_queue_is_waited_for_and_returns_nothing(storage, run):
-    async with storage.mailbox(run) as mailbox:
-        queue = storage.cloud.queue(mailbox.url)
+    async with storage.run_queue(run) as run_queue:
+        queue = storage.cloud.queue(run_queue.url)
         assert list(await queue.receive(wait_s=0)) == []  # connects
         started = time.monotonic()
         assert list(await queue.receive(wait_s=0)) == []
@@ -102,16 +104,16 @@ async def test_an_empty_queue_is_waited_for_and_returns_nothing(storage, run):
 
 
 async def test_a_message_in_flight_is_not_received_again(storage, run):
-    async with storage.mailbox(run) as mailbox:
-        queue = storage.cloud.queue(mailbox.url)
+    async with storage.run_queue(run) as run_queue:
+        queue = storage.cloud.queue(run_queue.url)
         await fill(storage, run, 1)
         assert len(await queue.receive(wait_s=20)) == 1
         assert list(await queue.receive(wait_s=0)) == []
 
 
 async def test_batches_of_ten(storage, run):
-    async with storage.mailbox(run) as mailbox:
-        queue = storage.cloud.queue(mailbox.url)
+    async with storage.run_queue(run) as run_queue:
+        queue = storage.cloud.queue(run_queue.url)
         await fill(storage, run, 12)
         assert len(await queue.receive(max_messages=3, wait_s=20)) <= 3
         messages = await queue.receive(wait_s=20)
@@ -121,28 +123,28 @@ async def test_batches_of_ten(storage, run):
 
 
 async def test_a_bad_receipt_fails_alone(storage, run):
-    async with storage.mailbox(run) as mailbox:
-        queue = storage.cloud.queue(mailbox.url)
+    async with storage.run_queue(run) as run_queue:
+        queue = storage.cloud.queue(run_queue.url)
         await fill(storage, run, 1)
         (message,) = await queue.receive(wait_s=20)
         assert list(await queue.delete(["no-such-receipt", message.receipt])) == ["no-such-receipt"]
-        assert await drain(storage, mailbox) == []
+        assert await drain(storage, run_queue) == []
 
 
 async def test_closing_twice_is_harmless_and_leaves_no_queue(storage, run):
-    mailbox = await storage.cloud.control.open_mailbox(run, storage.topics)
-    await storage.cloud.control.close_mailbox(mailbox)
-    await storage.cloud.control.close_mailbox(mailbox)
+    run_queue = await storage.cloud.control.open_run_queue(run, storage.topics)
+    await storage.cloud.control.close_run_queue(run_queue)
+    await storage.cloud.control.close_run_queue(run_queue)
     if storage.name == "live":  # SQS takes up to a minute
         return
     with pytest.raises(CallError) as caught:
-        await storage.cloud.queue(mailbox.url).receive(wait_s=0)
+        await storage.cloud.queue(run_queue.url).receive(wait_s=0)
     assert (caught.value.phase, caught.value.code, caught.value.status) == (Phase.REPLY, MISSING, 400)
 
 
 async def test_a_queue_that_is_not_there(storage, run):
-    async with storage.mailbox(run) as mailbox:
-        queue = storage.cloud.queue(f"{mailbox.url}-missing")
+    async with storage.run_queue(run) as run_queue:
+        queue = storage.cloud.queue(f"{run_queue.url}-missing")
         for call in (queue.receive(wait_s=0), queue.delete(["receipt"])):
             with pytest.raises(CallError) as caught:
                 await call
@@ -152,7 +154,7 @@ async def test_a_queue_that_is_not_there(storage, run):
 async def test_a_topic_that_is_not_there_opens_nothing(storage, run):
     topic = storage.topics[0] + "-missing"
     with pytest.raises(CallError) as caught:
-        await storage.cloud.control.open_mailbox(run, [storage.topics[0], topic])
+        await storage.cloud.control.open_run_queue(run, [storage.topics[0], topic])
     assert (caught.value.phase, caught.value.code, caught.value.status) == (Phase.REPLY, "NotFound", 404)
     if storage.world is not None:
         assert f"fanout-{run}" not in storage.world.queues.names

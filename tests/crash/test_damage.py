@@ -72,7 +72,7 @@ def refused(exited: Exited, *, code: int = 5) -> str:
 
 
 @dataclass
-class Kept:
+class Passthrough:
     """A killed run's files, and the same after the log was taken into the database."""
 
     torn: Path
@@ -81,12 +81,12 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def kept(aws, tmp_path_factory):
-    directory = tmp_path_factory.mktemp("kept")
+    directory = tmp_path_factory.mktemp("passthrough")
     given = make_input(directory / "in.jsonl", 200, seed=1, large_share=0.05)
     killed(aws, directory, given)
     shutil.copytree(directory / "rd", directory / "whole")
     Journal(directory / "whole" / NAME).close()
-    return Kept(directory / "rd", directory / "whole")
+    return Passthrough(directory / "rd", directory / "whole")
 
 
 def told(run: Path) -> dict[str, object]:
@@ -257,7 +257,7 @@ def test_outputs_are_found_by_the_shape_of_their_names(tmp_path):
 
 
 def test_failures_are_told_by_their_objects(tmp_path):
-    """A failure that is retried may have been: its next generation is of unknown fate."""
+    """A failure that is retried may have been: its next generation is uncertain."""
     given = make_input(tmp_path / "in.jsonl", 120, seed=8)
     with local_aws(*QUICK, "failure_share=0.3") as aws:
         killed(aws, tmp_path, given, at="part.committed:2")
@@ -336,7 +336,7 @@ def test_a_damaged_run_json_is_refused(tmp_path, content):
 
 def test_a_sound_run_json_is_read(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(SOUND))
-    assert read_manifest(RunDirectory(tmp_path)).run == "abcdefghij"
+    assert read_manifest(RunDirectory(tmp_path)).run_id == "abcdefghij"
     with pytest.raises(UsageError, match="holds no run"):
         read_manifest(RunDirectory(tmp_path / "elsewhere"))
 

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 from support.cli import environment, fanout, local_aws, write_jsonl
-from support.nursery import Started
+from support.fork_server import Started
 
 PATIENT = {"FANOUT_BENCH_LATE_MS": "10000"}
 """CI's two cores are shared: it is not to refuse numbers for that. How late it may be is asserted beside the loop's."""

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.cli import environment, fanout, write_jsonl
-from support.nursery import Started
+from support.fork_server import Started
 
 HOUSE = Path(__file__).parents[2]
 DASHBOARD = HOUSE / "configs/grafana/fanout.json"

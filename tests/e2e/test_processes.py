@@ -16,7 +16,7 @@ from support.cli import fanout as command
 from support.cli import local_aws, write_jsonl
 from support.processes import QUICK, RESUME, Running, fanout, make_input, run_command
 
-from fanout.commands.status import standing
+from fanout.commands.status import run_status
 from fanout.domain.row_ranges import STRIPE_ROWS
 
 ROWS = 4 * STRIPE_ROWS
@@ -135,7 +135,7 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
     assert f'fanout_rows_ended{{job="fanout"}} {good + 1}.0' in metrics
     assert 'fanout_exit_code{job="fanout"} 3.0' in metrics
 
-    found = standing(tmp_path / "rd")
+    found = run_status(tmp_path / "rd")
     assert (found.state, found.rows, found.next) == (
         "finished",
         good + 1,
@@ -149,7 +149,7 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
 
 def test_a_killed_child_stops_the_run_and_a_resume_loses_and_doubles_nothing(given, aws, tmp_path):
     running = begin(given, aws, tmp_path)
-    live = standing(tmp_path / "rd")
+    live = run_status(tmp_path / "rd")
     assert (live.state, live.pid) == ("running", running.process.pid)
     children = pids(tmp_path)
     assert {shard.state for shard in live.shards} == {"running"}
@@ -161,7 +161,7 @@ def test_a_killed_child_stops_the_run_and_a_resume_loses_and_doubles_nothing(giv
     assert exited.stderr.count("\n") == 1, "the other one's end is no news"
     assert not (tmp_path / "out.parquet").exists()
 
-    found = standing(tmp_path / "rd")
+    found = run_status(tmp_path / "rd")
     assert (found.state, found.next) == ("stopped", f"fanout resume {tmp_path}/rd")
     assert [shard.state for shard in found.shards] == ["stopped", "dead"]
     assert found.durable == sum(shard.durable for shard in found.shards) > 0
@@ -193,7 +193,7 @@ def test_a_signal_drains_all_processes_which_together_kept_to_the_rate(given, aw
     assert exited.code == 75, exited.stderr
     assert "SIGINT: stopped" in exited.stderr
     assert exited.stderr.count("again to stop at once") == 1
-    found = standing(tmp_path / "rd")
+    found = run_status(tmp_path / "rd")
     log = sent(aws, tmp_path)
     assert 300 <= len(log) < ROWS
     arrivals = sorted(line["arrived_at"] for line in log)
@@ -218,7 +218,7 @@ def test_the_second_signal_stops_at_once_and_a_lost_journal_is_made_anew_for_its
     exited = running.wait()
     assert exited.code == 75, exited.stderr
     assert "stopped at once" in exited.stderr
-    found = standing(tmp_path / "rd")
+    found = run_status(tmp_path / "rd")
     assert found.accepted > 0, "nothing was waited for"
     assert {shard.state for shard in found.shards} == {"stopped"}
 
@@ -242,7 +242,7 @@ def test_children_do_not_outlive_a_killed_parent_for_long_and_are_named(given, s
     try:
         running.signal(signal.SIGKILL)
         running.wait()
-        assert standing(tmp_path / "rd").state == "running"
+        assert run_status(tmp_path / "rd").state == "running"
         early = fanout(*RESUME, aws=slow_aws, directory=tmp_path)
         assert early.code == 5, early.stderr
         assert re.search(
@@ -251,7 +251,7 @@ def test_children_do_not_outlive_a_killed_parent_for_long_and_are_named(given, s
     finally:
         os.kill(children["01"], signal.SIGCONT)
     assert not alive(watched), "they go on for ever"
-    found = standing(tmp_path / "rd")
+    found = run_status(tmp_path / "rd")
     assert (found.state, found.accepted) == ("dead", 0)
     assert all("the process that started it is gone" in shard.reason for shard in found.shards)
     table = finished(given, slow_aws, tmp_path, fanout(*ON, aws=slow_aws, directory=tmp_path))
@@ -287,7 +287,7 @@ def test_what_ends_one_process_ends_the_run_and_is_told_once(aws, tmp_path):
     assert exited.code == 3, exited.stderr
     assert exited.stderr.count("max_failures") == 1
     assert not (tmp_path / "out.parquet").exists()
-    assert standing(tmp_path / "rd").state == "stopped"
+    assert run_status(tmp_path / "rd").state == "stopped"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 from support.cli import environment, fanout, local_aws, write_jsonl
-from support.nursery import Started
+from support.fork_server import Started
 
 from fanout.cli.status_text import table
-from fanout.commands.status import Standing, runs, standing
+from fanout.commands.status import RunStatus, run_status, runs
 from fanout.rundir.journal import Journal
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/summary.schema.json").read_text())
@@ -29,7 +29,7 @@ def aws():
 
 
 def status(path):
-    return standing(path).as_dict()
+    return run_status(path).as_dict()
 
 
 def printed(path):
@@ -59,7 +59,7 @@ def running(aws, place, *more, until=1):
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(timeout=0.1)
                     pytest.fail(process.stderr.read())
-                beat = heartbeat(place / "run")
+                beat = status_file(place / "run")
                 if beat and beat["snapshot"]["ended"]:
                     seen.add(beat["updated_at"])
             yield process, place / "run"
@@ -68,7 +68,7 @@ def running(aws, place, *more, until=1):
             process.stderr.close()
 
 
-def heartbeat(path):
+def status_file(path):
     try:
         return json.loads((path / "status.json").read_text())
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def test_a_live_run_is_not_disturbed_and_tells_its_figures(aws, tmp_path):
         assert (first["state"], first["pid"], first["next"]) == ("running", process.pid, None)
         assert first["run"] == json.loads((path / "run.json").read_text())["run"]
         assert 0 < first["rows"] == first["snapshot"]["ended"] < ROWS
-        assert first["snapshot"]["statistics"]["ledger"]["open"] > 0
+        assert first["snapshot"]["statistics"]["open_rows"]["open"] > 0
         assert first["durable"] is None, "the journal of a live run is not read"
         text = said(path)
         assert f"{first['run']}: running" in text
@@ -142,7 +142,7 @@ def test_a_killed_run_is_dead_until_it_is_resumed(aws, tmp_path):
     finished = status(path)
     assert (finished["state"], finished["rows"], finished["next"]) == ("finished", ROWS, None)
     assert finished["run"] == found["run"]
-    assert heartbeat(path)["state"] == "finished"
+    assert status_file(path)["state"] == "finished"
     assert said(path).startswith(f"{found['run']}: finished, {ROWS} rows")
 
 
@@ -189,10 +189,10 @@ def test_documents_are_described_as_they_are(finished):
         set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| ((?:`\w+`,? ?)+) \|", section, re.MULTILINE))))
         for section in sections
     ]
-    assert documented == [set(summary), set(heartbeat(path)), set(status(path))]
+    assert documented == [set(summary), set(status_file(path)), set(status(path))]
     figures = re.findall(r"`(\w+)`", text.split("`snapshot`: ")[1].split("\n\n")[0])
-    assert set(figures) == set(heartbeat(path)["snapshot"])
-    assert {"version", *Standing.__dataclass_fields__} == documented[2]
+    assert set(figures) == set(status_file(path)["snapshot"])
+    assert {"version", "run", *RunStatus.__dataclass_fields__} - {"run_id"} == documented[2]
 
 
 def test_runs_are_listed_the_oldest_first(finished):

@@ -2,7 +2,7 @@
 
     python tests/simulation/faults.py [--rows 500] [--seed 1]
 
-Prints a table in Markdown; exits 1 if an audit failed. A tenth of the payloads goes by S3. Seconds are simulated.
+Prints a table in Markdown; exits 1 if an audit failed. A tenth of the payloads goes via S3. Seconds are simulated.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from support.lives import Report, live
 from support.scenario import draw
+from support.seed_run import Report, live
 
 CHUNK = 10  # seeds that a process takes at a time
 FAST = Path("/dev/shm")  # fsync costs nothing there; what a disk loses in a power cut is not simulated

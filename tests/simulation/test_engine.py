@@ -14,7 +14,7 @@ from support.faults import settings as fault
 
 from fanout.config.model import Config
 from fanout.domain.records import Rejected
-from fanout.engine.settings import Limits
+from fanout.engine.settings import EngineLimits
 from fanout.engine.stages.write import PartLimits
 from fanout.errors import RunError, TooManyFailures
 from fanout.runtime import settings as compose
@@ -43,7 +43,7 @@ def test_uploaded_inputs_are_deleted_and_messages_too(tmp_path):
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 5})
     listing = ran.world.objects.list("simulated", "inputs/", start_after="", max_keys=100)
     assert list(listing.entries) == []
-    assert ran.statistics.ledger.undurable == 0
+    assert ran.statistics.open_rows.undurable == 0
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_looks_do_not_wait_for_one_another(tmp_path, denied):
         ),
     )
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 1_000})
-    assert ran.statistics.ledger.resends == 0
+    assert ran.statistics.open_rows.resends == 0
     assert ran.seconds < 40
 
 
@@ -126,7 +126,7 @@ def test_doubled_and_shuffled_notifications(tmp_path):
     noisy = {"duplicate_share": 1.0, "copies": 3, "spread_s": 5.0}
     ran = run_engine(records(payloads), tmp_path, simulator=settings(notifications=noisy))
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 400})
-    assert ran.statistics.ledger.duplicates > 400
+    assert ran.statistics.open_rows.duplicates > 400
 
 
 def test_notifications_before_the_202(tmp_path):
@@ -174,7 +174,7 @@ def test_a_row_that_was_taken_without_a_word_of_it_is_not_served_twice(tmp_path,
     ran = run_engine(records(payloads), tmp_path, simulator=fault(name))
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
     assert len(ran.accepted) == 300
-    assert ran.statistics.ledger.resends == 0
+    assert ran.statistics.open_rows.resends == 0
 
 
 def test_a_failed_row_is_a_row(tmp_path):
@@ -228,7 +228,9 @@ def test_the_rate_holds_from_the_first_second(tmp_path):
 def test_the_window_bounds_open_rows(tmp_path):
     payloads = random_payloads(300, seed=13)
     slow = settings(instances=1, concurrency_per_instance=1, service_time={"median_s": 0.5})
-    ran = run_engine(records(payloads), tmp_path, simulator=slow, limits=Limits(window=10, concurrency=50))
+    ran = run_engine(
+        records(payloads), tmp_path, simulator=slow, limits=EngineLimits(window=10, concurrency=50)
+    )
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
     arrivals = [line["arrived_at"] for line in ran.accepted]
     assert arrivals[10] - arrivals[0] >= 0.5  # the eleventh waited for the first to end
@@ -241,7 +243,7 @@ def test_parts_are_rolled_by_rows_and_by_age(tmp_path):
         tmp_path,
         simulator=settings(),
         rate=10,
-        limits=Limits(parts=PartLimits(rows=40, age_s=2.0)),
+        limits=EngineLimits(parts=PartLimits(rows=40, age_s=2.0)),
     )
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
     assert 10 <= ran.statistics.sink.parts <= 16
@@ -253,7 +255,7 @@ def test_too_many_failures_stop_the_run(tmp_path):
             records(random_payloads(300, seed=15)),
             tmp_path,
             simulator=settings(failure_share=1.0),
-            limits=Limits(max_failures=5, window=20),
+            limits=EngineLimits(max_failures=5, window=20),
         )
     assert list((tmp_path / "parts").glob("part-*.parquet")), "what had ended is durable"
 
@@ -329,7 +331,7 @@ def test_what_was_accepted_is_collected_when_too_many_rows_failed(tmp_path):
             records(random_payloads(400, seed=31)),
             tmp_path,
             simulator=settings(failure_share=0.3),
-            limits=Limits(max_failures=0, fetches=2),
+            limits=EngineLimits(max_failures=0, fetches=2),
         )
     collected = sum(pq.read_metadata(part).num_rows for part in (tmp_path / "parts").glob("part-*"))
     assert collected > 16, "the workers went on after the failure that was one too many"

@@ -7,7 +7,7 @@ from support.audit import audit
 from support.engine import random_payloads, records, run_engine
 
 from fanout.domain.ids import parse_inference_id
-from fanout.engine.settings import Limits
+from fanout.engine.settings import EngineLimits
 from fanout.engine.stages.write import PartLimits
 from fanout.rundir.journal import Journal
 from fanout.simulator.ports import cloud as memory
@@ -50,7 +50,7 @@ def test_no_message_is_deleted_before_its_row_is_durable(tmp_path, monkeypatch):
         records(payloads),
         tmp_path,
         simulator=SimulatorSettings.model_validate(QUICK | {"notifications": noisy}),
-        limits=Limits(parts=PartLimits(rows=40)),
+        limits=EngineLimits(parts=PartLimits(rows=40)),
     )
     assert sum(what == "deleted" for what, _ in events) >= 300
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300}, events=events)
@@ -84,4 +84,4 @@ def test_a_row_that_is_announced_again_while_it_is_fetched_is_one_row(tmp_path):
     }
     ran = run_engine(records(payloads), tmp_path, simulator=SimulatorSettings.model_validate(settings))
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 200})
-    assert ran.statistics.ledger.duplicates == 400
+    assert ran.statistics.open_rows.duplicates == 400

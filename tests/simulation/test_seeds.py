@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 
 import pytest
-from support.lives import live
 from support.scenario import draw
+from support.seed_run import live
 
 ROWS = 150
 

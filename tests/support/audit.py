@@ -112,8 +112,8 @@ def deleted_too_early(events: Iterable[Event]) -> list[int]:
 
 def lost_reports(part: pa.Table, table: pa.Table) -> list[int]:
     """Return the rows of a part that the output lacks or holds otherwise."""
-    kept = {line["row"]: line for line in table.select(REPORTED).to_pylist()}
-    return [line["row"] for line in part.select(REPORTED).to_pylist() if kept.get(line["row"]) != line]
+    passthrough = {line["row"]: line for line in table.select(REPORTED).to_pylist()}
+    return [line["row"] for line in part.select(REPORTED).to_pylist() if passthrough.get(line["row"]) != line]
 
 
 def audit_place(output: Path, rows: int) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from support.nursery import Started
+from support.fork_server import Started
 
 AWS_NAMES = ("AWS_", "FANOUT_")
 INTERPRETERS = ("PYTHON", "LC_", "LANG")

@@ -19,10 +19,10 @@ from fanout.domain.routing import Mode, Routing
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.reconcile.schedule import Patience
-from fanout.engine.settings import Job, Limits
+from fanout.engine.reconcile.schedule import LookupPolicy
+from fanout.engine.settings import EngineLimits, EngineSettings
 from fanout.engine.statistics import PipelineStatistics
-from fanout.engine.wiring import Stages
+from fanout.engine.wiring import Wiring
 from fanout.output.finish import finish
 from fanout.rundir.journal import Journal
 from fanout.runtime.endpoint import discover, endpoint_check
@@ -42,7 +42,7 @@ class ListRows:
 
     rows: Sequence[Record | Rejected]
     chunk: int = 64
-    kept_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
+    passthrough_schema: pa.Schema = field(default_factory=lambda: pa.schema([]))
 
     async def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
         for start in range(0, len(self.rows), self.chunk):
@@ -83,7 +83,7 @@ def run_engine(
     simulator: SimulatorSettings | None = None,
     mode: Mode = "auto",
     rate: float | None = None,
-    limits: Limits | None = None,
+    limits: EngineLimits | None = None,
     notified: bool = True,
     trust: bool = False,
     quiet_s: float = 10.0,
@@ -100,24 +100,24 @@ def run_engine(
         cloud = MemoryCloud(world, clock)
         endpoint = await discover(cloud.control, settings.endpoint_name)
         assert endpoint is not None
-        mailbox = (
-            await cloud.control.open_mailbox(RUN, endpoint.topics) if notified and endpoint.topics else None
+        run_queue = (
+            await cloud.control.open_run_queue(RUN, endpoint.topics) if notified and endpoint.topics else None
         )
         tally = Tally()
         source = ListRows(rows)
         parts = directory / "parts"
         parts.mkdir()
         journal = Journal(directory / "journal.sqlite")
-        stages = Stages(
-            job=Job(
-                run=RUN,
+        stages = Wiring(
+            job=EngineSettings(
+                run_id=RUN,
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
                 failure_path=endpoint.failure_path,
-                routing=Routing(run=RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
+                routing=Routing(run_id=RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
                 parts=parts,
-                limits=limits or Limits(),
-                patience=Patience(notified=mailbox is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                limits=limits or EngineLimits(),
+                patience=LookupPolicy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
                 shared_queue=False,
                 trust_responses=trust,
                 keep_inputs=False,
@@ -125,13 +125,13 @@ def run_engine(
             ),
             source=source,
             cloud=cloud,
-            queue=cloud.queue(mailbox.url) if mailbox else None,
+            queue=cloud.queue(run_queue.url) if run_queue else None,
             clock=clock,
             pacer=Pacer(rate_per_s=rate),
             check_endpoint=endpoint_check(cloud.control, settings.endpoint_name, clock=clock),
             tally=tally,
             journal=journal,
-            offload=in_place,
+            run_blocking=in_place,
         )
         pipeline = Pipeline(stages)
         started = clock.now()
@@ -139,7 +139,13 @@ def run_engine(
             written = await pipeline.run()
         seconds = clock.now() - started
         output = directory / "out.parquet"
-        finish(written, output, run=RUN, kept_schema=source.kept_schema, expected_rows=tally.rows)
+        finish(
+            written,
+            output,
+            run_id=RUN,
+            passthrough_schema=source.passthrough_schema,
+            expected_rows=tally.rows,
+        )
         return Ran(pq.read_table(output), world, pipeline.statistics(), tally, seconds)
 
     return run_seeded(main, seed=seed)

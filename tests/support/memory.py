@@ -9,7 +9,7 @@ import pytest
 
 from fanout.domain.records import Invocation, Options
 from fanout.errors import CallError, Phase
-from fanout.ports import Mailbox
+from fanout.ports import RunQueue
 from fanout.simulator.ports.cloud import MemoryCloud
 
 START = 1_000.0
@@ -29,10 +29,10 @@ def invocation(row: int = 0, **changes: object) -> Invocation:
     return Invocation(**(fields | changes))
 
 
-async def mailbox_of(cloud: MemoryCloud) -> Mailbox:
+async def mailbox_of(cloud: MemoryCloud) -> RunQueue:
     """Return the run's mailbox, subscribed to the endpoint's topics."""
     described = await cloud.control.describe("simulated")
-    return await cloud.control.open_mailbox(RUN, described.topics)
+    return await cloud.control.open_run_queue(RUN, described.topics)
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ def outcome(row: int, *, score: str | None = None) -> Outcome:
     return Outcome(
         row=row,
         id=f"id-{row}",
-        kept=(f"label-{row % 7}", str(row) if score is None else score),
+        passthrough=(f"label-{row % 7}", str(row) if score is None else score),
         status="failed" if row % 10 == 9 else "succeeded",
         transport="inline",
         attempts=1,
@@ -43,10 +43,10 @@ def outcome(row: int, *, score: str | None = None) -> Outcome:
 
 
 def bulky(row: int, size_bytes: int) -> Outcome:
-    """Return a row with a large incompressible response and no kept columns."""
+    """Return a row with a large incompressible response and no passthrough columns."""
     start = row * 7919 % size_bytes
     response = _noise(2 * size_bytes)[start : start + size_bytes]
-    return Outcome(row=row, id=None, kept=(), status="succeeded", response=response)
+    return Outcome(row=row, id=None, passthrough=(), status="succeeded", response=response)
 
 
 @cache
@@ -54,9 +54,9 @@ def _noise(size_bytes: int) -> bytes:
     return random.Random(size_bytes).randbytes(size_bytes)
 
 
-def to_table(outcomes: Sequence[Outcome], kept_schema: pa.Schema) -> pa.Table:
+def to_table(outcomes: Sequence[Outcome], passthrough_schema: pa.Schema) -> pa.Table:
     """Return the outcomes as the sink makes a part of them, but in their order."""
-    return derive(gather(outcomes, kept_schema), kept_schema)
+    return derive(gather(outcomes, passthrough_schema), passthrough_schema)
 
 
 def write_parts(directory: Path, split: Iterable[Sequence[int]]) -> list[Part]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from support.audit import audit
 from support.cli import LocalAws, environment
-from support.nursery import Started
+from support.fork_server import Started
 
 QUICK = (
     "instances=4",

@@ -1,7 +1,7 @@
 """What one seed stands for: an input, a world with faults, bounds, and interruptions; all drawn from the seed alone.
 
 `draw(seed, rows=...)` is the only entrance. Shares are drawn as floats that do not repeat, so that a fault can be
-counted by the share that caused it (`support.census`).
+counted by the share that caused it (`support.fault_counts`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from fanout.domain.location import Location
 from fanout.domain.records import Options, Record, Rejected
 from fanout.domain.retry_policy import ModelRetry
 from fanout.engine.reconcile.reconciler import MAX_RESENDS
-from fanout.engine.reconcile.schedule import Patience
-from fanout.engine.settings import Limits
+from fanout.engine.reconcile.schedule import LookupPolicy
+from fanout.engine.settings import EngineLimits
 from fanout.engine.stages.write import PartLimits
 from fanout.simulator.settings import SimulatorSettings
 
@@ -61,9 +61,9 @@ class Scenario:
     existing: tuple[tuple[Location, bytes], ...]
     chunk: int
     simulator: SimulatorSettings
-    limits: Limits
+    limits: EngineLimits
     retry: ModelRetry
-    patience: Patience
+    patience: LookupPolicy
     rate: float | None
     bytes_per_s: float | None
     fsync_s: float
@@ -107,7 +107,7 @@ def draw(seed: int, *, rows: int = 500) -> Scenario:
         simulator=simulator,
         limits=limits,
         retry=retry,
-        patience=Patience(
+        patience=LookupPolicy(
             notified=notifications["enabled"] is True, quiet_s=quiet_s, unknown_s=quiet_s, unknown=unknown
         ),
         rate=rate,
@@ -262,9 +262,9 @@ def _faults(rng: random.Random, *, trusts: bool) -> dict[str, object]:
     return drawn
 
 
-def _limits(rng: random.Random) -> Limits:
+def _limits(rng: random.Random) -> EngineLimits:
     concurrency = rng.choice((1, 4, 12, 32))
-    return Limits(
+    return EngineLimits(
         concurrency=concurrency,
         window=rng.choice((concurrency, 40, 150, 10_000)),
         held_bytes=rng.choice((2_000, 300_000, 256 * 1024 * 1024)),

@@ -10,22 +10,22 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from fanout.aws.http.clock_skew import Skew
+from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.endpoint_lookup import Route
-from fanout.aws.http.keys import EXPIRED, Keyring
+from fanout.aws.http.keys import EXPIRED, SigningKeys
 from fanout.aws.http.pool import Pool
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import Keys, Signer, Template
 from fanout.errors import CallError
 
 
-class Line:
+class HttpChannel:
     """Sends the requests of one service.
 
     Args:
         route: Where to, and how to sign.
         pool: Connections to that server.
-        keyring: What to sign with.
+        signing_keys: What to sign with.
         skew: How far our clock is off; shared with the other lines.
         refusal: Reads a reply that is no success.
         wall: Our clock, in seconds since the epoch.
@@ -36,14 +36,14 @@ class Line:
         route: Route,
         *,
         pool: Pool,
-        keyring: Keyring,
-        skew: Skew,
+        signing_keys: SigningKeys,
+        skew: ClockSkew,
         refusal: Callable[[Answer], CallError],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.route = route
         self.pool = pool
-        self._keyring = keyring
+        self._signing_keys = signing_keys
         self._skew = skew
         self._refusal = refusal
         self._wall = wall
@@ -91,7 +91,7 @@ class Line:
                 return answer
             refused = self._refusal(answer)
         if refused.code in EXPIRED:
-            self._keyring.distrust(keys)
+            self._signing_keys.distrust(keys)
         raise refused
 
     async def _exchange(
@@ -105,7 +105,7 @@ class Line:
         body: bytes | memoryview,
     ) -> tuple[Answer, Keys, float]:
         """Return a reply, whatever it says, and the keys and the instant that its request was signed with."""
-        keys = self._keyring.keys_nowait() or await self._keyring.keys(deadline=deadline)
+        keys = self._signing_keys.keys_nowait() or await self._signing_keys.keys(deadline=deadline)
         signer = self._signer
         if signer is None or signer.keys is not keys:
             signer = self._signer = Signer(keys, region=self.route.region, service=self.route.service)

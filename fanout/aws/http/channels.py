@@ -1,4 +1,4 @@
-"""The lines of one service, found on first use: a name (endpoint, bucket, queue) enters, its `Line` leaves.
+"""The lines of one service, found on first use: a name (endpoint, bucket, queue) enters, its `HttpChannel` leaves.
 
 None leaves for what `fanout.aws` is to do: a proxy, another way of signing, a bucket of another region.
 """
@@ -11,11 +11,11 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from fanout.aws.http.channel import Line
-from fanout.aws.http.clock_skew import Skew
+from fanout.aws.http.channel import HttpChannel
+from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.dialer import Dialer
-from fanout.aws.http.endpoint_lookup import Route, Scout
-from fanout.aws.http.keys import Keyring
+from fanout.aws.http.endpoint_lookup import EndpointLookup, Route
+from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.pool import Pool
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.timeouts import bounded
@@ -24,12 +24,12 @@ from fanout.errors import CallError
 _log = logging.getLogger(__name__)
 
 
-class Lines:
+class HttpChannels:
     """Finds and keeps the lines of one service.
 
     Args:
         client: The service's aiobotocore client, asked for routes only.
-        keyring: What to sign with.
+        signing_keys: What to sign with.
         skew: How far our clock is off.
         tls: Returns how to verify servers; called when the first of them speaks TLS.
         refusal: Reads a reply that is no success.
@@ -42,37 +42,37 @@ class Lines:
         self,
         client: Any,
         *,
-        keyring: Keyring,
-        skew: Skew,
+        signing_keys: SigningKeys,
+        skew: ClockSkew,
         tls: Callable[[], ssl.SSLContext],
         refusal: Callable[[Answer], CallError],
         limit: int,
         connect_timeout_s: float,
         call_timeout_s: float,
     ) -> None:
-        self._scout = Scout(client)
+        self._endpoint_lookup = EndpointLookup(client)
         self._service: str = client.meta.service_model.service_name
-        self._keyring = keyring
+        self._signing_keys = signing_keys
         self._skew = skew
         self._tls = tls
         self._refusal = refusal
         self._limit = limit
         self._connect_timeout_s = connect_timeout_s
         self._call_timeout_s = call_timeout_s
-        self._lines: dict[str, Line | None] = {}
+        self._channels: dict[str, HttpChannel | None] = {}
         self._pools: dict[tuple[str, int, bool], Pool] = {}
         self._one_at_a_time = asyncio.Lock()
-        if self._scout.behind_proxy:
+        if self._endpoint_lookup.behind_proxy:
             _log.info("%s is behind a proxy: its calls are made by aiobotocore", self._service)
             self._open = False
         else:
             self._open = True
 
-    def known(self, name: str) -> Line | None:
+    def known(self, name: str) -> HttpChannel | None:
         """Return the line to `name` if it was found before."""
-        return self._lines.get(name)
+        return self._channels.get(name)
 
-    async def find(self, name: str, operation: str, **parameters: object) -> Line | None:
+    async def find(self, name: str, operation: str, **parameters: object) -> HttpChannel | None:
         """Return the line to `name`, None if there is none.
 
         Args:
@@ -83,34 +83,34 @@ class Lines:
         if not self._open:
             return None
         async with self._one_at_a_time:
-            if name not in self._lines:
+            if name not in self._channels:
                 try:
                     async with bounded(self._call_timeout_s):
-                        route = await self._scout.route(operation, **parameters)
+                        route = await self._endpoint_lookup.route(operation, **parameters)
                 except CallError:  # the call itself will say it, in full
                     return None
                 if route is None:
                     _log.info("%s: the calls to %s are made by aiobotocore", self._service, name)
-                self._lines[name] = None if route is None else self._line(route)
-        return self._lines[name]
+                self._channels[name] = None if route is None else self._channel(route)
+        return self._channels[name]
 
     def forget(self, name: str, *, because: str) -> None:
         """Leave the calls to `name` to aiobotocore from now on."""
         _log.info("%s: the calls to %s are made by aiobotocore: %s", self._service, name, because)
-        self._lines[name] = None
+        self._channels[name] = None
 
     async def aclose(self) -> None:
         """Close all connections; calls under way fail."""
         self._open = False
-        self._lines.clear()
+        self._channels.clear()
         for pool in self._pools.values():
             await pool.aclose()
 
-    def _line(self, route: Route) -> Line:
-        return Line(
+    def _channel(self, route: Route) -> HttpChannel:
+        return HttpChannel(
             route,
             pool=self._pool(route),
-            keyring=self._keyring,
+            signing_keys=self._signing_keys,
             skew=self._skew,
             refusal=self._refusal,
         )

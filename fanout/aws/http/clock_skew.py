@@ -19,7 +19,7 @@ TOLERATED_S = 240.0
 """Services take a date that is 5 minutes off (S3: 15); what is less than this off was refused for another reason."""
 
 
-class Skew:
+class ClockSkew:
     """What is added to our clock when signing.
 
     Attributes:

@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
-from fanout.aws.http.channels import Lines
-from fanout.aws.http.clock_skew import Skew
+from fanout.aws.http.channels import HttpChannels
+from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.dialer import tls_context
-from fanout.aws.http.invoker import WireInvoker
-from fanout.aws.http.keys import Keyring
-from fanout.aws.http.objects import WireObjects
-from fanout.aws.http.queue import WireQueue
+from fanout.aws.http.invoker import HttpInvoker
+from fanout.aws.http.keys import SigningKeys
+from fanout.aws.http.objects import HttpObjects
+from fanout.aws.http.queue import HttpQueue
 from fanout.aws.http.reply_errors import json_refusal, xml_refusal
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.settings import AwsSettings
@@ -31,7 +31,7 @@ _REFUSALS: Mapping[str, Callable[[Answer], CallError]] = {
 }
 
 
-class Plane:
+class DataPlane:
     """The calls that are made per record.
 
     Args:
@@ -44,14 +44,14 @@ class Plane:
     def __init__(
         self, clients: Mapping[str, Any], *, credentials: Any, settings: AwsSettings, ca_bundle: str | None
     ) -> None:
-        keyring, skew = Keyring(credentials), Skew()
+        signing_keys, skew = SigningKeys(credentials), ClockSkew()
         tls = cache(lambda: tls_context(ca_bundle))  # reading 140 authorities takes 10 ms
         self._clients = clients
         self._settings = settings
-        self._lines = {
-            service: Lines(
+        self._channels = {
+            service: HttpChannels(
                 clients[service],
-                keyring=keyring,
+                signing_keys=signing_keys,
                 skew=skew,
                 tls=tls,
                 refusal=refusal,
@@ -64,33 +64,33 @@ class Plane:
 
     def invoker(self, otherwise: Invoker) -> Invoker:
         """Return the invoker; `otherwise` takes what no line leads to."""
-        lines = self._lines["sagemaker-runtime"]
-        return WireInvoker(lines, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
+        channels = self._channels["sagemaker-runtime"]
+        return HttpInvoker(channels, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
 
     def objects(self, otherwise: ObjectStore) -> ObjectStore:
         """Return the object store; `otherwise` takes what no line leads to, listings and deletes."""
-        return WireObjects(
-            self._lines["s3"], client=self._clients["s3"], otherwise=otherwise, settings=self._settings
+        return HttpObjects(
+            self._channels["s3"], client=self._clients["s3"], otherwise=otherwise, settings=self._settings
         )
 
     def queue(self, url: str, otherwise: Queue) -> Queue:
         """Return the queue at `url`; `otherwise` takes its calls where no line leads there."""
-        lines = self._lines["sqs"]
-        return WireQueue(lines, url, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
+        channels = self._channels["sqs"]
+        return HttpQueue(channels, url, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
 
     async def aclose(self) -> None:
         """Close all connections; calls under way fail."""
-        for lines in self._lines.values():
-            await lines.aclose()
+        for channels in self._channels.values():
+            await channels.aclose()
 
 
 @asynccontextmanager
-async def open_plane(
+async def open_data_plane(
     clients: Mapping[str, Any], *, credentials: Any, settings: AwsSettings, ca_bundle: str | None
-) -> AsyncIterator[Plane]:
-    """Yield the data plane; its connections are closed at the end. Arguments: see `Plane`."""
-    plane = Plane(clients, credentials=credentials, settings=settings, ca_bundle=ca_bundle)
+) -> AsyncIterator[DataPlane]:
+    """Yield the data plane; its connections are closed at the end. Arguments: see `DataPlane`."""
+    data_plane = DataPlane(clients, credentials=credentials, settings=settings, ca_bundle=ca_bundle)
     try:
-        yield plane
+        yield data_plane
     finally:
-        await plane.aclose()
+        await data_plane.aclose()

@@ -54,7 +54,7 @@ class Route:
     user_agent: str
 
 
-class Scout:
+class EndpointLookup:
     """Finds the routes of one client.
 
     Args:

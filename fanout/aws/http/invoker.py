@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from fanout.aws.http.channel import Line
-from fanout.aws.http.channels import Lines
+from fanout.aws.http.channel import HttpChannel
+from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.reply_errors import header, json_object, request_id
 from fanout.aws.http.sigv4 import Template
 from fanout.aws.sdk.invoker import to_reply
@@ -21,17 +21,17 @@ _PREFIX = "x-amzn-sagemaker-"
 _ALWAYS = (f"{_PREFIX}filename", f"{_PREFIX}inference-id", f"{_PREFIX}s3outputpathextension")
 
 
-class WireInvoker:
-    """`ports.Invoker` on a `Line` an endpoint.
+class HttpInvoker:
+    """`ports.Invoker` on a `HttpChannel` an endpoint.
 
     Args:
-        lines: To sagemaker-runtime.
+        channels: To sagemaker-runtime.
         otherwise: Takes the calls to an endpoint that no line leads to.
         timeout_s: Bound of one call as a whole.
     """
 
-    def __init__(self, lines: Lines, *, otherwise: Invoker, timeout_s: float) -> None:
-        self._lines = lines
+    def __init__(self, channels: HttpChannels, *, otherwise: Invoker, timeout_s: float) -> None:
+        self._channels = channels
         self._otherwise = otherwise
         self._timeout_s = timeout_s
         self._templates: dict[tuple[object, ...], Template] = {}
@@ -39,14 +39,14 @@ class WireInvoker:
     async def invoke(self, invocation: Invocation) -> Reply:
         """Return the checked 202; see `ports.Invoker`."""
         endpoint = invocation.endpoint
-        line = self._lines.known(endpoint) or await self._lines.find(
+        channel = self._channels.known(endpoint) or await self._channels.find(
             endpoint, "invoke_endpoint_async", EndpointName=endpoint, InferenceId="x"
         )
-        if line is None:
+        if channel is None:
             return await self._otherwise.invoke(invocation)
         body = invocation.body or b""
-        answer = await line.send(
-            self._template(line, invocation),
+        answer = await channel.send(
+            self._template(channel, invocation),
             _values(invocation),
             payload=sha256(body).hexdigest(),
             body=body,
@@ -61,21 +61,21 @@ class WireInvoker:
         }
         return to_reply(told, sent=invocation.inference_id)
 
-    def _template(self, line: Line, invocation: Invocation) -> Template:
+    def _template(self, channel: HttpChannel, invocation: Invocation) -> Template:
         options = invocation.options
         kind = (
-            *(line, options.content_type, options.accept, options.ttl_s, options.invocation_timeout_s),
+            *(channel, options.content_type, options.accept, options.ttl_s, options.invocation_timeout_s),
             *(options.custom_attributes is None, invocation.input_location is None),
         )
         template = self._templates.get(kind)
         if template is None:
             if len(self._templates) >= _KINDS:
                 self._templates.clear()
-            template = self._templates[kind] = to_template(line, invocation)
+            template = self._templates[kind] = to_template(channel, invocation)
         return template
 
 
-def to_template(line: Line, invocation: Invocation) -> Template:
+def to_template(channel: HttpChannel, invocation: Invocation) -> Template:
     """Return the kind of request that `invocation` is."""
     varying = list(_ALWAYS)
     if invocation.options.custom_attributes is not None:  # may differ from row to row
@@ -84,11 +84,11 @@ def to_template(line: Line, invocation: Invocation) -> Template:
         varying.append(f"{_PREFIX}inputlocation")
     return Template(
         "POST",
-        host=line.route.host,
-        path=line.route.path,
+        host=channel.route.host,
+        path=channel.route.path,
         headers=_constant(invocation.options),
         varying=varying,
-        unsigned={"user-agent": line.route.user_agent},
+        unsigned={"user-agent": channel.route.user_agent},
     )
 
 

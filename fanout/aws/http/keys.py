@@ -21,7 +21,7 @@ ASK_AGAIN_S = 1.0
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 
 
-class Keyring:
+class SigningKeys:
     """The keys of one account.
 
     Args:

@@ -18,7 +18,7 @@ class PutPart(Protocol):
         ...
 
 
-class PartsByWire:
+class HttpMultipart:
     """Stands in for an aiobotocore client in `fanout.aws.multipart`.
 
     Args:

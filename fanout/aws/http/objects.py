@@ -11,10 +11,10 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
-from fanout.aws.http.channel import Line
-from fanout.aws.http.channels import Lines
+from fanout.aws.http.channel import HttpChannel
+from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.checksums import verify_checksum
-from fanout.aws.http.multipart import PartsByWire
+from fanout.aws.http.multipart import HttpMultipart
 from fanout.aws.http.reply_errors import header, http_date, unreadable
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import EMPTY_SHA256, UNSIGNED, Template
@@ -35,38 +35,40 @@ _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "Redirect", "A
 _CRC32, _HASH, _TYPE = "x-amz-checksum-crc32", "x-amz-content-sha256", "content-type"
 
 
-class WireObjects:
-    """`ports.ObjectStore` with a `Line` a bucket.
+class HttpObjects:
+    """`ports.ObjectStore` with a `HttpChannel` a bucket.
 
     Args:
-        lines: To S3.
+        channels: To S3.
         client: The aiobotocore client that frames multipart uploads.
         otherwise: Lists, deletes, and takes the calls to a bucket that no line leads to.
         settings: Timeouts, encryption, the owner that buckets must have, sizes of parts.
     """
 
-    def __init__(self, lines: Lines, *, client: Any, otherwise: ObjectStore, settings: AwsSettings) -> None:
-        self._lines = lines
+    def __init__(
+        self, channels: HttpChannels, *, client: Any, otherwise: ObjectStore, settings: AwsSettings
+    ) -> None:
+        self._channels = channels
         self._client = client
         self._otherwise = otherwise
         self._settings = settings
         self._timeout_s = settings.call_timeout_s
         self._owner = {"x-amz-expected-bucket-owner": settings.bucket_owner} if settings.bucket_owner else {}
-        self._templates: dict[tuple[Line, str, bool], Template] = {}
+        self._templates: dict[tuple[HttpChannel, str, bool], Template] = {}
 
     async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
         """Store `body` with its CRC32; see `ports.ObjectStore`."""
         if len(body) >= self._settings.multipart_bytes:
-            client = PartsByWire(self.put_part, self._client)
+            client = HttpMultipart(self.put_part, self._client)
             upload = MultipartUpload(client, location, memoryview(body), settings=self._settings)
             await upload.run(content_type=content_type)
             return
-        line = await self._line(location)
-        if line is not None:
+        channel = await self._channel(location)
+        if channel is not None:
             typed = () if content_type is None else (content_type,)
-            template = self._template(line, "PUT", typed=content_type is not None)
+            template = self._template(channel, "PUT", typed=content_type is not None)
             try:
-                await self._send_body(line, template, (_path(line, location), *typed), body)
+                await self._send_body(channel, template, (_path(channel, location), *typed), body)
             except CallError as error:
                 if not self._is_elsewhere(location, error):
                     raise
@@ -76,11 +78,11 @@ class WireObjects:
 
     async def get(self, location: Location) -> Object:
         """Return the object, its length and its checksum compared; see `ports.ObjectStore`."""
-        line = await self._line(location)
-        if line is None:
+        channel = await self._channel(location)
+        if channel is None:
             return await self._otherwise.get(location)
         try:
-            answer = await self._ask(line, "GET", location, cap_bytes=OBJECT_CAP_BYTES)
+            answer = await self._ask(channel, "GET", location, cap_bytes=OBJECT_CAP_BYTES)
         except CallError as error:
             if self._is_elsewhere(location, error):
                 return await self._otherwise.get(location)
@@ -94,11 +96,11 @@ class WireObjects:
 
     async def head(self, location: Location) -> ObjectInfo | None:
         """Return what is known of the object, None when S3 says 404 or 403."""
-        line = await self._line(location)
-        if line is None:
+        channel = await self._channel(location)
+        if channel is None:
             return await self._otherwise.head(location)
         try:
-            answer = await self._ask(line, "HEAD", location, cap_bytes=0)
+            answer = await self._ask(channel, "HEAD", location, cap_bytes=0)
         except CallError as error:
             if error.status in {403, 404}:
                 return None
@@ -114,14 +116,14 @@ class WireObjects:
         self, location: Location, body: memoryview, *, upload_id: str, number: int, checksum: str
     ) -> str | None:
         """Store one part of a multipart upload; return its ETag, None where no line leads to the bucket."""
-        line = await self._line(location)
-        if line is None:
+        channel = await self._channel(location)
+        if channel is None:
             return None
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
-        template = self._template(line, "PUT part", typed=False)
-        values = (_path(line, location), query)
+        template = self._template(channel, "PUT part", typed=False)
+        values = (_path(channel, location), query)
         try:
-            answer = await self._send_body(line, template, values, body, checksum=checksum)
+            answer = await self._send_body(channel, template, values, body, checksum=checksum)
         except CallError as error:
             if self._is_elsewhere(location, error):
                 return None
@@ -136,9 +138,9 @@ class WireObjects:
         """Yield the objects below `prefix`; see `ports.ObjectStore`."""
         return self._otherwise.list(bucket, prefix)
 
-    async def _line(self, location: Location) -> Line | None:
+    async def _channel(self, location: Location) -> HttpChannel | None:
         bucket = location.bucket
-        return self._lines.known(bucket) or await self._lines.find(
+        return self._channels.known(bucket) or await self._channels.find(
             bucket, "head_object", Bucket=bucket, Key="k"
         )
 
@@ -146,13 +148,13 @@ class WireObjects:
         """Whether the bucket is in another region; from then on its calls are botocore's, which finds it."""
         elsewhere = error.code in _ELSEWHERE or error.status in {301, 307}
         if elsewhere:
-            self._lines.forget(location.bucket, because=error.code)
+            self._channels.forget(location.bucket, because=error.code)
         return elsewhere
 
-    async def _ask(self, line: Line, method: str, location: Location, *, cap_bytes: int) -> Answer:
-        return await line.send(
-            self._template(line, method, typed=False),
-            (_path(line, location),),
+    async def _ask(self, channel: HttpChannel, method: str, location: Location, *, cap_bytes: int) -> Answer:
+        return await channel.send(
+            self._template(channel, method, typed=False),
+            (_path(channel, location),),
             payload=EMPTY_SHA256,
             timeout_s=self._timeout_s,
             cap_bytes=cap_bytes,
@@ -160,15 +162,15 @@ class WireObjects:
 
     async def _send_body(
         self,
-        line: Line,
+        channel: HttpChannel,
         template: Template,
         values: tuple[str, ...],
         body: bytes | memoryview,
         *,
         checksum: str | None = None,
     ) -> Answer:
-        payload = UNSIGNED if line.route.tls else sha256(body).hexdigest()
-        return await line.send(
+        payload = UNSIGNED if channel.route.tls else sha256(body).hexdigest()
+        return await channel.send(
             template,
             (*values, checksum or crc32(body), payload),
             payload=payload,
@@ -177,11 +179,11 @@ class WireObjects:
             cap_bytes=REPLY_CAP_BYTES,
         )
 
-    def _template(self, line: Line, kind: str, *, typed: bool) -> Template:
-        template = self._templates.get((line, kind, typed))
+    def _template(self, channel: HttpChannel, kind: str, *, typed: bool) -> Template:
+        template = self._templates.get((channel, kind, typed))
         if template is None:
-            template = to_template(line, kind, headers=self._headers(kind), typed=typed)
-            self._templates[line, kind, typed] = template
+            template = to_template(channel, kind, headers=self._headers(kind), typed=typed)
+            self._templates[channel, kind, typed] = template
         return template
 
     def _headers(self, kind: str) -> dict[str, str]:
@@ -196,11 +198,11 @@ class WireObjects:
         return dict(self._owner)
 
 
-def to_template(line: Line, kind: str, *, headers: Mapping[str, str], typed: bool) -> Template:
+def to_template(channel: HttpChannel, kind: str, *, headers: Mapping[str, str], typed: bool) -> Template:
     """Return a kind of request to a bucket.
 
     Args:
-        line: To the bucket.
+        channel: To the bucket.
         kind: `GET`, `HEAD`, `PUT` or `PUT part`.
         headers: Constant headers.
         typed: Whether a Content-Type is given.
@@ -209,20 +211,20 @@ def to_template(line: Line, kind: str, *, headers: Mapping[str, str], typed: boo
     varying = (*((_TYPE,) if typed else ()), *((_CRC32, _HASH) if has_body else ()))
     return Template(
         kind[:4].strip(),
-        host=line.route.host,
+        host=channel.route.host,
         path=None,
         headers=headers,
         varying=varying,
-        unsigned={"user-agent": line.route.user_agent},
+        unsigned={"user-agent": channel.route.user_agent},
         is_s3=True,
         has_query=kind == "PUT part",
         has_body=has_body,
     )
 
 
-def _path(line: Line, location: Location) -> str:
+def _path(channel: HttpChannel, location: Location) -> str:
     """Return the object's path as it goes on the wire; the route was asked about the key `k`."""
-    return line.route.path[:-1] + quote(location.key, safe="/~")
+    return channel.route.path[:-1] + quote(location.key, safe="/~")
 
 
 def _modified_at(answer: Answer) -> float:

@@ -33,7 +33,7 @@ def bench(
         bool | None, typer.Option("--local", help="Against the local AWS, with a simulated network.")
     ] = None,
     input_prefix: Annotated[
-        str | None, typer.Option(help="s3://bucket/prefix for the payloads that go by S3.")
+        str | None, typer.Option(help="s3://bucket/prefix for the payloads that go via S3.")
     ] = None,
     rate: Annotated[
         float | None, typer.Option(help="Requests due a second, both ways together; default 40.")
@@ -79,7 +79,7 @@ def bench(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides.")] = False,
 ) -> None:
-    """Send each payload both ways, inline and by S3, and tell which is faster, by how much, and how surely."""
+    """Send each payload both ways, inline and via S3, and tell which is faster, by how much, and how surely."""
     from rich.console import Console
 
     from fanout.bench.experiment import ask

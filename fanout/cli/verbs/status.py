@@ -17,9 +17,9 @@ def status(
 ) -> None:
     """Say where a run stands, live or dead, and what to do next; disturbs nothing."""
     from fanout.cli.status_text import describe
-    from fanout.commands.status import standing
+    from fanout.commands.status import run_status
 
-    found = standing(run_dir)
+    found = run_status(run_dir)
     if as_json:
         print_json(found.as_dict())
     else:

@@ -22,13 +22,13 @@ FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class LookupPolicy:
     """How long to wait before looking.
 
     Attributes:
         notified: Notifications are configured; without them S3 is looked into all the time.
         quiet_s: Silence, or lateness of a row behind its successors, that is suspicious.
-        unknown_s: Wait before a row of unknown fate is looked for and sent again.
+        unknown_s: Wait before a row uncertain is looked for and sent again.
         unknown: What becomes of such a row when it is not found: sent again, sent again only when its deadline
             has passed, or never sent again.
     """
@@ -42,7 +42,7 @@ class Patience:
 def next_look(
     now: float,
     *,
-    patience: Patience,
+    patience: LookupPolicy,
     oldest_wait: float | None,
     newest_claimed: float | None,
     last_notice_at: float | None,

@@ -11,8 +11,8 @@ from contextlib import aclosing
 
 import anyio
 
-from fanout.concurrency.channel import Lane
-from fanout.concurrency.notify import Wakeup
+from fanout.concurrency.channel import Channel
+from fanout.concurrency.notify import Notify
 from fanout.domain.location import Location
 from fanout.domain.records import (
     Inline,
@@ -27,13 +27,13 @@ from fanout.domain.records import (
 )
 from fanout.domain.routing import Router
 from fanout.domain.row_state import RowRecord, RowState
-from fanout.engine.open_row import Entry
-from fanout.engine.open_rows import Ledger
+from fanout.engine.open_row import OpenRow
+from fanout.engine.open_rows import OpenRows
 from fanout.ports import Clock, Rows
 from fanout.rundir.recovery import Recovered
 
 
-class Intake:
+class Admit:
     """The front of the run.
 
     Args:
@@ -54,14 +54,14 @@ class Intake:
         *,
         source: Rows,
         router: Router,
-        ledger: Ledger,
-        uploads: Lane[tuple[Entry, Upload]],
-        ready: Lane[tuple[Entry, Sendable]],
+        open_rows: OpenRows,
+        uploads: Channel[tuple[OpenRow, Upload]],
+        ready: Channel[tuple[OpenRow, Sendable]],
         reject: Callable[[Outcome], None],
-        park: Callable[[Entry, Sendable], None],
+        defer: Callable[[OpenRow, Sendable], None],
         room: Callable[[], Awaitable[None]],
         clock: Clock,
-        changed: Wakeup,
+        changed: Notify,
         recovered: Recovered,
         window: int,
         held_bytes: int,
@@ -70,11 +70,11 @@ class Intake:
     ) -> None:
         self._source = source
         self._router = router
-        self._ledger = ledger
+        self._open_rows = open_rows
         self._uploads = uploads
         self._ready = ready
         self._reject = reject
-        self._park = park
+        self._defer = defer
         self._room = room
         self._clock = clock
         self._changed = changed
@@ -87,7 +87,7 @@ class Intake:
         self.caught_up = anyio.Event()
         """Set when every row that an earlier process had in hand is in the ledger."""
 
-    def release(self, entry: Entry) -> None:
+    def release(self, entry: OpenRow) -> None:
         """Note that the row's payload is no longer held in memory."""
         self._held -= entry.held
         entry.held = 0
@@ -113,7 +113,7 @@ class Intake:
                     if record.row > last:
                         self.caught_up.set()
                     elif self._recovered.is_durable(record.row):
-                        self._ledger.seen(record.row)
+                        self._open_rows.seen(record.row)
                         continue
                     if isinstance(record, Rejected):
                         await self._turn_away(record)
@@ -134,12 +134,12 @@ class Intake:
             await self._take_again(record, routed)
             return
         size = _payload_bytes(routed)
-        while len(self._ledger) >= self._window or (self._held and self._held + size > self._held_max):
+        while len(self._open_rows) >= self._window or (self._held and self._held + size > self._held_max):
             await self._changed.wait()
         await self._admit(record, routed)
 
     async def _admit(self, record: Record, routed: Routed) -> None:
-        entry = self._ledger.admit(record, transport=_transport(routed), upload=self._upload(routed))
+        entry = self._open_rows.admit(record, transport=_transport(routed), upload=self._upload(routed))
         await self._start(routed, entry)
 
     async def _take_again(self, record: Record, routed: Routed) -> None:
@@ -149,7 +149,7 @@ class Intake:
             # No waiting for the bounds: what is open ends only once all of these rows are known again.
             await self._admit(record, routed)
             return
-        entry = self._ledger.restore(
+        entry = self._open_rows.restore(
             record,
             line,
             transport=_transport(routed),
@@ -162,17 +162,17 @@ class Intake:
         entry.item = _sendable(routed, line)
         if line.state == RowState.INTENT:
             self._hold_bytes(entry, _payload_bytes(entry.item))
-            self._park(entry, entry.item)
+            self._defer(entry, entry.item)
         elif not self._hold and isinstance(entry.item, Inline):
             entry.item = None
         else:
             self._hold_bytes(entry, _payload_bytes(entry.item))
 
-    def _hold_bytes(self, entry: Entry, size: int) -> None:
+    def _hold_bytes(self, entry: OpenRow, size: int) -> None:
         entry.held = size
         self._held += size
 
-    async def _start(self, routed: Routed, entry: Entry) -> None:
+    async def _start(self, routed: Routed, entry: OpenRow) -> None:
         """Send a row on its lane for the first time, or after a definitive failure."""
         self._hold_bytes(entry, _payload_bytes(routed))
         if isinstance(routed, Upload):
@@ -214,7 +214,7 @@ def _rejection(rejected: Rejected) -> Outcome:
     return Outcome(
         row=rejected.row,
         id=rejected.id,
-        kept=rejected.kept,
+        passthrough=rejected.passthrough,
         status="rejected",
         payload_bytes=rejected.payload_bytes,
         error_code=rejected.code,

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import TypeVar
 
-from fanout.concurrency.notify import Wakeup
+from fanout.concurrency.notify import Notify
 from fanout.domain.location import Location
-from fanout.engine.retrying import persist
+from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.failpoints import failpoint
 from fanout.ports import ObjectStore, Queue
@@ -26,7 +26,7 @@ BACKLOG_MAX = 50_000  # receipts, 400 bytes each
 MAX_TRIES = 3  # of one receipt that SQS refuses inside its 200
 
 
-class Ack:
+class Delete:
     """Deletions to be done. `close` lets the workers end when nothing is left.
 
     Args:
@@ -40,8 +40,8 @@ class Ack:
         self._receipts: deque[tuple[str, int]] = deque()
         self._uploads: deque[Location] = deque()
         self._closed = False
-        self._wakeup = Wakeup()
-        self._deleted = Wakeup()
+        self._wakeup = Notify()
+        self._deleted = Notify()
         self.deleted = 0
         self.given_up = 0
 
@@ -84,7 +84,7 @@ class Ack:
             return
         tries = dict(batch)
         try:
-            refused = await persist(
+            refused = await retry_call(
                 lambda: queue.delete(list(tries)), operation="sqs:DeleteMessage", give_up_after_s=20.0
             )
         except (CallError, RunError) as error:
@@ -102,7 +102,7 @@ class Ack:
 
     async def _delete_uploads(self, batch: list[Location]) -> None:
         try:
-            left = await persist(
+            left = await retry_call(
                 lambda: self._objects.delete(batch), operation="s3:DeleteObject", give_up_after_s=20.0
             )
         except (CallError, RunError) as error:

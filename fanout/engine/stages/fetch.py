@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fanout.concurrency.byte_limiter import ByteBudget
-from fanout.concurrency.channel import Lane
+from fanout.concurrency.byte_limiter import ByteLimiter
+from fanout.concurrency.channel import Channel
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX, failure_facts
-from fanout.domain.output_paths import Layout
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Notice, Outcome
 from fanout.domain.remedies import remedy
-from fanout.engine.open_row import Entry
-from fanout.engine.open_rows import Ledger
-from fanout.engine.retrying import persist
+from fanout.engine.open_row import OpenRow
+from fanout.engine.open_rows import OpenRows
+from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Object, ObjectStore
 
@@ -49,19 +49,19 @@ class Fetch:
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        open_rows: OpenRows,
         objects: ObjectStore,
         clock: Clock,
-        finish: Callable[[Entry, Outcome], None],
+        finish: Callable[[OpenRow, Outcome], None],
         room: Callable[[], Awaitable[None]],
-        again: Callable[[Entry, str | None], bool],
+        again: Callable[[OpenRow, str | None], bool],
         trust: bool,
         got: int = 0,
         most_bytes: int,
         output_grace_s: float = OUTPUT_GRACE_S,
         failure_grace_s: float = FAILURE_GRACE_S,
     ) -> None:
-        self._ledger = ledger
+        self._open_rows = open_rows
         self._objects = objects
         self._clock = clock
         self._finish = finish
@@ -71,12 +71,12 @@ class Fetch:
         self._output_grace_s = output_grace_s
         self._failure_grace_s = failure_grace_s
         self._got = got
-        self._budget = ByteBudget(most_bytes)
+        self._budget = ByteLimiter(most_bytes)
         self._denied = 0
         self.unfounded = 0
         """Notices that S3 did not confirm."""
 
-    async def worker(self, claims: Lane[tuple[Entry, Notice]]) -> None:
+    async def worker(self, claims: Channel[tuple[OpenRow, Notice]]) -> None:
         """Fetch for ever.
 
         Raises:
@@ -87,17 +87,17 @@ class Fetch:
             await self._room()
             await self.fetch(entry, notice)
 
-    async def fetch(self, entry: Entry, notice: Notice) -> None:
+    async def fetch(self, entry: OpenRow, notice: Notice) -> None:
         """Find the row's result and finish it, or give the row back."""
         if notice.completed:
             await self._output(entry, notice)
         else:
             await self._failure(entry, notice)
 
-    async def _output(self, entry: Entry, notice: Notice) -> None:
+    async def _output(self, entry: OpenRow, notice: Notice) -> None:
         collected_at = self._clock.now()
         if notice.response is not None:
-            outcome = self._ledger.outcome(
+            outcome = self._open_rows.outcome(
                 entry,
                 status="succeeded",
                 response=notice.response,
@@ -106,13 +106,13 @@ class Fetch:
             )
             self._finish(entry, outcome)
             return
-        found = await self._look(entry, self._ledger.outputs, self._ledger.output(entry))
+        found = await self._look(entry, self._open_rows.outputs, self._open_rows.output(entry))
         if found is None:
             self._give_back(entry, notice, self._output_grace_s)
             return
         place, body = found
-        entry.output = self._ledger.outputs.shorten(place, entry.row, entry.generation)
-        outcome = self._ledger.outcome(
+        entry.output = self._open_rows.outputs.shorten(place, entry.row, entry.generation)
+        outcome = self._open_rows.outcome(
             entry,
             status="succeeded",
             response=body.body,
@@ -121,11 +121,11 @@ class Fetch:
         )
         self._finish(entry, outcome)
 
-    async def _failure(self, entry: Entry, notice: Notice) -> None:
+    async def _failure(self, entry: OpenRow, notice: Notice) -> None:
         collected_at = self._clock.now()
-        told = self._ledger.failure(entry)
+        told = self._open_rows.failure(entry)
         if told is not None:
-            found = await self._look(entry, self._ledger.failures, told)
+            found = await self._look(entry, self._open_rows.failures, told)
             if found is None and not self._trust:
                 self._give_back(entry, notice, self._failure_grace_s)
                 return
@@ -137,10 +137,10 @@ class Fetch:
         if facts["status"] == "failed" and self._again(entry, notice.failure_reason or text):
             return
         instants = _instants(notice, collected_at=collected_at, fetched_at=fetched_at)
-        self._finish(entry, self._ledger.outcome(entry, **facts, **instants))
+        self._finish(entry, self._open_rows.outcome(entry, **facts, **instants))
 
     async def _look(
-        self, entry: Entry, layout: Layout, told: Location | None
+        self, entry: OpenRow, layout: OutputPaths, told: Location | None
     ) -> tuple[Location, Object] | None:
         """Return the object where the reply said, or where the run's others stand, looking again for a while."""
         expected = layout.expected(entry.row, entry.generation)
@@ -164,7 +164,7 @@ class Fetch:
         await self._budget.enter()
         found: Object | None = None
         try:
-            found = await persist(lambda: self._objects.get(location), operation="s3:GetObject")
+            found = await retry_call(lambda: self._objects.get(location), operation="s3:GetObject")
         except CallError as error:
             if error.status not in {
                 403,
@@ -183,11 +183,11 @@ class Fetch:
         self._got += 1
         return found
 
-    def _give_back(self, entry: Entry, notice: Notice, grace_s: float) -> None:
+    def _give_back(self, entry: OpenRow, notice: Notice, grace_s: float) -> None:
         self.unfounded += 1
         if not notice.completed:
-            entry.hearsay = notice
-        self._ledger.release(entry, deadline=self._clock.now() + grace_s)
+            entry.unconfirmed_notice = notice
+        self._open_rows.release(entry, deadline=self._clock.now() + grace_s)
 
 
 def _instants(notice: Notice, *, collected_at: float, fetched_at: float | None) -> dict[str, object]:

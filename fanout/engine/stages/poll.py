@@ -11,13 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fanout.concurrency.channel import Lane
+from fanout.concurrency.channel import Channel
 from fanout.domain.notifications import Foreign, parse_message
 from fanout.domain.records import Message, Notice
 from fanout.domain.remedies import remedy
-from fanout.engine.open_row import Entry
-from fanout.engine.open_rows import Claim, Ledger
-from fanout.engine.retrying import persist
+from fanout.engine.open_row import OpenRow
+from fanout.engine.open_rows import Claim, OpenRows
+from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Queue
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class CollectStatistics:
+class PollStatistics:
     """A snapshot.
 
     Attributes:
@@ -39,7 +39,7 @@ class CollectStatistics:
     foreign: dict[str, int]
 
 
-class Collect:
+class Poll:
     """What the pollers share.
 
     Args:
@@ -52,16 +52,16 @@ class Collect:
         self,
         *,
         queue: Queue,
-        ledger: Ledger,
+        open_rows: OpenRows,
         clock: Clock,
-        claims: Lane[tuple[Entry, Notice]],
+        claims: Channel[tuple[OpenRow, Notice]],
         acknowledge: Callable[[list[str]], None],
         shared: bool,
         trust: bool,
         wait_s: float = 20.0,
     ) -> None:
         self._queue = queue
-        self._ledger = ledger
+        self._open_rows = open_rows
         self._clock = clock
         self._claims = claims
         self._acknowledge = acknowledge
@@ -80,7 +80,7 @@ class Collect:
         """
         while True:
             try:
-                messages = await persist(
+                messages = await retry_call(
                     lambda: self._queue.receive(max_messages=10, wait_s=self._wait_s),
                     operation="sqs:ReceiveMessage",
                 )
@@ -95,11 +95,11 @@ class Collect:
             if useless:
                 self._acknowledge(useless)
 
-    def _take(self, message: Message, now: float, useless: list[str]) -> tuple[Entry, Notice] | None:
+    def _take(self, message: Message, now: float, useless: list[str]) -> tuple[OpenRow, Notice] | None:
         """Return the row that `message` claims, if it claims one; add its receipt to `useless` if nobody needs it."""
         self._messages += 1
         notice = parse_message(
-            message.body, run=self._ledger.run, now=now, receipt=message.receipt, trust=self._trust
+            message.body, run_id=self._open_rows.run_id, now=now, receipt=message.receipt, trust=self._trust
         )
         if isinstance(notice, Foreign):
             self._foreign[notice.reason] += 1
@@ -107,15 +107,15 @@ class Collect:
             if notice.ours or not self._shared:
                 useless.append(message.receipt)
             return None
-        claim = self._ledger.claim(notice)
+        claim = self._open_rows.claim(notice)
         if claim is Claim.WON:
             self._last_notice_at = now
-            return self._ledger.get(notice.row), notice
+            return self._open_rows.get(notice.row), notice
         if claim in {Claim.DONE, Claim.STRANGER}:
             self._foreign[claim.value] += 1
             useless.append(message.receipt)
         return None
 
-    def statistics(self) -> CollectStatistics:
+    def statistics(self) -> PollStatistics:
         """Return a snapshot."""
-        return CollectStatistics(self._messages, self._last_notice_at, dict(self._foreign))
+        return PollStatistics(self._messages, self._last_notice_at, dict(self._foreign))

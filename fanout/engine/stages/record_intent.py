@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import anyio
 
-from fanout.concurrency.channel import Lane
+from fanout.concurrency.channel import Channel
 from fanout.domain.records import Sendable
-from fanout.engine.journal_writer import Scribe
-from fanout.engine.open_row import Entry, State
-from fanout.engine.open_rows import Ledger
+from fanout.engine.journal_writer import JournalWriter
+from fanout.engine.open_row import OpenRow, State
+from fanout.engine.open_rows import OpenRows
 from fanout.failpoints import failpoint
 
 GROUP = 64  # an fsync of 1-5 ms, shared by 64 rows, costs each less than the thread's hand-over
@@ -41,15 +41,15 @@ def next_size(size: int, *, full: bool, left: int) -> int:
     return size
 
 
-async def intend_worker(
-    ready: Lane[tuple[Entry, Sendable]],
-    sending: Lane[tuple[Entry, Sendable]],
+async def record_intent(
+    ready: Channel[tuple[OpenRow, Sendable]],
+    sending: Channel[tuple[OpenRow, Sendable]],
     *,
-    ledger: Ledger,
-    scribe: Scribe,
-    keep: Callable[[Entry, Sendable], None],
+    open_rows: OpenRows,
+    journal_writer: JournalWriter,
+    hold: Callable[[OpenRow, Sendable], None],
 ) -> None:
-    """Journal and pass on rows for ever; `keep` takes those that a notice has claimed meanwhile."""
+    """Journal and pass on rows for ever; `hold` takes those that a notice has claimed meanwhile."""
     size, narrow = GROUP, sending.capacity
     next_at = float("-inf")
     while True:
@@ -59,18 +59,18 @@ async def intend_worker(
         next_at = anyio.current_time() + EVERY_S
         while len(group) < size and (another := ready.get_nowait()) is not None:
             group.append(another)
-        # A row of unknown fate may have been settled by a notice while it waited here.
+        # A row uncertain may have been settled by a notice while it waited here.
         due = []
         for entry, item in group:
             entry.queued = False
             if entry.state in {State.READY, State.UNKNOWN}:
                 due.append((entry, item))
             else:
-                keep(entry, item)
+                hold(entry, item)
         fresh = [entry for entry, _ in due if not entry.intended]
         for entry in fresh:
-            ledger.intend(entry)
-        await scribe.intend(fresh)
+            open_rows.intend(entry)
+        await journal_writer.intend(fresh)
         failpoint("intent.durable")
         size = next_size(size, full=len(group) == size, left=len(sending))
         ready.capacity = sending.capacity = max(size, narrow)

@@ -10,15 +10,15 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
-from fanout.concurrency.channel import Lane
-from fanout.domain.failures import Verdict, classify
+from fanout.concurrency.channel import Channel
+from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.ids import output_extension, output_filename
 from fanout.domain.records import Inline, Invocation, Notice, Outcome, Sendable, Status
 from fanout.domain.remedies import remedy
 from fanout.domain.retry_policy import backoff_s
-from fanout.engine.journal_writer import Scribe
-from fanout.engine.open_row import Entry
-from fanout.engine.open_rows import Ledger
+from fanout.engine.journal_writer import JournalWriter
+from fanout.engine.open_row import OpenRow
+from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate
 from fanout.errors import CallError, RunError
 from fanout.failpoints import failpoint
@@ -34,7 +34,7 @@ HOPELESS_S = 120.0
 """Nothing was accepted for so long although every worker tries: the network, the region or the service is down."""
 
 
-class Invoke:
+class Send:
     """What the invoke workers share.
 
     Args:
@@ -55,31 +55,31 @@ class Invoke:
         *,
         endpoint: str,
         invoker: Invoker,
-        ledger: Ledger,
-        scribe: Scribe,
+        open_rows: OpenRows,
+        journal_writer: JournalWriter,
         gate: Gate,
         clock: Clock,
         rng: random.Random,
         check_endpoint: Callable[[float], Awaitable[None]],
-        park: Callable[[Entry, Sendable, float], None],
+        defer: Callable[[OpenRow, Sendable, float], None],
         unknown_s: float,
-        keep: Callable[[Entry, Sendable], None],
-        finish: Callable[[Entry, Outcome], None],
-        release: Callable[[Entry], None],
-        claims: Lane[tuple[Entry, Notice]],
+        hold: Callable[[OpenRow, Sendable], None],
+        finish: Callable[[OpenRow, Outcome], None],
+        release: Callable[[OpenRow], None],
+        claims: Channel[tuple[OpenRow, Notice]],
         stopping: Callable[[], bool],
     ) -> None:
         self._endpoint = endpoint
         self._invoker = invoker
-        self._ledger = ledger
-        self._scribe = scribe
+        self._open_rows = open_rows
+        self._journal_writer = journal_writer
         self._gate = gate
         self._clock = clock
         self._rng = rng
         self._check_endpoint = check_endpoint
-        self._park = park
+        self._defer = defer
         self._unknown_s = unknown_s
-        self._keep = keep
+        self._hold_claimed = hold
         self._finish = finish
         self._release = release
         self._claims = claims
@@ -89,7 +89,7 @@ class Invoke:
         self._troubles = 0
         self._troubled_at = float("-inf")
 
-    async def worker(self, sending: Lane[tuple[Entry, Sendable]]) -> None:
+    async def worker(self, sending: Channel[tuple[OpenRow, Sendable]]) -> None:
         """Send rows for ever.
 
         Raises:
@@ -101,16 +101,18 @@ class Invoke:
             while not await self._sent(entry, item, tries):
                 tries += 1
 
-    async def _sent(self, entry: Entry, item: Sendable, tries: int) -> bool:
+    async def _sent(self, entry: OpenRow, item: Sendable, tries: int) -> bool:
         """Send the row once; return False if it is to be sent again under the same id."""
         due = await self._gate.wait(size_bytes=item.body_bytes)
-        if not self._ledger.may_send(entry):
-            self._keep(entry, item)  # a notice claimed it while it waited: an earlier send had been taken
+        if not self._open_rows.may_send(entry):
+            self._hold_claimed(
+                entry, item
+            )  # a notice claimed it while it waited: an earlier send had been taken
             return True
         if self._stopping():
             self._unsent(entry)
             return True
-        inference_id = self._ledger.send(entry, due=due, now=self._clock.now())
+        inference_id = self._open_rows.send(entry, due=due, now=self._clock.now())
         try:
             reply = await self._invoker.invoke(self._invocation(entry, item, inference_id))
         except CallError as error:
@@ -121,90 +123,90 @@ class Invoke:
             _log.debug("accepted", extra={"row": entry.row, "request_id": reply.request_id})
         self._troubled_since = None
         self._gate.pacer.accepted(now)
-        notice = self._ledger.accept(entry, reply, now=now)
-        self._scribe.accepted(entry)
+        notice = self._open_rows.accept(entry, reply, now=now)
+        self._journal_writer.accepted(entry)
         self._release(entry)
         if notice is not None:
             await self._claims.put((entry, notice))
         return True
 
-    def _invocation(self, entry: Entry, item: Sendable, inference_id: str) -> Invocation:
+    def _invocation(self, entry: OpenRow, item: Sendable, inference_id: str) -> Invocation:
         return Invocation(
             endpoint=self._endpoint,
             inference_id=inference_id,
-            output_extension=output_extension(self._ledger.run, entry.row),
+            output_extension=output_extension(self._open_rows.run_id, entry.row),
             filename=output_filename(entry.row, entry.generation),
             options=item.options,
             body=item.payload if isinstance(item, Inline) else None,
             input_location=None if isinstance(item, Inline) else item.location,
         )
 
-    async def _failed(self, entry: Entry, item: Sendable, error: CallError, tries: int) -> bool:
+    async def _failed(self, entry: OpenRow, item: Sendable, error: CallError, tries: int) -> bool:
         """Do what a failed send asks for; return False if the row is to be sent again under the same id."""
-        verdict = classify(error)
+        verdict = failure_kind(error)
         now = self._clock.now()
         if self._chatty:  # not the message: AWS may quote the request in it
             said = {"row": entry.row, "request_id": error.request_id}
             _log.debug("not accepted (%s, %s)", error.code, verdict.name.lower(), extra=said)
-        if verdict in {Verdict.UNKNOWN, Verdict.TRANSIENT}:
+        if verdict in {FailureKind.UNKNOWN, FailureKind.TRANSIENT}:
             await self._doubt(entry, item, error, verdict)
             return True
-        notice = self._ledger.unsend(entry)
-        if verdict is Verdict.THROTTLED:
+        notice = self._open_rows.unsend(entry)
+        if verdict is FailureKind.THROTTLED:
             sent_at = entry.sent_at if entry.sent_at is not None else now
             self._gate.pacer.throttled(now, sent_at=sent_at, retry_after_s=error.retry_after_s)
         if notice is not None:
             await self._claims.put((entry, notice))
-            self._keep(entry, item)
+            self._hold_claimed(entry, item)
             return True
-        if verdict is Verdict.THROTTLED:
+        if verdict is FailureKind.THROTTLED:
             return False
-        if verdict is Verdict.ROW:
+        if verdict is FailureKind.ROW:
             try:
                 await self._check_endpoint(entry.sent_at if entry.sent_at is not None else now)
             except RunError:
                 self._unsent(entry)
                 raise
-            if not self._ledger.may_send(entry):  # meanwhile a notice of an earlier attempt has claimed it
-                self._keep(entry, item)
+            if not self._open_rows.may_send(entry):  # meanwhile a notice of an earlier attempt has claimed it
+                self._hold_claimed(entry, item)
             elif entry.doubted and entry.resends <= 1:  # that attempt may have been accepted: look once more
-                self._park(entry, item, self._unknown_s)
+                self._defer(entry, item, self._unknown_s)
             else:
                 self._end(entry, "rejected", error)
             return True
-        if verdict is Verdict.RUN:
+        if verdict is FailureKind.RUN:
             self._unsent(entry)
             raise RunError(remedy("sagemaker:InvokeEndpointAsync", error)) from error
         self._break_circuit(error, now)
         await self._clock.sleep_until(now + backoff_s(tries + 1, draw=self._rng.random()))
         return False
 
-    def _unsent(self, entry: Entry) -> None:
+    def _unsent(self, entry: OpenRow) -> None:
         """Have it journalled that the row was not received, unless an earlier attempt of it may have been."""
         if not entry.doubted:
-            self._scribe.unsent(entry)
+            self._journal_writer.unsent(entry)
 
-    async def _doubt(self, entry: Entry, item: Sendable, error: CallError, verdict: Verdict) -> None:
+    async def _doubt(self, entry: OpenRow, item: Sendable, error: CallError, verdict: FailureKind) -> None:
         """Put aside a row that may have been received: it is looked for before it is sent again."""
         now = self._clock.now()
-        notice = self._ledger.doubt(entry, now=now)
+        notice = self._open_rows.doubt(entry, now=now)
         if notice is not None:
             await self._claims.put((entry, notice))
-            self._keep(entry, item)
+            self._hold_claimed(entry, item)
             return
         wait_s = self._unknown_s
         self._break_circuit(error, now)
-        if verdict is Verdict.TRANSIENT:
+        if verdict is FailureKind.TRANSIENT:
             # It may have been enqueued before the service failed: sent again at once, it would be served and billed
             # twice, since no model has answered by then. The backoff keeps rows that failed together apart.
             wait_s += backoff_s(entry.sends, draw=self._rng.random())
-            if entry.sends >= MAX_SENDS and entry.fails_alone:
+            if entry.sends >= MAX_SENDS and entry.suspect:
                 self._end(entry, "failed", error)
                 return
-        self._park(entry, item, wait_s)
+        self._defer(entry, item, wait_s)
 
-    def _end(self, entry: Entry, status: Status, error: CallError) -> None:
-        outcome = self._ledger.outcome(
+    def _end(self, entry: OpenRow, status: Status, error: CallError) -> None:
+        outcome = self._open_rows.outcome(
             entry, status=status, error_code=error.code, error_message=error.message
         )
         self._finish(entry, outcome)

@@ -7,25 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fanout.concurrency.channel import Lane
+from fanout.concurrency.channel import Channel
 from fanout.domain.records import Sendable, Staged, Upload
 from fanout.domain.remedies import remedy
-from fanout.engine.open_row import Entry
+from fanout.engine.open_row import OpenRow
 from fanout.engine.pacing import Gate
-from fanout.engine.retrying import persist
+from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.failpoints import failpoint
 from fanout.ports import Clock, ObjectStore
 
 
 async def upload_worker(
-    uploads: Lane[tuple[Entry, Upload]],
-    ready: Lane[tuple[Entry, Sendable]],
+    uploads: Channel[tuple[OpenRow, Upload]],
+    ready: Channel[tuple[OpenRow, Sendable]],
     *,
     objects: ObjectStore,
     gate: Gate,
     clock: Clock,
-    release: Callable[[Entry], None],
+    release: Callable[[OpenRow], None],
 ) -> None:
     """Upload each payload and pass its row on, for ever.
 
@@ -49,7 +49,7 @@ async def upload_worker(
             await objects.put(item.location, item.payload, content_type=item.options.content_type)
 
         try:
-            await persist(put, operation="s3:PutObject")
+            await retry_call(put, operation="s3:PutObject")
         except CallError as error:
             raise RunError(f"{item.location.uri}: {remedy('s3:PutObject', error)}") from error
         failpoint("upload.stored")

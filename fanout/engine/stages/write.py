@@ -14,8 +14,8 @@ from pathlib import Path
 import anyio
 import pyarrow as pa
 
-from fanout.concurrency.notify import Wakeup
-from fanout.concurrency.threads import Offload, to_thread
+from fanout.concurrency.notify import Notify
+from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.records import Outcome
 from fanout.output.parts import Part, write_part
 from fanout.output.row_order import CorruptParts
@@ -25,7 +25,7 @@ from fanout.ports import Clock
 BATCH_ROWS = 500
 """Outcomes that become columns at once, in half a millisecond of the event loop if they are small. A thread that did
 it for a whole part kept the interpreter: at 5,000 requests a second the schedule lost 3 to 10 ms to every part."""
-BATCH_BYTES = 1 << 20  # or as many bytes of responses and kept values, which are copied
+BATCH_BYTES = 1 << 20  # or as many bytes of responses and passthrough values, which are copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class PartLimits:
 
     Attributes:
         rows: Rows of a part.
-        size_bytes: Bytes of a part's responses and kept values, before compression.
+        size_bytes: Bytes of a part's responses and passthrough values, before compression.
         age_s: Seconds that its oldest row may wait. Longer means fewer files; shorter, that less is collected
             again after a kill.
     """
@@ -45,7 +45,7 @@ class PartLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkStatistics:
+class WriteStatistics:
     """A snapshot: rows and bytes that wait to be durable, rows that are, and the parts that hold them."""
 
     buffered_rows: int
@@ -54,14 +54,14 @@ class SinkStatistics:
     parts: int
 
 
-class Sink:
+class Write:
     """The outcomes that are not durable yet.
 
     Args:
         directory: Where parts are written; exists.
-        kept_schema: Types of the kept columns.
+        passthrough_schema: Types of the passthrough columns.
         on_durable: Awaited with each part and its rows once the file is durable.
-        offload: Runs the writing of a file: on a thread, or in place where time is virtual.
+        run_blocking: Runs the writing of a file: on a thread, or in place where time is virtual.
         earlier: Durable parts of an earlier process of the run.
     """
 
@@ -69,19 +69,19 @@ class Sink:
         self,
         *,
         directory: Path,
-        kept_schema: pa.Schema,
+        passthrough_schema: pa.Schema,
         clock: Clock,
         on_durable: Callable[[Part, list[int]], Awaitable[None]],
         limits: PartLimits,
-        offload: Offload = to_thread,
+        run_blocking: RunBlocking = run_in_thread,
         earlier: Sequence[Part] = (),
     ) -> None:
         self._directory = directory
-        self._kept_schema = kept_schema
+        self._passthrough_schema = passthrough_schema
         self._clock = clock
         self._on_durable = on_durable
         self._limits = limits
-        self._offload = offload
+        self._run_blocking = run_blocking
         self._number = max((part.number + 1 for part in earlier), default=0)
         self._fresh: list[Outcome] = []
         self._fresh_bytes = 0
@@ -90,8 +90,8 @@ class Sink:
         self._bytes = 0
         self._oldest_at: float | None = None
         self._closed = False
-        self._arrived = Wakeup()
-        self._taken = Wakeup()
+        self._arrived = Notify()
+        self._taken = Notify()
         self._durable_rows = 0
         self.parts = list(earlier)
         self.finished = anyio.Event()
@@ -103,7 +103,7 @@ class Sink:
         if self._oldest_at is None:
             self._oldest_at = self._clock.now()
             self._arrived.notify()
-        size = len(outcome.response or b"") + sum(map(_size_bytes, outcome.kept))
+        size = len(outcome.response or b"") + sum(map(_size_bytes, outcome.passthrough))
         self._rows.append(outcome.row)
         self._bytes += size
         self._fresh.append(outcome)
@@ -118,7 +118,7 @@ class Sink:
         if not self._fresh:
             return
         try:
-            self._tables.append(gather(self._fresh, self._kept_schema))
+            self._tables.append(gather(self._fresh, self._passthrough_schema))
         except BaseException:  # what made no columns stays where it is: no later part may be told to hold it
             self._failed = True
             raise
@@ -163,7 +163,7 @@ class Sink:
                 rows, self._rows = self._rows, []
                 self._bytes, self._oldest_at = 0, None
                 self._taken.notify()
-                part = await self._offload(functools.partial(self._write, tables, number, len(rows)))
+                part = await self._run_blocking(functools.partial(self._write, tables, number, len(rows)))
                 await self._on_durable(part, rows)
             except BaseException:
                 self._failed = True
@@ -175,7 +175,7 @@ class Sink:
         found = sum(table.num_rows for table in tables)
         if found != rows:  # what is told to be durable is what was counted, not what was written
             raise CorruptParts(f"part {number} would hold {found} of {rows} rows, which is a bug")
-        return write_part(self._directory, number, derive(_joined(tables), self._kept_schema))
+        return write_part(self._directory, number, derive(_joined(tables), self._passthrough_schema))
 
     async def _due(self) -> None:
         """Return when a part should be written, or the sink is closed."""
@@ -192,9 +192,9 @@ class Sink:
     def _full(self) -> bool:
         return len(self._rows) >= self._limits.rows or self._bytes >= self._limits.size_bytes
 
-    def statistics(self) -> SinkStatistics:
+    def statistics(self) -> WriteStatistics:
         """Return a snapshot."""
-        return SinkStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
+        return WriteStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
@@ -205,7 +205,7 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
 
 
 def _size_bytes(value: object) -> int:
-    """Return about how many bytes a kept value takes as part of a column."""
+    """Return about how many bytes a passthrough value takes as part of a column."""
     if isinstance(value, str | bytes):
         return len(value)
     if isinstance(value, dict):

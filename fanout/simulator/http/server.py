@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from fanout.concurrency.clock import SystemClock
-from fanout.concurrency.interpreter import short_pauses
+from fanout.concurrency.interpreter import tuned_gc
 from fanout.simulator.http.application import Application
 from fanout.simulator.http.connection import Connection
 from fanout.simulator.http.sigv4 import Identity
@@ -90,7 +90,7 @@ def serve(
         OSError: The port is taken.
     """
     # AWS does not stand still for 70 ms because it has a hundred thousand objects.
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner, short_pauses():
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner, tuned_gc():
         runner.run(_serve(settings, port=port, ready=ready, until_eof=until_eof))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import orjson
 
 from fanout.errors import RunError
-from fanout.ports import Endpoint, Mailbox
+from fanout.ports import Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.ports.latency import Wire
 
@@ -41,10 +41,10 @@ class MemoryControl:
             )
         return described
 
-    async def open_mailbox(self, run: str, topics: Sequence[str]) -> Mailbox:
+    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
         """Create the run's queue and subscribe it to `topics`; see `ports.Control`."""
         world, queues = self._world, self._world.queues
-        name = f"fanout-{run}"
+        name = f"fanout-{run_id}"
         existed = name in queues.names
         subscriptions: list[str] = []
         are_filtered: list[bool] = []
@@ -54,7 +54,7 @@ class MemoryControl:
                 arn, is_filtered = await self._wire.call(
                     "Subscribe",
                     self._latency.sns,
-                    partial(self._subscribe, topic, name, run),
+                    partial(self._subscribe, topic, name, run_id),
                 )
                 subscriptions.append(arn)
                 are_filtered.append(is_filtered)
@@ -67,13 +67,13 @@ class MemoryControl:
                     queues.delete(name)
             raise
         url = f"https://sqs.{world.settings.region}.amazonaws.com/{world.settings.account_id}/{name}"
-        return Mailbox(url, tuple(subscriptions), filtered=all(are_filtered))
+        return RunQueue(url, tuple(subscriptions), filtered=all(are_filtered))
 
-    async def close_mailbox(self, mailbox: Mailbox) -> None:
+    async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue; harmless when they are gone."""
-        for arn in mailbox.subscriptions:
+        for arn in run_queue.subscriptions:
             await self._wire.call("Unsubscribe", self._latency.sns, partial(self._unsubscribe, arn))
-        name = queue_name(mailbox.url)
+        name = queue_name(run_queue.url)
 
         def remove(_now: float) -> None:
             if name in self._world.queues.names:
@@ -108,12 +108,12 @@ class MemoryControl:
         }
         self._world.queues.create(name, attributes, now=now)
 
-    def _subscribe(self, topic: str, name: str, run: str, now: float) -> tuple[str, bool]:
+    def _subscribe(self, topic: str, name: str, run_id: str, now: float) -> tuple[str, bool]:
         """Return the subscription's ARN, and whether it is filtered."""
         topics, queue_arn = self._world.topics, self._world.queues.arn(name)
         raw = {"RawMessageDelivery": "true"}
         policy = {
-            "FilterPolicy": orjson.dumps({"inferenceId": [{"prefix": f"{run}."}]}).decode(),
+            "FilterPolicy": orjson.dumps({"inferenceId": [{"prefix": f"{run_id}."}]}).decode(),
             "FilterPolicyScope": "MessageBody",
         }
         try:

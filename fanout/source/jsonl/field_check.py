@@ -24,8 +24,8 @@ _LINES = 100
 def check_fields(file: InputFile, *, selection: Selection, settings: InputSettings) -> None:
     """Refuse a selection whose fields are in none of the first lines of `file`.
 
-    A payload field must be there, as each of these lines would be rejected. An id or kept field may be rare, so it
-    is refused only where another has nearly its name. Option and location columns are optional by nature.
+    A payload field must be there, as each of these lines would be rejected. An id or passthrough field may be rare,
+    so it is refused only where another has nearly its name. Option and location columns are optional by nature.
 
     Raises:
         InputError: A field is missing, with the nearest name.

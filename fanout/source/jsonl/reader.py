@@ -9,7 +9,7 @@ from itertools import chain
 import orjson
 import pyarrow as pa
 
-from fanout.domain.records import Kept, Record, Rejected
+from fanout.domain.records import Passthrough, Record, Rejected
 from fanout.errors import InputError
 from fanout.source import exact_json as exact
 from fanout.source.assembler import Assembler, Payload, column_payload
@@ -26,7 +26,7 @@ from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
 
 JSON_TEXT = {b"fanout:json": b"1"}
-"""Metadata of a kept field whose values are JSON texts; typed when the output is written."""
+"""Metadata of a passthrough field whose values are JSON texts; typed when the output is written."""
 
 Item = Record | Rejected | None
 """A row, or None: nothing more for the moment, so a chunk should not wait."""
@@ -52,7 +52,9 @@ class JsonLines:
         self._assembler = Assembler(selection, self._options)
         self._whole = self._payload is None and self._assembler.plain and not self._keep
         self._validity = Validity()
-        self.kept_schema = pa.schema([pa.field(name, pa.string(), metadata=JSON_TEXT) for name in self._keep])
+        self.passthrough_schema = pa.schema(
+            [pa.field(name, pa.string(), metadata=JSON_TEXT) for name in self._keep]
+        )
 
     def read(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
         """Yield the rows of `file`, numbered from `row`; blank lines are none.
@@ -126,17 +128,17 @@ class JsonLines:
             if not self._settings.any_json:
                 raise _not_an_object()
             value = {}
-        kept = tuple(_kept(value, name) for name in self._keep)
+        passthrough = tuple(_kept(value, name) for name in self._keep)
         ident: str | None = None
         payload = self._payload or (lambda _: line)
         try:
             ident = self._assembler.identify(value)
-            return self._assembler.record(row, value, ident=ident, payload=payload, kept=kept)
+            return self._assembler.record(row, value, ident=ident, payload=payload, passthrough=passthrough)
         except BadRow as bad:
-            return Rejected(row, ident, bad.code, f"{place}: {bad.message}", kept, len(line))
+            return Rejected(row, ident, bad.code, f"{place}: {bad.message}", passthrough, len(line))
 
     def _reject(self, row: int, bad: BadRow, place: str, size_bytes: int) -> Rejected:
-        nothing: Kept = (None,) * len(self._keep)
+        nothing: Passthrough = (None,) * len(self._keep)
         return Rejected(row, None, bad.code, f"{place}: {bad.message}", nothing, size_bytes)
 
     def _too_long(self, row: int, line: LongLine, path: str, number: int) -> Rejected:

@@ -15,7 +15,7 @@ except (ImportError, RuntimeError):  # no wheel for this interpreter, see pyproj
     Parser = None  # type: ignore[assignment, misc]
 
 LONGEST = 256 * 1024
-"""Bytes. The parser keeps 14 bytes for each byte of the longest line that it has seen; longer ones go by S3 anyway."""
+"""Bytes. The parser keeps 14 bytes for each byte of the longest line that it has seen; longer ones go via S3 anyway."""
 
 
 class Validity:

@@ -1,4 +1,4 @@
-"""Arrow types as Python can carry them: plain types for kept columns, and the types that values are read through."""
+"""Arrow types as Python can carry them: plain ones for passthrough columns, and those that values are read through."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from pyarrow import types as pat
 
-from fanout.domain.records import Kept
+from fanout.domain.records import Passthrough
 from fanout.errors import InputError
 from fanout.source.exact_json import Unfit
 from fanout.source.parquet.arrow_json import Converter, json_converter
@@ -26,10 +26,10 @@ class _Reading(NamedTuple):
 
 
 class RowValues(NamedTuple):
-    """A row: its values by name, ready for JSON, and its kept values; either may hold an `Unfit`."""
+    """A row: its values by name, ready for JSON, and its passthrough values; either may hold an `Unfit`."""
 
     values: dict[str, object]
-    kept: Kept
+    passthrough: Passthrough
 
 
 class Columns:
@@ -37,7 +37,7 @@ class Columns:
 
     Attributes:
         names: Columns to decode, never none, so that there are batches to count rows by.
-        kept_schema: Plain types of the kept columns.
+        passthrough_schema: Plain types of the passthrough columns.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Columns:
             self._require(number, "a number", _is_number)
             self._add_json(number)
         plain = [(name, plain_type(self._field(name).type)) for name in selection.keep]
-        self.kept_schema = pa.schema([pa.field(name, kind) for name, kind in plain])
+        self.passthrough_schema = pa.schema([pa.field(name, kind) for name, kind in plain])
         self._kept = [(name, carried_type(kind)) for name, kind in plain]
         needed = (*self._readings, *selection.keep)
         self.names = tuple(dict.fromkeys(needed)) or tuple(schema.names[:1])
@@ -70,10 +70,10 @@ class Columns:
         lists = [_converted(batch.column(one.name), one) for one in self._readings.values()]
         kept_lists = [_to_python(batch.column(name), carried) for name, carried in self._kept]
         values = zip(*lists, strict=True) if lists else iter([()] * batch.num_rows)
-        kept = zip(*kept_lists, strict=True) if kept_lists else iter([()] * batch.num_rows)
+        passthrough = zip(*kept_lists, strict=True) if kept_lists else iter([()] * batch.num_rows)
         return (
             RowValues(dict(zip(names, row, strict=True)), kept_row)
-            for row, kept_row in zip(values, kept, strict=True)
+            for row, kept_row in zip(values, passthrough, strict=True)
         )
 
     def _field(self, name: str) -> pa.Field:

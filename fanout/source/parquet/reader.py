@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from fanout.domain.records import Kept, Record, Rejected
+from fanout.domain.records import Passthrough, Record, Rejected
 from fanout.errors import InputError
 from fanout.source.assembler import Assembler, Payload, column_payload
 from fanout.source.bad_row import BadRow
@@ -38,7 +38,7 @@ class ParquetRows:
     """Reads Parquet files by one selection; columns are found by name in each.
 
     Attributes:
-        kept_schema: Plain types of the kept columns: no dictionaries, no views.
+        passthrough_schema: Plain types of the passthrough columns: no dictionaries, no views.
         total_rows: Rows of all files, by their footers.
     """
 
@@ -52,10 +52,13 @@ class ParquetRows:
         self._keep = selection.keep
         self._plans = _plans(footers, selection)
         self.total_rows = sum(footer.rows for footer in footers)
-        self.kept_schema: pa.Schema = self._plans[footers[0].path].columns.kept_schema
+        self.passthrough_schema: pa.Schema = self._plans[footers[0].path].columns.passthrough_schema
         for footer in footers:
             _check_kept(
-                self._plans[footer.path].columns.kept_schema, footer.path, footers[0].path, self.kept_schema
+                self._plans[footer.path].columns.passthrough_schema,
+                footer.path,
+                footers[0].path,
+                self.passthrough_schema,
             )
 
     def read(
@@ -122,25 +125,25 @@ class ParquetRows:
         self, rows: Iterator[RowValues], plan: _Plan, path: str, *, row: int
     ) -> Iterator[Record | Rejected]:
         assembler, payload = plan.assembler, plan.payload
-        for values, kept in rows:
+        for values, passthrough in rows:
             ident: str | None = None
             try:
                 ident = assembler.identify(values)
-                self._check_values(kept)
-                yield assembler.record(row, values, ident=ident, payload=payload, kept=kept)
+                self._check_values(passthrough)
+                yield assembler.record(row, values, ident=ident, payload=payload, passthrough=passthrough)
             except BadRow as bad:
-                sound = tuple(None if isinstance(value, Unfit) else value for value in kept)
+                sound = tuple(None if isinstance(value, Unfit) else value for value in passthrough)
                 yield Rejected(row, ident, bad.code, f"{path}: row {row}: {bad.message}", sound)
             row += 1
 
-    def _check_values(self, kept: Kept) -> None:
-        for name, value in zip(self._keep, kept, strict=True):
+    def _check_values(self, passthrough: Passthrough) -> None:
+        for name, value in zip(self._keep, passthrough, strict=True):
             if isinstance(value, Unfit):
                 raise BadRow("InvalidUTF8", f"column {name!r} {value.reason}")
 
     def _too_large(self, groups: GroupReader, group: int, path: str, *, row: int) -> Iterator[Rejected]:
         size = groups.row_bytes(group)
-        nothing: Kept = (None,) * len(self._keep)
+        nothing: Passthrough = (None,) * len(self._keep)
         message = (
             f"rows of row group {group} unfold to {size} bytes each, more than the cap of "
             f"{self._settings.line_cap_bytes}"
@@ -192,10 +195,10 @@ def _check_whole(footer: Footer, first: Footer) -> None:
         )
 
 
-def _check_kept(kept: pa.Schema, path: str, first_path: str, first: pa.Schema) -> None:
-    for mine, theirs in zip(kept, first, strict=True):
+def _check_kept(passthrough: pa.Schema, path: str, first_path: str, first: pa.Schema) -> None:
+    for mine, theirs in zip(passthrough, first, strict=True):
         if mine.type != theirs.type:
             raise InputError(
-                f"{path}: kept column {mine.name!r} is {mine.type}, but {theirs.type} in {first_path}; "
+                f"{path}: passthrough column {mine.name!r} is {mine.type}, but {theirs.type} in {first_path}; "
                 f"cast one of them, or run the files apart"
             )

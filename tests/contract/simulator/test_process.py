@@ -15,7 +15,7 @@ import pytest
 from fanout.errors import RunError
 from fanout.simulator import process
 from fanout.simulator.__main__ import parse_assignment
-from fanout.simulator.process import Ready, start
+from fanout.simulator.process import SimulatorAddress, start
 from fanout.simulator.settings import SimulatorSettings
 
 COMMAND = [sys.executable, "-m", "fanout.simulator"]
@@ -49,13 +49,13 @@ def test_a_child_serves_while_the_block_runs(backend):
     assert not is_alive(ready.pid)
 
 
-def get_stats(ready: Ready):
+def get_stats(ready: SimulatorAddress):
     with urllib.request.urlopen(f"{ready.url}/_simulator/stats") as reply:
         return json.loads(reply.read())
 
 
 def test_secrets_stay_out_of_the_repr():
-    ready = Ready("u", "r", "key", "hidden1", "hidden2", "e", "a", "i", "o", None, None, 1)
+    ready = SimulatorAddress("u", "r", "key", "hidden1", "hidden2", "e", "a", "i", "o", None, None, 1)
     assert "hidden" not in repr(ready)
 
 
@@ -116,7 +116,7 @@ def test_a_signal_ends_it_cleanly(number):
     assert child.returncode == 0
     assert rest == ""
     assert facts["pid"] == child.pid
-    assert set(facts) == set(Ready.__dataclass_fields__)
+    assert set(facts) == set(SimulatorAddress.__dataclass_fields__)
 
 
 def test_the_end_of_stdin_ends_it():

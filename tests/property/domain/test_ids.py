@@ -98,8 +98,8 @@ def test_an_upload_stands_under_its_hash_first(run, row, prefix):
 def test_what_parses_is_what_we_would_have_written(text):
     send = parse_inference_id(text)
     if send is not None:
-        assert inference_id(send.run, send.row, generation=send.generation, attempt=send.attempt) == text
-        assert is_run(send.run)
+        assert inference_id(send.run_id, send.row, generation=send.generation, attempt=send.attempt) == text
+        assert is_run(send.run_id)
     else:
         assert not re.fullmatch(r"[a-z2-7]{10}(\.(0|[1-9][0-9]{0,11})){3}", text)
 

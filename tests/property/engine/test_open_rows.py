@@ -11,10 +11,10 @@ from support.examples import examples
 
 from fanout.domain.ids import inference_id, output_extension, output_filename
 from fanout.domain.location import Location
-from fanout.domain.output_paths import Layout
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Notice, Options, Record, Reply
-from fanout.engine.open_row import Entry, State
-from fanout.engine.open_rows import Claim, Ledger, LedgerStatistics
+from fanout.engine.open_row import OpenRow, State
+from fanout.engine.open_rows import Claim, OpenRows, OpenRowsStatistics
 
 RUN = "abcdefghij"
 SLACK_S = 60.0
@@ -26,7 +26,7 @@ WAITING = {State.ACCEPTED, State.UNKNOWN}
 class Row:
     """What the model knows of a row."""
 
-    entry: Entry
+    entry: OpenRow
     upload: Location | None
     state: State = State.READY
     generation: int = 0
@@ -51,10 +51,10 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         path = "s3://bucket/out"
-        self.ledger = Ledger(
+        self.open_rows = OpenRows(
             RUN,
-            outputs=Layout(RUN, path=path),
-            failures=Layout(RUN, path="s3://bucket/failed"),
+            outputs=OutputPaths(RUN, path=path),
+            failures=OutputPaths(RUN, path="s3://bucket/failed"),
             slack_s=SLACK_S,
         )
         self.now = 1_000.0
@@ -97,14 +97,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def admit(self, uploaded, wait, rejected=0):
         self.now += wait
         for _ in range(rejected):  # rows that never enter the ledger
-            self.ledger.seen(self.next_row)
+            self.open_rows.seen(self.next_row)
             self.done.add(self.next_row)
             self.next_row += 1
         row = self.next_row
         self.next_row += 1
         upload = Location("bucket", f"in/{row}") if uploaded else None
         record = Record(row, f"id-{row}", b"12345", Options(ttl_s=100, invocation_timeout_s=50))
-        entry = self.ledger.admit(record, transport="s3" if uploaded else "inline", upload=upload)
+        entry = self.open_rows.admit(record, transport="s3" if uploaded else "inline", upload=upload)
         assert (entry.row, entry.state, entry.payload_bytes, entry.patience_s) == (
             row,
             State.READY,
@@ -138,7 +138,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.intend_row(self.open[data.draw(st.sampled_from(self.sendable(intended=False)))])
 
     def intend_row(self, model):
-        self.ledger.intend(model.entry)
+        self.open_rows.intend(model.entry)
         model.sends += 1
         model.intended = True
         if model.doubted:
@@ -154,7 +154,7 @@ class LedgerMachine(RuleBasedStateMachine):
         first_due = model.entry.due_at
         due = self.now
         self.now += late
-        sent_as = self.ledger.send(model.entry, due=due, now=self.now)
+        sent_as = self.open_rows.send(model.entry, due=due, now=self.now)
         model.state = State.SENT
         assert sent_as == inference_id(RUN, model.entry.row, generation=model.generation, attempt=model.sends)
         assert model.entry.sent_at == self.now
@@ -170,18 +170,18 @@ class LedgerMachine(RuleBasedStateMachine):
         output = Location("bucket", f"elsewhere/{row}" if astray else f"out/{place}")
         failure = Location("bucket", f"failed/{place}")
         reply = Reply("the id of the send", output.uri, failure.uri)
-        notice = self.ledger.accept(model.entry, reply, now=self.now)
+        notice = self.open_rows.accept(model.entry, reply, now=self.now)
         model.state, model.accepted_at, model.intended = State.ACCEPTED, self.now, False
         self.expect(model, self.now + PATIENCE_S)
         self.overtaken(model, notice)
-        assert (self.ledger.output(model.entry), self.ledger.failure(model.entry)) == (output, failure)
+        assert (self.open_rows.output(model.entry), self.open_rows.failure(model.entry)) == (output, failure)
 
     @precondition(lambda self: self.has(State.SENT))
     @rule(data=st.data())
     def unsend(self, data):
         """Refused or never received: an earlier attempt may still be with the endpoint, this one is made again."""
         model = self.pick(data, State.SENT)
-        notice = self.ledger.unsend(model.entry) or self.ledger.settle_early(model.entry)
+        notice = self.open_rows.unsend(model.entry) or self.open_rows.settle_early(model.entry)
         model.state = State.UNKNOWN if model.doubted else State.READY
         self.overtaken(model, notice)
 
@@ -190,13 +190,13 @@ class LedgerMachine(RuleBasedStateMachine):
     def doubt(self, data, took):
         model = self.pick(data, State.SENT)
         self.now += took
-        notice = self.ledger.doubt(model.entry, now=self.now)
+        notice = self.open_rows.doubt(model.entry, now=self.now)
         model.state, model.doubted, model.intended = State.UNKNOWN, True, False
         self.expect(model, self.now + PATIENCE_S)
         self.overtaken(model, notice)
         row = model.entry.row
         place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
-        assert self.ledger.output(model.entry) == Location("bucket", f"out/{place}")
+        assert self.open_rows.output(model.entry) == Location("bucket", f"out/{place}")
 
     # Notices
 
@@ -224,7 +224,7 @@ class LedgerMachine(RuleBasedStateMachine):
         notice = self.notice(
             model.entry.row, generation=model.generation, attempt=attempt, completed=completed
         )
-        claim = self.ledger.claim(notice)
+        claim = self.open_rows.claim(notice)
         model.receipts.append(notice.receipt)
         if model.state is State.CLAIMED or model.early is not None:
             assert claim is Claim.PENDING
@@ -242,7 +242,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """The reconciler claims what it found, after it has asked."""
         model = self.pick(data, *WAITING)
         notice = self.notice(model.entry.row, generation=model.generation, attempt=None, completed=completed)
-        assert self.ledger.claim(notice) is Claim.WON
+        assert self.open_rows.claim(notice) is Claim.WON
         self.win(model)
 
     @rule(data=st.data(), wrong=st.sampled_from(["row", "generation", "attempt", "both"]))
@@ -257,7 +257,7 @@ class LedgerMachine(RuleBasedStateMachine):
             beyond = wrong != "generation"
             attempt = model.sends + data.draw(st.integers(1, 3)) if beyond else max(1, model.sends)
         notice = self.notice(row, generation=generation, attempt=attempt, completed=True)
-        assert self.ledger.claim(notice) is Claim.STRANGER
+        assert self.open_rows.claim(notice) is Claim.STRANGER
         self.strangers += 1
 
     @precondition(lambda self: self.settled or self.done)
@@ -268,10 +268,10 @@ class LedgerMachine(RuleBasedStateMachine):
         generation, attempt = (model.generation, max(1, model.sends)) if model else (0, 1)
         notice = self.notice(row, generation=generation, attempt=attempt, completed=True)
         if model and not model.sends:  # rejected before it was sent
-            assert self.ledger.claim(notice) is Claim.STRANGER
+            assert self.open_rows.claim(notice) is Claim.STRANGER
             self.strangers += 1
             return
-        assert self.ledger.claim(notice) is (Claim.PENDING if model else Claim.DONE)
+        assert self.open_rows.claim(notice) is (Claim.PENDING if model else Claim.DONE)
         self.duplicates += 1
         if model:
             model.receipts.append(notice.receipt)
@@ -282,7 +282,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), grace=st.sampled_from([0.0, 60.0, 900.0]))
     def release(self, data, grace):
         model = self.pick(data, State.CLAIMED)
-        self.ledger.release(model.entry, deadline=self.now + grace)
+        self.open_rows.release(model.entry, deadline=self.now + grace)
         model.owned = False
         model.state = State.ACCEPTED if model.accepted_at is not None else State.UNKNOWN
         deadline = self.now + grace
@@ -292,7 +292,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def fail_and_try_again(self, data):
         model = self.pick(data, State.CLAIMED)
-        self.ledger.regenerate(model.entry)
+        self.open_rows.regenerate(model.entry)
         model.state, model.owned, model.doubted, model.intended = State.READY, False, False, False
         model.generation += 1
         model.sends_before = model.sends
@@ -305,7 +305,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def settle(self, data):
         model = self.pick(data, State.CLAIMED, State.READY, *WAITING)
-        self.ledger.settle(model.entry)
+        self.open_rows.settle(model.entry)
         del self.open[model.entry.row]
         self.settled[model.entry.row] = model
         model.state = State.SETTLED
@@ -315,14 +315,14 @@ class LedgerMachine(RuleBasedStateMachine):
     def commit(self, data):
         rows = data.draw(st.lists(st.sampled_from(list(self.settled)), unique=True, min_size=1))
         rejected = sorted(self.done)[:1]  # a part holds rejected rows too; so may a second commit
-        receipts, uploads = self.ledger.durable([*rejected, *rows])
+        receipts, uploads = self.open_rows.durable([*rejected, *rows])
         gone = [self.settled.pop(row) for row in rows]
         assert sorted(receipts) == sorted(receipt for model in gone for receipt in model.receipts)
         assert sorted(uploads) == sorted(model.upload for model in gone if model.upload is not None)
         assert self.handed_out.isdisjoint(receipts)
         self.handed_out.update(receipts)
         self.done.update(rows)
-        assert self.ledger.durable(rows) == ([], [])
+        assert self.open_rows.durable(rows) == ([], [])
 
     # Time
 
@@ -334,18 +334,18 @@ class LedgerMachine(RuleBasedStateMachine):
             for model in self.open.values()
             if model.state in WAITING and model.awaited and model.deadline <= self.now
         ]
-        found = self.ledger.overdue(self.now)
+        found = self.open_rows.overdue(self.now)
         assert sorted(entry.row for entry in found) == sorted(model.entry.row for model in due)
         assert [entry.deadline for entry in found] == sorted(model.deadline for model in due)
         for model in due:
             model.awaited = False
-        assert self.ledger.overdue(self.now) == []
+        assert self.open_rows.overdue(self.now) == []
 
     @rule()
     def ask_for_the_next_deadline(self):
         """A rule and no invariant: asking drops what is stale, and a bug could hide behind that."""
         awaited = [model.deadline for model in self.open.values() if model.state in WAITING and model.awaited]
-        assert self.ledger.next_deadline() == min(awaited, default=None)
+        assert self.open_rows.next_deadline() == min(awaited, default=None)
 
     # What always holds
 
@@ -354,7 +354,7 @@ class LedgerMachine(RuleBasedStateMachine):
         def count(*states):
             return sum(model.state in states for model in self.open.values())
 
-        assert self.ledger.statistics() == LedgerStatistics(
+        assert self.open_rows.statistics() == OpenRowsStatistics(
             open=len(self.open),
             in_flight=count(State.SENT),
             accepted=count(State.ACCEPTED),
@@ -365,26 +365,26 @@ class LedgerMachine(RuleBasedStateMachine):
             duplicates=self.duplicates,
             strangers=self.strangers,
         )
-        assert len(self.ledger) == len(self.open)
-        assert self.ledger.busy == count(State.SENT, State.ACCEPTED, State.CLAIMED)
-        assert self.ledger.rows_seen == self.next_row
+        assert len(self.open_rows) == len(self.open)
+        assert self.open_rows.busy == count(State.SENT, State.ACCEPTED, State.CLAIMED)
+        assert self.open_rows.rows_seen == self.next_row
 
     @invariant()
     def entries_say_what_happened_to_them(self):
         for row, model in self.open.items():
             entry = model.entry
-            assert self.ledger.get(row) is entry
+            assert self.open_rows.get(row) is entry
             assert (entry.state, entry.sends, entry.resends) == (model.state, model.sends, model.resends)
             assert (entry.generation, entry.accepted_at) == (model.generation, model.accepted_at)
-            assert self.ledger.awaits(row, model.generation) == (model.state in WAITING)
-            assert not self.ledger.awaits(row, model.generation + 1)
+            assert self.open_rows.awaits(row, model.generation) == (model.state in WAITING)
+            assert not self.open_rows.awaits(row, model.generation + 1)
 
     @invariant()
     def those_who_wait_are_known(self):
         waiting = [model.entry for model in self.open.values() if model.state in WAITING]
-        assert list(self.ledger.waiting()) == waiting
+        assert list(self.open_rows.waiting()) == waiting
         since = [entry.accepted_at if entry.accepted_at is not None else entry.sent_at for entry in waiting]
-        assert self.ledger.oldest_wait() == (since[0] if since else None)
+        assert self.open_rows.oldest_wait() == (since[0] if since else None)
 
 
 LedgerMachine.TestCase.settings = settings(

@@ -70,9 +70,9 @@ def test_output_does_not_depend_on_the_parts(parts: list[list[int]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         written = write_parts(directory / "parts", parts)
-        finish(written, directory / "a", run=RUN, kept_schema=KEPT, expected_rows=count)
+        finish(written, directory / "a", run_id=RUN, passthrough_schema=KEPT, expected_rows=count)
         whole = write_parts(directory / "whole", [range(count)])
-        finish(whole, directory / "b", run=RUN, kept_schema=KEPT, expected_rows=count)
+        finish(whole, directory / "b", run_id=RUN, passthrough_schema=KEPT, expected_rows=count)
         assert pq.read_table(directory / "a").equals(pq.read_table(directory / "b"), check_metadata=True)
 
 
@@ -128,7 +128,9 @@ def test_the_type_of_a_json_column_does_not_depend_on_the_parts(
     texts: list[str | None], owners: list[int]
 ) -> None:
     def stored(directory: Path, number: int, rows: Sequence[int]) -> Part:
-        outcomes = [Outcome(row=row, id=None, kept=(None, texts[row]), status="succeeded") for row in rows]
+        outcomes = [
+            Outcome(row=row, id=None, passthrough=(None, texts[row]), status="succeeded") for row in rows
+        ]
         return write_part(directory, number, to_table(outcomes, KEPT))
 
     with tempfile.TemporaryDirectory() as name:
@@ -138,7 +140,7 @@ def test_the_type_of_a_json_column_does_not_depend_on_the_parts(
             stored(directory / "parts", number, part)
             for number, part in enumerate(split(rows, owners[: len(texts)]))
         ]
-        finish(parts, directory / "out", run=RUN, kept_schema=KEPT, expected_rows=len(texts))
+        finish(parts, directory / "out", run_id=RUN, passthrough_schema=KEPT, expected_rows=len(texts))
         column = pq.read_table(directory / "out").column("score")
     kind = final_type(kinds_of(chunked(texts)))
     assert column.type == (kind or pa.string())

@@ -93,6 +93,6 @@ async def test_an_endpoint_without_configuration_is_said_to_be_unfinished():
         async def describe_endpoint(self, **_):
             return {"EndpointName": "model", "EndpointStatus": "Failed"}
 
-    control = AwsControl(Sagemaker(), mailboxes=None, timeout_s=1.0, inline=True)
+    control = AwsControl(Sagemaker(), run_queues=None, timeout_s=1.0, inline=True)
     with pytest.raises(RunError, match="Endpoint model is Failed and has no configuration"):
         await control.describe("model")

@@ -10,9 +10,9 @@ import anyio
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from fanout.aws.run_queue import Mailboxes
+from fanout.aws.run_queue import RunQueues
 from fanout.errors import CallError, Phase, RunError
-from fanout.ports import Mailbox
+from fanout.ports import RunQueue
 
 pytestmark = pytest.mark.asyncio
 
@@ -78,13 +78,13 @@ def no_waiting(monkeypatch):
     monkeypatch.setattr("fanout.aws.control_retry.anyio.sleep", at_once)
 
 
-def mailboxes(aws):
-    return Mailboxes(aws, aws, timeout_s=5.0)
+def run_queues(aws):
+    return RunQueues(aws, aws, timeout_s=5.0)
 
 
 async def test_an_open_mailbox_is_a_private_queue_with_filtered_raw_subscriptions():
     aws = Aws()
-    assert await mailboxes(aws).open(RUN, TOPICS) == Mailbox(
+    assert await run_queues(aws).open(RUN, TOPICS) == RunQueue(
         URL, tuple(f"{topic}:sub" for topic in TOPICS), True
     )
     (created,) = aws.of("create_queue")
@@ -111,20 +111,20 @@ async def test_an_open_mailbox_is_a_private_queue_with_filtered_raw_subscription
 
 async def test_the_policy_stands_before_the_first_subscription():
     aws = Aws()  # SNS discards at once what the queue does not allow
-    await mailboxes(aws).open(RUN, TOPICS)
+    await run_queues(aws).open(RUN, TOPICS)
     assert aws.names.index("set_queue_attributes") < aws.names.index("subscribe")
 
 
 async def test_a_topic_without_filters_left_is_subscribed_unfiltered():
     aws = Aws(subscribe=[None, refusal("FilterPolicyLimitExceeded", 403)])
-    mailbox = await mailboxes(aws).open(RUN, TOPICS)
-    assert (mailbox.filtered, len(mailbox.subscriptions)) == (False, 2)
+    run_queue = await run_queues(aws).open(RUN, TOPICS)
+    assert (run_queue.filtered, len(run_queue.subscriptions)) == (False, 2)
     assert [call["Attributes"].keys() for call in aws.of("subscribe")][2] == {"RawMessageDelivery"}
 
 
 async def test_a_queue_that_may_not_be_tagged_still_opens():
     aws = Aws(tag_queue=[refusal("AccessDenied", 403)])
-    assert (await mailboxes(aws).open(RUN, TOPICS)).url == URL
+    assert (await run_queues(aws).open(RUN, TOPICS)).url == URL
     assert "delete_queue" not in aws.names
 
 
@@ -133,7 +133,7 @@ async def test_a_queue_that_may_not_be_tagged_still_opens():
 )
 async def test_a_passing_failure_is_tried_again(step):
     aws = Aws(**{step: [refusal("InternalError", 500), lost(), refusal("Throttling")]})
-    assert (await mailboxes(aws).open(RUN, TOPICS)).filtered
+    assert (await run_queues(aws).open(RUN, TOPICS)).filtered
     assert "delete_queue" not in aws.names
 
 
@@ -150,7 +150,7 @@ async def test_a_passing_failure_is_tried_again(step):
 async def test_what_fails_half_way_leaves_nothing_behind(step, removed):
     aws = Aws(**step)
     with pytest.raises(CallError) as caught:
-        await mailboxes(aws).open(RUN, TOPICS)
+        await run_queues(aws).open(RUN, TOPICS)
     assert caught.value.phase is Phase.REPLY
     assert [name for name in aws.names if name in {"unsubscribe", "delete_queue"}] == removed
 
@@ -158,14 +158,14 @@ async def test_what_fails_half_way_leaves_nothing_behind(step, removed):
 async def test_a_refused_creation_removes_nothing():
     aws = Aws(create_queue=[refusal("QueueNameExists")])
     with pytest.raises(CallError):
-        await mailboxes(aws).open(RUN, TOPICS)
+        await run_queues(aws).open(RUN, TOPICS)
     assert aws.names == ["get_queue_url", "create_queue"]
 
 
 async def test_a_creation_whose_reply_is_lost_is_undone_by_name():
     aws = Aws(create_queue=[lost()] * 4)
     with pytest.raises(CallError) as caught:
-        await mailboxes(aws).open(RUN, TOPICS)
+        await run_queues(aws).open(RUN, TOPICS)
     assert caught.value.phase is Phase.EXCHANGE
     assert aws.names[-2:] == ["get_queue_url", "delete_queue"]
 
@@ -173,23 +173,23 @@ async def test_a_creation_whose_reply_is_lost_is_undone_by_name():
 async def test_what_a_killed_run_left_is_taken_over_and_not_removed_when_that_fails():
     aws = Aws()
     aws.exists = True
-    assert (await mailboxes(aws).open(RUN, TOPICS)).url == URL
+    assert (await run_queues(aws).open(RUN, TOPICS)).url == URL
     aws = Aws(subscribe=[refusal("AuthorizationError", 403)])
     aws.exists = True
     with pytest.raises(CallError):
-        await mailboxes(aws).open(RUN, TOPICS)
+        await run_queues(aws).open(RUN, TOPICS)
     assert "delete_queue" not in aws.names
 
 
 @pytest.mark.parametrize("refused", ["AccessDenied", "AWS.SimpleQueueService.NonExistentQueue"])
 async def test_a_role_that_may_not_look_for_the_queue_can_still_open_one(refused):
     aws = Aws(get_queue_url=[refusal(refused, 403)])
-    assert (await mailboxes(aws).open(RUN, TOPICS)).url == URL
+    assert (await run_queues(aws).open(RUN, TOPICS)).url == URL
 
 
 async def test_a_name_that_sqs_still_holds_back_gets_a_suffix():
     aws = Aws(create_queue=[refusal("AWS.SimpleQueueService.QueueDeletedRecently")])
-    assert (await mailboxes(aws).open(RUN, TOPICS)).url == URL
+    assert (await run_queues(aws).open(RUN, TOPICS)).url == URL
     first, second = (call["QueueName"] for call in aws.of("create_queue"))
     assert first == "fanout-abcdefghij"
     assert second.startswith("fanout-abcdefghij-")
@@ -199,7 +199,7 @@ async def test_cancellation_half_way_leaves_nothing_behind():
     aws = Aws()
     aws.hold = "subscribe"
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(mailboxes(aws).open, RUN, TOPICS)
+        tasks.start_soon(run_queues(aws).open, RUN, TOPICS)
         while "subscribe" not in aws.names:
             await asyncio.sleep(0)
         tasks.cancel_scope.cancel()
@@ -209,13 +209,13 @@ async def test_cancellation_half_way_leaves_nothing_behind():
 async def test_without_topics_there_is_nothing_to_open():
     aws = Aws()
     with pytest.raises(RunError, match="names no SNS topic"):
-        await mailboxes(aws).open(RUN, ())
+        await run_queues(aws).open(RUN, ())
     assert aws.calls == []
 
 
 async def test_closing_removes_subscriptions_before_the_queue():
     aws = Aws()
-    await mailboxes(aws).close(Mailbox(URL, ("s1", "s2"), True))
+    await run_queues(aws).close(RunQueue(URL, ("s1", "s2"), True))
     assert aws.calls == [
         ("unsubscribe", {"SubscriptionArn": "s1"}),
         ("unsubscribe", {"SubscriptionArn": "s2"}),
@@ -228,12 +228,12 @@ async def test_closing_what_is_gone_is_harmless():
         unsubscribe=[refusal("NotFound", 404)],
         delete_queue=[refusal("AWS.SimpleQueueService.NonExistentQueue")],
     )
-    await mailboxes(aws).close(Mailbox(URL, ("s1",), True))
+    await run_queues(aws).close(RunQueue(URL, ("s1",), True))
     assert aws.names == ["unsubscribe", "delete_queue"]
 
 
 async def test_closing_tries_everything_before_it_fails():
     aws = Aws(unsubscribe=[refusal("AuthorizationError", 403)])
     with pytest.raises(CallError, match="AuthorizationError"):
-        await mailboxes(aws).close(Mailbox(URL, ("s1", "s2"), True))
+        await run_queues(aws).close(RunQueue(URL, ("s1", "s2"), True))
     assert aws.names == ["unsubscribe", "unsubscribe", "delete_queue"]

@@ -19,9 +19,9 @@ from fanout.domain.retry_policy import ModelRetry
 from fanout.domain.routing import Routing
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.reconcile.schedule import Patience
-from fanout.engine.settings import Job, Limits
-from fanout.engine.wiring import Stages
+from fanout.engine.reconcile.schedule import LookupPolicy
+from fanout.engine.settings import EngineLimits, EngineSettings
+from fanout.engine.wiring import Wiring
 from fanout.output.finish import finish
 from fanout.runtime.endpoint import discover, endpoint_check
 from fanout.simulator.ports.cloud import MemoryCloud
@@ -48,7 +48,7 @@ def experiment(tmp_path: Path) -> Experiment:
         settings: SimulatorSettings,
         *,
         closed: int | None = None,
-        limits: Limits | None = None,
+        limits: EngineLimits | None = None,
         until_ms: float | None = None,
     ) -> Path:
         directory = tmp_path / f"bench-{wanted.seed}"
@@ -59,31 +59,31 @@ def experiment(tmp_path: Path) -> Experiment:
             cloud = MemoryCloud(World(settings, now=clock.now()), clock)
             endpoint = await discover(cloud.control, settings.endpoint_name)
             assert endpoint is not None
-            mailbox = await cloud.control.open_mailbox(RUN, endpoint.topics)
+            run_queue = await cloud.control.open_run_queue(RUN, endpoint.topics)
             arrivals = Arrivals(wanted, Made(wanted), clock=clock, closed=closed is not None)
             tally = PairTally(until_ms=until_ms, enough=arrivals.end)
-            job = Job(
-                run=RUN,
+            job = EngineSettings(
+                run_id=RUN,
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
                 failure_path=endpoint.failure_path,
-                routing=Routing(run=RUN, uploads=Location(settings.buckets[0], "inputs")),
+                routing=Routing(run_id=RUN, uploads=Location(settings.buckets[0], "inputs")),
                 parts=directory / "parts",
-                limits=limits or Limits(window=closed or 10_000),
-                patience=Patience(notified=True),
+                limits=limits or EngineLimits(window=closed or 10_000),
+                patience=LookupPolicy(notified=True),
                 retry=ModelRetry(0),
                 seed=wanted.seed,
             )
-            stages = Stages(
+            stages = Wiring(
                 job=job,
                 source=arrivals,
                 cloud=cloud,
-                queue=cloud.queue(mailbox.url),
+                queue=cloud.queue(run_queue.url),
                 clock=clock,
                 pacer=Pacer(),
                 check_endpoint=endpoint_check(cloud.control, settings.endpoint_name, clock=clock),
                 tally=tally,
-                offload=in_place,
+                run_blocking=in_place,
             )
             pipeline = Pipeline(stages)
             parts = await pipeline.run()
@@ -94,7 +94,8 @@ def experiment(tmp_path: Path) -> Experiment:
                 BENCH_KEY: '{"closed": null, "late_ms": 10}',
             }
             finish(
-                parts, output, run=RUN, kept_schema=arrivals.kept_schema, expected_rows=tally.rows, metadata=metadata
+                parts, output, run_id=RUN, passthrough_schema=arrivals.passthrough_schema,
+                expected_rows=tally.rows, metadata=metadata,
             )  # fmt: skip
             return output
 

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from support.virtual import run_virtual
 
-from fanout.concurrency.byte_limiter import FIRST, ByteBudget
+from fanout.concurrency.byte_limiter import FIRST, ByteLimiter
 
 
 def most_at_once(sizes, *, most_bytes, workers=64, takes_s=1.0):
@@ -14,7 +14,7 @@ def most_at_once(sizes, *, most_bytes, workers=64, takes_s=1.0):
     found = []
 
     async def main():
-        budget = ByteBudget(most_bytes)
+        budget = ByteLimiter(most_bytes)
         left, under_way = list(enumerate(sizes)), []
 
         async def worker():
@@ -64,7 +64,7 @@ def test_one_large_response_is_forgotten():
 @pytest.mark.parametrize("size", [None, 0])
 def test_what_brought_nothing_makes_room(size):
     async def main():
-        budget = ByteBudget(100)
+        budget = ByteLimiter(100)
         for _ in range(FIRST):
             await budget.enter()
         async with anyio.create_task_group() as tasks:

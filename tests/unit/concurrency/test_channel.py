@@ -7,12 +7,12 @@ import trio
 import trio.testing
 from support.virtual import run_virtual
 
-from fanout.concurrency.channel import Lane
+from fanout.concurrency.channel import Channel
 
 
 def test_items_leave_in_the_order_in_which_they_came():
     async def main():
-        lane = Lane(3)
+        lane = Channel(3)
         for number in range(3):
             await lane.put(number)
         assert len(lane) == 3
@@ -25,7 +25,7 @@ def test_items_leave_in_the_order_in_which_they_came():
 
 def test_looking_in_takes_the_first_item_or_nothing():
     async def main():
-        lane = Lane(2)
+        lane = Channel(2)
         assert lane.get_nowait() is None
         await lane.put("a")
         await lane.put("b")
@@ -37,7 +37,7 @@ def test_looking_in_takes_the_first_item_or_nothing():
 @pytest.mark.parametrize("take", ["get", "get_nowait"])
 def test_a_full_lane_makes_whoever_puts_more_wait(take):
     async def main():
-        lane, sent = Lane(2), []
+        lane, sent = Channel(2), []
 
         async def sender():
             for number in range(5):
@@ -58,7 +58,7 @@ def test_a_full_lane_makes_whoever_puts_more_wait(take):
 
 def test_whoever_takes_from_an_empty_lane_waits():
     async def main():
-        lane = Lane(1)
+        lane = Channel(1)
         async with trio.open_nursery() as nursery:
 
             async def late():
@@ -76,7 +76,7 @@ def test_whoever_takes_from_an_empty_lane_waits():
 @pytest.mark.parametrize(("putters", "getters"), [(1, 1), (1, 8), (8, 1), (5, 5)])
 def test_every_item_goes_to_one_worker_and_the_lane_is_never_overfull(capacity, putters, getters):
     async def main():
-        lane, taken = Lane(capacity), []
+        lane, taken = Channel(capacity), []
 
         async def putter(first):
             for number in range(first, 200, putters):
@@ -109,7 +109,7 @@ def test_one_who_gives_up_taking_leaves_the_item_to_the_next(waiting):
     """The item comes and the first in line is cancelled in the same turn of the loop."""
 
     async def main():
-        lane, taken = Lane(4), []
+        lane, taken = Channel(4), []
         first = trio.CancelScope()
 
         async def getter(scope):
@@ -133,7 +133,7 @@ def test_one_who_gives_up_taking_leaves_the_item_to_the_next(waiting):
 
 def test_one_who_gives_up_putting_leaves_the_room_to_the_next():
     async def main():
-        lane, put = Lane(1), []
+        lane, put = Channel(1), []
         await lane.put("there")
         first = trio.CancelScope()
 
@@ -159,7 +159,7 @@ def test_one_who_gives_up_putting_leaves_the_room_to_the_next():
 
 def test_a_wait_that_is_cancelled_long_before_takes_nothing():
     async def main():
-        lane = Lane(1)
+        lane = Channel(1)
         with trio.move_on_after(1.0) as scope:
             await lane.get()
         assert scope.cancelled_caught
@@ -175,7 +175,7 @@ def test_a_wait_that_is_cancelled_long_before_takes_nothing():
 @pytest.mark.parametrize("side", ["get", "put"])
 def test_one_who_has_gone_is_not_woken_in_place_of_the_next(side):
     async def main():
-        lane, done = Lane(1), []
+        lane, done = Channel(1), []
         if side == "put":
             await lane.put("there")
 

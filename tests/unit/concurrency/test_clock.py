@@ -49,7 +49,7 @@ async def test_it_asks_for_what_remains_and_again_when_it_was_woken_early(monkey
         naps.append(seconds)
         now_ns += round(seconds * 0.75e9)
 
-    async def ring(at_ns):
+    async def sleep_until_ns(at_ns):
         nonlocal now_ns
         rings.append((at_ns - now_ns) / 1e9)
         now_ns += round((at_ns - now_ns) * 0.75) if exact else 0
@@ -57,7 +57,7 @@ async def test_it_asks_for_what_remains_and_again_when_it_was_woken_early(monkey
 
     monkeypatch.setattr(time, "monotonic_ns", lambda: now_ns)
     monkeypatch.setattr(anyio, "sleep", nap)
-    monkeypatch.setattr("fanout.concurrency.clock.ring", ring)
+    monkeypatch.setattr("fanout.concurrency.clock.sleep_until_ns", sleep_until_ns)
     clock = SystemClock()
     wanted = clock.now() + 0.02
     await clock.sleep_until(wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from fanout.concurrency.event import one_shot
+from fanout.concurrency.event import make_event
 
 LOOPS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
@@ -13,7 +13,7 @@ LOOPS = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @LOOPS
 def test_whoever_waits_goes_on_when_it_is_set(backend):
     async def main():
-        event, seen = one_shot()(), []
+        event, seen = make_event()(), []
 
         async def waiter():
             await event.wait()
@@ -32,7 +32,7 @@ def test_whoever_waits_goes_on_when_it_is_set(backend):
 @LOOPS
 def test_nobody_waits_for_what_was_set_before(backend):
     async def main():
-        event = one_shot()()
+        event = make_event()()
         event.set()
         event.set()
         with anyio.fail_after(5):
@@ -44,7 +44,7 @@ def test_nobody_waits_for_what_was_set_before(backend):
 @LOOPS
 def test_it_knows_that_it_was_set_although_the_one_who_waited_was_cancelled(backend):
     async def main():
-        event, seen = one_shot()(), []
+        event, seen = make_event()(), []
 
         async def waiter():
             try:

@@ -11,7 +11,7 @@ import weakref
 
 import pytest
 
-from fanout.concurrency.interpreter import MIDDLE_ROUNDS, SWITCH_S, YOUNG_OBJECTS, YOUNG_ROUNDS, short_pauses
+from fanout.concurrency.interpreter import MIDDLE_ROUNDS, SWITCH_S, YOUNG_OBJECTS, YOUNG_ROUNDS, tuned_gc
 from fanout.engine.open_row import State
 
 
@@ -32,7 +32,7 @@ def test_everything_is_as_before_afterwards_whatever_happened_inside():
     inside = []
 
     def run():
-        with short_pauses():
+        with tuned_gc():
             inside.append(settings())
             raise ZeroDivisionError
 
@@ -46,7 +46,7 @@ def test_everything_is_as_before_afterwards_whatever_happened_inside():
 @pytest.mark.usefixtures("_thawed")
 def test_what_somebody_else_froze_stays_frozen():
     gc.freeze()
-    with short_pauses():
+    with tuned_gc():
         pass
     assert gc.get_freeze_count() > 0
 
@@ -54,7 +54,7 @@ def test_what_somebody_else_froze_stays_frozen():
 @pytest.mark.usefixtures("_thawed")
 def test_what_was_there_before_is_not_looked_at_in_a_collection():
     crowd = [[number] for number in range(300_000)]
-    with short_pauses():
+    with tuned_gc():
         assert gc.get_freeze_count() >= len(crowd)
         assert len(gc.get_objects()) < len(crowd)
 
@@ -64,7 +64,7 @@ def test_what_has_survived_a_full_collection_is_not_looked_at_again_and_still_go
     class Row:
         pass
 
-    with short_pauses():
+    with tuned_gc():
         crowd = [Row() for _ in range(10_000)]
         gone = weakref.ref(crowd[0])
         gc.collect()
@@ -83,7 +83,7 @@ def test_a_growing_crowd_is_collected_in_small_steps():
 
     gc.callbacks.append(note)
     try:
-        with short_pauses():
+        with tuned_gc():
             crowd = [[number] for number in range(300_000)]
     finally:
         gc.callbacks.remove(note)
@@ -104,7 +104,7 @@ def test_cycles_that_are_made_inside_are_collected():
 
     alive = 0
     most = 0
-    with short_pauses():
+    with tuned_gc():
         for _ in range(50_000):
             alive += 1
             Cycle()

@@ -7,12 +7,12 @@ import trio
 import trio.testing
 from support.virtual import run_virtual
 
-from fanout.concurrency.notify import Wakeup
+from fanout.concurrency.notify import Notify
 
 
 def test_everybody_who_waits_is_woken_once():
     async def main():
-        wakeup, woken = Wakeup(), []
+        wakeup, woken = Notify(), []
 
         async def waiter(name):
             await wakeup.wait()
@@ -31,7 +31,7 @@ def test_everybody_who_waits_is_woken_once():
 
 def test_a_notification_is_not_remembered():
     async def main():
-        wakeup = Wakeup()
+        wakeup = Notify()
         wakeup.notify()
         wakeup.notify()
         return await wakeup.wait_for(5.0), trio.current_time()
@@ -41,7 +41,7 @@ def test_a_notification_is_not_remembered():
 
 def test_those_who_come_after_a_notification_wait_for_the_next():
     async def main():
-        wakeup, at = Wakeup(), []
+        wakeup, at = Notify(), []
 
         async def waiter():
             for _ in range(3):
@@ -61,7 +61,7 @@ def test_those_who_come_after_a_notification_wait_for_the_next():
 
 def test_a_condition_that_is_looked_at_again_is_never_missed():
     async def main():
-        wakeup, items, taken = Wakeup(), [], []
+        wakeup, items, taken = Notify(), [], []
 
         async def consumer():
             while len(taken) < 50:
@@ -84,7 +84,7 @@ def test_a_condition_that_is_looked_at_again_is_never_missed():
 @pytest.mark.parametrize(("after_s", "woken"), [(1.0, True), (2.9, True), (3.1, False)])
 def test_waiting_for_a_while_tells_whether_it_was_woken(after_s, woken):
     async def main():
-        wakeup = Wakeup()
+        wakeup = Notify()
 
         async def notifier():
             await trio.sleep(after_s)
@@ -102,14 +102,14 @@ def test_waiting_for_a_while_tells_whether_it_was_woken(after_s, woken):
 @pytest.mark.parametrize("timeout_s", [0.0, -5.0, float("-inf")])
 def test_no_time_to_wait_returns_at_once(timeout_s):
     async def main():
-        return await Wakeup().wait_for(timeout_s), trio.current_time()
+        return await Notify().wait_for(timeout_s), trio.current_time()
 
     assert run_virtual(main) == (False, 0.0)
 
 
 def test_one_who_gives_up_takes_nobody_along():
     async def main():
-        wakeup, woken = Wakeup(), []
+        wakeup, woken = Notify(), []
 
         async def patient():
             await wakeup.wait()
@@ -128,7 +128,7 @@ def test_one_who_gives_up_takes_nobody_along():
 def test_a_cancellation_is_passed_on():
     async def main():
         with trio.move_on_after(1.0) as scope:
-            await Wakeup().wait_for(100.0)
+            await Notify().wait_for(100.0)
         return scope.cancelled_caught, trio.current_time()
 
     assert run_virtual(main) == (True, 1.0)

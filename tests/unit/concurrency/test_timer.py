@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from fanout.concurrency import timer as alarm
-from fanout.concurrency.timer import ring
+from fanout.concurrency.timer import sleep_until_ns
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="other systems have no timerfd: there it is False"
@@ -33,7 +33,7 @@ def test_it_rings_at_the_instant_more_exactly_than_the_loop_does(run):
         late, loops = [], []
         for _ in range(60):
             at_ns = time.monotonic_ns() + 3 * MS // 2
-            assert await ring(at_ns)
+            assert await sleep_until_ns(at_ns)
             late.append(time.monotonic_ns() - at_ns)
             at_ns = time.monotonic_ns() + 3 * MS // 2
             await anyio.sleep((at_ns - time.monotonic_ns()) / 1e9)
@@ -48,7 +48,7 @@ def test_it_rings_at_the_instant_more_exactly_than_the_loop_does(run):
 def test_an_instant_that_has_passed_rings_at_once(run):
     async def main():
         with anyio.fail_after(5):
-            return [await ring(at_ns) for at_ns in (time.monotonic_ns(), 1, 0, -MS)]
+            return [await sleep_until_ns(at_ns) for at_ns in (time.monotonic_ns(), 1, 0, -MS)]
 
     assert run(main) == [True] * 4
 
@@ -59,7 +59,7 @@ def test_many_ring_in_the_order_of_their_instants(run):
         began_ns = time.monotonic_ns()
 
         async def one(after_ms):
-            await ring(began_ns + after_ms * MS)
+            await sleep_until_ns(began_ns + after_ms * MS)
             rung.append(after_ms)
 
         async with anyio.create_task_group() as tasks:
@@ -72,11 +72,11 @@ def test_many_ring_in_the_order_of_their_instants(run):
 
 def test_nothing_is_left_of_it_after_it_rang_or_was_cancelled(run):
     async def main():
-        await ring(time.monotonic_ns() + MS)  # what the loop itself opens is open now
+        await sleep_until_ns(time.monotonic_ns() + MS)  # what the loop itself opens is open now
         before = [*Path("/proc/self/fd").iterdir()]
-        await ring(time.monotonic_ns() + MS)
+        await sleep_until_ns(time.monotonic_ns() + MS)
         with anyio.move_on_after(0.01):
-            await ring(time.monotonic_ns() + 3_600_000 * MS)
+            await sleep_until_ns(time.monotonic_ns() + 3_600_000 * MS)
         return before, [*Path("/proc/self/fd").iterdir()]
 
     before, after = run(main)
@@ -89,13 +89,13 @@ def test_without_a_descriptor_to_spare_it_says_so(run, monkeypatch):
             return -1
 
     monkeypatch.setattr(alarm, "_libc", Exhausted)
-    assert run(lambda: ring(time.monotonic_ns() + 3_600_000 * MS)) is False
+    assert run(lambda: sleep_until_ns(time.monotonic_ns() + 3_600_000 * MS)) is False
 
 
 def test_where_there_are_no_such_timers_it_says_so(run, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     alarm._libc.cache_clear()
     try:
-        assert run(lambda: ring(time.monotonic_ns() + 3_600_000 * MS)) is False
+        assert run(lambda: sleep_until_ns(time.monotonic_ns() + 3_600_000 * MS)) is False
     finally:
         alarm._libc.cache_clear()

@@ -6,9 +6,9 @@ import pytest
 import trio
 from support.virtual import run_virtual
 
-from fanout.domain.failures import Verdict, classify
+from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.retry_policy import ModelRetry, backoff_s
-from fanout.engine.retrying import persist, retriable
+from fanout.engine.retrying import retriable, retry_call
 from fanout.errors import CallError, Exit, Phase, RunError
 
 REPLY, CONNECT, EXCHANGE = Phase.REPLY, Phase.CONNECT, Phase.EXCHANGE
@@ -22,83 +22,88 @@ def failed(code, status=None, phase=REPLY, **facts):
     ("error", "verdict"),
     [
         # throttle
-        (failed("ThrottlingException", 400), Verdict.THROTTLED),
-        (failed("Throttling", 400), Verdict.THROTTLED),
-        (failed("TooManyRequestsException", 429), Verdict.THROTTLED),
-        (failed("RequestLimitExceeded", 503), Verdict.THROTTLED),
-        (failed("SlowDown", 503), Verdict.THROTTLED),
-        (failed("429", 429), Verdict.THROTTLED),
-        (failed("SomethingNew", 429), Verdict.THROTTLED),
-        (failed("Unknown", 429), Verdict.THROTTLED),
+        (failed("ThrottlingException", 400), FailureKind.THROTTLED),
+        (failed("Throttling", 400), FailureKind.THROTTLED),
+        (failed("TooManyRequestsException", 429), FailureKind.THROTTLED),
+        (failed("RequestLimitExceeded", 503), FailureKind.THROTTLED),
+        (failed("SlowDown", 503), FailureKind.THROTTLED),
+        (failed("429", 429), FailureKind.THROTTLED),
+        (failed("SomethingNew", 429), FailureKind.THROTTLED),
+        (failed("Unknown", 429), FailureKind.THROTTLED),
         # transient
-        (failed("InternalFailure", 500), Verdict.TRANSIENT),
-        (failed("InternalServerException", 500), Verdict.TRANSIENT),
-        (failed("500", 500), Verdict.TRANSIENT),
-        (failed("502", 502), Verdict.TRANSIENT),
-        (failed("ServiceUnavailable", 503), Verdict.TRANSIENT),
-        (failed("503", 503), Verdict.TRANSIENT),
-        (failed("504", 504), Verdict.TRANSIENT),
-        (failed("SomethingNew", 530), Verdict.TRANSIENT),
-        (failed("InternalError", 200), Verdict.TRANSIENT),  # CompleteMultipartUpload, inside a 200
-        (failed("RequestTimeout", 400), Verdict.TRANSIENT),  # S3 waited for our bytes
+        (failed("InternalFailure", 500), FailureKind.TRANSIENT),
+        (failed("InternalServerException", 500), FailureKind.TRANSIENT),
+        (failed("500", 500), FailureKind.TRANSIENT),
+        (failed("502", 502), FailureKind.TRANSIENT),
+        (failed("ServiceUnavailable", 503), FailureKind.TRANSIENT),
+        (failed("503", 503), FailureKind.TRANSIENT),
+        (failed("504", 504), FailureKind.TRANSIENT),
+        (failed("SomethingNew", 530), FailureKind.TRANSIENT),
+        (failed("InternalError", 200), FailureKind.TRANSIENT),  # CompleteMultipartUpload, inside a 200
+        (failed("RequestTimeout", 400), FailureKind.TRANSIENT),  # S3 waited for our bytes
         # not sent, whatever the code
-        (failed("ConnectionRefusedError", phase=CONNECT), Verdict.NOT_SENT),
-        (failed("ClientConnectorDNSError", phase=CONNECT), Verdict.NOT_SENT),
-        (failed("SSLError", phase=CONNECT), Verdict.NOT_SENT),
-        (failed("ConnectTimeoutError", phase=CONNECT), Verdict.NOT_SENT),
+        (failed("ConnectionRefusedError", phase=CONNECT), FailureKind.NOT_SENT),
+        (failed("ClientConnectorDNSError", phase=CONNECT), FailureKind.NOT_SENT),
+        (failed("SSLError", phase=CONNECT), FailureKind.NOT_SENT),
+        (failed("ConnectTimeoutError", phase=CONNECT), FailureKind.NOT_SENT),
         # unknown: bytes may have been read
-        (failed("ServerDisconnectedError", phase=EXCHANGE), Verdict.UNKNOWN),
-        (failed("ClientOSError", phase=EXCHANGE), Verdict.UNKNOWN),
-        (failed("ReadTimeoutError", phase=EXCHANGE), Verdict.UNKNOWN),
-        (failed("UnreadableReply", 202, phase=EXCHANGE), Verdict.UNKNOWN),
-        (failed("UnreadableReply", 500, phase=EXCHANGE), Verdict.UNKNOWN),
+        (failed("ServerDisconnectedError", phase=EXCHANGE), FailureKind.UNKNOWN),
+        (failed("ClientOSError", phase=EXCHANGE), FailureKind.UNKNOWN),
+        (failed("ReadTimeoutError", phase=EXCHANGE), FailureKind.UNKNOWN),
+        (failed("UnreadableReply", 202, phase=EXCHANGE), FailureKind.UNKNOWN),
+        (failed("UnreadableReply", 500, phase=EXCHANGE), FailureKind.UNKNOWN),
         # the row's fault
-        (failed("ValidationException", 400), Verdict.ROW),
-        (failed("ValidationError", 400), Verdict.ROW),
-        (failed("SomethingNew", 400), Verdict.ROW),
-        (failed("413", 413), Verdict.ROW),
-        (failed("418", 418), Verdict.ROW),
+        (failed("ValidationException", 400), FailureKind.ROW),
+        (failed("ValidationError", 400), FailureKind.ROW),
+        (failed("SomethingNew", 400), FailureKind.ROW),
+        (failed("413", 413), FailureKind.ROW),
+        (failed("418", 418), FailureKind.ROW),
         # the run's fault
-        (failed("AccessDenied", 403), Verdict.RUN),
-        (failed("AccessDeniedException", 400), Verdict.RUN),
-        (failed("NotAuthorized", 400), Verdict.RUN),  # common errors of the SageMaker API reference
-        (failed("SignatureDoesNotMatch", 403), Verdict.RUN),
-        (failed("InvalidSignatureException", 403), Verdict.RUN),
-        (failed("IncompleteSignature", 400), Verdict.RUN),
-        (failed("UnrecognizedClientException", 403), Verdict.RUN),
-        (failed("InvalidClientTokenId", 403), Verdict.RUN),
-        (failed("MissingAuthenticationToken", 403), Verdict.RUN),
-        (failed("OptInRequired", 403), Verdict.RUN),
-        (failed("ResourceNotFound", 400), Verdict.RUN),
-        (failed("NoSuchBucket", 404), Verdict.RUN),
-        (failed("AWS.SimpleQueueService.NonExistentQueue", 400), Verdict.RUN),
-        (failed("SomethingNew", 401), Verdict.RUN),
-        (failed("SomethingNew", 403), Verdict.RUN),
-        (failed("404", 404), Verdict.RUN),
+        (failed("AccessDenied", 403), FailureKind.RUN),
+        (failed("AccessDeniedException", 400), FailureKind.RUN),
+        (failed("NotAuthorized", 400), FailureKind.RUN),  # common errors of the SageMaker API reference
+        (failed("SignatureDoesNotMatch", 403), FailureKind.RUN),
+        (failed("InvalidSignatureException", 403), FailureKind.RUN),
+        (failed("IncompleteSignature", 400), FailureKind.RUN),
+        (failed("UnrecognizedClientException", 403), FailureKind.RUN),
+        (failed("InvalidClientTokenId", 403), FailureKind.RUN),
+        (failed("MissingAuthenticationToken", 403), FailureKind.RUN),
+        (failed("OptInRequired", 403), FailureKind.RUN),
+        (failed("ResourceNotFound", 400), FailureKind.RUN),
+        (failed("NoSuchBucket", 404), FailureKind.RUN),
+        (failed("AWS.SimpleQueueService.NonExistentQueue", 400), FailureKind.RUN),
+        (failed("SomethingNew", 401), FailureKind.RUN),
+        (failed("SomethingNew", 403), FailureKind.RUN),
+        (failed("404", 404), FailureKind.RUN),
         # credentials
-        (failed("ExpiredToken", 403), Verdict.CREDENTIALS),
-        (failed("ExpiredToken", 400), Verdict.CREDENTIALS),
-        (failed("ExpiredTokenException", 403), Verdict.CREDENTIALS),
-        (failed("RequestExpired", 400), Verdict.CREDENTIALS),
+        (failed("ExpiredToken", 403), FailureKind.CREDENTIALS),
+        (failed("ExpiredToken", 400), FailureKind.CREDENTIALS),
+        (failed("ExpiredTokenException", 403), FailureKind.CREDENTIALS),
+        (failed("RequestExpired", 400), FailureKind.CREDENTIALS),
     ],
     ids=lambda value: (
         f"{value.code}-{value.status}-{value.phase.value}" if isinstance(value, CallError) else value.name
     ),
 )
 def test_a_failed_call_means(error, verdict):
-    assert classify(error) is verdict
+    assert failure_kind(error) is verdict
 
 
 @pytest.mark.parametrize(
     "code", ["ThrottlingException", "ExpiredToken", "AccessDenied", "NoSuchKey", "ValidationException"]
 )
-@pytest.mark.parametrize(("phase", "verdict"), [(CONNECT, Verdict.NOT_SENT), (EXCHANGE, Verdict.UNKNOWN)])
+@pytest.mark.parametrize(
+    ("phase", "verdict"), [(CONNECT, FailureKind.NOT_SENT), (EXCHANGE, FailureKind.UNKNOWN)]
+)
 def test_how_far_the_call_had_come_outweighs_its_code(code, phase, verdict):
-    assert classify(failed(code, 400, phase=phase)) is verdict
+    assert failure_kind(failed(code, 400, phase=phase)) is verdict
 
 
 def test_the_text_of_an_error_decides_nothing():
-    assert classify(failed("ValidationException", 400, message="Rate exceeded; ExpiredToken")) is Verdict.ROW
+    assert (
+        failure_kind(failed("ValidationException", 400, message="Rate exceeded; ExpiredToken"))
+        is FailureKind.ROW
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,7 @@ def persisted(call, **options):
 
     async def main():
         try:
-            return await persist(call, operation="s3:GetObject", **options)
+            return await retry_call(call, operation="s3:GetObject", **options)
         except (CallError, RunError) as error:
             return error
 
@@ -308,7 +313,7 @@ def test_a_service_that_will_not_answer_ends_the_run(error):
 def test_our_own_bugs_pass_through():
     async def main():
         with pytest.raises(ZeroDivisionError):
-            await persist(Script(ZeroDivisionError()), operation="s3:GetObject")
+            await retry_call(Script(ZeroDivisionError()), operation="s3:GetObject")
         return trio.current_time()
 
     assert run_virtual(main) == 0.0

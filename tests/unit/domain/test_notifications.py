@@ -55,7 +55,7 @@ def changed(message, **changes):
 
 def parse(message, *, trust=False):
     body = message if isinstance(message, str) else json.dumps(message)
-    return parse_message(body, run=RUN, now=NOW, receipt="receipt", trust=trust)
+    return parse_message(body, run_id=RUN, now=NOW, receipt="receipt", trust=trust)
 
 
 def enveloped(message):

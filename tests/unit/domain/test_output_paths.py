@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from fanout.domain.location import Location
-from fanout.domain.output_paths import USUAL, Layout
+from fanout.domain.output_paths import AS_EXPECTED, OutputPaths
 
 RUN = "abcdefghij"
 
 
 def learnt(*replies, path="s3://bucket/out"):
-    layout = Layout(RUN, path=path)
+    layout = OutputPaths(RUN, path=path)
     for row, generation, uri in replies:
         layout.learn(uri, row=row, generation=generation)
     return layout
@@ -28,7 +28,7 @@ def learnt(*replies, path="s3://bucket/out"):
     ],
 )
 def test_before_any_reply_it_expects_the_configured_path(path, key, root):
-    layout = Layout(RUN, path=path)
+    layout = OutputPaths(RUN, path=path)
     assert layout.expected(5, 0) == Location("bucket", key)
     assert layout.root() == Location("bucket", root)
     assert not layout.confirmed
@@ -37,7 +37,7 @@ def test_before_any_reply_it_expects_the_configured_path(path, key, root):
 
 @pytest.mark.parametrize("path", [None, "", "not a location", "s3://", "https://example.com/out"])
 def test_without_a_path_nothing_is_expected(path):
-    layout = Layout(RUN, path=path)
+    layout = OutputPaths(RUN, path=path)
     assert layout.expected(5, 0) is None
     assert layout.root() is None
 
@@ -128,10 +128,10 @@ def test_the_usual_place_is_told_by_one_object_for_all_rows():
     layout = learnt((1, 0, "s3://bucket/out/fanout/abcdefghij/01/1.0"))
     usual = Location("bucket", "out/fanout/abcdefghij/02/2.1")
     for uri in (usual.uri, "https://s3.amazonaws.com/bucket/out/fanout/abcdefghij/02/2.1"):
-        assert layout.learn(uri, row=2, generation=1) is USUAL
-    assert layout.shorten(usual, 2, 1) is layout.presumed(2, 1) is USUAL
+        assert layout.learn(uri, row=2, generation=1) is AS_EXPECTED
+    assert layout.shorten(usual, 2, 1) is layout.presumed(2, 1) is AS_EXPECTED
     assert layout.shorten(usual, 2, 0) == usual
-    assert layout.resolve(USUAL, 2, 1) == usual
+    assert layout.resolve(AS_EXPECTED, 2, 1) == usual
     assert layout.learn("s3://elsewhere/x.out", row=4, generation=0) == Location("elsewhere", "x.out")
     assert layout.learn("no location", row=5, generation=0) is None
     assert layout.resolve(None, 2, 1) is None
@@ -139,7 +139,7 @@ def test_the_usual_place_is_told_by_one_object_for_all_rows():
 
 def test_before_any_reply_no_place_is_the_usual_one():
     """The first reply may show another; what was guessed is looked at all the same."""
-    layout = Layout(RUN, path="s3://bucket/out")
+    layout = OutputPaths(RUN, path="s3://bucket/out")
     guess = Location("bucket", "out/fanout/abcdefghij/02/2.0")
     assert layout.presumed(2, 0) == layout.shorten(guess, 2, 0) == layout.resolve(guess, 2, 0) == guess
 

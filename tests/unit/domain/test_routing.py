@@ -14,7 +14,7 @@ PLAIN = Options()
 
 
 def record(payload=b"", *, options=PLAIN, location=None, row=7):
-    return Record(row, "id-7", payload, options, kept=("kept",), location=location)
+    return Record(row, "id-7", payload, options, passthrough=("passthrough",), location=location)
 
 
 def route(payload=b"", *, mode="auto", uploads=UPLOADS, inline_max_bytes=128_000, **facts):
@@ -89,7 +89,7 @@ def test_inline_rejects_what_is_too_large(size, kind):
 
 def test_a_row_that_is_too_large_is_rejected_with_its_size_and_the_way_out():
     rejected = route(b"a" * 128_001, mode="inline")
-    assert (rejected.row, rejected.id, rejected.kept) == (7, "id-7", ("kept",))
+    assert (rejected.row, rejected.id, rejected.passthrough) == (7, "id-7", ("passthrough",))
     assert rejected.code == "PayloadTooLarge"
     assert rejected.payload_bytes == 128_001
     assert "row 7" in rejected.message

@@ -9,7 +9,7 @@ from fanout.domain.tally import EXAMPLES_MAX, Tally
 
 
 def outcome(status="succeeded", **facts):
-    return Outcome(row=0, id=None, kept=(), status=status, **facts)
+    return Outcome(row=0, id=None, passthrough=(), status=status, **facts)
 
 
 def tallied(*outcomes):

@@ -6,11 +6,11 @@ import pytest
 import trio
 from support.virtual import run_virtual
 
-from fanout.domain.output_paths import Layout
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Options, Record
 from fanout.domain.row_state import RowState
-from fanout.engine.journal_writer import LAG_S, Scribe
-from fanout.engine.open_rows import Ledger
+from fanout.engine.journal_writer import LAG_S, JournalWriter
+from fanout.engine.open_rows import OpenRows
 
 RUN = "abcdefghij"
 
@@ -34,19 +34,21 @@ async def in_200_ms(call):
     return call()
 
 
-def scribed(play, *, offload=at_once):
+def scribed(play, *, run_blocking=at_once):
     """Return what was written when, in seconds after the start, while `play` ran beside the worker."""
 
     async def main():
         pages = Pages()
-        ledger = Ledger(RUN, outputs=Layout(RUN), failures=Layout(RUN))
-        entries = [ledger.admit(Record(row, None, b"", Options()), transport="inline") for row in range(100)]
-        scribe = Scribe(pages, ledger=ledger, offload=offload)
-        await scribe.flush()  # where outputs stand is written once
+        open_rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
+        entries = [
+            open_rows.admit(Record(row, None, b"", Options()), transport="inline") for row in range(100)
+        ]
+        journal_writer = JournalWriter(pages, open_rows=open_rows, run_blocking=run_blocking)
+        await journal_writer.flush()  # where outputs stand is written once
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(scribe.worker)
-            await play(scribe, entries)
+            nursery.start_soon(journal_writer.worker)
+            await play(journal_writer, entries)
             nursery.cancel_scope.cancel()
         return [(round(at - started, 6), lines) for at, lines in pages.groups[1:]]
 
@@ -54,12 +56,12 @@ def scribed(play, *, offload=at_once):
 
 
 def test_an_acceptance_is_durable_soon_although_nothing_else_happens():
-    async def play(scribe, entries):
+    async def play(journal_writer, entries):
         for entry in entries[:3]:
-            scribe.accepted(entry)
+            journal_writer.accepted(entry)
             await trio.sleep(0.01)
         await trio.sleep(1.0)
-        scribe.accepted(entries[3])
+        journal_writer.accepted(entries[3])
         await trio.sleep(1.0)
 
     assert scribed(play) == [
@@ -71,26 +73,26 @@ def test_an_acceptance_is_durable_soon_although_nothing_else_happens():
 def test_what_the_next_intents_take_along_needs_no_group_of_its_own():
     """At 100 open rows a fifth of all groups were such, of one or two lines, and each costs what a hundred do."""
 
-    async def play(scribe, entries):
+    async def play(journal_writer, entries):
         for row in range(0, 80, 2):
-            scribe.accepted(entries[row])
+            journal_writer.accepted(entries[row])
             await trio.sleep(0.4 * LAG_S)
-            await scribe.intend([entries[row + 1]])
+            await journal_writer.intend([entries[row + 1]])
 
     groups = scribed(play)
     assert [[row for row, _ in lines] for _, lines in groups] == [[row, row + 1] for row in range(0, 80, 2)]
 
 
 def test_on_a_slow_disk_acceptances_wait_for_the_intents_that_are_next():
-    async def play(scribe, entries):
+    async def play(journal_writer, entries):
         for row in range(0, 20, 2):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(scribe.intend, [entries[row]])
+                nursery.start_soon(journal_writer.intend, [entries[row]])
                 await trio.sleep(0.12)
-                scribe.accepted(entries[row + 1])  # due while the intents before it are written
+                journal_writer.accepted(entries[row + 1])  # due while the intents before it are written
             await trio.sleep(0.01)
 
-    groups = scribed(play, offload=in_200_ms)
+    groups = scribed(play, run_blocking=in_200_ms)
     assert [[row for row, _ in lines] for _, lines in groups] == [
         [0],
         *([row, row + 1] for row in range(1, 19, 2)),

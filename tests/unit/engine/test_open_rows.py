@@ -5,44 +5,46 @@ from __future__ import annotations
 import pytest
 
 from fanout.domain.location import Location
-from fanout.domain.output_paths import USUAL, Layout
+from fanout.domain.output_paths import AS_EXPECTED, OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Record, Reply
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.open_row import State
-from fanout.engine.open_rows import Claim, Ledger
+from fanout.engine.open_rows import Claim, OpenRows
 
 RUN = "abcdefghij"
 PATIENCE_S = 21_600 + 900 + 60.0  # RequestTTLSeconds, InvocationTimeoutSeconds, slack
 
 
 @pytest.fixture
-def ledger():
-    return Ledger(
-        RUN, outputs=Layout(RUN, path="s3://bucket/out"), failures=Layout(RUN, path="s3://bucket/failed")
+def open_rows():
+    return OpenRows(
+        RUN,
+        outputs=OutputPaths(RUN, path="s3://bucket/out"),
+        failures=OutputPaths(RUN, path="s3://bucket/failed"),
     )
 
 
-def admit(ledger, row=0, *, options=None, payload=b"12345"):
-    return ledger.admit(
-        Record(row, f"id-{row}", payload, options or Options(), kept=("k",)), transport="inline"
+def admit(open_rows, row=0, *, options=None, payload=b"12345"):
+    return open_rows.admit(
+        Record(row, f"id-{row}", payload, options or Options(), passthrough=("k",)), transport="inline"
     )
 
 
-def send(ledger, entry, *, now=10.0, due=None):
-    ledger.intend(entry)
-    return ledger.send(entry, due=now if due is None else due, now=now)
+def send(open_rows, entry, *, now=10.0, due=None):
+    open_rows.intend(entry)
+    return open_rows.send(entry, due=now if due is None else due, now=now)
 
 
-def accept(ledger, entry, *, now=11.0):
+def accept(open_rows, entry, *, now=11.0):
     place = f"fanout/{RUN}/{entry.row & 255:02x}/{entry.row}.{entry.generation}"
     reply = Reply("the id of the send", f"s3://bucket/out/{place}", f"s3://bucket/failed/{place}")
-    return ledger.accept(entry, reply, now=now)
+    return open_rows.accept(entry, reply, now=now)
 
 
-def accepted(ledger, row=0, *, now=11.0, **facts):
-    entry = admit(ledger, row, **facts)
-    send(ledger, entry, now=now)
-    assert accept(ledger, entry, now=now) is None
+def accepted(open_rows, row=0, *, now=11.0, **facts):
+    entry = admit(open_rows, row, **facts)
+    send(open_rows, entry, now=now)
+    assert accept(open_rows, entry, now=now) is None
     return entry
 
 
@@ -50,21 +52,21 @@ def notice(row=0, *, generation=0, attempt=1, receipt="r", completed=True):
     return Notice(row, generation, attempt, completed, "sqs", 12.0, receipt=receipt)
 
 
-def test_a_row_from_its_entry_to_its_end(ledger):
-    entry = admit(ledger)
-    assert (entry.state, len(ledger), ledger.busy) == (State.READY, 1, 0)
-    assert send(ledger, entry, now=10.5, due=10.0) == "abcdefghij.0.0.1"
-    assert (entry.state, ledger.statistics().in_flight) == (State.SENT, 1)
-    assert accept(ledger, entry, now=11.0) is None
-    assert (entry.state, ledger.statistics().accepted) == (State.ACCEPTED, 1)
-    assert ledger.claim(notice()) is Claim.WON
-    assert (entry.state, ledger.statistics().claimed) == (State.CLAIMED, 1)
-    outcome = ledger.outcome(entry, status="succeeded", response=b"ok")
-    ledger.settle(entry)
-    assert (len(ledger), ledger.statistics().undurable) == (0, 1)
-    assert ledger.durable([0]) == (["r"], [])
-    assert ledger.statistics().undurable == 0
-    assert (outcome.row, outcome.id, outcome.kept, outcome.status) == (0, "id-0", ("k",), "succeeded")
+def test_a_row_from_its_entry_to_its_end(open_rows):
+    entry = admit(open_rows)
+    assert (entry.state, len(open_rows), open_rows.busy) == (State.READY, 1, 0)
+    assert send(open_rows, entry, now=10.5, due=10.0) == "abcdefghij.0.0.1"
+    assert (entry.state, open_rows.statistics().in_flight) == (State.SENT, 1)
+    assert accept(open_rows, entry, now=11.0) is None
+    assert (entry.state, open_rows.statistics().accepted) == (State.ACCEPTED, 1)
+    assert open_rows.claim(notice()) is Claim.WON
+    assert (entry.state, open_rows.statistics().claimed) == (State.CLAIMED, 1)
+    outcome = open_rows.outcome(entry, status="succeeded", response=b"ok")
+    open_rows.settle(entry)
+    assert (len(open_rows), open_rows.statistics().undurable) == (0, 1)
+    assert open_rows.durable([0]) == (["r"], [])
+    assert open_rows.statistics().undurable == 0
+    assert (outcome.row, outcome.id, outcome.passthrough, outcome.status) == (0, "id-0", ("k",), "succeeded")
     assert (outcome.transport, outcome.payload_bytes, outcome.response) == ("inline", 5, b"ok")
     assert (outcome.attempts, outcome.resends, outcome.inference_id) == (1, 0, "abcdefghij.0.0.1")
     assert outcome.output_location == "s3://bucket/out/fanout/abcdefghij/00/0.0"
@@ -72,8 +74,8 @@ def test_a_row_from_its_entry_to_its_end(ledger):
     assert (outcome.due_at, outcome.sent_at, outcome.accepted_at) == (10.0, 10.5, 11.0)
 
 
-def test_a_row_that_was_never_sent_has_an_outcome_too(ledger):
-    outcome = ledger.outcome(admit(ledger), status="rejected", error_code="X")
+def test_a_row_that_was_never_sent_has_an_outcome_too(open_rows):
+    outcome = open_rows.outcome(admit(open_rows), status="rejected", error_code="X")
     assert (outcome.attempts, outcome.inference_id, outcome.output_location, outcome.due_at) == (
         0,
         None,
@@ -85,84 +87,86 @@ def test_a_row_that_was_never_sent_has_an_outcome_too(ledger):
 # Sends
 
 
-def test_a_refused_request_is_made_again_under_the_same_id_and_measured_from_its_first_due(ledger):
-    entry = admit(ledger)
-    first = send(ledger, entry, now=10.0)
-    ledger.unsend(entry)
+def test_a_refused_request_is_made_again_under_the_same_id_and_measured_from_its_first_due(open_rows):
+    entry = admit(open_rows)
+    first = send(open_rows, entry, now=10.0)
+    open_rows.unsend(entry)
     assert entry.state is State.READY
-    assert ledger.send(entry, due=20.0, now=20.5) == first
+    assert open_rows.send(entry, due=20.0, now=20.5) == first
     assert (entry.due_at, entry.sent_at, entry.sends, entry.resends) == (10.0, 20.5, 1, 0)
 
 
-def test_a_row_in_doubt_is_sent_again_under_a_new_id_and_counted(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    assert ledger.doubt(entry, now=12.0) is None
-    assert (entry.state, ledger.statistics().unknown) == (State.UNKNOWN, 1)
-    assert send(ledger, entry) == "abcdefghij.0.0.2"
-    assert (entry.sends, entry.resends, ledger.statistics().resends) == (2, 1, 1)
+def test_a_row_in_doubt_is_sent_again_under_a_new_id_and_counted(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    assert open_rows.doubt(entry, now=12.0) is None
+    assert (entry.state, open_rows.statistics().unknown) == (State.UNKNOWN, 1)
+    assert send(open_rows, entry) == "abcdefghij.0.0.2"
+    assert (entry.sends, entry.resends, open_rows.statistics().resends) == (2, 1, 1)
 
 
-def test_a_refusal_does_not_settle_the_doubt_about_an_earlier_attempt(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.doubt(entry, now=12.0)
-    send(ledger, entry)
-    ledger.unsend(entry)
-    assert (entry.state, ledger.statistics().unknown) == (State.UNKNOWN, 1)
+def test_a_refusal_does_not_settle_the_doubt_about_an_earlier_attempt(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=12.0)
+    send(open_rows, entry)
+    open_rows.unsend(entry)
+    assert (entry.state, open_rows.statistics().unknown) == (State.UNKNOWN, 1)
 
 
-def test_a_row_in_doubt_knows_where_its_output_will_stand(ledger):
-    entry = admit(ledger, 258)
-    send(ledger, entry)
-    ledger.doubt(entry, now=12.0)
-    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/02/258.0")
-    assert ledger.failure(entry) == Location("bucket", "failed/fanout/abcdefghij/02/258.0")
+def test_a_row_in_doubt_knows_where_its_output_will_stand(open_rows):
+    entry = admit(open_rows, 258)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=12.0)
+    assert open_rows.output(entry) == Location("bucket", "out/fanout/abcdefghij/02/258.0")
+    assert open_rows.failure(entry) == Location("bucket", "failed/fanout/abcdefghij/02/258.0")
 
 
-def test_the_location_of_the_reply_is_kept_whatever_was_expected(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.accept(entry, Reply("the id of the send", "s3://elsewhere/x.out", None), now=11.0)
+def test_the_location_of_the_reply_is_kept_whatever_was_expected(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.accept(entry, Reply("the id of the send", "s3://elsewhere/x.out", None), now=11.0)
     assert (entry.output, entry.failure) == (Location("elsewhere", "x.out"), None)
-    assert ledger.outputs.strays == 1
+    assert open_rows.outputs.strays == 1
 
 
-def test_a_row_whose_output_stands_where_the_others_do_keeps_no_place_of_its_own(ledger):
+def test_a_row_whose_output_stands_where_the_others_do_keeps_no_place_of_its_own(open_rows):
     """Two locations are 340 bytes of a row that waits, and a window may have 100,000 of them."""
-    first, second = accepted(ledger, 0), accepted(ledger, 1)
-    assert all(place is USUAL for place in (first.output, first.failure, second.output, second.failure))
-    assert ledger.output(second) == Location("bucket", "out/fanout/abcdefghij/01/1.0")
+    first, second = accepted(open_rows, 0), accepted(open_rows, 1)
+    assert all(place is AS_EXPECTED for place in (first.output, first.failure, second.output, second.failure))
+    assert open_rows.output(second) == Location("bucket", "out/fanout/abcdefghij/01/1.0")
 
 
-def test_where_no_reply_names_a_failure_there_is_no_place_to_look_at(ledger):
+def test_where_no_reply_names_a_failure_there_is_no_place_to_look_at(open_rows):
     """The endpoint may have lost its S3FailurePath meanwhile: then its message is all there is."""
-    accepted(ledger, 0)
-    entry = admit(ledger, 1)
-    send(ledger, entry)
-    ledger.accept(entry, Reply("the id of the send", f"s3://bucket/out/fanout/{RUN}/01/1.0", None), now=11.0)
-    assert ledger.failure(entry) is None
-    assert ledger.outcome(entry, status="succeeded").failure_location is None
+    accepted(open_rows, 0)
+    entry = admit(open_rows, 1)
+    send(open_rows, entry)
+    open_rows.accept(
+        entry, Reply("the id of the send", f"s3://bucket/out/fanout/{RUN}/01/1.0", None), now=11.0
+    )
+    assert open_rows.failure(entry) is None
+    assert open_rows.outcome(entry, status="succeeded").failure_location is None
 
 
-def test_a_row_in_doubt_is_looked_for_where_it_was_asked_to_stand_then(ledger):
+def test_a_row_in_doubt_is_looked_for_where_it_was_asked_to_stand_then(open_rows):
     """What a later reply shows of the others says nothing of a request that was made before."""
-    entry = admit(ledger, 0)
-    send(ledger, entry)
-    ledger.doubt(entry, now=12.0)
-    later = admit(ledger, 1)
-    send(ledger, later)
-    ledger.accept(later, Reply("the id of the send", f"s3://new/fanout/{RUN}/01/1.0", None), now=13.0)
-    assert ledger.outputs.confirmed
-    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/00/0.0")
-    assert ledger.output(later) == Location("new", "fanout/abcdefghij/01/1.0")
+    entry = admit(open_rows, 0)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=12.0)
+    later = admit(open_rows, 1)
+    send(open_rows, later)
+    open_rows.accept(later, Reply("the id of the send", f"s3://new/fanout/{RUN}/01/1.0", None), now=13.0)
+    assert open_rows.outputs.confirmed
+    assert open_rows.output(entry) == Location("bucket", "out/fanout/abcdefghij/00/0.0")
+    assert open_rows.output(later) == Location("new", "fanout/abcdefghij/01/1.0")
 
 
-def test_a_row_that_was_refused_has_no_place(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.unsend(entry)
-    outcome = ledger.outcome(entry, status="rejected", error_code="ValidationException")
+def test_a_row_that_was_refused_has_no_place(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.unsend(entry)
+    outcome = open_rows.outcome(entry, status="rejected", error_code="ValidationException")
     assert (outcome.inference_id, outcome.output_location, outcome.failure_location) == (
         "abcdefghij.0.0.1",
         None,
@@ -170,150 +174,150 @@ def test_a_row_that_was_refused_has_no_place(ledger):
     )
 
 
-def test_a_new_generation_is_not_blamed_for_the_sends_of_the_last(ledger):
-    entry = admit(ledger)
-    accepted(ledger, 1)
+def test_a_new_generation_is_not_blamed_for_the_sends_of_the_last(open_rows):
+    entry = admit(open_rows)
+    accepted(open_rows, 1)
     for now in (12.0, 14.0):
-        send(ledger, entry, now=now)
-        ledger.doubt(entry, now=now)
-        accepted(ledger, int(now), now=now + 1)
-    assert entry.fails_alone
-    ledger.claim(notice(completed=False))
-    ledger.regenerate(entry)
-    assert not entry.fails_alone
+        send(open_rows, entry, now=now)
+        open_rows.doubt(entry, now=now)
+        accepted(open_rows, int(now), now=now + 1)
+    assert entry.suspect
+    open_rows.claim(notice(completed=False))
+    open_rows.regenerate(entry)
+    assert not entry.suspect
 
 
-def test_a_definitive_failure_starts_a_new_generation_with_a_place_of_its_own(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.accept(
+def test_a_definitive_failure_starts_a_new_generation_with_a_place_of_its_own(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.accept(
         entry, Reply("the id of the send", "s3://elsewhere/x.out", "s3://elsewhere/x.err"), now=11.0
     )
-    ledger.claim(notice(completed=False))
-    ledger.regenerate(entry)
+    open_rows.claim(notice(completed=False))
+    open_rows.regenerate(entry)
     assert (entry.state, entry.output, entry.failure, entry.accepted_at) == (State.READY, None, None, None)
-    assert send(ledger, entry) == "abcdefghij.0.1.2"
+    assert send(open_rows, entry) == "abcdefghij.0.1.2"
     assert entry.resends == 0  # known to have failed: nothing can be accepted twice
-    accept(ledger, entry)
-    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/00/0.1")
-    assert ledger.claim(notice(generation=0, attempt=1)) is Claim.STRANGER
-    assert ledger.claim(notice(generation=1, attempt=2)) is Claim.WON
+    accept(open_rows, entry)
+    assert open_rows.output(entry) == Location("bucket", "out/fanout/abcdefghij/00/0.1")
+    assert open_rows.claim(notice(generation=0, attempt=1)) is Claim.STRANGER
+    assert open_rows.claim(notice(generation=1, attempt=2)) is Claim.WON
 
 
 # Notices
 
 
 @pytest.mark.parametrize("doubted", [False, True])
-def test_a_notice_that_overtakes_the_reply_is_kept_and_handed_over_once(ledger, doubted):
-    entry = admit(ledger)
-    send(ledger, entry)
+def test_a_notice_that_overtakes_the_reply_is_kept_and_handed_over_once(open_rows, doubted):
+    entry = admit(open_rows)
+    send(open_rows, entry)
     early = notice()
-    assert ledger.claim(early) is Claim.EARLY
-    assert ledger.claim(notice(receipt="r2")) is Claim.PENDING
-    handed = ledger.doubt(entry, now=12.0) if doubted else accept(ledger, entry)
+    assert open_rows.claim(early) is Claim.EARLY
+    assert open_rows.claim(notice(receipt="r2")) is Claim.PENDING
+    handed = open_rows.doubt(entry, now=12.0) if doubted else accept(open_rows, entry)
     assert handed is early
     assert entry.state is State.CLAIMED
-    assert ledger.settle_early(entry) is None
-    ledger.settle(entry)
-    assert ledger.durable([0])[0] == ["r", "r2"]
+    assert open_rows.settle_early(entry) is None
+    open_rows.settle(entry)
+    assert open_rows.durable([0])[0] == ["r", "r2"]
 
 
-def test_a_row_that_was_heard_of_is_not_sent_again(ledger):
+def test_a_row_that_was_heard_of_is_not_sent_again(open_rows):
     """Its first attempt had been taken, and the notice came while a second one was on its way to be throttled."""
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.doubt(entry, now=12.0)
-    send(ledger, entry)
-    assert ledger.claim(notice(attempt=1)) is Claim.EARLY
-    ledger.unsend(entry)
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=12.0)
+    send(open_rows, entry)
+    assert open_rows.claim(notice(attempt=1)) is Claim.EARLY
+    open_rows.unsend(entry)
     assert entry.state not in {State.READY, State.UNKNOWN}
 
 
-def test_a_row_in_doubt_is_won_by_a_notice_of_any_of_its_attempts(ledger):
-    entry = admit(ledger)
+def test_a_row_in_doubt_is_won_by_a_notice_of_any_of_its_attempts(open_rows):
+    entry = admit(open_rows)
     for _ in range(3):
-        send(ledger, entry)
-        ledger.doubt(entry, now=12.0)
-    assert ledger.claim(notice(attempt=2)) is Claim.WON
-    assert ledger.claim(notice(attempt=3, receipt="r3")) is Claim.PENDING
+        send(open_rows, entry)
+        open_rows.doubt(entry, now=12.0)
+    assert open_rows.claim(notice(attempt=2)) is Claim.WON
+    assert open_rows.claim(notice(attempt=3, receipt="r3")) is Claim.PENDING
 
 
 @pytest.mark.parametrize(
     "forged", [{"generation": 1}, {"attempt": 2}, {"attempt": 0}, {"row": 1}, {"row": 10**15}]
 )
-def test_a_notice_of_what_was_never_sent_is_a_strangers(ledger, forged):
-    accepted(ledger)
-    assert ledger.claim(notice(**forged)) is Claim.STRANGER
-    assert ledger.statistics().strangers == 1
-    assert ledger.statistics().accepted == 1
+def test_a_notice_of_what_was_never_sent_is_a_strangers(open_rows, forged):
+    accepted(open_rows)
+    assert open_rows.claim(notice(**forged)) is Claim.STRANGER
+    assert open_rows.statistics().strangers == 1
+    assert open_rows.statistics().accepted == 1
 
 
 @pytest.mark.parametrize("attempt", [0, 1])
-def test_a_row_that_was_never_sent_cannot_have_finished(ledger, attempt):
+def test_a_row_that_was_never_sent_cannot_have_finished(open_rows, attempt):
     """Anyone who may publish to the topic can forge a notice; attempts are counted from 1."""
-    entry = admit(ledger)
-    assert ledger.claim(notice(attempt=attempt)) is Claim.STRANGER
+    entry = admit(open_rows)
+    assert open_rows.claim(notice(attempt=attempt)) is Claim.STRANGER
     assert entry.state is State.READY
 
 
-def test_a_forged_notice_does_not_end_a_rows_way(ledger):
+def test_a_forged_notice_does_not_end_a_rows_way(open_rows):
     """Whoever takes a claim back finds the row where it was: this one is certainly not with the endpoint."""
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.unsend(entry)
-    if ledger.claim(notice(attempt=1)) is Claim.WON:
-        ledger.release(entry, deadline=1_000.0)
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.unsend(entry)
+    if open_rows.claim(notice(attempt=1)) is Claim.WON:
+        open_rows.release(entry, deadline=1_000.0)
     assert entry.state is State.READY
 
 
-def test_repetitions_before_and_after_a_row_is_durable(ledger):
-    entry = accepted(ledger)
-    assert ledger.claim(notice(receipt="a")) is Claim.WON
-    assert ledger.claim(notice(receipt="b")) is Claim.PENDING
-    ledger.settle(entry)
-    assert ledger.claim(notice(receipt="c")) is Claim.PENDING
-    assert ledger.durable([0]) == (["a", "b", "c"], [])
-    assert ledger.claim(notice(receipt="d")) is Claim.DONE
-    assert ledger.statistics().duplicates == 3
+def test_repetitions_before_and_after_a_row_is_durable(open_rows):
+    entry = accepted(open_rows)
+    assert open_rows.claim(notice(receipt="a")) is Claim.WON
+    assert open_rows.claim(notice(receipt="b")) is Claim.PENDING
+    open_rows.settle(entry)
+    assert open_rows.claim(notice(receipt="c")) is Claim.PENDING
+    assert open_rows.durable([0]) == (["a", "b", "c"], [])
+    assert open_rows.claim(notice(receipt="d")) is Claim.DONE
+    assert open_rows.statistics().duplicates == 3
 
 
 @pytest.mark.parametrize("forged", [{"generation": 1}, {"attempt": 2}])
-def test_a_forged_notice_of_a_settled_row_is_a_strangers_too(ledger, forged):
-    ledger.settle(accepted(ledger))
-    assert ledger.claim(notice(**forged)) is Claim.STRANGER
-    assert ledger.durable([0]) == ([], [])
+def test_a_forged_notice_of_a_settled_row_is_a_strangers_too(open_rows, forged):
+    open_rows.settle(accepted(open_rows))
+    assert open_rows.claim(notice(**forged)) is Claim.STRANGER
+    assert open_rows.durable([0]) == ([], [])
 
 
-def test_a_notice_of_a_row_that_was_rejected_unsent_is_a_repetition(ledger):
-    ledger.seen(3)
-    assert ledger.claim(notice(3)) is Claim.DONE
-    assert ledger.claim(notice(4)) is Claim.STRANGER
+def test_a_notice_of_a_row_that_was_rejected_unsent_is_a_repetition(open_rows):
+    open_rows.seen(3)
+    assert open_rows.claim(notice(3)) is Claim.DONE
+    assert open_rows.claim(notice(4)) is Claim.STRANGER
 
 
-def test_uploads_are_handed_over_once_their_row_is_durable(ledger):
+def test_uploads_are_handed_over_once_their_row_is_durable(open_rows):
     place = Location("bucket", "in/0")
-    entry = ledger.admit(Record(0, None, b"x", Options()), transport="s3", upload=place)
-    assert ledger.durable([0]) == ([], [])
-    ledger.settle(entry)
-    assert ledger.durable([0]) == ([], [place])
-    assert ledger.durable([0]) == ([], [])
+    entry = open_rows.admit(Record(0, None, b"x", Options()), transport="s3", upload=place)
+    assert open_rows.durable([0]) == ([], [])
+    open_rows.settle(entry)
+    assert open_rows.durable([0]) == ([], [place])
+    assert open_rows.durable([0]) == ([], [])
 
 
-def test_the_newest_claimed_acceptance_is_remembered(ledger):
-    assert ledger.newest_claimed is None
+def test_the_newest_claimed_acceptance_is_remembered(open_rows):
+    assert open_rows.newest_claimed is None
     for row, at in enumerate((50.0, 70.0, 60.0)):
-        accepted(ledger, row, now=at)
+        accepted(open_rows, row, now=at)
     for row, newest in ((0, 50.0), (1, 70.0), (2, 70.0)):
-        ledger.claim(notice(row))
-        assert ledger.newest_claimed == newest
+        open_rows.claim(notice(row))
+        assert open_rows.newest_claimed == newest
 
 
-def test_a_row_that_was_claimed_early_counts_as_claimed(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.claim(notice())
-    accept(ledger, entry, now=50.0)
-    assert ledger.newest_claimed == 50.0
+def test_a_row_that_was_claimed_early_counts_as_claimed(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.claim(notice())
+    accept(open_rows, entry, now=50.0)
+    assert open_rows.newest_claimed == 50.0
 
 
 # Deadlines
@@ -329,200 +333,202 @@ def test_a_row_that_was_claimed_early_counts_as_claimed(ledger):
     ],
     ids=str,
 )
-def test_a_deadline_is_ttl_and_timeout_and_slack_after_the_acceptance(ledger, options, patience_s):
-    entry = accepted(ledger, now=100.0, options=options)
-    assert entry.deadline == ledger.next_deadline() == 100.0 + patience_s
-    assert ledger.overdue(100.0 + patience_s - 0.001) == []
-    assert ledger.overdue(100.0 + patience_s) == [entry]
-    assert ledger.overdue(1e12) == []
+def test_a_deadline_is_ttl_and_timeout_and_slack_after_the_acceptance(open_rows, options, patience_s):
+    entry = accepted(open_rows, now=100.0, options=options)
+    assert entry.deadline == open_rows.next_deadline() == 100.0 + patience_s
+    assert open_rows.overdue(100.0 + patience_s - 0.001) == []
+    assert open_rows.overdue(100.0 + patience_s) == [entry]
+    assert open_rows.overdue(1e12) == []
 
 
-def test_a_row_in_doubt_has_a_deadline_too(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.doubt(entry, now=100.0)
-    assert ledger.overdue(100.0 + PATIENCE_S) == [entry]
+def test_a_row_in_doubt_has_a_deadline_too(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=100.0)
+    assert open_rows.overdue(100.0 + PATIENCE_S) == [entry]
 
 
-def test_the_overdue_come_in_the_order_of_their_deadlines(ledger):
-    entries = [accepted(ledger, row, now=at) for row, at in enumerate((30.0, 10.0, 20.0))]
-    assert ledger.next_deadline() == 10.0 + PATIENCE_S
-    assert ledger.overdue(20.0 + PATIENCE_S) == [entries[1], entries[2]]
-    assert ledger.next_deadline() == 30.0 + PATIENCE_S
+def test_the_overdue_come_in_the_order_of_their_deadlines(open_rows):
+    entries = [accepted(open_rows, row, now=at) for row, at in enumerate((30.0, 10.0, 20.0))]
+    assert open_rows.next_deadline() == 10.0 + PATIENCE_S
+    assert open_rows.overdue(20.0 + PATIENCE_S) == [entries[1], entries[2]]
+    assert open_rows.next_deadline() == 30.0 + PATIENCE_S
 
 
-def test_one_who_is_to_be_waited_for_less_comes_before_those_that_were_first(ledger):
+def test_one_who_is_to_be_waited_for_less_comes_before_those_that_were_first(open_rows):
     """Also within a second whose rows have been put in order, and before it."""
-    rows = [accepted(ledger, row, now=10.0 + row / 10) for row in range(5)]
-    assert ledger.next_deadline() == 10.0 + PATIENCE_S
+    rows = [accepted(open_rows, row, now=10.0 + row / 10) for row in range(5)]
+    assert open_rows.next_deadline() == 10.0 + PATIENCE_S
     for row, deadline in ((3, 9.5 + PATIENCE_S), (4, 10.25 + PATIENCE_S)):
-        ledger.claim(notice(row))
-        ledger.release(rows[row], deadline=deadline)
-    assert ledger.overdue(1e12) == [rows[place] for place in (3, 0, 1, 2, 4)]
-    assert ledger.next_deadline() is None
-    late = accepted(ledger, 5, now=0.0)
-    assert ledger.overdue(1e12) == [late]
+        open_rows.claim(notice(row))
+        open_rows.release(rows[row], deadline=deadline)
+    assert open_rows.overdue(1e12) == [rows[place] for place in (3, 0, 1, 2, 4)]
+    assert open_rows.next_deadline() is None
+    late = accepted(open_rows, 5, now=0.0)
+    assert open_rows.overdue(1e12) == [late]
 
 
-def test_those_who_are_claimed_or_settled_are_not_overdue(ledger):
-    claimed, settled = accepted(ledger, 0), accepted(ledger, 1)
-    ledger.claim(notice(0))
-    ledger.settle(settled)
-    assert ledger.next_deadline() is None
-    assert ledger.overdue(1e12) == []
+def test_those_who_are_claimed_or_settled_are_not_overdue(open_rows):
+    claimed, settled = accepted(open_rows, 0), accepted(open_rows, 1)
+    open_rows.claim(notice(0))
+    open_rows.settle(settled)
+    assert open_rows.next_deadline() is None
+    assert open_rows.overdue(1e12) == []
     assert claimed.state is State.CLAIMED
 
 
-def test_a_row_that_is_given_back_waits_no_longer_than_it_was_told(ledger):
-    entry = accepted(ledger, now=100.0)
-    ledger.claim(notice())
-    ledger.release(entry, deadline=500.0)
-    assert (entry.state, ledger.next_deadline()) == (State.ACCEPTED, 500.0)
-    assert ledger.overdue(500.0) == [entry]
-    assert ledger.overdue(1e12) == []
+def test_a_row_that_is_given_back_waits_no_longer_than_it_was_told(open_rows):
+    entry = accepted(open_rows, now=100.0)
+    open_rows.claim(notice())
+    open_rows.release(entry, deadline=500.0)
+    assert (entry.state, open_rows.next_deadline()) == (State.ACCEPTED, 500.0)
+    assert open_rows.overdue(500.0) == [entry]
+    assert open_rows.overdue(1e12) == []
 
 
-def test_giving_a_row_back_does_not_prolong_its_wait(ledger):
-    entry = accepted(ledger, now=100.0)
-    ledger.claim(notice())
-    ledger.release(entry, deadline=1e9)
-    assert ledger.next_deadline() == 100.0 + PATIENCE_S
+def test_giving_a_row_back_does_not_prolong_its_wait(open_rows):
+    entry = accepted(open_rows, now=100.0)
+    open_rows.claim(notice())
+    open_rows.release(entry, deadline=1e9)
+    assert open_rows.next_deadline() == 100.0 + PATIENCE_S
 
 
-def test_a_row_that_was_given_back_is_overdue_once(ledger):
-    entry = accepted(ledger, now=100.0)
-    ledger.claim(notice())
-    ledger.release(entry, deadline=1e9)
-    assert ledger.overdue(1e9) == [entry]
+def test_a_row_that_was_given_back_is_overdue_once(open_rows):
+    entry = accepted(open_rows, now=100.0)
+    open_rows.claim(notice())
+    open_rows.release(entry, deadline=1e9)
+    assert open_rows.overdue(1e9) == [entry]
 
 
-def test_a_row_that_was_given_back_can_be_won_again(ledger):
-    entry = accepted(ledger)
-    ledger.claim(notice(receipt="a"))
-    ledger.release(entry, deadline=500.0)
-    assert ledger.claim(notice(receipt="b")) is Claim.WON
-    ledger.settle(entry)
-    assert ledger.durable([0])[0] == ["a", "b"]
+def test_a_row_that_was_given_back_can_be_won_again(open_rows):
+    entry = accepted(open_rows)
+    open_rows.claim(notice(receipt="a"))
+    open_rows.release(entry, deadline=500.0)
+    assert open_rows.claim(notice(receipt="b")) is Claim.WON
+    open_rows.settle(entry)
+    assert open_rows.durable([0])[0] == ["a", "b"]
 
 
-def test_a_row_whose_resend_was_refused_keeps_its_deadline(ledger):
-    entry = admit(ledger)
-    send(ledger, entry)
-    ledger.doubt(entry, now=100.0)
-    send(ledger, entry, now=110.0)
-    assert ledger.next_deadline() is None  # in flight
-    ledger.unsend(entry)
+def test_a_row_whose_resend_was_refused_keeps_its_deadline(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=100.0)
+    send(open_rows, entry, now=110.0)
+    assert open_rows.next_deadline() is None  # in flight
+    open_rows.unsend(entry)
     assert entry.state is State.UNKNOWN
-    assert ledger.next_deadline() == 100.0 + PATIENCE_S
+    assert open_rows.next_deadline() == 100.0 + PATIENCE_S
 
 
-def test_a_new_generation_has_a_new_deadline(ledger):
-    entry = accepted(ledger, now=100.0)
-    ledger.claim(notice(completed=False))
-    ledger.regenerate(entry)
-    assert ledger.next_deadline() is None
-    send(ledger, entry, now=300.0)
-    accept(ledger, entry, now=300.0)
-    assert ledger.overdue(200.0 + PATIENCE_S) == []
-    assert ledger.overdue(300.0 + PATIENCE_S) == [entry]
+def test_a_new_generation_has_a_new_deadline(open_rows):
+    entry = accepted(open_rows, now=100.0)
+    open_rows.claim(notice(completed=False))
+    open_rows.regenerate(entry)
+    assert open_rows.next_deadline() is None
+    send(open_rows, entry, now=300.0)
+    accept(open_rows, entry, now=300.0)
+    assert open_rows.overdue(200.0 + PATIENCE_S) == []
+    assert open_rows.overdue(300.0 + PATIENCE_S) == [entry]
 
 
-def test_the_overdue_are_told_once_however_many_rows_pass_by(ledger):
-    slow = accepted(ledger, 0, now=0.0)
-    assert ledger.overdue(PATIENCE_S) == [slow]
+def test_the_overdue_are_told_once_however_many_rows_pass_by(open_rows):
+    slow = accepted(open_rows, 0, now=0.0)
+    assert open_rows.overdue(PATIENCE_S) == [slow]
     for row in range(1, 2_000):
-        ledger.settle(accepted(ledger, row, now=PATIENCE_S))
-        ledger.durable([row])
-    assert ledger.overdue(PATIENCE_S + 1.0) == []
+        open_rows.settle(accepted(open_rows, row, now=PATIENCE_S))
+        open_rows.durable([row])
+    assert open_rows.overdue(PATIENCE_S + 1.0) == []
 
 
-def test_one_slow_row_does_not_keep_the_deadlines_of_all_that_passed_it(ledger):
-    accepted(ledger, 0, now=0.0)
+def test_one_slow_row_does_not_keep_the_deadlines_of_all_that_passed_it(open_rows):
+    accepted(open_rows, 0, now=0.0)
     for row in range(1, 10_000):
-        ledger.settle(accepted(ledger, row, now=float(row)))
-        ledger.durable([row])
-    assert len(ledger._deadlines) < 3_000
-    assert ledger.next_deadline() == PATIENCE_S
+        open_rows.settle(accepted(open_rows, row, now=float(row)))
+        open_rows.durable([row])
+    assert len(open_rows._deadlines) < 3_000
+    assert open_rows.next_deadline() == PATIENCE_S
 
 
-def test_the_oldest_wait_is_that_of_the_oldest_row_that_waits(ledger):
-    assert ledger.oldest_wait() is None
+def test_the_oldest_wait_is_that_of_the_oldest_row_that_waits(open_rows):
+    assert open_rows.oldest_wait() is None
     for row, at in enumerate((50.0, 60.0)):
-        accepted(ledger, row, now=at)
-    doubted = admit(ledger, 2)
-    send(ledger, doubted, now=70.0)
-    assert ledger.oldest_wait() == 50.0
-    ledger.claim(notice(0))
-    assert ledger.oldest_wait() == 60.0
-    ledger.claim(notice(1))
-    assert ledger.oldest_wait() is None  # the third is in flight
-    ledger.doubt(doubted, now=130.0)
-    assert ledger.oldest_wait() == 70.0
+        accepted(open_rows, row, now=at)
+    doubted = admit(open_rows, 2)
+    send(open_rows, doubted, now=70.0)
+    assert open_rows.oldest_wait() == 50.0
+    open_rows.claim(notice(0))
+    assert open_rows.oldest_wait() == 60.0
+    open_rows.claim(notice(1))
+    assert open_rows.oldest_wait() is None  # the third is in flight
+    open_rows.doubt(doubted, now=130.0)
+    assert open_rows.oldest_wait() == 70.0
 
 
-def test_the_waiting_are_told_oldest_first(ledger):
-    rows = [accepted(ledger, row, now=10.0 + row) for row in range(5)]
-    ledger.claim(notice(2))
-    assert list(ledger.waiting()) == [rows[0], rows[1], rows[3], rows[4]]
-    assert list(ledger.waiting(frozenset({State.CLAIMED}))) == [rows[2]]
+def test_the_waiting_are_told_oldest_first(open_rows):
+    rows = [accepted(open_rows, row, now=10.0 + row) for row in range(5)]
+    open_rows.claim(notice(2))
+    assert list(open_rows.waiting()) == [rows[0], rows[1], rows[3], rows[4]]
+    assert list(open_rows.waiting(frozenset({State.CLAIMED}))) == [rows[2]]
 
 
 # Rows of an earlier process
 
 
-def restore(ledger, state, **facts):
+def restore(open_rows, state, **facts):
     line = RowRecord(7, state, 0, 2, 1, due_at=1.0, sent_at=2.0, **facts)
-    return ledger.restore(
+    return open_rows.restore(
         Record(7, "id-7", b"12345", Options()), line, transport="inline", upload=None, now=500.0
     )
 
 
-def test_an_accepted_row_of_an_earlier_process_waits_as_long_as_it_would_have(ledger):
-    entry = restore(ledger, RowState.ACCEPTED, accepted_at=100.0)
+def test_an_accepted_row_of_an_earlier_process_waits_as_long_as_it_would_have(open_rows):
+    entry = restore(open_rows, RowState.ACCEPTED, accepted_at=100.0)
     assert (entry.state, entry.sends, entry.resends) == (State.ACCEPTED, 2, 1)
-    assert ledger.outcome(entry, status="succeeded").inference_id == "abcdefghij.7.0.2"
-    assert ledger.next_deadline() == 100.0 + PATIENCE_S
-    assert ledger.output(entry) == Location("bucket", "out/fanout/abcdefghij/07/7.0")
-    assert ledger.claim(notice(7, attempt=1)) is Claim.WON
+    assert open_rows.outcome(entry, status="succeeded").inference_id == "abcdefghij.7.0.2"
+    assert open_rows.next_deadline() == 100.0 + PATIENCE_S
+    assert open_rows.output(entry) == Location("bucket", "out/fanout/abcdefghij/07/7.0")
+    assert open_rows.claim(notice(7, attempt=1)) is Claim.WON
 
 
-def test_a_row_with_an_intent_alone_may_have_been_sent(ledger):
-    entry = restore(ledger, RowState.INTENT)
-    assert (entry.state, ledger.statistics().unknown) == (State.UNKNOWN, 1)
-    assert send(ledger, entry) == "abcdefghij.7.0.3"
+def test_a_row_with_an_intent_alone_may_have_been_sent(open_rows):
+    entry = restore(open_rows, RowState.INTENT)
+    assert (entry.state, open_rows.statistics().unknown) == (State.UNKNOWN, 1)
+    assert send(open_rows, entry) == "abcdefghij.7.0.3"
     assert entry.resends == 2
 
 
-def test_a_row_of_unknown_fate_of_an_earlier_process_has_a_deadline(ledger):
+def test_a_row_of_unknown_fate_of_an_earlier_process_has_a_deadline(open_rows):
     """Every open row that may be with the endpoint has one: nothing waits for ever."""
-    restore(ledger, RowState.INTENT)
-    assert ledger.next_deadline() is not None
+    restore(open_rows, RowState.INTENT)
+    assert open_rows.next_deadline() is not None
 
 
-def test_a_row_that_an_earlier_process_was_about_to_send_hides_nobody_who_waits(ledger):
+def test_a_row_that_an_earlier_process_was_about_to_send_hides_nobody_who_waits(open_rows):
     """Its intent was journalled before it was sent, so there is no instant to tell."""
     line = RowRecord(0, RowState.INTENT, 0, 1, 0)
-    ledger.restore(Record(0, None, b"1", Options()), line, transport="inline", upload=None, now=500.0)
-    accepted(ledger, 1, now=50.0)
-    assert ledger.oldest_wait() is not None
+    open_rows.restore(Record(0, None, b"1", Options()), line, transport="inline", upload=None, now=500.0)
+    accepted(open_rows, 1, now=50.0)
+    assert open_rows.oldest_wait() is not None
 
 
-def test_a_ready_row_of_an_earlier_process_was_certainly_not_received(ledger):
-    entry = restore(ledger, RowState.READY)
+def test_a_ready_row_of_an_earlier_process_was_certainly_not_received(open_rows):
+    entry = restore(open_rows, RowState.READY)
     assert entry.state is State.READY
-    assert send(ledger, entry) == "abcdefghij.7.0.3"
+    assert send(open_rows, entry) == "abcdefghij.7.0.3"
     assert entry.resends == 1
 
 
-def test_a_restored_row_keeps_the_place_that_its_reply_named(ledger):
-    entry = restore(ledger, RowState.ACCEPTED, accepted_at=100.0, output="s3://elsewhere/x.out", failure=None)
+def test_a_restored_row_keeps_the_place_that_its_reply_named(open_rows):
+    entry = restore(
+        open_rows, RowState.ACCEPTED, accepted_at=100.0, output="s3://elsewhere/x.out", failure=None
+    )
     assert entry.output == Location("elsewhere", "x.out")
 
 
-def test_a_settled_row_holds_no_payload(ledger):
+def test_a_settled_row_holds_no_payload(open_rows):
     """It waits for its part to be durable, which may hold thousands of rows: only those that are open are bounded."""
-    entry = accepted(ledger)
+    entry = accepted(open_rows)
     entry.item = Inline(Options(), b"x" * 128_000)
-    ledger.claim(notice())
-    ledger.settle(entry)
+    open_rows.claim(notice())
+    open_rows.settle(entry)
     assert entry.item is None

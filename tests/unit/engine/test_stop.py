@@ -5,14 +5,14 @@ from __future__ import annotations
 import trio
 from support.virtual import VirtualClock, run_virtual
 
-from fanout.concurrency.notify import Wakeup
+from fanout.concurrency.notify import Notify
 from fanout.engine.stop import Stop
 from fanout.errors import DeadlineReached, InputError, Interrupted
 
 
 def test_the_first_order_counts_and_ends_intake():
     async def main():
-        changed = Wakeup()
+        changed = Notify()
         stop = Stop(clock=VirtualClock(), changed=changed)
         first = Interrupted("SIGTERM")
 
@@ -34,7 +34,7 @@ def test_the_first_order_counts_and_ends_intake():
 
 def test_the_order_wakes_who_waits_for_a_change():
     async def main():
-        changed = Wakeup()
+        changed = Notify()
         stop = Stop(clock=VirtualClock(), changed=changed)
 
         async def order():
@@ -50,7 +50,7 @@ def test_the_order_wakes_who_waits_for_a_change():
 
 def test_a_run_that_has_a_reason_already_stops_when_ordered_and_keeps_it():
     async def main():
-        stop = Stop(clock=VirtualClock(), changed=Wakeup())
+        stop = Stop(clock=VirtualClock(), changed=Notify())
         damage = InputError("damaged")
         stop.reason = damage
         going_on = stop.at is None and not stop.intake.cancel_called

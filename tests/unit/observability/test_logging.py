@@ -151,7 +151,7 @@ def test_rows_are_logged_at_debug_only_and_say_no_more_than_how_they_ended(confi
     [fold] = logs.outcome_folds()
     fold(
         Outcome(
-            row=5, id="the-user's-id", kept=("kept",), status="failed", response=b"the response",
+            row=5, id="the-user's-id", passthrough=("passthrough",), status="failed", response=b"the response",
             error_code="E", error_message="the model's text",
         )
     )  # fmt: skip

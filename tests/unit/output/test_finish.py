@@ -14,7 +14,7 @@ from support.parts import KEPT, NOTHING_KEPT, RUN, bulky, file_size_limit, outco
 
 from fanout.errors import StorageError, UsageError
 from fanout.output.destination import Target, place
-from fanout.output.finish import Finished, finish
+from fanout.output.finish import OutputFile, finish
 from fanout.output.merge import merge
 from fanout.output.parquet import read_back
 from fanout.output.parts import Part, write_part
@@ -30,8 +30,10 @@ def parts(tmp_path: Path) -> list[Part]:
     return write_parts(tmp_path / "parts", SPLIT)
 
 
-def finish_ten(parts: list[Part], output: str | Path, **options: object) -> Finished:
-    return finish(parts, output, **({"run": RUN, "kept_schema": KEPT, "expected_rows": 10} | options))
+def finish_ten(parts: list[Part], output: str | Path, **options: object) -> OutputFile:
+    return finish(
+        parts, output, **({"run_id": RUN, "passthrough_schema": KEPT, "expected_rows": 10} | options)
+    )
 
 
 def beside(tmp_path: Path) -> list[str]:
@@ -40,7 +42,7 @@ def beside(tmp_path: Path) -> list[str]:
 
 def test_the_output_holds_every_row_in_order(tmp_path: Path, parts: list[Part]) -> None:
     output = tmp_path / "out.parquet"
-    finished = finish_ten(parts, output, metadata={"fanout:endpoint": "e"})
+    output_file = finish_ten(parts, output, metadata={"fanout:endpoint": "e"})
     table = pq.read_table(output)
     expected = to_table([outcome(row) for row in range(10)], KEPT)
     assert table.drop("score").equals(expected.drop("score"))
@@ -50,7 +52,7 @@ def test_the_output_holds_every_row_in_order(tmp_path: Path, parts: list[Part]) 
         b"fanout:run": RUN.encode(),
         b"fanout:endpoint": b"e",
     }
-    assert finished == Finished(10, output.stat().st_size, {"succeeded": 9, "failed": 1})
+    assert output_file == OutputFile(10, output.stat().st_size, {"succeeded": 9, "failed": 1})
     assert output.stat().st_mode & 0o777 == 0o600
     assert beside(tmp_path) == ["out.parquet"]
 
@@ -76,9 +78,9 @@ def test_the_file_is_compressed_checked_and_declared_sorted(tmp_path: Path, part
 
 
 def test_no_rows_make_a_valid_file(tmp_path: Path) -> None:
-    finished = finish_ten([], tmp_path / "out.parquet", expected_rows=0)
+    output_file = finish_ten([], tmp_path / "out.parquet", expected_rows=0)
     table = pq.read_table(tmp_path / "out.parquet")
-    assert (finished.rows, finished.by_status, table.num_rows) == (0, {}, 0)
+    assert (output_file.rows, output_file.by_status, table.num_rows) == (0, {}, 0)
     assert table.schema.names == output_schema(KEPT).names
     assert table.schema.types == output_schema(KEPT).types
 
@@ -104,13 +106,13 @@ def test_rows_missing_or_twice_are_named_and_nothing_is_left(
 
 
 def test_parts_of_another_run_are_noticed(tmp_path: Path, parts: list[Part]) -> None:
-    kept = pa.schema([("label", pa.string())])
-    with pytest.raises(CorruptParts, match="other kept columns"):
-        finish_ten(parts, tmp_path / "out.parquet", kept_schema=kept)
+    passthrough = pa.schema([("label", pa.string())])
+    with pytest.raises(CorruptParts, match="other passthrough columns"):
+        finish_ten(parts, tmp_path / "out.parquet", passthrough_schema=passthrough)
     plain = pa.schema([("label", pa.string()), ("more", pa.string())])
     alien = write_part(tmp_path / "parts", 9, to_table([outcome(0)], plain))
-    with pytest.raises(CorruptParts, match="other kept columns"):
-        finish_ten([alien], tmp_path / "out.parquet", kept_schema=kept, expected_rows=1)
+    with pytest.raises(CorruptParts, match="other passthrough columns"):
+        finish_ten([alien], tmp_path / "out.parquet", passthrough_schema=passthrough, expected_rows=1)
     assert beside(tmp_path) == []
 
 
@@ -146,14 +148,14 @@ class TestDataset:
         monkeypatch.setattr(finishing, "_FILE_BYTES", 1)
         monkeypatch.setattr(finishing, "merge", partial(merge, pool_rows=1000))
         parts = write_parts(tmp_path / "parts", [range(start, start + 600) for start in range(0, 2400, 600)])
-        finished = finish_ten(parts, f"{tmp_path}/out/", expected_rows=2400)
+        output_file = finish_ten(parts, f"{tmp_path}/out/", expected_rows=2400)
         files = sorted((tmp_path / "out").iterdir())
         assert [file.name for file in files] == [f"part-{number:05d}.parquet" for number in range(len(files))]
         assert [pq.read_metadata(file).num_rows for file in files] == [1112, 1200, 88]
         rows = [row for file in files for row in pq.read_table(file).column("row").to_pylist()]
         assert rows == list(range(2400))
         assert pq.read_table(tmp_path / "out").num_rows == 2400
-        assert finished.size_bytes == sum(file.stat().st_size for file in files)
+        assert output_file.size_bytes == sum(file.stat().st_size for file in files)
         assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
         assert beside(tmp_path) == ["out"]
 
@@ -215,7 +217,7 @@ class TestExisting:
         finish_ten(parts, output)
         finish_ten(parts, output)
         with pytest.raises(UsageError, match="exists"):
-            finish_ten(parts, output, run="zyxwvutsrq")
+            finish_ten(parts, output, run_id="zyxwvutsrq")
         assert pq.read_table(output).num_rows == 10
 
     @pytest.mark.parametrize("name", ["out.parquet", "out/"])
@@ -301,7 +303,7 @@ def test_a_disk_that_fills_up_during_the_merge_leaves_nothing(tmp_path: Path) ->
     parts = [write_part(tmp_path / "parts", 0, table)]
     limit = file_size_limit(64 * 1024)
     with limit, pytest.raises(StorageError, match=r"cannot write .*: File too large; free space there"):
-        finish_ten(parts, tmp_path / "out.parquet", kept_schema=NOTHING_KEPT, expected_rows=5)
+        finish_ten(parts, tmp_path / "out.parquet", passthrough_schema=NOTHING_KEPT, expected_rows=5)
     assert beside(tmp_path) == []
 
 

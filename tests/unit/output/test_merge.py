@@ -140,7 +140,7 @@ from fanout.output import finish, read_parts
 
 directory, rows = Path(sys.argv[1]), int(sys.argv[2])
 parts = read_parts(directory / "parts")
-finish(parts, directory / "out.parquet", run="abcdefghij", kept_schema=pa.schema([]), expected_rows=rows)
+finish(parts, directory / "out.parquet", run_id="abcdefghij", passthrough_schema=pa.schema([]), expected_rows=rows)
 print(pa.default_memory_pool().max_memory())
 """
 

@@ -24,12 +24,17 @@ def row_of(outcome: Outcome) -> dict[str, object]:
     return to_table([outcome], NOTHING_KEPT).to_pylist()[0]
 
 
-def stored(kept: list[tuple[object, ...]], kept_schema: pa.Schema, directory: Path) -> pa.ChunkedArray:
-    """Return the first kept column as a part has it whose rows came one by one, the first one last."""
-    outcomes = [Outcome(row=row, id=None, kept=values, status="succeeded") for row, values in enumerate(kept)]
-    batches = [gather([outcome], kept_schema) for outcome in [*outcomes[1:], outcomes[0]]]
-    part = write_part(directory, 0, derive(pa.concat_tables(batches), kept_schema))
-    return pq.read_table(part.path).column(kept_schema.names[0])
+def stored(
+    passthrough: list[tuple[object, ...]], passthrough_schema: pa.Schema, directory: Path
+) -> pa.ChunkedArray:
+    """Return the first passthrough column as a part has it whose rows came one by one, the first one last."""
+    outcomes = [
+        Outcome(row=row, id=None, passthrough=values, status="succeeded")
+        for row, values in enumerate(passthrough)
+    ]
+    batches = [gather([outcome], passthrough_schema) for outcome in [*outcomes[1:], outcomes[0]]]
+    part = write_part(directory, 0, derive(pa.concat_tables(batches), passthrough_schema))
+    return pq.read_table(part.path).column(passthrough_schema.names[0])
 
 
 def test_columns_are_those_of_the_design_in_its_order() -> None:
@@ -97,7 +102,7 @@ def test_durations_of_an_uploaded_row() -> None:
         Outcome(
             row=0,
             id="a",
-            kept=(),
+            passthrough=(),
             status="succeeded",
             transport="s3",
             upload_started_at=EPOCH,
@@ -127,7 +132,7 @@ def test_durations_of_an_uploaded_row() -> None:
 
 def test_total_begins_when_due_even_if_the_upload_began_later() -> None:
     instants = {"due_at": EPOCH, "upload_started_at": EPOCH + 1, "fetched_at": EPOCH + 3}
-    row = row_of(Outcome(row=0, id=None, kept=(), status="succeeded", **instants))
+    row = row_of(Outcome(row=0, id=None, passthrough=(), status="succeeded", **instants))
     assert row["total_ms"] == 3000.0
 
 
@@ -138,7 +143,7 @@ def test_an_upload_that_begins_when_the_row_is_due_is_not_part_of_its_wait() -> 
         "uploaded_at": EPOCH + 1,
         "sent_at": EPOCH + 1.5,
     }
-    row = row_of(Outcome(row=0, id=None, kept=(), status="succeeded", **instants))
+    row = row_of(Outcome(row=0, id=None, passthrough=(), status="succeeded", **instants))
     assert (row["wait_ms"], row["upload_ms"]) == (750.0, 750.0)
 
 
@@ -150,7 +155,7 @@ def test_the_table_counts_from_where_the_outcome_says(due, uploaded) -> None:
     outcome = Outcome(
         row=0,
         id=None,
-        kept=(),
+        passthrough=(),
         status="succeeded",
         **{name: value if value is None else EPOCH + value for name, value in at.items()},
     )
@@ -159,16 +164,18 @@ def test_the_table_counts_from_where_the_outcome_says(due, uploaded) -> None:
 
 
 def test_total_of_a_failure_ends_with_its_notice() -> None:
-    row = row_of(Outcome(row=0, id=None, kept=(), status="failed", due_at=EPOCH, notified_at=EPOCH + 2))
+    row = row_of(
+        Outcome(row=0, id=None, passthrough=(), status="failed", due_at=EPOCH, notified_at=EPOCH + 2)
+    )
     assert (row["total_ms"], row["fetch_ms"]) == (2000.0, None)
 
 
 def test_a_rejected_row_has_no_phases_and_no_kept_values() -> None:
     rejected = Outcome(
-        row=7, id=None, kept=(), status="rejected", error_code="InvalidJSON", error_message="no"
+        row=7, id=None, passthrough=(), status="rejected", error_code="InvalidJSON", error_message="no"
     )
-    kept = pa.schema([pa.field("label", pa.int64(), nullable=False)])
-    row = to_table([rejected], kept).to_pylist()[0]
+    passthrough = pa.schema([pa.field("label", pa.int64(), nullable=False)])
+    row = to_table([rejected], passthrough).to_pylist()[0]
     given = {"row": 7, "status": "rejected", "error_code": "InvalidJSON", "error_message": "no"}
     zeros = {"payload_bytes": 0, "attempts": 0, "resends": 0}
     assert {name: value for name, value in row.items() if value is not None} == given | zeros
@@ -179,7 +186,7 @@ def test_instants_are_rounded_to_the_microsecond_and_durations_follow_them() -> 
         Outcome(
             row=0,
             id=None,
-            kept=(),
+            passthrough=(),
             status="failed",
             due_at=1_760_000_000.1234567,
             sent_at=1_760_000_000.1239996,
@@ -192,33 +199,35 @@ def test_instants_are_rounded_to_the_microsecond_and_durations_follow_them() -> 
 
 
 def test_what_is_gathered_in_batches_makes_the_same_table() -> None:
-    kept = pa.schema([pa.field("n", pa.int64())])
+    passthrough = pa.schema([pa.field("n", pa.int64())])
     outcomes = [
-        Outcome(row=row, id=str(row), kept=(row,), status="succeeded", due_at=EPOCH, fetched_at=EPOCH + row)
+        Outcome(
+            row=row, id=str(row), passthrough=(row,), status="succeeded", due_at=EPOCH, fetched_at=EPOCH + row
+        )
         for row in (5, 1, 3)
     ]
-    batches = [gather(outcomes[:2], kept), gather(outcomes[2:], kept)]
-    table = derive(pa.concat_tables(batches), kept)
+    batches = [gather(outcomes[:2], passthrough), gather(outcomes[2:], passthrough)]
+    table = derive(pa.concat_tables(batches), passthrough)
     assert table.select(["row", "id", "n", "total_ms"]).to_pydict() == {
         "row": [5, 1, 3],
         "id": ["5", "1", "3"],
         "n": [5, 1, 3],
         "total_ms": [5000.0, 1000.0, 3000.0],
     }
-    assert table.equals(to_table(outcomes, kept))
+    assert table.equals(to_table(outcomes, passthrough))
 
 
 def test_a_kept_column_may_have_the_name_of_an_instant_that_is_not_written() -> None:
-    kept = schema_of("uploaded_at", "upload_started_at")
+    passthrough = schema_of("uploaded_at", "upload_started_at")
     uploaded = Outcome(
         row=0,
         id=None,
-        kept=("then", "now"),
+        passthrough=("then", "now"),
         status="succeeded",
         upload_started_at=EPOCH,
         uploaded_at=EPOCH + 1,
     )
-    row = to_table([uploaded], kept).to_pylist()[0]
+    row = to_table([uploaded], passthrough).to_pylist()[0]
     assert (row["uploaded_at"], row["upload_started_at"], row["upload_ms"]) == ("then", "now", 1000.0)
 
 
@@ -230,8 +239,8 @@ def test_no_outcomes_make_an_empty_table_of_the_whole_schema() -> None:
 
 def test_a_lone_surrogate_costs_a_character_and_no_row() -> None:
     outcomes = [
-        Outcome(row=0, id="é", kept=(), status="failed", error_message="bad \ud800 text"),
-        Outcome(row=1, id=None, kept=(), status="failed", error_message=None),
+        Outcome(row=0, id="é", passthrough=(), status="failed", error_message="bad \ud800 text"),
+        Outcome(row=1, id=None, passthrough=(), status="failed", error_message=None),
     ]
     table = to_table(outcomes, NOTHING_KEPT)
     assert table.column("error_message").to_pylist() == ["bad ? text", None]
@@ -260,22 +269,22 @@ def test_a_lone_surrogate_costs_a_character_and_no_row() -> None:
 def test_kept_columns_of_every_type_keep_type_and_values(
     kind: pa.DataType, values: list[object], tmp_path: Path
 ) -> None:
-    kept = pa.schema([pa.field("k", kind)])
-    column = stored([(value,) for value in values], kept, tmp_path)
+    passthrough = pa.schema([pa.field("k", kind)])
+    column = stored([(value,) for value in values], passthrough, tmp_path)
     assert column.type == kind
     assert column.equals(pa.chunked_array([values], type=kind))
 
 
 def test_lists_of_fixed_size_are_written_as_lists_that_every_reader_knows(tmp_path: Path) -> None:
-    kept = pa.schema([pa.field("k", pa.list_(pa.float32(), 2))])
-    column = stored([([1.0, 2.0],), ()], kept, tmp_path)
+    passthrough = pa.schema([pa.field("k", pa.list_(pa.float32(), 2))])
+    column = stored([([1.0, 2.0],), ()], passthrough, tmp_path)
     assert (column.type, column.to_pylist()) == (pa.list_(pa.float32()), [[1.0, 2.0], None])
 
 
 def test_json_columns_are_marked_in_the_parts_schema() -> None:
-    kept = pa.schema(
+    passthrough = pa.schema(
         [pa.field("a", pa.string(), metadata={JSON_KEY: b"1", b"other": b"x"}), ("b", pa.string())]
     )
-    schema = output_schema(kept)
+    schema = output_schema(passthrough)
     assert schema.field("a").metadata == {JSON_KEY: b"1"}
     assert schema.field("b").metadata is None

@@ -25,7 +25,7 @@ def outcome(row: int, *, way: str = "inline", total_ms: float = 100.0, **changes
     facts: dict[str, object] = {
         "row": row,
         "id": None,
-        "kept": (),
+        "passthrough": (),
         "status": "succeeded",
         "transport": way,
         "payload_bytes": 1_000 if way == "inline" else 200_000,
@@ -52,16 +52,16 @@ def writer(directory: Path) -> MakeOutput:
     def make(outcomes: Sequence[Outcome], name: str = "out.parquet", **metadata: str) -> Path:
         parts = directory / f"{name}-parts"
         parts.mkdir()
-        kept = pa.schema([])
-        written = [write_part(parts, 0, to_table(outcomes, kept))] if outcomes else []
+        passthrough = pa.schema([])
+        written = [write_part(parts, 0, to_table(outcomes, passthrough))] if outcomes else []
         said = {"fanout:endpoint": "e", "fanout:simulated": "false", "fanout:throttles": "7"} | {
             f"fanout:{key}": value for key, value in metadata.items()
         }
         finish(
             written,
             directory / name,
-            run="abcdefghij",
-            kept_schema=kept,
+            run_id="abcdefghij",
+            passthrough_schema=passthrough,
             expected_rows=len(outcomes),
             metadata=said,
         )

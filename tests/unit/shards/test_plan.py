@@ -12,13 +12,13 @@ from support.pacing import reserve
 from fanout.config.model import Config
 from fanout.engine.pacing import Pacer
 from fanout.errors import UsageError
-from fanout.shards.plan import deal, deal_rate, share_out
+from fanout.shards.plan import deal, deal_rate, split_config
 
 PROCESSES = st.integers(1, 64)
 
 
 def shares_of(processes, **sections):
-    return share_out(Config.model_validate({**sections, "run": {"processes": processes}}))
+    return split_config(Config.model_validate({**sections, "run": {"processes": processes}}))
 
 
 @given(whole=st.integers(0, 100_000), processes=PROCESSES)
@@ -63,7 +63,7 @@ def test_every_bound_is_shared_and_nothing_else_is_changed():
         "run": {"processes": 3, "deadline_s": 9, "max_failures": 7, "seed": 1, "dir": "rd"},
         "metrics": {"port": 9464},
     })  # fmt: skip
-    shares = share_out(whole)
+    shares = split_config(whole)
     pacing = [share.pacing for share in shares]
     assert [each.rate for each in pacing] == [34, 33, 33.5]
     assert [each.burst for each in pacing] == [2, 2, 1]
@@ -94,7 +94,7 @@ def test_without_a_limit_there_is_none_to_share():
 
 def test_one_process_has_it_all():
     whole = Config.model_validate({"input": {"paths": ["-"]}, "pacing": {"rate": 0.5}})
-    assert share_out(whole) == [whole]
+    assert split_config(whole) == [whole]
 
 
 @pytest.mark.parametrize(

@@ -13,33 +13,33 @@ from fanout.config.model import Config
 from fanout.domain.records import Outcome
 from fanout.domain.row_ranges import Stripe
 from fanout.domain.tally import EXAMPLES_MAX, Tally
-from fanout.engine.journal_writer import ScribeStatistics
-from fanout.engine.open_rows import LedgerStatistics
+from fanout.engine.journal_writer import JournalWriterStatistics
+from fanout.engine.open_rows import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
-from fanout.engine.reconcile.reconciler import ReconcileStatistics
+from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
-from fanout.engine.stages.poll import CollectStatistics
-from fanout.engine.stages.write import SinkStatistics
+from fanout.engine.stages.poll import PollStatistics
+from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 from fanout.errors import JournalError
 from fanout.observability.logging import JsonFormatter
 from fanout.observability.metrics.fold import Fold
-from fanout.observability.warnings import Told
-from fanout.rundir.shard_result import Subtotal, read_subtotal, total
+from fanout.observability.warnings import WarningLog
+from fanout.rundir.shard_result import ShardResult, read_shard_result, total
 from fanout.runtime.share import Assignment
-from fanout.runtime.simulated import Ready
-from fanout.shards.assignment import STOP, Leash
-from fanout.shards.log_relay import Relay
+from fanout.shards.assignment import STOP, ParentPipe
+from fanout.shards.log_relay import LogRelay
 from fanout.shards.totals import parse_snapshot, total_snapshot
+from fanout.simulator.process import SimulatorAddress
 
 
 def snapshot(by=1, *, rate=None, collect=None, **more):
     statistics = PipelineStatistics(
-        LedgerStatistics(*(by * n for n in range(1, 10))),
+        OpenRowsStatistics(*(by * n for n in range(1, 10))),
         PacerStatistics(rate, rate, by, by),
-        SinkStatistics(by, by, by, by),
-        ScribeStatistics(by, by, by),
-        ReconcileStatistics(by, by, by, by),
+        WriteStatistics(by, by, by, by),
+        JournalWriterStatistics(by, by, by),
+        ReconcilerStatistics(by, by, by, by),
         collect,
         by,
         by,
@@ -48,7 +48,7 @@ def snapshot(by=1, *, rate=None, collect=None, **more):
 
 
 def test_a_snapshot_comes_back_from_json():
-    one = snapshot(collect=CollectStatistics(3, 1.5, {"stranger": 1}))
+    one = snapshot(collect=PollStatistics(3, 1.5, {"stranger": 1}))
     assert parse_snapshot(json.loads(json.dumps(asdict(one)))) == one
     bare = replace(snapshot(), statistics=None)
     assert parse_snapshot(asdict(bare)) == bare
@@ -57,11 +57,11 @@ def test_a_snapshot_comes_back_from_json():
 
 
 def test_snapshots_add_up():
-    one = snapshot(1, rate=10.0, collect=CollectStatistics(3, 1.5, {"stranger": 1}))
-    two = snapshot(2, rate=5.0, collect=CollectStatistics(4, None, {"stranger": 1, "done": 2}))
+    one = snapshot(1, rate=10.0, collect=PollStatistics(3, 1.5, {"stranger": 1}))
+    two = snapshot(2, rate=5.0, collect=PollStatistics(4, None, {"stranger": 1, "done": 2}))
     both = total_snapshot([one, two], processes=2)
-    expected = snapshot(3, rate=15.0, collect=CollectStatistics(7, 1.5, {"stranger": 2, "done": 2}))
-    assert both == replace(expected, share=pytest.approx(0.15), note="15 of unknown fate")
+    expected = snapshot(3, rate=15.0, collect=PollStatistics(7, 1.5, {"stranger": 2, "done": 2}))
+    assert both == replace(expected, share=pytest.approx(0.15), note="15 uncertain")
 
 
 def test_what_only_all_can_tell_is_told_once_all_have():
@@ -76,7 +76,9 @@ def test_what_only_all_can_tell_is_told_once_all_have():
 
 
 def outcome(row, status, **more):
-    return Outcome(row=row, id=None, kept=(), status=status, payload_bytes=3, transport="inline", **more)
+    return Outcome(
+        row=row, id=None, passthrough=(), status=status, payload_bytes=3, transport="inline", **more
+    )
 
 
 def test_subtotals_are_kept_and_add_up(tmp_path):
@@ -91,9 +93,9 @@ def test_subtotals_are_kept_and_add_up(tmp_path):
         tally.add(each)
         whole.add(each)
         path = tmp_path / f"{number}.json"
-        Subtotal(tally, number, ("told by all", f"told by {number}")).write(path)
-        found.append(read_subtotal(path))
-        assert found[-1] == Subtotal(tally, number, ("told by all", f"told by {number}"))
+        ShardResult(tally, number, ("told by all", f"told by {number}")).write(path)
+        found.append(read_shard_result(path))
+        assert found[-1] == ShardResult(tally, number, ("told by all", f"told by {number}"))
     summed = total(found)
     assert summed.tally == whole
     assert len(summed.tally.examples) == EXAMPLES_MAX
@@ -102,7 +104,7 @@ def test_subtotals_are_kept_and_add_up(tmp_path):
     (tmp_path / "0.json").write_text("{")
     for name in ("0.json", "nowhere.json"):
         with pytest.raises(JournalError, match="cannot be read"):
-            read_subtotal(tmp_path / name)
+            read_shard_result(tmp_path / name)
 
 
 def test_a_fold_is_replaced_by_what_others_counted():
@@ -119,9 +121,11 @@ def test_a_fold_is_replaced_by_what_others_counted():
 
 
 def test_an_assignment_travels_on_a_line():
-    ready = Ready("http://x", "r", "key", "secret", "token", "e", "1", "in", "out", None, None, 7)
+    simulator = SimulatorAddress(
+        "http://x", "r", "key", "secret", "token", "e", "1", "in", "out", None, None, 7
+    )
     config = Config.model_validate({"pacing": {"rate": 2.5}, "run": {"grace_s": 3}})
-    for given in (ready, None):
+    for given in (simulator, None):
         assignment = Assignment("abcdefghij", config, Stripe(1, 3), given, "info", counts=True)
         assert heard(assignment.encode())[0] == assignment
 
@@ -133,7 +137,7 @@ def heard(said):
     reader, writer = os.pipe()
     os.write(writer, said)
     os.close(writer)
-    leash = Leash(reader)
+    leash = ParentPipe(reader)
 
     async def orders():
         return [order async for order in leash.orders()]
@@ -185,9 +189,9 @@ def line(level, text, **extra):
 
 def test_what_children_log_is_passed_on_and_a_warning_once(caplog, capfd):
     caplog.set_level(logging.INFO)
-    told = Told()
-    relays = [Relay(told), Relay(told)]
-    with told:
+    warning_log = WarningLog()
+    relays = [LogRelay(warning_log), LogRelay(warning_log)]
+    with warning_log:
         logging.getLogger("fanout.some").warning("told by %s", "this process")
         logging.getLogger("fanout.some").info("hello")
     said = (

@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from support.census import SHARES
+from support.fault_counts import SHARES
 
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import Faults, Forgery, InvokeFault

@@ -40,7 +40,7 @@ def test_ranges_are_cut_among_the_stripes(rows, of):
 class Chunks:
     """`ports.Rows`: so many rows, in chunks that keep to no border of a stripe."""
 
-    kept_schema = pa.schema([])
+    passthrough_schema = pa.schema([])
 
     def __init__(self, rows):
         self.rows = rows

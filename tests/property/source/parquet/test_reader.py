@@ -1,4 +1,4 @@
-"""Any table, any row groups and batch sizes: payloads and kept columns are what the table holds."""
+"""Any table, any row groups and batch sizes: payloads and passthrough columns are what the table holds."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def test_rows_come_in_order_whatever_the_batches(rows, group, batch_bytes):
             assert payload["list"] is None
         else:
             assert [one["n"] for one in payload["list"]] == [one["n"] for one in row["list"]]
-    kept = pa.table(
-        [pa.array([record.kept[index] for record in seen], field.type)
-         for index, field in enumerate(source.kept_schema)],
-        schema=source.kept_schema,
+    passthrough = pa.table(
+        [pa.array([record.passthrough[index] for record in seen], field.type)
+         for index, field in enumerate(source.passthrough_schema)],
+        schema=source.passthrough_schema,
     )  # fmt: skip
-    assert kept.cast(stored.schema).equals(stored)
+    assert passthrough.cast(stored.schema).equals(stored)

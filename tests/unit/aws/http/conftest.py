@@ -18,11 +18,11 @@ import pytest
 from support import raw_server
 from support.raw_server import INVOCATION, Peer, Script, Served, reply, serve
 
-from fanout.aws.http.channel import Line
-from fanout.aws.http.clock_skew import Skew
+from fanout.aws.http.channel import HttpChannel
+from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.dialer import Dialer
 from fanout.aws.http.endpoint_lookup import Route
-from fanout.aws.http.keys import Keyring
+from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.pool import Pool, PoolStatistics
 from fanout.aws.http.reply_errors import json_refusal
 from fanout.aws.http.reply_parser import Answer
@@ -68,16 +68,16 @@ TEMPLATE = Template("POST", host="server", path="/ask")
 class Asker:
     """A line to a server, and the simplest request for it."""
 
-    line: Line
+    channel: HttpChannel
 
     async def ask(self, body: bytes = b"", *, timeout_s: float = 10.0, cap_bytes: int = 100_000) -> Answer:
-        return await self.line.send(
+        return await self.channel.send(
             TEMPLATE, (), payload=EMPTY_SHA256, body=body, timeout_s=timeout_s, cap_bytes=cap_bytes
         )
 
     @property
     def pool(self) -> PoolStatistics:
-        return self.line.pool.statistics()
+        return self.channel.pool.statistics()
 
 
 @asynccontextmanager
@@ -105,16 +105,16 @@ async def asker(
         user_agent="test",
     )
     pool = Pool(Dialer(route.hostname, port=route.port, tls=tls, timeout_s=connect_timeout_s), limit=limit)
-    line = Line(
+    channel = HttpChannel(
         route,
         pool=pool,
-        keyring=Keyring(credentials or StaticCredentials()),
-        skew=Skew(),
+        signing_keys=SigningKeys(credentials or StaticCredentials()),
+        skew=ClockSkew(),
         refusal=json_refusal,
         wall=wall,
     )
     try:
-        yield Asker(line)
+        yield Asker(channel)
     finally:
         await pool.aclose()
         assert pool.statistics() == PoolStatistics(0, 0, 0, pool.statistics().opened)

@@ -73,7 +73,7 @@ async def test_a_reply_that_comes_with_the_cancellation_keeps_the_connection(wir
     """Both in one turn of the loop: the reply is whole, so the connection is clean and may be lent again."""
     async with wire.asking(answers_all_but_the_second) as (asker, served):
         await asker.ask()
-        (connection,) = asker.line.pool._all
+        (connection,) = asker.channel.pool._all
         call = asyncio.create_task(asker.ask())
         await until(lambda: len(served.requests) == 2)
         connection.data_received(OK)
@@ -86,7 +86,7 @@ async def test_a_reply_that_comes_with_the_cancellation_keeps_the_connection(wir
 async def test_a_cancelled_call_does_not_close_the_connection_that_another_has_by_now(wire):
     async with wire.asking(answers_all_but_the_second, limit=1) as (asker, served):
         await asker.ask()
-        (connection,) = asker.line.pool._all
+        (connection,) = asker.channel.pool._all
         first = asyncio.create_task(asker.ask(b"1"))
         await until(lambda: len(served.requests) == 2)
         second = asyncio.create_task(asker.ask(b"2"))
@@ -116,7 +116,7 @@ async def test_a_turn_that_comes_with_the_cancellation_is_passed_on(wire, ends):
     """The first in the queue gets a connection, or the right to open one, and is cancelled before it runs."""
     async with wire.asking(wire.answering(OK), limit=1) as (asker, _):
         await asker.ask()
-        pool = asker.line.pool
+        pool = asker.channel.pool
         connection = pool.take_nowait(asyncio.get_running_loop().time())
         second, third = asyncio.create_task(asker.ask(b"2")), asyncio.create_task(asker.ask(b"3"))
         await until(lambda: asker.pool.waiting == 2)

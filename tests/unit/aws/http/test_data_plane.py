@@ -8,7 +8,7 @@ import ssl
 import pytest
 import trustme
 
-from fanout.aws.http.invoker import WireInvoker
+from fanout.aws.http.invoker import HttpInvoker
 from fanout.aws.sdk.invoker import SageMakerInvoker
 from fanout.aws.session import open_cloud
 from fanout.domain.location import Location
@@ -20,7 +20,7 @@ DATE = "Fri, 20 Nov 2026 10:00:00 GMT"
 
 async def test_wire_is_the_default_and_aiobotocore_a_setting(wire):
     async with open_cloud(wire.settings_for("http://127.0.0.1:1")) as cloud:
-        assert isinstance(cloud.invoker, WireInvoker)
+        assert isinstance(cloud.invoker, HttpInvoker)
     async with open_cloud(wire.settings_for("http://127.0.0.1:1", client="aiobotocore")) as cloud:
         assert isinstance(cloud.invoker, SageMakerInvoker)
 
@@ -37,8 +37,8 @@ async def test_behind_a_proxy_calls_are_aiobotocores_and_one_line_a_service_says
     assert {request.target for request in proxy.requests} == {
         "http://sagemaker.invalid/endpoints/model/async-invocations"
     }
-    lines = sorted(record.getMessage() for record in caplog.records)
-    assert lines == [
+    channels = sorted(record.getMessage() for record in caplog.records)
+    assert channels == [
         f"{service} is behind a proxy: its calls are made by aiobotocore"
         for service in ("s3", "sagemaker-runtime", "sqs")
     ]
@@ -51,7 +51,7 @@ async def test_a_proxy_that_is_not_for_this_host_does_not_matter(wire, monkeypat
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         async with open_cloud(wire.settings_for(served.url)) as cloud:
             await cloud.invoker.invoke(wire.invocation)
-            assert cloud._plane._lines["sagemaker-runtime"].known("model") is not None
+            assert cloud._data_plane._channels["sagemaker-runtime"].known("model") is not None
 
 
 async def test_a_bucket_of_another_region_is_left_to_aiobotocore_from_then_on(wire, caplog):
@@ -61,7 +61,7 @@ async def test_a_bucket_of_another_region_is_left_to_aiobotocore_from_then_on(wi
     async with wire.cloud_against(wire.answering(elsewhere), wire.answering(found)) as (cloud, served):
         for _ in range(2):
             assert (await cloud.objects.get(HERE)).body == b"hello"
-        assert cloud._plane._lines["s3"].known("bucket") is None
+        assert cloud._data_plane._channels["s3"].known("bucket") is None
         assert served.connections == 2  # ours was for one call
     assert [record.getMessage() for record in caplog.records] == [
         "s3: the calls to bucket are made by aiobotocore: PermanentRedirect"
@@ -72,7 +72,7 @@ async def test_closing_leaves_nothing_open(wire):
     async with wire.serve(wire.answering(wire.accepted)) as served:
         async with open_cloud(wire.settings_for(served.url)) as cloud:
             await cloud.invoker.invoke(wire.invocation)
-            pool = cloud._plane._lines["sagemaker-runtime"].known("model").pool
+            pool = cloud._data_plane._channels["sagemaker-runtime"].known("model").pool
             assert pool.statistics().open == 1
         assert pool.statistics().open == 0
 
@@ -88,7 +88,7 @@ async def test_an_authority_of_the_environment_is_used(wire, monkeypatch, tmp_pa
         open_cloud(wire.settings_for(served.url)) as cloud,
     ):
         assert (await cloud.invoker.invoke(wire.invocation)).output_location == "s3://out/1"
-        assert cloud._plane._lines["sagemaker-runtime"].known("model") is not None
+        assert cloud._data_plane._channels["sagemaker-runtime"].known("model") is not None
 
 
 async def test_no_secret_is_logged_and_no_payload(wire, caplog):

@@ -15,18 +15,18 @@ KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "secret"}
 async def routes(**settings):
     """Return (invoke, S3, SQS) as scheme, host and path, for an account that is reached with `settings`."""
     async with open_cloud(AwsSettings(**(KEYS | {"region": "eu-west-1"} | settings))) as cloud:
-        lines = cloud._plane._lines
+        channels = cloud._data_plane._channels
         found = (
-            await lines["sagemaker-runtime"].find(
+            await channels["sagemaker-runtime"].find(
                 "model", "invoke_endpoint_async", EndpointName="model", InferenceId="x"
             ),
-            await lines["s3"].find("bucket", "head_object", Bucket="bucket", Key="k"),
-            await lines["sqs"].find("url", "receive_message", QueueUrl="https://queue/1/q"),
+            await channels["s3"].find("bucket", "head_object", Bucket="bucket", Key="k"),
+            await channels["sqs"].find("url", "receive_message", QueueUrl="https://queue/1/q"),
         )
         return [
-            f"{'https' if line.route.tls else 'http'}://{line.route.host}{line.route.path} {line.route.port} "
-            f"{line.route.region}/{line.route.service}"
-            for line in found
+            f"{'https' if route.tls else 'http'}://{route.host}{route.path} {route.port} "
+            f"{route.region}/{route.service}"
+            for route in (channel.route for channel in found)
         ]
 
 
@@ -72,25 +72,27 @@ async def test_one_endpoint_for_all():
 
 async def test_a_bucket_with_dots_stands_in_the_path_so_that_its_certificate_holds():
     async with open_cloud(AwsSettings(region="eu-west-1", **KEYS)) as cloud:
-        line = await cloud._plane._lines["s3"].find("a.b", "head_object", Bucket="a.b", Key="k")
-    assert (line.route.host, line.route.path) == ("s3.eu-west-1.amazonaws.com", "/a.b/k")
+        channel = await cloud._data_plane._channels["s3"].find("a.b", "head_object", Bucket="a.b", Key="k")
+    assert (channel.route.host, channel.route.path) == ("s3.eu-west-1.amazonaws.com", "/a.b/k")
 
 
 async def test_the_user_agent_is_botocores_with_our_name_in_it():
     async with open_cloud(AwsSettings(region="eu-west-1", **KEYS)) as cloud:
-        line = await cloud._plane._lines["s3"].find("bucket", "head_object", Bucket="bucket", Key="k")
-    assert "Botocore/" in line.route.user_agent or "botocore/" in line.route.user_agent
-    assert " fanout/" in line.route.user_agent
+        channel = await cloud._data_plane._channels["s3"].find(
+            "bucket", "head_object", Bucket="bucket", Key="k"
+        )
+    assert "Botocore/" in channel.route.user_agent or "botocore/" in channel.route.user_agent
+    assert " fanout/" in channel.route.user_agent
 
 
 async def test_what_is_signed_in_another_way_is_left_to_aiobotocore(caplog):
     """An S3 Express bucket has sessions of its own, a multi-region access point another algorithm."""
     caplog.set_level("INFO", "fanout.aws.http")
     async with open_cloud(AwsSettings(region="us-east-1", **KEYS)) as cloud:
-        lines = cloud._plane._lines["s3"]
+        channels = cloud._data_plane._channels["s3"]
         for bucket in ("bucket--use1-az4--x-s3", "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"):
-            assert await lines.find(bucket, "head_object", Bucket=bucket, Key="k") is None
-            assert lines.known(bucket) is None
+            assert await channels.find(bucket, "head_object", Bucket=bucket, Key="k") is None
+            assert channels.known(bucket) is None
 
 
 async def test_what_botocore_refuses_is_said_by_the_call_itself(wire):
@@ -101,11 +103,11 @@ async def test_what_botocore_refuses_is_said_by_the_call_itself(wire):
 
 async def test_a_route_is_found_once(wire):
     async with wire.cloud_against(wire.answering(wire.accepted)) as (cloud, served):
-        lines = cloud._plane._lines["sagemaker-runtime"]
+        channels = cloud._data_plane._channels["sagemaker-runtime"]
         for _ in range(3):
             await cloud.invoker.invoke(wire.invocation)
-        line = lines.known("model")
-        assert line is await lines.find("model", "invoke_endpoint_async")
+        channel = channels.known("model")
+        assert channel is await channels.find("model", "invoke_endpoint_async")
         assert (len(served.requests), served.connections) == (3, 1)
 
 

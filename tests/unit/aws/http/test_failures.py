@@ -107,7 +107,7 @@ async def test_a_later_deadline_is_kept_by_the_same_timer(wire):
     async with wire.asking(slow_third) as (asker, served):
         await asker.ask()
         await asker.ask(timeout_s=1.0)
-        (connection,) = asker.line.pool._all
+        (connection,) = asker.channel.pool._all
         call = asyncio.create_task(asker.ask(timeout_s=30.0))
         while len(served.requests) < 3:
             await asyncio.sleep(0)
@@ -143,9 +143,9 @@ async def test_a_large_reply_gets_time_by_its_size(wire):
 
     async with wire.asking(slowly) as (asker, served):
         call = asyncio.create_task(asker.ask(timeout_s=10.0, cap_bytes=10_000_000))
-        while not served.requests or not asker.line.pool._all:
+        while not served.requests or not asker.channel.pool._all:
             await asyncio.sleep(0)
-        (connection,) = asker.line.pool._all
+        (connection,) = asker.channel.pool._all
         before = connection._deadline
         go.set()
         while connection._deadline == before:

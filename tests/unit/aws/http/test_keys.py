@@ -7,8 +7,8 @@ from email.utils import formatdate
 
 import pytest
 
-from fanout.aws.http.clock_skew import Skew
-from fanout.aws.http.keys import Keyring
+from fanout.aws.http.clock_skew import ClockSkew
+from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import Keys
 from fanout.errors import CallError, Phase
@@ -43,7 +43,7 @@ def deadline():
 async def test_keys_are_asked_for_once_a_second():
     clock = [100.0]
     provided = Provided()
-    ring = Keyring(provided, monotonic=lambda: clock[0])
+    ring = SigningKeys(provided, monotonic=lambda: clock[0])
     assert ring.keys_nowait() is None
     first = await ring.keys(deadline=deadline())
     assert first == Keys("AKID0", "secret", "token")
@@ -57,7 +57,7 @@ async def test_keys_are_asked_for_once_a_second():
 
 async def test_keys_that_aws_calls_expired_are_refreshed_once_for_all_that_used_them():
     provided = Provided()
-    ring = Keyring(provided)
+    ring = SigningKeys(provided)
     old = await ring.keys(deadline=deadline())
     ring.distrust(old)
     assert ring.keys_nowait() is None
@@ -75,7 +75,7 @@ async def test_static_keys_stay():
         async def get_frozen_credentials(self):
             return self
 
-    ring = Keyring(Static())
+    ring = SigningKeys(Static())
     keys = await ring.keys(deadline=deadline())
     ring.distrust(keys)
     assert await ring.keys(deadline=deadline()) is keys
@@ -83,7 +83,9 @@ async def test_static_keys_stay():
 
 async def test_without_keys_nothing_is_sent():
     with pytest.raises(CallError) as caught:
-        await Keyring(Provided(error=OSError("no route to the metadata service"))).keys(deadline=deadline())
+        await SigningKeys(Provided(error=OSError("no route to the metadata service"))).keys(
+            deadline=deadline()
+        )
     assert caught.value.phase is Phase.CONNECT
 
 
@@ -93,7 +95,7 @@ async def test_waiting_for_keys_is_bounded_by_the_call():
             await asyncio.Event().wait()
 
     with pytest.raises(CallError) as caught:
-        await Keyring(Slow()).keys(deadline=asyncio.get_running_loop().time() + 0.02)
+        await SigningKeys(Slow()).keys(deadline=asyncio.get_running_loop().time() + 0.02)
     assert (caught.value.phase, caught.value.code) == (Phase.CONNECT, "CallTimeout")
 
 
@@ -122,7 +124,7 @@ def answer(seconds):
     ],
 )
 async def test_a_refused_date_sets_the_clock(code, theirs, again):
-    skew = Skew()
+    skew = ClockSkew()
     assert skew.learn(code, answer(theirs), signed_at=NOW, now=NOW) is again
     assert skew.offset_s == (theirs - NOW if again else 0.0)
 
@@ -130,7 +132,7 @@ async def test_a_refused_date_sets_the_clock(code, theirs, again):
 @pytest.mark.parametrize("date", [None, b"", b"yesterday"])
 async def test_without_a_date_nothing_is_learnt(date):
     headers = {} if date is None else {b"date": date}
-    assert not Skew().learn("RequestTimeTooSkewed", Answer(403, headers, b""), signed_at=NOW, now=NOW)
+    assert not ClockSkew().learn("RequestTimeTooSkewed", Answer(403, headers, b""), signed_at=NOW, now=NOW)
 
 
 async def test_a_request_refused_for_its_date_is_signed_again_once(wire):

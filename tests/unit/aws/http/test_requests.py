@@ -208,8 +208,8 @@ async def test_a_long_poll_may_take_its_wait_and_the_bound_of_a_call(wire):
         poll = asyncio.create_task(cloud.queue(URL).receive(wait_s=20))
         while not served.requests:
             await asyncio.sleep(0)
-        line = cloud._plane._lines["sqs"].known(URL)
-        (connection,) = line.pool._all
+        channel = cloud._data_plane._channels["sqs"].known(URL)
+        (connection,) = channel.pool._all
         assert asked + 20.5 <= connection._deadline <= now() + 20.5, "not the half second of a call"
         poll.cancel()
         assert (await wire.failure(cloud.queue(URL).receive(wait_s=0))).code == "CallTimeout"

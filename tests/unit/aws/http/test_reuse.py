@@ -82,7 +82,7 @@ async def test_a_connection_idle_for_too_long_is_not_taken(wire):
     async with wire.asking(wire.answering(OK)) as (asker, served):
         await asker.ask()
         now = asyncio.get_running_loop().time()
-        assert asker.line.pool.take_nowait(now + 5.1) is None
+        assert asker.channel.pool.take_nowait(now + 5.1) is None
         assert asker.pool == PoolStatistics(0, 0, 0, 1)
         await asker.ask()
         assert served.connections == 2
@@ -91,7 +91,7 @@ async def test_a_connection_idle_for_too_long_is_not_taken(wire):
 async def test_the_connection_used_last_is_used_first(wire):
     async with wire.asking(wire.answering(OK)) as (asker, _):
         await asyncio.gather(asker.ask(), asker.ask(), asker.ask())
-        pool, now = asker.line.pool, asyncio.get_running_loop().time()
+        pool, now = asker.channel.pool, asyncio.get_running_loop().time()
         assert asker.pool == PoolStatistics(3, 3, 0, 3)
         taken = [pool.take_nowait(now) for _ in range(3)]
         ages = [connection.idle_since for connection in taken]
@@ -142,7 +142,7 @@ async def test_a_waiting_call_opens_its_own_connection_when_one_dies(wire):
 async def test_a_connection_that_dies_on_its_way_to_a_waiting_call_is_replaced(wire):
     async with wire.asking(wire.answering(OK), limit=1) as (asker, served):
         await asker.ask()
-        pool = asker.line.pool
+        pool = asker.channel.pool
         connection = pool.take_nowait(asyncio.get_running_loop().time())
         call = asyncio.create_task(asker.ask())
         await until(lambda: asker.pool.waiting == 1)
@@ -168,7 +168,7 @@ async def test_calls_under_way_and_waiting_fail_when_the_pool_closes(wire):
     async with wire.asking(hang, limit=1) as (asker, served):
         first, second = (asyncio.create_task(asker.ask()) for _ in range(2))
         await until(lambda: served.requests and asker.pool.waiting)
-        await asker.line.pool.aclose()
+        await asker.channel.pool.aclose()
         errors = await asyncio.gather(first, second, return_exceptions=True)
     assert [(error.phase, error.code) for error in errors] == [
         (Phase.EXCHANGE, "ConnectionClosed"),
@@ -180,7 +180,7 @@ async def test_a_value_that_cannot_be_sent_costs_no_connection(wire):
     template = Template("POST", host="server", path="/", varying=["x-amz-a"])
     async with wire.asking(wire.answering(OK)) as (asker, served):
         await asker.ask()
-        call = asker.line.send(template, ["a\nb"], payload="", timeout_s=5.0, cap_bytes=0)
+        call = asker.channel.send(template, ["a\nb"], payload="", timeout_s=5.0, cap_bytes=0)
         error = await wire.failure(call)
         assert (error.phase, error.code, error.status) == (Phase.REPLY, "ParamValidation", 400)
         await asker.ask()

@@ -6,12 +6,12 @@ import pytest
 import trio
 from support.virtual import VirtualClock, run_virtual
 
-from fanout.concurrency.channel import Lane
+from fanout.concurrency.channel import Channel
 from fanout.domain.location import Location
-from fanout.domain.output_paths import USUAL, Layout
+from fanout.domain.output_paths import AS_EXPECTED, OutputPaths
 from fanout.domain.records import Options, Record, Reply
-from fanout.engine.open_rows import Ledger
-from fanout.engine.reconcile.lookup import Search
+from fanout.engine.open_rows import OpenRows
+from fanout.engine.reconcile.lookup import Lookup
 from fanout.errors import CallError, Phase
 from fanout.ports import ObjectInfo
 
@@ -51,22 +51,24 @@ def searched(bucket, *, rows=ROWS, of=None, twice=False):
     """Return the ledger after `rows` were accepted and those of `of` looked for, and who was claimed how."""
 
     async def main():
-        ledger = Ledger(
-            RUN, outputs=Layout(RUN, path="s3://bucket/out"), failures=Layout(RUN, path="s3://bucket/err")
+        open_rows = OpenRows(
+            RUN,
+            outputs=OutputPaths(RUN, path="s3://bucket/out"),
+            failures=OutputPaths(RUN, path="s3://bucket/err"),
         )
         for row in range(rows):
-            entry = ledger.admit(Record(row, None, b"", Options()), transport="inline")
-            ledger.intend(entry)
-            ledger.send(entry, due=0.0, now=0.0)
+            entry = open_rows.admit(Record(row, None, b"", Options()), transport="inline")
+            open_rows.intend(entry)
+            open_rows.send(entry, due=0.0, now=0.0)
             reply = Reply("the id of the send", f"s3://bucket/{key(row)}", f"s3://bucket/{key(row, 'err')}")
-            ledger.accept(entry, reply, now=1.0)
-        claims = Lane(2 * rows)
-        search = Search(ledger=ledger, objects=bucket, clock=VirtualClock(), claims=claims)
+            open_rows.accept(entry, reply, now=1.0)
+        claims = Channel(2 * rows)
+        search = Lookup(open_rows=open_rows, objects=bucket, clock=VirtualClock(), claims=claims)
         async with trio.open_nursery() as nursery:
             for _ in range(4):
                 nursery.start_soon(search.looker)
             for _ in range(2 if twice else 1):
-                await search.find([ledger.get(row) for row in (of or range(rows))])
+                await search.find([open_rows.get(row) for row in (of or range(rows))])
             nursery.cancel_scope.cancel()
         found = []
         while (claim := claims.get_nowait()) is not None:
@@ -93,7 +95,7 @@ def test_many_rows_are_found_by_listing_each_once():
     assert [entry.row for entry, notice in found if not notice.completed] == [1]
     assert bucket.heads == 0
     # It stands where all do, and costs the row nothing.
-    assert all(entry.output is USUAL for entry, notice in found if notice.completed)
+    assert all(entry.output is AS_EXPECTED for entry, notice in found if notice.completed)
     assert {(notice.noticed_by, notice.attempt, notice.completed_at) for _, notice in found} == {
         ("list", None, 100.0)
     }

@@ -1,4 +1,4 @@
-"""Rows of unknown fate, one at a time: who is to send them again, and when."""
+"""Rows uncertain, one at a time: who is to send them again, and when."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import pytest
 import trio
 from support.virtual import VirtualClock, run_virtual
 
-from fanout.concurrency.channel import Lane
-from fanout.domain.output_paths import Layout
+from fanout.concurrency.channel import Channel
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Options, Record
 from fanout.engine.open_row import State
-from fanout.engine.open_rows import Ledger
-from fanout.engine.reconcile.lookup import Search
-from fanout.engine.reconcile.reconciler import Reconcile
-from fanout.engine.reconcile.schedule import Patience
+from fanout.engine.open_rows import OpenRows
+from fanout.engine.reconcile.lookup import Lookup
+from fanout.engine.reconcile.reconciler import Reconciler
+from fanout.engine.reconcile.schedule import LookupPolicy
 
 RUN = "abcdefghij"
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
@@ -32,30 +32,30 @@ def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(attempt_left):
 
     async def main():
         clock = VirtualClock()
-        ledger = Ledger(RUN, outputs=Layout(RUN), failures=Layout(RUN))
-        ready = Lane(1)
+        open_rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
+        ready = Channel(1)
         finished = []
-        search = Search(ledger=ledger, objects=NoObjects(), clock=clock, claims=Lane(1))
-        reconcile = Reconcile(
-            ledger=ledger,
+        search = Lookup(open_rows=open_rows, objects=NoObjects(), clock=clock, claims=Channel(1))
+        reconcile = Reconciler(
+            open_rows=open_rows,
             search=search,
             clock=clock,
             ready=ready,
             finish=lambda entry, outcome: finished.append(outcome),
             last_notice_at=lambda: None,
-            patience=Patience(notified=True, unknown="wait"),
+            patience=LookupPolicy(notified=True, unknown="wait"),
         )
-        entry = ledger.admit(Record(0, None, b"payload", OPTIONS), transport="inline")
+        entry = open_rows.admit(Record(0, None, b"payload", OPTIONS), transport="inline")
         item = Inline(OPTIONS, b"payload")
-        ledger.intend(entry)
-        ledger.send(entry, due=clock.now(), now=clock.now())
-        ledger.doubt(entry, now=clock.now())
+        open_rows.intend(entry)
+        open_rows.send(entry, due=clock.now(), now=clock.now())
+        open_rows.doubt(entry, now=clock.now())
         if attempt_left:
-            ledger.intend(entry)
+            open_rows.intend(entry)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(reconcile.worker)
             nursery.start_soon(search.looker)
-            reconcile.keep(entry, item)
+            reconcile.hold(entry, item)
             with trio.fail_after(2 * entry.patience_s):
                 again = await ready.get()
             nursery.cancel_scope.cancel()

@@ -6,11 +6,11 @@ import pytest
 import trio
 from support.virtual import run_virtual
 
-from fanout.concurrency.channel import Lane
-from fanout.domain.output_paths import Layout
+from fanout.concurrency.channel import Channel
+from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Options, Record
-from fanout.engine.open_rows import Ledger
-from fanout.engine.stages.record_intent import EVERY_S, GROUP, GROUP_MAX, intend_worker, next_size
+from fanout.engine.open_rows import OpenRows
+from fanout.engine.stages.record_intent import EVERY_S, GROUP, GROUP_MAX, next_size, record_intent
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_the_next_group(size, full, left, expected):
 
 
 class SlowDisk:
-    """What `intend_worker` asks of a scribe, each group taking `sync_s`."""
+    """What `record_intent` asks of a scribe, each group taking `sync_s`."""
 
     def __init__(self, sync_s):
         self.sync_s = sync_s
@@ -49,15 +49,17 @@ def test_a_slow_disk_gets_large_groups_and_the_senders_stay_busy(sync_s, send_s,
     rows, senders = (8_000 if send_s < 1 else 600), 64
 
     async def main():
-        ledger = Ledger("abcdefghij", outputs=Layout("abcdefghij"), failures=Layout("abcdefghij"))
-        ready, sending, disk = Lane(senders), Lane(senders), SlowDisk(sync_s)
+        open_rows = OpenRows(
+            "abcdefghij", outputs=OutputPaths("abcdefghij"), failures=OutputPaths("abcdefghij")
+        )
+        ready, sending, disk = Channel(senders), Channel(senders), SlowDisk(sync_s)
         sent = []
 
         async def source():
             for row in range(rows):
                 record = Record(row, None, b"x", Options())
                 await ready.put(
-                    (ledger.admit(record, transport="inline"), Inline(record.options, record.payload))
+                    (open_rows.admit(record, transport="inline"), Inline(record.options, record.payload))
                 )
 
         async def sender():
@@ -70,7 +72,9 @@ def test_a_slow_disk_gets_large_groups_and_the_senders_stay_busy(sync_s, send_s,
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(source)
-            nursery.start_soon(lambda: intend_worker(ready, sending, ledger=ledger, scribe=disk, keep=None))
+            nursery.start_soon(
+                lambda: record_intent(ready, sending, open_rows=open_rows, journal_writer=disk, hold=None)
+            )
             for _ in range(senders):
                 nursery.start_soon(sender)
         assert sorted(sent) == list(range(rows))
@@ -85,12 +89,16 @@ def passed_on(arrivals):
     """Return when each row of `arrivals`, instants in order, was passed on to the senders, and the groups' sizes."""
 
     async def main():
-        ledger = Ledger("abcdefghij", outputs=Layout("abcdefghij"), failures=Layout("abcdefghij"))
-        ready, sending, disk = Lane(4 * GROUP), Lane(4 * GROUP), SlowDisk(0.0005)
+        open_rows = OpenRows(
+            "abcdefghij", outputs=OutputPaths("abcdefghij"), failures=OutputPaths("abcdefghij")
+        )
+        ready, sending, disk = Channel(4 * GROUP), Channel(4 * GROUP), SlowDisk(0.0005)
         at = []
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(lambda: intend_worker(ready, sending, ledger=ledger, scribe=disk, keep=None))
+            nursery.start_soon(
+                lambda: record_intent(ready, sending, open_rows=open_rows, journal_writer=disk, hold=None)
+            )
 
             async def sender():
                 while len(at) < len(arrivals):
@@ -103,7 +111,7 @@ def passed_on(arrivals):
                 await trio.sleep_until(arrival)
                 record = Record(row, None, b"x", Options())
                 await ready.put(
-                    (ledger.admit(record, transport="inline"), Inline(record.options, record.payload))
+                    (open_rows.admit(record, transport="inline"), Inline(record.options, record.payload))
                 )
         return at, disk.groups
 

@@ -106,8 +106,8 @@ def test_it_serves_what_is_true_now_on_the_loop_and_on_loopback_only():
     async def main():
         async with serving(counted, address="127.0.0.1", port=0, warn=pytest.fail) as port:
             answers = [(await anyio.to_thread.run_sync(get, port))["fanout_answer"] for _ in range(2)]
-            listening = socket.create_connection(("127.0.0.1", port))
-            listening.close()
+            open_run_queue = socket.create_connection(("127.0.0.1", port))
+            open_run_queue.close()
             with pytest.raises(OSError):  # noqa: PT011 - refused, whatever the platform calls it
                 socket.create_connection(("127.0.0.2", port), timeout=1)
         with pytest.raises(urllib.error.URLError):
@@ -269,7 +269,7 @@ def test_the_last_file_has_the_last_row_and_the_next_run_remembers(tmp_path):
     async def main(now, code):
         async with exporting(config(textfile=str(path)), now=lambda: now, warn=pytest.fail) as exporters:
             fold = exporters.fold.add
-            fold(Outcome(row=0, id=None, kept=(), status="failed", transport="inline"))
+            fold(Outcome(row=0, id=None, passthrough=(), status="failed", transport="inline"))
             if code is not None:
                 exporters.completed(code, now=now + 1)
             else:

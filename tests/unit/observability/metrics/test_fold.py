@@ -15,13 +15,13 @@ from support.parts import to_table
 
 import fanout
 from fanout.domain.records import Outcome
-from fanout.engine.journal_writer import ScribeStatistics
-from fanout.engine.open_rows import LedgerStatistics
+from fanout.engine.journal_writer import JournalWriterStatistics
+from fanout.engine.open_rows import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
-from fanout.engine.reconcile.reconciler import ReconcileStatistics
+from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
-from fanout.engine.stages.poll import CollectStatistics
-from fanout.engine.stages.write import SinkStatistics
+from fanout.engine.stages.poll import PollStatistics
+from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 from fanout.errors import Exit, Interrupted, RunError
 from fanout.observability.metrics.facts import Facts, build
@@ -40,7 +40,7 @@ def facts(**more):
 def statistics(*, collect=None, rate=None, configured=None):
     """Every figure is another, so that none can stand in for its neighbour."""
     return PipelineStatistics(
-        LedgerStatistics(
+        OpenRowsStatistics(
             open=1,
             in_flight=2,
             accepted=3,
@@ -52,9 +52,9 @@ def statistics(*, collect=None, rate=None, configured=None):
             strangers=9,
         ),
         PacerStatistics(configured, rate, 10, 11),
-        SinkStatistics(12, 13, 14, 15),
-        ScribeStatistics(16, 17, 18),
-        ReconcileStatistics(19, 20, 21, 22),
+        WriteStatistics(12, 13, 14, 15),
+        JournalWriterStatistics(16, 17, 18),
+        ReconcilerStatistics(19, 20, 21, 22),
         collect,
         23,
         24,
@@ -95,7 +95,7 @@ def random_outcome(rng, row):
     return Outcome(
         row=row,
         id=None,
-        kept=(),
+        passthrough=(),
         status=rng.choice(["succeeded", "failed", "expired", "rejected", "unknown"]),
         transport=rng.choice(["inline", "s3", "existing", None]),
         payload_bytes=rng.randrange(1000),
@@ -174,7 +174,7 @@ def test_a_negative_duration_counts_as_none():
 
 
 def test_every_figure_arrives_under_its_own_name():
-    collect = CollectStatistics(100, T0 + 5, {"another run": 3, "done": 4})
+    collect = PollStatistics(100, T0 + 5, {"another run": 3, "done": 4})
     look = snapshot(statistics=statistics(collect=collect, rate=3.5, configured=4.5), total=40, share=0.25)
     found = samples(families(facts(), Fold(), look))
     plain = {name: value for (name, labels), value in found.items() if not labels}
@@ -241,7 +241,7 @@ def test_a_registry_asks_anew_each_time_labels_everything_and_parses():
     fold = Fold()
     made = registry(lambda: families(facts(), fold, None), labels={"job": "x"})
     for count in (1, 2):
-        fold.add(Outcome(row=0, id=None, kept=(), status="failed", transport="s3"))
+        fold.add(Outcome(row=0, id=None, passthrough=(), status="failed", transport="s3"))
         text = prometheus_client.generate_latest(made).decode()
         parsed = samples(text_string_to_metric_families(text))
         assert all(dict(labels)["job"] == "x" for _, labels in parsed)

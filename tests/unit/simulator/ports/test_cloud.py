@@ -28,14 +28,14 @@ from fanout.simulator.world import World
 
 def test_an_invocation_comes_back_by_message_and_object(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
         reply = await cloud.invoker.invoke(invocation(7, options=Options(content_type="text/csv")))
         assert (reply.inference_id, reply.output_location, reply.failure_location) == (
             "abcdefghij.7.0.1",
             "s3://simulated/async-outputs/fanout/abcdefghij/07/7.0",
             "s3://simulated/async-failures/fanout/abcdefghij/07/7.0",
         )
-        queue = cloud.queue(mailbox.url)
+        queue = cloud.queue(run_queue.url)
         [message] = await queue.receive()
         assert clock.now() == START + 2.0
         assert orjson.loads(message.body)["inferenceId"] == "abcdefghij.7.0.1"
@@ -83,8 +83,8 @@ def test_calls_take_their_services_latency(simulate):
             await awaitable
             return round(clock.now() - before, 9)
 
-        mailbox = await mailbox_of(cloud)
-        queue, location = cloud.queue(mailbox.url), Location("simulated", "k")
+        run_queue = await mailbox_of(cloud)
+        queue, location = cloud.queue(run_queue.url), Location("simulated", "k")
         assert await took(cloud.invoker.invoke(invocation())) == 1.0
         assert cloud.world.log[0].arrived_at == pytest.approx(clock.now() - 0.5)
         assert await took(cloud.objects.put(location, b"")) == 2.0
@@ -92,7 +92,7 @@ def test_calls_take_their_services_latency(simulate):
         assert await took(queue.receive(wait_s=0.0)) == 3.0
         assert await took(queue.receive(wait_s=4.0)) == 7.0
         assert await took(queue.delete(["1.1"])) == 3.0
-        assert await took(cloud.control.close_mailbox(mailbox)) == 2 * 4.0 + 3.0
+        assert await took(cloud.control.close_run_queue(run_queue)) == 2 * 4.0 + 3.0
 
     latency = LatencySettings(
         runtime=Spread(median_s=1.0),
@@ -165,10 +165,10 @@ def test_a_row_that_the_service_refuses(simulate):
 
 def test_an_early_notification_is_deliverable_before_the_reply(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
         await cloud.invoker.invoke(invocation())
         assert clock.now() == START + 3.0
-        assert len(await cloud.queue(mailbox.url).receive(wait_s=0.0)) == 1
+        assert len(await cloud.queue(run_queue.url).receive(wait_s=0.0)) == 1
         assert clock.now() == START + 3.0
 
     simulate(
@@ -195,7 +195,7 @@ def test_a_reply_that_waits_too_long_for_its_notification_is_lost(simulate):
                                        "ListObjectsV2", "ReceiveMessage", "DeleteMessageBatch"])  # fmt: skip
 def test_each_operation_can_be_denied(simulate, operation: str):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
         here = Location("simulated", "k")
         calls = {
             "InvokeEndpointAsync": lambda: cloud.invoker.invoke(invocation()),
@@ -203,8 +203,8 @@ def test_each_operation_can_be_denied(simulate, operation: str):
             "GetObject": lambda: cloud.objects.get(here),
             "DeleteObjects": lambda: cloud.objects.delete([here]),
             "ListObjectsV2": lambda: anext(cloud.objects.list("simulated", "")),
-            "ReceiveMessage": lambda: cloud.queue(mailbox.url).receive(wait_s=0.0),
-            "DeleteMessageBatch": lambda: cloud.queue(mailbox.url).delete(["1.1"]),
+            "ReceiveMessage": lambda: cloud.queue(run_queue.url).receive(wait_s=0.0),
+            "DeleteMessageBatch": lambda: cloud.queue(run_queue.url).delete(["1.1"]),
         }
         with pytest.raises(CallError, match=operation) as caught:
             await calls[operation]()
@@ -215,10 +215,10 @@ def test_each_operation_can_be_denied(simulate, operation: str):
 
 def test_two_clouds_on_one_world_see_the_same(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
         await cloud.invoker.invoke(invocation())
         successor = MemoryCloud(cloud.world, clock)
-        assert len(await successor.queue(mailbox.url).receive()) == 1
+        assert len(await successor.queue(run_queue.url).receive()) == 1
 
     simulate(scenario)
 
@@ -230,11 +230,11 @@ def test_it_runs_on_both_backends_in_real_time(backend: str):
         cloud = MemoryCloud(
             World(SimulatorSettings(service_time=Spread(median_s=0.01)), now=clock.now()), clock
         )
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
 
         async def poll() -> None:
             with anyio.fail_after(10.0):
-                messages = await cloud.queue(mailbox.url).receive()
+                messages = await cloud.queue(run_queue.url).receive()
             assert orjson.loads(messages[0].body)["inferenceId"] == "abcdefghij.3.0.1"
 
         async with anyio.create_task_group() as tasks:

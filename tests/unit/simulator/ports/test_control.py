@@ -12,15 +12,15 @@ from fanout.simulator.settings import FaultSettings, LatencySettings, SimulatorS
 
 def test_the_mailbox_is_filtered_by_run_and_leaves_nothing_when_it_closes(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
-        assert mailbox.url == f"https://sqs.us-east-1.amazonaws.com/123456789012/fanout-{RUN}"
-        assert (mailbox.filtered, len(mailbox.subscriptions)) == (True, 2)
-        other = await cloud.control.open_mailbox("bbbbbbbbbb", cloud.world.topics.arns)
+        run_queue = await mailbox_of(cloud)
+        assert run_queue.url == f"https://sqs.us-east-1.amazonaws.com/123456789012/fanout-{RUN}"
+        assert (run_queue.filtered, len(run_queue.subscriptions)) == (True, 2)
+        other = await cloud.control.open_run_queue("bbbbbbbbbb", cloud.world.topics.arns)
         await cloud.invoker.invoke(invocation())
         assert await cloud.queue(other.url).receive(wait_s=1.0) == []
-        assert len(await cloud.queue(mailbox.url).receive(wait_s=1.0)) == 1
-        for box in (mailbox, mailbox, other):
-            await cloud.control.close_mailbox(box)
+        assert len(await cloud.queue(run_queue.url).receive(wait_s=1.0)) == 1
+        for box in (run_queue, run_queue, other):
+            await cloud.control.close_run_queue(box)
         assert cloud.world.queues.names == ()
         assert [cloud.world.topics.list_subscriptions_by_topic(arn) for arn in cloud.world.topics.arns] == [
             (),
@@ -49,10 +49,10 @@ def test_without_a_free_filter_the_mailbox_takes_everything(simulate):
                 world.queues.arn(f"q{number}"),
                 attributes={"FilterPolicy": '{"a":["b"]}'},
             )
-        mailbox = await mailbox_of(cloud)
-        assert not mailbox.filtered
+        run_queue = await mailbox_of(cloud)
+        assert not run_queue.filtered
         await cloud.invoker.invoke(invocation(inference_id="somebody.else"))
-        assert len(await cloud.queue(mailbox.url).receive(wait_s=0.0)) == 1
+        assert len(await cloud.queue(run_queue.url).receive(wait_s=0.0)) == 1
 
     simulate(scenario)
 
@@ -66,13 +66,13 @@ def test_a_mailbox_that_cannot_be_opened_leaves_nothing(simulate):
     async def no_topic(cloud, clock):
         missing = "arn:aws:sns:us-east-1:123456789012:missing"
         with pytest.raises(CallError, match=r"^NotFound: "):
-            await cloud.control.open_mailbox(RUN, [cloud.world.settings.success_topic, missing])
+            await cloud.control.open_run_queue(RUN, [cloud.world.settings.success_topic, missing])
         assert cloud.world.queues.names == ()
         assert cloud.world.topics.list_subscriptions_by_topic(cloud.world.settings.success_topic) == ()
 
     async def cancelled(cloud, clock):
         with anyio.move_on_after(15.0):
-            await cloud.control.open_mailbox(RUN, cloud.world.topics.arns)
+            await cloud.control.open_run_queue(RUN, cloud.world.topics.arns)
         assert clock.now() == START + 15.0
         assert cloud.world.queues.names == ()
         assert cloud.world.topics.list_subscriptions_by_topic(cloud.world.settings.success_topic) == ()

@@ -12,10 +12,10 @@ from fanout.simulator.settings import FaultSettings, SimulatorSettings, Spread
 
 def test_a_long_poll_waits_as_long_as_it_was_told_and_no_longer(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
-        assert await cloud.queue(mailbox.url).receive(wait_s=7.5) == []
+        run_queue = await mailbox_of(cloud)
+        assert await cloud.queue(run_queue.url).receive(wait_s=7.5) == []
         assert clock.now() == START + 7.5
-        assert await cloud.queue(mailbox.url).receive(wait_s=0.0) == []
+        assert await cloud.queue(run_queue.url).receive(wait_s=0.0) == []
         assert clock.now() == START + 7.5
 
     simulate(scenario)
@@ -23,11 +23,11 @@ def test_a_long_poll_waits_as_long_as_it_was_told_and_no_longer(simulate):
 
 def test_a_long_poll_wakes_for_what_happens_after_it_began(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
         arrivals: list[float] = []
 
         async def poll():
-            await cloud.queue(mailbox.url).receive(wait_s=20.0)
+            await cloud.queue(run_queue.url).receive(wait_s=20.0)
             arrivals.append(clock.now())
 
         async with anyio.create_task_group() as tasks:
@@ -54,8 +54,8 @@ def test_a_long_poll_wakes_for_what_happens_after_it_began(simulate):
 
 def test_a_long_poll_returns_a_message_whose_visibility_ends(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
-        queue = cloud.queue(mailbox.url)
+        run_queue = await mailbox_of(cloud)
+        queue = cloud.queue(run_queue.url)
         await cloud.invoker.invoke(invocation())
         [first] = await queue.receive()
         [second] = await queue.receive()
@@ -68,8 +68,8 @@ def test_a_long_poll_returns_a_message_whose_visibility_ends(simulate):
 
 def test_many_pollers_share_the_messages_and_each_comes_once(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
-        queue = cloud.queue(mailbox.url)
+        run_queue = await mailbox_of(cloud)
+        queue = cloud.queue(run_queue.url)
         seen: list[str] = []
 
         async def poll():
@@ -94,8 +94,8 @@ def test_many_pollers_share_the_messages_and_each_comes_once(simulate):
 
 def test_deletes_fail_for_each_message_alone(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
-        queue = cloud.queue(mailbox.url)
+        run_queue = await mailbox_of(cloud)
+        queue = cloud.queue(run_queue.url)
         for row in range(10):
             await cloud.invoker.invoke(invocation(row))
         receipts = [message.receipt for message in await queue.receive()]
@@ -109,8 +109,8 @@ def test_deletes_fail_for_each_message_alone(simulate):
 
 def test_a_handle_that_was_never_given_is_refused_inside_the_200(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
-        queue = cloud.queue(mailbox.url)
+        run_queue = await mailbox_of(cloud)
+        queue = cloud.queue(run_queue.url)
         await cloud.invoker.invoke(invocation())
         [message] = await queue.receive()
         assert await queue.delete([message.receipt, "garbage"]) == ["garbage"]
@@ -125,11 +125,11 @@ def test_a_handle_that_was_never_given_is_refused_inside_the_200(simulate):
 
 def test_a_queue_refuses_what_sqs_refuses(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
         async with failing(Phase.REPLY, "InvalidParameterValue", status=400):
-            await cloud.queue(mailbox.url).receive(wait_s=21.0)
+            await cloud.queue(run_queue.url).receive(wait_s=21.0)
         async with failing(Phase.REPLY, "ReadCountOutOfRange", status=400):
-            await cloud.queue(mailbox.url).receive(max_messages=11)
+            await cloud.queue(run_queue.url).receive(max_messages=11)
         gone = cloud.queue("https://sqs.us-east-1.amazonaws.com/123456789012/gone")
         async with failing(Phase.REPLY, "AWS.SimpleQueueService.NonExistentQueue", status=400):
             await gone.receive(wait_s=0.0)
@@ -141,16 +141,16 @@ def test_a_queue_refuses_what_sqs_refuses(simulate):
 
 def test_a_queue_that_is_deleted_ends_its_long_polls(simulate):
     async def scenario(cloud, clock):
-        mailbox = await mailbox_of(cloud)
+        run_queue = await mailbox_of(cloud)
 
         async def poll():
             async with failing(Phase.REPLY, "AWS.SimpleQueueService.NonExistentQueue", status=400):
-                await cloud.queue(mailbox.url).receive(wait_s=20.0)
+                await cloud.queue(run_queue.url).receive(wait_s=20.0)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(poll)
             await clock.sleep_until(START + 1.0)
-            await cloud.control.close_mailbox(mailbox)
+            await cloud.control.close_run_queue(run_queue)
             assert cloud.world.queues.names == ()
 
     simulate(scenario)

@@ -71,8 +71,8 @@ def test_chunks_are_bounded_in_bytes_and_a_large_row_is_one_of_its_own():
 
 
 def test_kept_values_and_messages_weigh_too():
-    kept = Record(0, None, b"", Options(), ("x" * CHUNK_BYTES, None, 5))
-    assert sizes([kept, kept, Rejected(2, None, "Bad", "m" * 10)]) == [1, 1, 1]
+    passthrough = Record(0, None, b"", Options(), ("x" * CHUNK_BYTES, None, 5))
+    assert sizes([passthrough, passthrough, Rejected(2, None, "Bad", "m" * 10)]) == [1, 1, 1]
 
 
 def test_a_pause_ends_a_chunk_and_never_makes_an_empty_one():

@@ -190,14 +190,14 @@ def test_kept_fields_are_json_texts_and_survive_rejection(read, jsonl, tmp_path)
         ]
     )
     rows = read(path, selection).rows
-    assert [row.kept for row in rows] == [
+    assert [row.passthrough for row in rows] == [
         ("12345678901234567890123", '"t"'),
         (None, "null"),
         ("[1,{}]", None),
         (None, None),
     ]
     assert rows[2].id == "5"
-    schema = open_source(InputSettings((str(path),)), selection).kept_schema
+    schema = open_source(InputSettings((str(path),)), selection).passthrough_schema
     assert schema.names == ["n", "s"]
     assert all(field.metadata == JSON_TEXT and str(field.type) == "string" for field in schema)
 
@@ -284,7 +284,7 @@ def test_a_misspelt_field_is_found_before_the_first_row(jsonl, selection):
 
 def test_a_rare_field_to_keep_is_not_taken_for_a_mistake(read, jsonl):
     (row,) = read(jsonl([GOOD]), Selection(keep=("remarks",), id_column="uuid", ttl_column="b")).rows
-    assert row.kept == (None,)
+    assert row.passthrough == (None,)
 
 
 def test_a_broken_first_line_hides_no_field(read, jsonl):

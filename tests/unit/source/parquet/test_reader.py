@@ -135,8 +135,8 @@ def test_kept_values_restore_the_column_exactly(read, parquet, column):
     path = parquet({"p": ["x"] * len(column), "k": column})
     selection = Selection(payload_column="p", keep=("k",))
     rows = read(path, selection).rows
-    kind = open_source(InputSettings((str(path),)), selection).kept_schema.field("k").type
-    restored = pa.array([row.kept[0] for row in rows], type=kind)
+    kind = open_source(InputSettings((str(path),)), selection).passthrough_schema.field("k").type
+    restored = pa.array([row.passthrough[0] for row in rows], type=kind)
     stored = pq.read_table(path)["k"].combine_chunks()
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32()}
     plain_kind = stored.type.value_type if pa.types.is_dictionary(stored.type) else stored.type
@@ -150,7 +150,7 @@ def test_an_extension_column_is_its_storage(read, parquet):
     raw = pa.array([b"0123456789abcdef"], pa.binary(16))
     path = parquet({"p": ["x"], "u": pa.ExtensionArray.from_storage(pa.uuid(), raw)})
     (row,) = read(path, Selection(payload_column="p", keep=("u",))).rows
-    assert row.kept == (b"0123456789abcdef",)
+    assert row.passthrough == (b"0123456789abcdef",)
 
 
 def test_columns_are_chosen_by_name_in_the_order_asked_for(read, parquet):
@@ -169,7 +169,7 @@ def test_invalid_utf8_in_a_string_column_rejects_only_its_row(read, parquet):
     assert rows[1] == Rejected(
         1, None, "InvalidUTF8", f"{path}: row 1: column 's' is not valid UTF-8", (None,)
     )
-    assert [row.kept for row in (rows[0], rows[2])] == [("good",), ("fine",)]
+    assert [row.passthrough for row in (rows[0], rows[2])] == [("good",), ("fine",)]
     rows = read(path, Selection(payload_fields=("s",))).rows
     assert (rows[1].code, rows[1].message) == ("NotJSON", f"{path}: row 1: column 's' is not valid UTF-8")
     (_, bad, _) = read(path, Selection(payload_column="s")).rows
@@ -267,7 +267,7 @@ def test_files_of_a_directory_may_order_their_columns_differently(read, parquet,
         ({"a": [1], "b": ["x"], "c": [1]}, Selection(),
          "column 'c' is not in {first} (there are: 'a', 'b'); choose the payload's columns, or run the files apart"),
         ({"a": ["1"], "b": ["x"]}, Selection(payload_column="b", keep=("a",)),
-         "kept column 'a' is string, but int64 in {first}; cast one of them, or run the files apart"),
+         "passthrough column 'a' is string, but int64 in {first}; cast one of them, or run the files apart"),
     ],
 )  # fmt: skip
 def test_a_file_that_differs_from_the_first_is_named(parquet, tmp_path, columns, selection, message):

@@ -17,18 +17,18 @@ from fanout.rundir.paths import RunDirectory
 T_co = TypeVar("T_co", covariant=True)
 
 
-Conclude = Callable[["Ended", Callable[[], float]], T_co]
+FinishRun = Callable[["RunResult", Callable[[], float]], T_co]
 """What is done with a run that has ended, the clock at hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class RunResult:
     """A run, or a shard of one, whose rows have all ended and are durable.
 
     Attributes:
         endpoint: The endpoint's name.
         parts: Every part.
-        kept_schema: Types of the kept columns.
+        passthrough_schema: Types of the passthrough columns.
         whole: Whether these are all rows of the input.
         throttles: Replies that said to slow down.
         started_at: When the process that finished the run began, in seconds since the epoch.
@@ -36,12 +36,12 @@ class Ended:
         warnings: What a person was warned of.
     """
 
-    run: str
+    run_id: str
     config: Config
     directory: RunDirectory
     endpoint: str
     parts: Sequence[Part]
-    kept_schema: pa.Schema
+    passthrough_schema: pa.Schema
     whole: bool
     tally: Tally
     throttles: int

@@ -52,7 +52,7 @@ SHARES = {
 }
 
 
-class Census:
+class FaultCounts:
     """What a world did, counted from its beginning.
 
     Attributes:

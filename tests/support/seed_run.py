@@ -12,13 +12,13 @@ from pathlib import Path
 
 import anyio
 import pyarrow.parquet as pq
-from support.census import Census
+from support.crashable_ports import CrashableCloud, Watch, WatchedJournal
 from support.driven import drive, driven
 from support.engine import ListRows
-from support.fate import Fate
+from support.fault_counts import FaultCounts
 from support.invariants import check
+from support.kill_switch import KillSwitch
 from support.loop import LoopClock, run_seeded
-from support.mortal import MortalCloud, Watch, WatchedJournal
 from support.scenario import BUCKET, Interruption, Scenario
 
 from fanout.domain.ids import Send
@@ -27,12 +27,12 @@ from fanout.domain.routing import Routing
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.settings import Job
-from fanout.engine.wiring import Stages
+from fanout.engine.settings import EngineSettings
+from fanout.engine.wiring import Wiring
 from fanout.errors import Interrupted, RunError, StorageError
 from fanout.output.finish import finish
 from fanout.output.parts import Part
-from fanout.ports import Mailbox
+from fanout.ports import RunQueue
 from fanout.rundir.recovery import Recovered, recover, recovered_tally
 from fanout.runtime.endpoint import discover, endpoint_check
 from fanout.simulator.ports.cloud import MemoryCloud
@@ -83,7 +83,7 @@ class _Run:
         world = World(scenario.simulator, now=clock.now())
         for place, payload in scenario.existing:
             world.objects.put(*place, payload, content_type=None, now=clock.now())
-        census = Census(world)
+        fault_counts = FaultCounts(world)
         cloud = driven(world, clock)
         started = clock.now()
         parts: list[Part] | None = None
@@ -103,18 +103,20 @@ class _Run:
         finish(
             parts,
             output,
-            run=scenario.run,
-            kept_schema=self._source.kept_schema,
+            run_id=scenario.run,
+            passthrough_schema=self._source.passthrough_schema,
             expected_rows=self._tally.rows,
         )
         table = pq.read_table(output, use_threads=False)
         report = self._report
         report.virtual_s = clock.now() - started
         report.accepted = len(world.log)
-        report.faults = census.counts()
+        report.faults = fault_counts.counts()
         report.statuses = Counter(table["status"].to_pylist())
         report.resends = sum(table["resends"].to_pylist())
-        check(scenario, table, census, sent_at=self._sent_at, journal=self._directory / "journal.sqlite")
+        check(
+            scenario, table, fault_counts, sent_at=self._sent_at, journal=self._directory / "journal.sqlite"
+        )
         assert report.statuses == self._tally.by_status, "the summary's counts are not the output's"
         return report
 
@@ -137,13 +139,13 @@ class _Run:
         scenario = self._scenario
         kind = interruption.kind if interruption else None
         step = interruption.step if interruption else None
-        fate = Fate(
+        fate = KillSwitch(
             fatal_step=step if kind == "step" else None,
             full_at=step if kind == "disk" else None,
             fsync_s=scenario.fsync_s,
         )
         watch = Watch(scenario.run, self._clock, self._durable, scenario.shared_queue)
-        mailbox = await self._listen(cloud)
+        run_queue = await self._listen(cloud)
         journal = WatchedJournal(self._directory / "journal.sqlite")
         journal.watch = watch
         try:
@@ -155,7 +157,7 @@ class _Run:
             )
             self._tally = recovered_tally(recovered)
             pipeline = self._pipeline = self._compose(
-                cloud, journal, recovered, mailbox, fate=fate, watch=watch
+                cloud, journal, recovered, run_queue, fate=fate, watch=watch
             )
             parts = await self._until(pipeline, fate, interruption, world)
         finally:
@@ -165,37 +167,37 @@ class _Run:
             if watch.in_flight_most > scenario.limits.concurrency:
                 self._violations.append(f"I6: {watch.in_flight_most} requests in flight")
         if parts is not None:
-            assert pipeline.statistics().ledger.open == 0
-            if mailbox is not None:
-                await cloud.control.close_mailbox(mailbox)
+            assert pipeline.statistics().open_rows.open == 0
+            if run_queue is not None:
+                await cloud.control.close_run_queue(run_queue)
         return parts
 
-    async def _listen(self, cloud: MemoryCloud) -> Mailbox | None:
+    async def _listen(self, cloud: MemoryCloud) -> RunQueue | None:
         scenario = self._scenario
         endpoint = await discover(cloud.control, scenario.simulator.endpoint_name)
         assert endpoint is not None
-        return await cloud.control.open_mailbox(scenario.run, endpoint.topics) if scenario.listens else None
+        return await cloud.control.open_run_queue(scenario.run, endpoint.topics) if scenario.listens else None
 
     def _compose(
         self,
         cloud: MemoryCloud,
         journal: WatchedJournal,
         recovered: Recovered,
-        mailbox: Mailbox | None,
+        run_queue: RunQueue | None,
         *,
-        fate: Fate,
+        fate: KillSwitch,
         watch: Watch,
     ) -> Pipeline:
         scenario = self._scenario
         simulator, limits = scenario.simulator, scenario.limits
-        mortal = MortalCloud(cloud, fate, watch)
-        stages = Stages(
-            job=Job(
-                run=scenario.run,
+        mortal = CrashableCloud(cloud, fate, watch)
+        stages = Wiring(
+            job=EngineSettings(
+                run_id=scenario.run,
                 endpoint=simulator.endpoint_name,
                 output_path=simulator.output_path,
                 failure_path=simulator.failure_path,
-                routing=Routing(run=scenario.run, uploads=Location(BUCKET, "inputs")),
+                routing=Routing(run_id=scenario.run, uploads=Location(BUCKET, "inputs")),
                 parts=self._parts,
                 limits=limits,
                 patience=scenario.patience,
@@ -207,33 +209,33 @@ class _Run:
             ),
             source=self._source,
             cloud=mortal,
-            queue=mortal.queue(mailbox.url) if mailbox else None,
+            queue=mortal.queue(run_queue.url) if run_queue else None,
             clock=self._clock,
             pacer=Pacer(rate_per_s=scenario.rate, bytes_per_s=scenario.bytes_per_s),
             check_endpoint=endpoint_check(cloud.control, simulator.endpoint_name, clock=self._clock),
             tally=self._tally,
             journal=journal,
             recovered=recovered,
-            offload=fate.offload,
+            run_blocking=fate.run_blocking,
         )
         pipeline = Pipeline(stages)
-        ledger = stages.ledger
+        open_rows = stages.open_rows
         # What an earlier process had in hand comes back whatever the window is.
         most = max(limits.window, recovered.last + 1 - sum(recovered.durable))
 
         def superseded(send: Send) -> bool:
-            entry = ledger._open.get(send.row) or ledger._settled.get(send.row)
+            entry = open_rows._open.get(send.row) or open_rows._settled.get(send.row)
             return entry is not None and entry.generation > send.generation
 
         def bounds() -> None:
-            if len(ledger) > most:
-                watch.note(f"I6: {len(ledger)} rows are open, the window is {limits.window}")
+            if len(open_rows) > most:
+                watch.note(f"I6: {len(open_rows)} rows are open, the window is {limits.window}")
 
         watch.superseded, watch.bounds = superseded, bounds
         return pipeline
 
     async def _until(
-        self, pipeline: Pipeline, fate: Fate, interruption: Interruption | None, world: World
+        self, pipeline: Pipeline, fate: KillSwitch, interruption: Interruption | None, world: World
     ) -> list[Part] | None:
         """Run the pipeline until it ends or is interrupted."""
         parts: list[Part] | None = None
@@ -258,7 +260,7 @@ class _Run:
         return parts
 
 
-async def _doom(interruption: Interruption, pipeline: Pipeline, fate: Fate, world: World) -> None:
+async def _doom(interruption: Interruption, pipeline: Pipeline, fate: KillSwitch, world: World) -> None:
     """Interrupt a process at an instant."""
     await anyio.sleep(interruption.at)
     if interruption.kind == "instant":

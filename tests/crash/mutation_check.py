@@ -1,6 +1,6 @@
 """Plants the eight bugs of the specification, one at a time, in a copy of the package, and sees whether a test fails.
 
-    python tests/crash/plant.py [--only NAME]
+    python tests/crash/mutation_check.py [--only NAME]
 
 A bug is an exact replacement of text: it fails loudly when the text is no longer there. A test counts only if it
 passes without the bug. Prints a table in Markdown and leaves with 1 unless all bugs were caught.
@@ -45,7 +45,7 @@ BUGS = (
     Bug(
         "skip the intent",
         "tests/crash/test_campaign.py::test_what_the_endpoint_took_is_found_and_not_sent_again",
-        (Change("engine/stages/record_intent.py", "        await scribe.intend(fresh)\n", ""),),
+        (Change("engine/stages/record_intent.py", "        await journal_writer.intend(fresh)\n", ""),),
     ),
     Bug(
         "delete before commit",
@@ -53,7 +53,7 @@ BUGS = (
         (
             Change(
                 "engine/wiring.py",
-                '        await self.scribe.part(part.number, rows)\n        failpoint("part.committed")\n',
+                '        await self.journal_writer.part(part.number, rows)\n        failpoint("part.committed")\n',
                 "",
             ),
             Change(
@@ -61,7 +61,7 @@ BUGS = (
                 "            await anyio.lowlevel.checkpoint()\n",
                 "            await anyio.lowlevel.checkpoint()\n"
                 "        await self.clock.sleep_until(self.clock.now() + 0.1)\n"
-                "        await self.scribe.part(part.number, rows)\n",
+                "        await self.journal_writer.part(part.number, rows)\n",
             ),
         ),
     ),
@@ -115,8 +115,9 @@ BUGS = (
         (
             Change(
                 "engine/stages/fetch.py",
-                "self._ledger.outputs, self._ledger.output(entry))",
-                "self._ledger.outputs, Location.parse(notice.output_location or '') or self._ledger.output(entry))",
+                "self._open_rows.outputs, self._open_rows.output(entry))",
+                "self._open_rows.outputs, "
+                "Location.parse(notice.output_location or '') or self._open_rows.output(entry))",
             ),
         ),
     ),

@@ -1,7 +1,7 @@
 """How a simulated process dies: from one moment on nothing that it does reaches the world or the disk.
 
-Every effect asks `Fate.step()` before and after. A killed process raises `Crashed` from there, which no code of the
-engine may turn into anything durable; the world and the files stay as they are.
+Every effect asks `KillSwitch.step()` before and after. A killed process raises `Crashed` from there, which no code of
+the engine may turn into anything durable; the world and the files stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Crashed(BaseException):
     """The process is dead. Not an `Exception`: nothing may handle it."""
 
 
-class Fate:
+class KillSwitch:
     """One process's life.
 
     Args:
@@ -57,8 +57,8 @@ class Fate:
         if self.dead:
             raise Crashed
 
-    async def offload(self, call: Callable[[], T], /) -> T:
-        """`offload.Offload`: in place, after `fsync_s`; killed before it or after it, or refused by the disk."""
+    async def run_blocking(self, call: Callable[[], T], /) -> T:
+        """`threads.RunBlocking`: in place, after `fsync_s`; killed before it or after it, or refused by the disk."""
         if self._fsync_s and not self.dead:
             await anyio.sleep(self._fsync_s)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from crash.half import SOON_S, Halved, halve
+from crash.kill_at_half import SOON_S, Halved, halve
 from support.cli import local_aws
 from support.processes import make_input
 

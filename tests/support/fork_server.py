@@ -35,7 +35,7 @@ from fanout.failpoints import VARIABLE
 
 IMPORTED = (
     "fanout.cli", "fanout.cli.progress", "fanout.cli.status_text", "fanout.cli.summary_table",
-    "fanout.commands.export", "fanout.observability.logging", "fanout.runtime.blocking", "fanout.shards.worker",
+    "fanout.commands.export", "fanout.observability.logging", "fanout.runtime.event_loop", "fanout.shards.worker",
     "fanout.simulator.__main__", "fanout.simulator.http.server",
     "anyio._backends._asyncio", "pydantic.type_adapter", "rich.console", "uvloop",
 )  # fmt: skip

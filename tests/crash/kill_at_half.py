@@ -1,6 +1,6 @@
 """Kills one large run when half of its rows were accepted, resumes it as a user would, and says what that took.
 
-    python tests/crash/half.py --rows 100000 [--client wire]
+    python tests/crash/kill_at_half.py --rows 100000 [--client wire]
 
 With the settings and the start-up that a run from a shell has: interpreters of their own, default waits. Prints a table
 in Markdown and leaves with 1 if the audit fails, an acceptance is neither a row's nor a counted re-send's, or the

@@ -1,6 +1,6 @@
 """The engine's ports around a mortal process, watched: who is in flight, when it was sent, what was deleted.
 
-Enters a `MemoryCloud`, leaves `ports.Cloud`. Each call asks the `Fate` before and after, so that a kill may fall
+Enters a `MemoryCloud`, leaves `ports.Cloud`. Each call asks the `KillSwitch` before and after, so that a kill may fall
 between an effect and its reply; what breaks a bound is noted in `Watch.violations` and fails the seed.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import orjson
-from support.fate import Fate
+from support.kill_switch import KillSwitch
 
 from fanout.domain.ids import Send, parse_inference_id
 from fanout.domain.location import Location
@@ -33,7 +33,7 @@ class Watch:
         bounds: Called at every send; notes what is out of bounds.
     """
 
-    run: str
+    run_id: str
     clock: Clock
     durable: set[int]
     shared_queue: bool
@@ -62,10 +62,10 @@ class WatchedJournal(Journal):
         self.watch.durable.update(rows)
 
 
-class MortalCloud:
+class CrashableCloud:
     """`ports.Cloud` of one process."""
 
-    def __init__(self, cloud: MemoryCloud, fate: Fate, watch: Watch) -> None:
+    def __init__(self, cloud: MemoryCloud, fate: KillSwitch, watch: Watch) -> None:
         self._cloud, self._fate, self._watch = cloud, fate, watch
         self.invoker = _Invoker(cloud, fate, watch)
         self.objects = _Objects(cloud, fate)
@@ -75,14 +75,14 @@ class MortalCloud:
         return _Queue(self._cloud.queue(url), self._fate, self._watch)
 
 
-async def _lived(fate: Fate, call: Awaitable[T]) -> T:
+async def _lived(fate: KillSwitch, call: Awaitable[T]) -> T:
     result = await call
     fate.step()
     return result
 
 
 class _Invoker:
-    def __init__(self, cloud: MemoryCloud, fate: Fate, watch: Watch) -> None:
+    def __init__(self, cloud: MemoryCloud, fate: KillSwitch, watch: Watch) -> None:
         self._invoker, self._fate, self._watch = cloud.invoker, fate, watch
 
     async def invoke(self, invocation: Invocation) -> Reply:
@@ -103,7 +103,7 @@ class _Invoker:
 
 
 class _Objects:
-    def __init__(self, cloud: MemoryCloud, fate: Fate) -> None:
+    def __init__(self, cloud: MemoryCloud, fate: KillSwitch) -> None:
         self._objects, self._fate = cloud.objects, fate
 
     async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
@@ -130,7 +130,7 @@ class _Objects:
 class _Queue:
     """I3: what is deleted is durable, or of no use to anybody."""
 
-    def __init__(self, queue: Queue, fate: Fate, watch: Watch) -> None:
+    def __init__(self, queue: Queue, fate: KillSwitch, watch: Watch) -> None:
         self._queue, self._fate, self._watch = queue, fate, watch
         self._bodies: dict[str, str] = {}
 
@@ -149,7 +149,7 @@ class _Queue:
     def _check(self, body: str) -> None:
         watch = self._watch
         send = _send_of(body)
-        if send is None or send.run != watch.run:
+        if send is None or send.run_id != watch.run_id:
             if watch.shared_queue:
                 watch.note("I3: a message of somebody else's was deleted from a shared queue")
         elif send.row not in watch.durable and not watch.superseded(send):

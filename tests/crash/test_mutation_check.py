@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from crash.plant import BUGS, Bug, Change, StaleError, copy, is_caught, plant
+from crash.mutation_check import BUGS, Bug, Change, StaleError, copy, is_caught, plant
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)

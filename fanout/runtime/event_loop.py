@@ -11,7 +11,7 @@ import anyio
 T = TypeVar("T")
 
 
-def blocking(main: Callable[[], Awaitable[T]]) -> T:
+def run_in_event_loop(main: Callable[[], Awaitable[T]]) -> T:
     """Return what `main` returns, on an event loop of its own, uvloop where there is one.
 
     Inside a running loop, as in a notebook, that loop is on a thread: signals are then the notebook's.
