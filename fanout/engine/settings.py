@@ -61,7 +61,7 @@ class EngineSettings:
     routing: Routing
     parts: Path
     limits: EngineLimits
-    patience: LookupPolicy
+    lookup: LookupPolicy
     retry: ModelRetry = field(default_factory=ModelRetry)
     shared_queue: bool = False
     trust_responses: bool = False

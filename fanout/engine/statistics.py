@@ -18,9 +18,9 @@ class PipelineStatistics:
 
     open_rows: OpenRowsStatistics
     pacer: PacerStatistics
-    sink: WriteStatistics
-    journal_writer: JournalWriterStatistics
-    reconcile: ReconcilerStatistics
-    collect: PollStatistics | None
+    write: WriteStatistics
+    journal: JournalWriterStatistics
+    reconciler: ReconcilerStatistics
+    poll: PollStatistics | None
     held_bytes: int
     unfounded: int

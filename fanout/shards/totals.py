@@ -40,13 +40,13 @@ def parse_snapshot(content: Mapping[str, Any]) -> Snapshot:
 
 
 def _parse_statistics(content: Mapping[str, Any]) -> PipelineStatistics:
-    collect = content["collect"]
+    collect = content["poll"]
     return PipelineStatistics(
         OpenRowsStatistics(**content["open_rows"]),
         PacerStatistics(**content["pacer"]),
-        WriteStatistics(**content["sink"]),
-        JournalWriterStatistics(**content["journal_writer"]),
-        ReconcilerStatistics(**content["reconcile"]),
+        WriteStatistics(**content["write"]),
+        JournalWriterStatistics(**content["journal"]),
+        ReconcilerStatistics(**content["reconciler"]),
         None if collect is None else PollStatistics(**collect),
         content["held_bytes"],
         content["unfounded"],
@@ -85,10 +85,10 @@ def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
     return PipelineStatistics(
         _add([each.open_rows for each in told]),
         _add([each.pacer for each in told]),
-        _add([each.sink for each in told]),
-        _add([each.journal_writer for each in told]),
-        _add([each.reconcile for each in told]),
-        _total_collect([each.collect for each in told if each.collect is not None]),
+        _add([each.write for each in told]),
+        _add([each.journal for each in told]),
+        _add([each.reconciler for each in told]),
+        _total_collect([each.poll for each in told if each.poll is not None]),
         sum(each.held_bytes for each in told),
         sum(each.unfounded for each in told),
     )

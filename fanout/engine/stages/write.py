@@ -1,7 +1,7 @@
-"""Stage: gathers outcomes into part files; a part is durable before anything that depends on it is told.
+"""Writes outcomes to part files in batches.
 
-Outcomes enter through `add`, from any stage, and become columns a few at a time; rows of a durable part leave through
-`on_durable`. Started as one worker by the pipeline; files are written on a thread.
+Any stage adds outcomes; they become columns a few at a time. A part is durable before anything that depends on it is
+told, by `on_durable`. The pipeline starts one worker; a thread writes the files.
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def test_a_histogram_is_prometheus_clients():
         theirs.observe(seconds)
     expected = {
         sample.labels["le"]: sample.value
-        for family in theirs.collect()
+        for family in theirs.poll()
         for sample in family.samples
         if sample.name == "h_bucket"
     }
