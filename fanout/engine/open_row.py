@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from enum import Enum, unique
 
 from fanout.domain.location import Location
-from fanout.domain.records import Inline, Notice, Options, Outcome, Passthrough, Routed, Transport, Upload
+from fanout.domain.records import (
+    Inline,
+    Notice,
+    Options,
+    Outcome,
+    Passthrough,
+    Record,
+    Routed,
+    Transport,
+    Upload,
+)
 from fanout.domain.row_state import RowRecord
 
 DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
@@ -98,6 +108,21 @@ class Claim(Enum):
     """No row, generation or attempt of this run."""
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRowsStatistics:
+    """A snapshot: rows by state, and the counts that say how messages and sends went."""
+
+    open: int
+    in_flight: int
+    accepted: int
+    claimed: int
+    unknown: int
+    undurable: int
+    resends: int
+    duplicates: int
+    strangers: int
+
+
 @dataclass(slots=True, eq=False)
 class OpenRow:
     """One open row. `OpenRows` owns it: stages read it, and change it by the methods of `OpenRows` alone.
@@ -152,6 +177,25 @@ class OpenRow:
     notice: Notice | None = None
     unconfirmed_notice: Notice | None = None
     receipts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, record: Record, item: Routed, *, state: State, upload: Location | None, patience_s: float
+    ) -> OpenRow:
+        """Return the row of an input record that is to be sent as `item`."""
+        return cls(
+            record.row,
+            record.id,
+            record.passthrough,
+            transport_of(item),
+            len(record.payload),
+            patience_s,
+            state,
+            item,
+            payload_bytes(item),
+            upload=upload,
+            due_at=record.due_at,
+        )
 
     def is_meant_by(self, notice: Notice) -> bool:
         """Whether the notice speaks of a send that was made: anyone who may publish to the topic can forge others."""

@@ -7,7 +7,6 @@ holds its outcome is durable. The first notice of a row claims it; others are re
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from fanout.concurrency.notify import Notify
 from fanout.domain.ids import inference_id
@@ -24,31 +23,15 @@ from fanout.engine.open_row import (
     WAITING,
     Claim,
     OpenRow,
+    OpenRowsStatistics,
     State,
-    payload_bytes,
     served_within_s,
-    transport_of,
 )
 from fanout.engine.row_places import RowPlaces
 from fanout.engine.settled_rows import SettledRows
 
 HEARD_WITHIN_S = 60.0
 """After a night between two processes of a run, messages get this long to be heard before a row is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRowsStatistics:
-    """A snapshot: rows by state, and the counts that say how messages and sends went."""
-
-    open: int
-    in_flight: int
-    accepted: int
-    claimed: int
-    unknown: int
-    undurable: int
-    resends: int
-    duplicates: int
-    strangers: int
 
 
 class OpenRows:
@@ -143,19 +126,7 @@ class OpenRows:
         if record.options is not self._options:  # rows mostly share them: one number for all
             self._options = record.options
             self._patience_s = served_within_s(record.options) + self._slack_s
-        row = OpenRow(
-            record.row,
-            record.id,
-            record.passthrough,
-            transport_of(item),
-            len(record.payload),
-            self._patience_s,
-            state,
-            item,
-            payload_bytes(item),
-            upload=upload,
-            due_at=record.due_at,
-        )
+        row = OpenRow.of(record, item, state=state, upload=upload, patience_s=self._patience_s)
         self._open[record.row] = row
         self._counts[state] += 1
         self.held_bytes += row.held_bytes
@@ -192,7 +163,6 @@ class OpenRows:
 
     def requeue(self, row: OpenRow) -> None:
         """Note that a row whose turn has come is on its way to be sent."""
-        row.turn = None
         self._move(row, State.QUEUED if row.state is State.DEFERRED else State.REQUEUED)
 
     def intend(self, row: OpenRow) -> bool:
@@ -336,7 +306,6 @@ class OpenRows:
 
     def _win(self, row: OpenRow) -> None:
         self._move(row, State.CLAIMED)
-        row.turn = None
         if row.accepted_at is not None:
             self.newest_claimed = max(self.newest_claimed or row.accepted_at, row.accepted_at)
 
@@ -359,7 +328,7 @@ class OpenRows:
         assert state in TRANSITIONS[row.state], f"row {row.number} went from {row.state} to {state}"
         self._counts[row.state] -= 1
         self._counts[state] += 1
-        row.state = state
+        row.state, row.turn = state, None  # a turn ends with the state that it was given in
 
     def _drop_sent_payload(self, row: OpenRow) -> None:
         if not self._keep_payloads and isinstance(row.item, Inline):

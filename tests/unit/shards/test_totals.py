@@ -14,7 +14,7 @@ from fanout.domain.records import Outcome
 from fanout.domain.row_ranges import Stripe
 from fanout.domain.tally import EXAMPLES_MAX, Tally
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_rows import OpenRowsStatistics
+from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot

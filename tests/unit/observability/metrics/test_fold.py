@@ -16,7 +16,7 @@ from support.parts import to_table
 import fanout
 from fanout.domain.records import Outcome
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_rows import OpenRowsStatistics
+from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
@@ -159,7 +159,7 @@ def test_a_histogram_is_prometheus_clients():
         theirs.observe(seconds)
     expected = {
         sample.labels["le"]: sample.value
-        for family in theirs.poll()
+        for family in theirs.collect()
         for sample in family.samples
         if sample.name == "h_bucket"
     }
