@@ -1,12 +1,16 @@
-"""What a stage can have done with a row that is not its own business: the ways between the stages."""
+"""What stages see of each other: the ways between them, and where outcomes go in the end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from fanout.domain.records import Rejected
+import anyio
+
+from fanout.domain.records import Outcome, Rejected
 from fanout.engine.open_row import OpenRow
+from fanout.output.parts import Part
 
 
 class Flow(Protocol):
@@ -55,4 +59,50 @@ class Flow(Protocol):
 
     async def room(self) -> None:
         """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatistics:
+    """A snapshot: rows and bytes that wait to be durable, rows that are, and the parts that hold them."""
+
+    buffered_rows: int
+    buffered_bytes: int
+    durable_rows: int
+    parts: int
+
+
+class Sink(Protocol):
+    """Where outcomes go: part files (`stages.write`), or the caller (`stages.deliver`)."""
+
+    finished: anyio.Event
+    """Set once the sink is closed and has let go of every outcome."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The durable parts."""
+        ...
+
+    def add(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+        ...
+
+    async def room(self) -> None:
+        """Return once more outcomes can be taken: the bound on memory when the other side is slow."""
+        ...
+
+    def close(self) -> None:
+        """Say that no more outcomes will come."""
+        ...
+
+    async def worker(self) -> None:
+        """Pass outcomes on until closed and empty."""
+        ...
+
+    async def flush(self) -> None:
+        """Pass on what is there, after the worker has ended."""
+        ...
+
+    def statistics(self) -> SinkStatistics:
+        """Return a snapshot."""
         ...

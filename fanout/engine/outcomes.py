@@ -74,10 +74,14 @@ class Outcomes:
         await self._journal.part(part.number, numbers)
         failpoint("part.committed")
         for first in range(0, len(numbers), FORGET_ROWS):
-            receipts, uploads = self._rows.durable(numbers[first : first + FORGET_ROWS])
-            self._delete.messages(receipts)
-            self._delete.uploads(uploads)
+            self.forget(numbers[first : first + FORGET_ROWS])
             await self._clock.sleep(0.0)
+
+    def forget(self, numbers: list[int]) -> None:
+        """Let go of rows whose outcome is where it is to be, and have their messages and uploaded inputs deleted."""
+        receipts, uploads = self._rows.durable(numbers)
+        self._delete.messages(receipts)
+        self._delete.uploads(uploads)
 
 
 def rejection(rejected: Rejected) -> Outcome:

@@ -42,12 +42,12 @@ class Pipeline:
             raise root_cause(group) from group
         finally:
             with anyio.CancelScope(shield=True):
-                await self._wiring.write.flush()
+                await self._wiring.sink.flush()
                 self._note_unsent()
                 await self._wiring.journal.flush()
         if self._stop.reason is not None:
             raise self._stop.reason
-        return self._wiring.write.parts
+        return list(self._wiring.sink.parts)
 
     def stop(self, reason: RunError) -> None:
         """Send nothing more; collect what the endpoint has while the grace lasts, then leave with `reason`."""
@@ -80,12 +80,12 @@ class Pipeline:
             for worker, count in workers:
                 for _ in range(count):
                     tasks.start_soon(self._guarded, worker)
-            tasks.start_soon(wiring.write.worker)
+            tasks.start_soon(wiring.sink.worker)
             await self._take_in()
             await self._ended()
             # Every row has ended: what is buffered becomes durable, then its messages are deleted.
-            wiring.write.close()
-            await wiring.write.finished.wait()
+            wiring.sink.close()
+            await wiring.sink.finished.wait()
             tasks.cancel_scope.cancel()  # only loops are left, which wait for rows that will not come
 
     async def _guarded(self, worker: Worker) -> None:
@@ -146,7 +146,7 @@ class Pipeline:
         return PipelineStatistics(
             open_rows=wiring.rows.statistics(),
             pacer=wiring.pacer.statistics(),
-            write=wiring.write.statistics(),
+            sink=wiring.sink.statistics(),
             journal=wiring.journal.statistics(),
             reconciler=wiring.reconciler.statistics(),
             poll=wiring.poll.statistics() if wiring.poll else None,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
 from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class PipelineStatistics:
 
     open_rows: OpenRowsStatistics
     pacer: PacerStatistics
-    write: WriteStatistics
+    sink: SinkStatistics
     journal: JournalWriterStatistics
     reconciler: ReconcilerStatistics
     poll: PollStatistics | None

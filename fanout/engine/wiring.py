@@ -15,6 +15,7 @@ from fanout.domain.records import Outcome, Rejected
 from fanout.domain.retry_policy import backoff_s
 from fanout.domain.routing import Router
 from fanout.domain.tally import Tally
+from fanout.engine.flow import Sink
 from fanout.engine.journal_writer import JournalWriter
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
@@ -25,6 +26,7 @@ from fanout.engine.reconcile.reconciler import Reconciler
 from fanout.engine.settings import EngineSettings
 from fanout.engine.stages.admit import Admit, AdmitLimits
 from fanout.engine.stages.delete import Delete
+from fanout.engine.stages.deliver import Deliver
 from fanout.engine.stages.fetch import Fetch
 from fanout.engine.stages.poll import Poll
 from fanout.engine.stages.record_intent import record_intent
@@ -53,6 +55,7 @@ class Wiring:
         journal: The open journal; None to keep none.
         recovered: What earlier processes of the run left behind.
         run_blocking: Runs what blocks on the disk.
+        deliver: Takes each outcome at once; None to write part files.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Wiring:
         recovered: Recovered | None = None,
         folds: Sequence[Callable[[Outcome], None]] = (),
         run_blocking: RunBlocking = run_in_thread,
+        deliver: Callable[[Outcome], None] | None = None,
     ) -> None:
         recovered = recovered or Recovered()
         limits = settings.limits
@@ -100,15 +104,20 @@ class Wiring:
             clock=clock,
             max_failures=limits.max_failures,
         )
-        self.write = Write(
-            directory=settings.parts,
-            passthrough_schema=source.passthrough_schema,
-            clock=clock,
-            on_durable=self._outcomes.durable,
-            limits=limits.parts,
-            run_blocking=run_blocking,
-            earlier=recovered.parts,
-        )
+        self.sink: Sink
+        if deliver is not None:
+            self.sink = Deliver(take=deliver, forget=self._outcomes.forget, clock=clock)
+        else:
+            assert settings.parts is not None, "part files need a directory"
+            self.sink = Write(
+                directory=settings.parts,
+                passthrough_schema=source.passthrough_schema,
+                clock=clock,
+                on_durable=self._outcomes.durable,
+                limits=limits.parts,
+                run_blocking=run_blocking,
+                earlier=recovered.parts,
+            )
         self.lookup = Lookup(rows=self.rows, flow=self, objects=cloud.objects, clock=clock)
         self.reconciler = Reconciler(
             rows=self.rows,
@@ -242,11 +251,11 @@ class Wiring:
 
     async def room(self) -> None:
         """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""
-        await self.write.room()
+        await self.sink.room()
         await self.delete.room()
 
     def _add(self, outcome: Outcome) -> None:
-        self.write.add(outcome)
+        self.sink.add(outcome)
         self._outcomes.add(outcome)
 
     def _last_notice_at(self) -> float | None:

@@ -8,20 +8,20 @@ from dataclasses import fields
 from statistics import fmean
 from typing import Any, TypeVar
 
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
 from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 
 Counts = TypeVar(
     "Counts",
     OpenRowsStatistics,
     PacerStatistics,
-    WriteStatistics,
+    SinkStatistics,
     JournalWriterStatistics,
     ReconcilerStatistics,
 )
@@ -44,7 +44,7 @@ def _parse_statistics(content: Mapping[str, Any]) -> PipelineStatistics:
     return PipelineStatistics(
         OpenRowsStatistics(**content["open_rows"]),
         PacerStatistics(**content["pacer"]),
-        WriteStatistics(**content["write"]),
+        SinkStatistics(**content["sink"]),
         JournalWriterStatistics(**content["journal"]),
         ReconcilerStatistics(**content["reconciler"]),
         None if collect is None else PollStatistics(**collect),
@@ -85,7 +85,7 @@ def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
     return PipelineStatistics(
         _add([each.open_rows for each in told]),
         _add([each.pacer for each in told]),
-        _add([each.write for each in told]),
+        _add([each.sink for each in told]),
         _add([each.journal for each in told]),
         _add([each.reconciler for each in told]),
         _total_collect([each.poll for each in told if each.poll is not None]),

@@ -246,7 +246,7 @@ def test_parts_are_rolled_by_rows_and_by_age(tmp_path):
         limits=EngineLimits(parts=PartLimits(rows=40, age_s=2.0)),
     )
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
-    assert 10 <= ran.statistics.write.parts <= 16
+    assert 10 <= ran.statistics.sink.parts <= 16
 
 
 def test_too_many_failures_stop_the_run(tmp_path):

@@ -17,6 +17,7 @@ import pyarrow as pa
 from fanout.concurrency.notify import Notify
 from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.records import Outcome
+from fanout.engine.flow import SinkStatistics
 from fanout.output.parts import Part, write_part
 from fanout.output.row_order import CorruptParts
 from fanout.output.schema import derive, gather
@@ -42,16 +43,6 @@ class PartLimits:
     rows: int = 5_000
     size_bytes: int = 64 * 1024 * 1024
     age_s: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class WriteStatistics:
-    """A snapshot: rows and bytes that wait to be durable, rows that are, and the parts that hold them."""
-
-    buffered_rows: int
-    buffered_bytes: int
-    durable_rows: int
-    parts: int
 
 
 class Write:
@@ -192,9 +183,9 @@ class Write:
     def _full(self) -> bool:
         return len(self._rows) >= self._limits.rows or self._bytes >= self._limits.size_bytes
 
-    def statistics(self) -> WriteStatistics:
+    def statistics(self) -> SinkStatistics:
         """Return a snapshot."""
-        return WriteStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
+        return SinkStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

@@ -13,13 +13,13 @@ from fanout.config.model import Config
 from fanout.domain.records import Outcome
 from fanout.domain.row_ranges import Stripe
 from fanout.domain.tally import EXAMPLES_MAX, Tally
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
 from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 from fanout.errors import JournalError
 from fanout.observability.logging import JsonFormatter
@@ -37,7 +37,7 @@ def snapshot(by=1, *, rate=None, collect=None, **more):
     statistics = PipelineStatistics(
         OpenRowsStatistics(*(by * n for n in range(1, 10))),
         PacerStatistics(rate, rate, by, by),
-        WriteStatistics(by, by, by, by),
+        SinkStatistics(by, by, by, by),
         JournalWriterStatistics(by, by, by),
         ReconcilerStatistics(by, by, by, by),
         collect,
