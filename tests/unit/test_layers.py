@@ -17,7 +17,6 @@ STARTERS = (
     "engine/pipeline",  # the only file of the engine
     "runtime/supervisor",  # what goes on beside a run
     "shards/processes",
-    "bench/run",
     "aws/*",  # the edge
     "simulator/*",
 )
@@ -35,6 +34,8 @@ COVERED = {
     "cli/*": "tests/e2e/test_first_steps.py",
     "commands/export": "tests/e2e/test_status.py",
     "commands/rebuild": "tests/crash/test_damage.py",
+    "commands/new_run": "tests/e2e/test_run.py",
+    "commands/paths": "tests/e2e/test_run.py",
     "commands/re*": "tests/crash/test_interruptions.py",
     "commands/run": "tests/e2e/test_run.py",
     "commands/s3_scan": "tests/crash/test_damage.py",
