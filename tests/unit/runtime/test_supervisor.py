@@ -171,7 +171,7 @@ def test_the_second_signal_stops_at_once(signals):
                 await anyio.lowlevel.checkpoint()
             signals.send(signal.SIGINT)
 
-        with pytest.raises(Interrupted, match="^stopped at once; `fanout resume rd` goes on$") as caught:
+        with pytest.raises(Interrupted, match=r"^stopped at once; `fanout resume rd` goes on$") as caught:
             await supervisor(Watching(act)).run(work)
         assert caught.value.by is None
         assert work.cancelled
