@@ -90,7 +90,7 @@ async def run_bench(config: Config, directory: Path, *, seed: int, observer: Obs
 
 @dataclass(slots=True)
 class _Experiment:
-    """`runtime.supervisor.Work`: the engine's, but that a signal ends the arrivals and leaves the rest its time.
+    """`runtime.supervisor.Work`: the engine's, but that a signal ends the arrivals and what is under way goes on.
 
     Attributes:
         stopped: Why the arrivals ended before their plan did; None if they did not.
@@ -133,7 +133,7 @@ class _Bench:
 
     async def go(self) -> BenchResult:
         started = self._clock.now()
-        async with open_session(self._config) as session:
+        async with open_session(self._config, clock=self._clock) as session:
             endpoint = await session.endpoint()
             if endpoint is not None and endpoint.instances == 0:
                 session.warnings.warn(
@@ -219,7 +219,6 @@ class _Bench:
             parts=self._parts,
             source=arrivals,
             queue=await session.queue(self._run_id),
-            clock=self._clock,
             tally=tally,
         )
         experiment = _Experiment(EngineWork(pipeline, source=arrivals, tally=tally), arrivals)

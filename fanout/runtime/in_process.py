@@ -17,7 +17,7 @@ from fanout.engine.wiring import Wiring
 from fanout.errors import RunError
 from fanout.observability.logging import outcome_folds
 from fanout.observability.metrics.fold import Fold
-from fanout.ports import Clock, Queue, Rows
+from fanout.ports import Queue, Rows
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered, recovered_tally
 from fanout.runtime.result import WorkResult
@@ -33,17 +33,15 @@ class InProcess:
         spec: The run.
         journal: Its journal, None if it keeps none.
         recovered: What earlier processes left behind.
-        clock: The run's clock.
     """
 
-    def __init__(self, spec: RunSpec, *, journal: Journal | None, recovered: Recovered, clock: Clock) -> None:
+    def __init__(self, spec: RunSpec, *, journal: Journal | None, recovered: Recovered) -> None:
         self._spec = spec
         self._journal = journal
         self._recovered = recovered
-        self._clock = clock
 
     def check_free(self) -> None:
-        """Return: whoever has the journal open has the run to itself."""
+        """Return: the process that has the journal open has the run to itself."""
 
     async def prepare(self, session: Session, *, fold: Fold | None) -> EngineWork:
         """Return the engine's work; see `Executor`."""
@@ -66,7 +64,6 @@ class InProcess:
             parts=spec.directory.parts,
             source=subset or source,
             queue=queue,
-            clock=self._clock,
             tally=tally,
             folds=(*((fold.add,) if fold is not None else ()), *outcome_folds()),
             journal=self._journal,
@@ -132,7 +129,6 @@ async def build_pipeline(
     parts: Path,
     source: Rows,
     queue: Queue | None,
-    clock: Clock,
     tally: Tally,
     folds: Sequence[Callable[[Outcome], None]] = (),
     journal: Journal | None = None,
@@ -146,9 +142,8 @@ async def build_pipeline(
         parts: Directory of the part files.
         source: The rows.
         queue: Where notifications arrive; None to find results by listing.
-        clock: The run's clock.
-        tally: Told every outcome.
-        folds: Told every outcome, too.
+        tally: Counts the outcomes.
+        folds: Are given every outcome, too.
         journal: The open journal; None to keep none.
         recovered: What earlier processes of the run left behind.
 
@@ -162,9 +157,9 @@ async def build_pipeline(
             source=source,
             cloud=session.cloud,
             queue=queue,
-            clock=clock,
+            clock=session.clock,
             pacer=Pacer(rate_per_s=pacing.rate, bytes_per_s=pacing.bytes_per_s, burst=pacing.burst),
-            check_endpoint=session.endpoint_check(clock),
+            check_endpoint=session.endpoint_check(),
             tally=tally,
             folds=folds,
             journal=journal,

@@ -40,7 +40,7 @@ async def monitoring(
         spec: The run.
         fold: Counts the outcomes of a shard for the process that started it, which reads them in `status.json`.
         now: The run's clock.
-        warn: Told what does not work; none of it fails the run.
+        warn: Called with what does not work; none of it fails the run.
     """
 
     def counted() -> dict[str, Any]:

@@ -16,7 +16,7 @@ def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
     """Yield the run's journal, None if it keeps none; the directory of a new run that sent nothing is removed.
 
     Raises:
-        UsageError: The directory holds a run that nobody knows any more.
+        UsageError: The directory holds a run whose `run.json` is gone.
         JournalError: Another process is at the run, or its journal is damaged or missing.
     """
     directory = spec.directory

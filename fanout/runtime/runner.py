@@ -70,9 +70,9 @@ class Runner:
         with WarningLog() as warnings, open_journal(self._spec) as journal:
             recovered = await self._recovered(journal)
             async with monitoring(self._spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
-                here = InProcess(self._spec, journal=journal, recovered=recovered, clock=self._clock)
+                here = InProcess(self._spec, journal=journal, recovered=recovered)
                 async with open_session(
-                    self._spec.config, warnings=warnings, simulator=self._simulator
+                    self._spec.config, clock=self._clock, warnings=warnings, simulator=self._simulator
                 ) as session:
                     result = await self._result(session, self._executor or here, monitor)
                 finished = await anyio.to_thread.run_sync(finish_run, result, now)

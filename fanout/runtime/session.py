@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from fanout.aws.session import AwsCloud, open_cloud
+from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
@@ -26,12 +27,17 @@ from fanout.source.source import Source
 
 @asynccontextmanager
 async def open_session(
-    config: Config, *, warnings: WarningLog | None = None, simulator: SimulatorAddress | None = None
+    config: Config,
+    *,
+    clock: Clock | None = None,
+    warnings: WarningLog | None = None,
+    simulator: SimulatorAddress | None = None,
 ) -> AsyncIterator[Session]:
     """Yield AWS, opened; whatever the session opens is closed when the block ends, the last first.
 
     Args:
         config: Names all of it.
+        clock: Of a run that began before; by default the session reads the machine's.
         warnings: Of a caller that collects warnings already; by default the session opens a log of its own.
         simulator: The local AWS of the process that started this one; by default the session starts one if the
             configuration asks for it.
@@ -46,7 +52,14 @@ async def open_session(
         if simulator is None:
             simulator = await stack.enter_async_context(local_aws(config))
         cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
-        yield Session(config, cloud, simulator=simulator, warnings=warnings, stack=stack)
+        yield Session(
+            config,
+            cloud,
+            clock=clock or SystemClock(),
+            simulator=simulator,
+            warnings=warnings,
+            stack=stack,
+        )
 
 
 class Session:
@@ -59,6 +72,7 @@ class Session:
     Attributes:
         config: What the session was opened with.
         cloud: One account and region of AWS, or the local AWS.
+        clock: The run's clock.
         simulator: The local AWS, if that is what it is.
         warnings: What a person was warned of; `warn` adds to it.
     """
@@ -68,12 +82,14 @@ class Session:
         config: Config,
         cloud: AwsCloud,
         *,
+        clock: Clock,
         simulator: SimulatorAddress | None,
         warnings: WarningLog,
         stack: AsyncExitStack,
     ) -> None:
         self.config = config
         self.cloud = cloud
+        self.clock = clock
         self.simulator = simulator
         self.warnings = warnings
         self._stack = stack
@@ -109,9 +125,9 @@ class Session:
         endpoint = await self.endpoint()
         return endpoint.simulated if endpoint is not None else self.simulator is not None
 
-    def endpoint_check(self, clock: Clock) -> Callable[[float], Awaitable[None]]:
+    def endpoint_check(self) -> Callable[[float], Awaitable[None]]:
         """Return the check of the endpoint for the middle of a run: see `runtime.endpoint`."""
-        return endpoint_check(self.cloud.control, self.endpoint_name, clock=clock)
+        return endpoint_check(self.cloud.control, self.endpoint_name, clock=self.clock)
 
     async def source(self) -> Source:
         """Return the input that the configuration names.
@@ -162,7 +178,7 @@ class Session:
         return compose.routing(self.config, run_id, inline=inline, simulator=self.simulator)
 
     async def engine_settings(self, run_id: str, *, parts: Path, notified: bool) -> EngineSettings:
-        """Return what an engine is told.
+        """Return the settings of an engine.
 
         Args:
             run_id: The run's id.

@@ -69,7 +69,7 @@ class RunSpec:
         """Return if the input with this fingerprint is the one that the run is of.
 
         Raises:
-            UsageError: It is not, or nobody can tell.
+            UsageError: It is not, or it cannot be read again.
         """
         if self.begun and "-" in self.config.input.paths:
             raise UsageError("standard input cannot be read again: `fanout export` writes what this run has")

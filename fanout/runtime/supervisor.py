@@ -32,7 +32,7 @@ class Supervisor:
         observers: Each looks in its own rhythm.
         clock: The run's clock.
         next_step: What the person can do next, as a sentence's end.
-        grace_s: How long a stop may take, which the person who asks for it is told; None if nothing bounds it.
+        grace_s: How long a stop may take, for the line that a signal is answered with; None if nothing bounds it.
         deadline_at: When the run is to stop, None for never.
         orders: Of the process that started this one: each is a reason to stop, the first in order, the second at
             once; None if no process gives any.

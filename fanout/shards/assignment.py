@@ -80,7 +80,7 @@ class ParentPipe:
         self._rest = b""
 
     def assignment(self) -> Assignment:
-        """Return what this process is to do; blocks until it is told.
+        """Return what this process is to do; blocks until the line has come.
 
         Raises:
             EOFError: The process that started it went away before.

@@ -278,8 +278,8 @@ def test_an_input_that_is_not_there_is_told_when_it_is_asked_for(account, config
 
 def test_the_check_of_the_endpoint_looks_at_this_one(account, config):
     async def main():
-        async with open_session(config()) as session:
-            check = session.endpoint_check(account.clock)
+        async with open_session(config(), clock=account.clock) as session:
+            check = session.endpoint_check()
             await check(account.clock.now())
             account.world.status = "OutOfService"
             await check(account.clock.now())

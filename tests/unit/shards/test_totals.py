@@ -136,13 +136,13 @@ def heard(said):
     reader, writer = os.pipe()
     os.write(writer, said)
     os.close(writer)
-    leash = ParentPipe(reader)
+    parent = ParentPipe(reader)
 
     async def orders():
-        return [order async for order in leash.orders()]
+        return [order async for order in parent.orders()]
 
     try:
-        return leash.assignment(), anyio.run(orders)
+        return parent.assignment(), anyio.run(orders)
     finally:
         os.close(reader)
 
