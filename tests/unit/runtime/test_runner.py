@@ -115,6 +115,15 @@ def test_rows_that_fail_are_in_the_exit_code_and_what_was_warned_of_in_the_resul
     )
 
 
+def test_a_role_that_may_not_describe_the_endpoint_gets_its_run(monkeypatch, spec):
+    account = in_memory(
+        monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": ["DescribeEndpointConfig"]}})
+    )
+    result = go(spec(5, sections={"collect": {"quiet_s": 0.1}}))
+    assert (result.tally.by_status["succeeded"], result.simulated) == (5, False)
+    assert account.world.queues.names == ()
+
+
 def test_what_the_run_is_is_written_down_before_aws_is_asked_for_anything(account, spec):
     given = spec()
 
