@@ -17,7 +17,6 @@ STARTERS = (
     "engine/pipeline",  # the only file of the engine
     "runtime/supervisor",  # what goes on beside a run
     "shards/processes",
-    "bench/run",
     "aws/*",  # the edge
     "simulator/*",
 )
@@ -62,7 +61,6 @@ COVERED = {
     "failpoints": "tests/crash/test_failpoints.py",
     "observability/metrics/*": "tests/unit/observability/metrics/test_exporting.py",
     "observability/status_file": "tests/e2e/test_status.py",
-    "observability/warnings": "tests/unit/shards/test_totals.py",
     "output/conversion": "tests/unit/output/test_schema.py",
     "output/destination": "tests/unit/output/test_finish.py",
     "output/merge_cursor": "tests/unit/output/test_merge.py",

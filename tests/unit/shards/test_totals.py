@@ -26,8 +26,7 @@ from fanout.observability.logging import JsonFormatter
 from fanout.observability.metrics.fold import Fold
 from fanout.observability.warnings import WarningLog
 from fanout.rundir.shard_result import ShardResult, read_shard_result, total
-from fanout.runtime.share import Assignment
-from fanout.shards.assignment import STOP, ParentPipe
+from fanout.shards.assignment import STOP, Assignment, ParentPipe
 from fanout.shards.log_relay import LogRelay
 from fanout.shards.totals import parse_snapshot, total_snapshot
 from fanout.simulator.process import SimulatorAddress
@@ -137,13 +136,13 @@ def heard(said):
     reader, writer = os.pipe()
     os.write(writer, said)
     os.close(writer)
-    leash = ParentPipe(reader)
+    parent = ParentPipe(reader)
 
     async def orders():
-        return [order async for order in leash.orders()]
+        return [order async for order in parent.orders()]
 
     try:
-        return leash.assignment(), anyio.run(orders)
+        return parent.assignment(), anyio.run(orders)
     finally:
         os.close(reader)
 
