@@ -57,7 +57,7 @@ async def monitoring(
         async with exporting(spec.config, now=now, warn=warn) as exporters:
             yield Monitor(
                 (status, *exporters.observers),
-                fold if fold is not None else exporters.fold,
+                fold or exporters.fold,
                 lambda code: exporters.completed(code, now=now()),
             )
     except BaseException as error:

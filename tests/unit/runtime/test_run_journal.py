@@ -66,8 +66,10 @@ def test_a_resumed_run_keeps_its_directory_although_it_sent_nothing(directory):
 @pytest.mark.parametrize("name", ["summary", "subtotal"])
 def test_a_finished_run_without_rows_keeps_its_directory(directory, name):
     with open_journal(spec(directory)):
+        directory.manifest.write_text("{}")
         getattr(directory, name).write_text("{}")
-    assert directory.path.exists()
+    assert directory.manifest.exists()
+    assert directory.journal.exists()
 
 
 def test_one_process_at_a_time(directory):

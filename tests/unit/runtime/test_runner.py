@@ -15,7 +15,7 @@ from fanout.config.model import Config
 from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
 from fanout.domain.tally import Tally
 from fanout.engine.snapshot import Snapshot
-from fanout.errors import DeadlineReached, Exit, RunError, UsageError
+from fanout.errors import DeadlineReached, Exit, Interrupted, RunError, UsageError
 from fanout.observability.metrics.fold import Fold
 from fanout.rundir.journal import JournalInUse
 from fanout.rundir.manifest import read_manifest
@@ -153,30 +153,42 @@ def test_the_rows_of_a_retry_are_not_the_whole_input(account, spec):
     assert read_manifest(result.directory).retry_of == "bcdefghijk"
 
 
-def stopped_early(spec, **more):
-    """A run whose deadline has passed while the endpoint has all its rows."""
-    given = spec(sections={"run": {"deadline_s": 0.5, "grace_s": 0.0, **more}})
-    with pytest.raises(DeadlineReached, match="the deadline has passed"):
-        go(given)
+def stopped_early(spec, account, **more):
+    """A run that is stopped at once, while the endpoint has all its rows."""
+    given = spec(sections={"run": {"grace_s": 0.0, **more}})
+
+    async def orders():
+        while len(account.world.log) < 20:
+            await anyio.lowlevel.checkpoint()
+        yield "stopped by another process"
+
+    with pytest.raises(Interrupted, match="stopped by another process"):
+        go(given, orders=orders)
     return given
 
 
+def test_the_deadline_ends_the_run_and_says_what_goes_on(slow_account, spec):
+    given = spec(sections={"run": {"deadline_s": 0.05, "grace_s": 0.0}})
+    with pytest.raises(DeadlineReached, match=r"the deadline has passed; `fanout resume .*` goes on"):
+        go(given, finish=lambda _result, _now: pytest.fail("finished"))
+
+
 def test_the_queue_stays_while_the_endpoint_has_rows_of_a_run_that_can_be_resumed(slow_account, spec):
-    given = stopped_early(spec)
+    given = stopped_early(spec, slow_account)
     assert len(slow_account.world.log) == 20
     assert slow_account.world.queues.names == (QUEUE,)
     assert status(given)["state"] == "stopped"
-    assert status(given)["reason"].startswith("the deadline has passed")
+    assert status(given)["reason"].startswith("stopped by another process")
 
 
 def test_no_queue_stays_of_a_run_that_keeps_no_journal(slow_account, spec):
-    stopped_early(spec, journal=False)
+    stopped_early(spec, slow_account, journal=False)
     assert len(slow_account.world.log) == 20
     assert slow_account.world.queues.names == ()
 
 
 def test_a_resume_that_fails_early_leaves_the_queue_to_the_next_one(slow_account, spec, monkeypatch):
-    given = stopped_early(spec)
+    given = stopped_early(spec, slow_account)
 
     async def fails(*_arguments, **_more):
         raise RunError("no longer")
@@ -188,7 +200,7 @@ def test_a_resume_that_fails_early_leaves_the_queue_to_the_next_one(slow_account
 
 
 def test_a_resume_refuses_another_input_and_sends_nothing(slow_account, spec, tmp_path):
-    given = stopped_early(spec)
+    given = stopped_early(spec, slow_account)
     (tmp_path / "in.jsonl").write_text('{"n": 1}\n')
     with pytest.raises(UsageError, match="the input has changed since the run began"):
         go(resumed(given))
@@ -240,7 +252,7 @@ def test_an_executor_does_the_work_instead(account, spec, tmp_path):
 
 
 def test_what_is_left_of_an_earlier_start_is_not_disturbed(slow_account, spec):
-    given = stopped_early(spec)
+    given = stopped_early(spec, slow_account)
     before, opened = status(given), len(slow_account.log)
     executor = Elsewhere(busy=True)
     with pytest.raises(JournalInUse):
