@@ -152,7 +152,7 @@ def test_a_payload_column_is_a_string_verbatim(read, jsonl):
         (b'{"q":null}', "NullPayload", "column 'q' is null"),
         (b'{"q":{"x":1}}', "InvalidPayload", "column 'q' is an object, not a string: use template \"$q\""),
         (b'{"q":true}', "InvalidPayload", "is a boolean"),
-        (b'{"p":"x"}', "MissingField", "no field 'q' (there are: 'p')"),
+        (b'{"p":"x"}', "MissingField", "no field 'q' (known are 'p')"),
     ],
 )
 def test_a_payload_column_without_text_rejects_the_row(read, jsonl, value, code, message):
@@ -279,7 +279,7 @@ def test_a_misspelt_field_is_found_before_the_first_row(jsonl, selection):
     path = jsonl([json.dumps({"question": "q", "other": 1}).encode()])
     with pytest.raises(InputError) as caught:
         open_source(InputSettings((str(path),)), selection)
-    assert str(caught.value) == f"{path}: no field 'quesion' in the first 100 rows (nearest: 'question')"
+    assert str(caught.value) == f"{path}: no field 'quesion' in the first 100 rows (did you mean 'question'?)"
 
 
 def test_a_rare_field_to_keep_is_not_taken_for_a_mistake(read, jsonl):
