@@ -1,4 +1,4 @@
-"""`fanout resume`: an interrupted run, to its end."""
+"""Runs an interrupted run to its end: `fanout resume`."""
 
 from __future__ import annotations
 
@@ -10,47 +10,25 @@ from typing import Annotated
 import typer
 
 from fanout.cli.console import log_to_stderr, show
-from fanout.cli.options import (
-    AsJson,
-    Concurrency,
-    LogFormat,
-    LogLevel,
-    MetricsPort,
-    MetricsTextfile,
-    Overwrite,
-    Pushgateway,
-    Quiet,
-    Rate,
-    RunDir,
-    Verbose,
-)
+from fanout.cli.options import AsJson, LogFormat, LogLevel, Quiet, RunDir, Verbose, from_flags
+from fanout.config.flags import RESUME, Sections
 
 
+@from_flags(RESUME)
 def resume(
+    *,
     run_dir: RunDir,
     config: Annotated[
         Path | None,
         typer.Option("-c", "--config", help="TOML file; may differ in what does not matter to results."),
     ] = None,
-    unknown: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows that may have been sent: resend (look first), wait (for their deadline), or never."
-        ),
-    ] = None,
+    flags: Sections,
     rebuild: Annotated[
         bool,
         typer.Option(
             "--rebuild", help="Make a new journal first, from the parts and from what stands in S3."
         ),
     ] = False,
-    rate: Rate = None,
-    concurrency: Concurrency = None,
-    deadline: Annotated[float | None, typer.Option(help="Stop after this many seconds (exit 7).")] = None,
-    metrics_port: MetricsPort = None,
-    metrics_textfile: MetricsTextfile = None,
-    pushgateway: Pushgateway = None,
-    overwrite: Overwrite = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -64,14 +42,6 @@ def resume(
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
 
-    flags = {
-        "transport": {"concurrency": concurrency},
-        "pacing": {"rate": rate},
-        "collect": {"unknown": unknown},
-        "output": {"overwrite": overwrite},
-        "run": {"deadline_s": deadline},
-        "metrics": {"port": metrics_port, "textfile": metrics_textfile, "pushgateway": pushgateway},
-    }
     log_to_stderr(form=log_format, level=log_level, verbose=verbose)
     base = None if config else read_manifest(RunDirectory(run_dir)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
