@@ -9,7 +9,7 @@ from fanout.config.model import Config
 from fanout.domain.limits import INLINE_MAX_BYTES
 from fanout.domain.location import parse_prefix
 from fanout.domain.records import Options
-from fanout.domain.retry_policy import ModelRetry
+from fanout.domain.retry_policy import PATTERNS, ModelRetry
 from fanout.domain.routing import Routing
 from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits, EngineSettings
@@ -164,9 +164,7 @@ def patience(config: Config, *, notified: bool) -> LookupPolicy:
 def model_retry(config: Config) -> ModelRetry:
     """Return which rows that the model failed are sent again."""
     given = config.retry
-    if given.patterns is None:
-        return ModelRetry(given.generations)
-    return ModelRetry(given.generations, given.patterns)
+    return ModelRetry(given.generations, PATTERNS if given.patterns is None else given.patterns)
 
 
 def absolute(config: Config) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from support.settings import lookup_policy
 from support.virtual import VirtualClock, run_virtual
 
 from fanout.concurrency.channel import Channel
@@ -13,7 +14,6 @@ from fanout.engine.open_row import State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import Reconciler
-from fanout.engine.reconcile.schedule import LookupPolicy
 
 RUN = "abcdefghij"
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
@@ -43,7 +43,7 @@ def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(attempt_left):
             ready=ready,
             finish=lambda entry, outcome: finished.append(outcome),
             last_notice_at=lambda: None,
-            patience=LookupPolicy(notified=True, unknown="wait"),
+            patience=lookup_policy(notified=True, unknown="wait"),
         )
         entry = open_rows.admit(Record(0, None, b"payload", OPTIONS), transport="inline")
         item = Inline(OPTIONS, b"payload")
