@@ -1,34 +1,19 @@
-"""Makes the options of a verb from the table of flags, and holds those that set no key of the configuration."""
+"""Makes the options of a verb from the table of flags, and from the fields of a dataclass."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from fanout.config.flags import Flag, Kind, sections
 
 RunDir = Annotated[Path, typer.Argument(help="Directory of the run: .fanout/<run> beside its output.")]
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON summary on stdout.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table on stderr.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides, on stderr.")]
-LogFormat = Annotated[
-    str,
-    typer.Option(
-        "--log-format", envvar="FANOUT_LOG_FORMAT", help="text, or json: one object a line on stderr."
-    ),
-]
-LogLevel = Annotated[
-    str | None,
-    typer.Option(
-        "--log-level", envvar="FANOUT_LOG_LEVEL", help="debug (a line a row), info, warning or error."
-    ),
-]
 
 Verb = Callable[..., None]
 _TYPES: dict[Kind, Any] = {
@@ -45,21 +30,27 @@ _TYPES: dict[Kind, Any] = {
 def from_flags(flags: Sequence[Flag]) -> Callable[[Verb], Verb]:
     """Give a verb an option for each of `flags`, in place of its parameter `flags`.
 
-    There it gets what the options were given, as the sections of a configuration. Typer reads the signature that is
-    made here, and calls by keyword.
+    There it gets what the options were given, as the sections of a configuration. A parameter that is a dataclass
+    gives its place to an option for each field. Typer reads the signature that is made here, and calls by keyword.
     """
 
     def decorate(verb: Verb) -> Verb:
-        made = [
-            Parameter(flag.name, Parameter.KEYWORD_ONLY, default=None, annotation=_annotation(flag))
-            for flag in flags
-        ]
         parameters: list[Parameter] = []
+        groups: dict[str, type] = {}
         for own in inspect.signature(verb, eval_str=True).parameters.values():
-            parameters += made if own.name == "flags" else [own.replace(kind=Parameter.KEYWORD_ONLY)]
+            if own.name == "flags":
+                parameters += [_parameter(flag.name, _annotation(flag), None) for flag in flags]
+            elif is_dataclass(kind := own.annotation):
+                hints = get_type_hints(kind, include_extras=True)
+                parameters += [_parameter(each.name, hints[each.name], each.default) for each in fields(kind)]
+                groups[own.name] = own.annotation
+            else:
+                parameters.append(own.replace(kind=Parameter.KEYWORD_ONLY))
 
         def command(**given: object) -> None:
             said = {flag.name: given.pop(flag.name) for flag in flags}
+            for name, kind in groups.items():
+                given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
             verb(flags=sections(flags, said), **given)
 
         command.__name__, command.__doc__ = verb.__name__, verb.__doc__
@@ -68,6 +59,10 @@ def from_flags(flags: Sequence[Flag]) -> Callable[[Verb], Verb]:
         return command
 
     return decorate
+
+
+def _parameter(name: str, annotation: Any, default: object) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _annotation(flag: Flag) -> Any:

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from fanout.cli.console import log_to_stderr, show
-from fanout.cli.options import AsJson, LogFormat, LogLevel, Quiet, RunDir, Verbose, from_flags
+from fanout.cli.console import Reporting
+from fanout.cli.options import RunDir, from_flags
 from fanout.config.flags import RESUME, Sections
 
 
@@ -29,11 +29,7 @@ def resume(
             "--rebuild", help="Make a new journal first, from the parts and from what stands in S3."
         ),
     ] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_format: LogFormat = "text",
-    log_level: LogLevel = None,
+    reporting: Reporting,
 ) -> None:
     """Finish an interrupted run: sends nothing that was accepted, and looks before it sends what may have been."""
     from fanout.api import rebuild as rebuild_journal
@@ -42,13 +38,9 @@ def resume(
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
 
-    log_to_stderr(form=log_format, level=log_level, verbose=verbose)
+    reporting.configure_logging()
     base = None if config else read_manifest(RunDirectory(run_dir)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
     if rebuild:
         sys.stderr.write(f"fanout: {rebuild_journal(run_dir)}\n")
-    show(
-        lambda observer: resume_to_the_end(run_dir, observer=observer, changed=changed),
-        quiet=quiet,
-        as_json=as_json,
-    )
+    reporting.show(lambda observer: resume_to_the_end(run_dir, observer=observer, changed=changed))

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fanout.cli.console import log_to_stderr, show
-from fanout.cli.options import AsJson, LogFormat, LogLevel, Quiet, Verbose, from_flags
+from fanout.cli.console import Reporting
+from fanout.cli.options import from_flags
 from fanout.config.flags import RETRY, Sections
 
 
@@ -24,11 +24,7 @@ def retry(
         Path | None, typer.Option("-c", "--config", help="TOML file; the input must be the same.")
     ] = None,
     flags: Sections,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_format: LogFormat = "text",
-    log_level: LogLevel = None,
+    reporting: Reporting,
 ) -> None:
     """Send the rows of a finished run that did not succeed once more, as a new run; joins with the first on `row`."""
     from fanout.api import retry as retry_rows
@@ -36,11 +32,7 @@ def retry(
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
 
-    log_to_stderr(form=log_format, level=log_level, verbose=verbose)
+    reporting.configure_logging()
     base = None if config else read_manifest(RunDirectory(run_dir)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
-    show(
-        lambda observer: retry_rows(run_dir, output, observer=observer, changed=changed),
-        quiet=quiet,
-        as_json=as_json,
-    )
+    reporting.show(lambda observer: retry_rows(run_dir, output, observer=observer, changed=changed))

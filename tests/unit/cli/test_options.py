@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Annotated
+
 import pytest
 import typer
 
-from fanout.cli.options import Quiet, from_flags
+from fanout.cli.options import from_flags
 from fanout.config.flags import BENCH, RESUME, RUN, Flag
 
 GIVEN = {"text": "x", "int": "7", "float": "7.5", "names": "a, b", "paths": "a", "on": None, "off": None}
 GOT = {"text": "x", "int": 7, "float": 7.5, "names": ["a", "b"], "paths": ["a"], "on": True, "off": False}
+
+
+@dataclass(frozen=True)
+class How:
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing.")] = False
 
 
 @pytest.fixture
@@ -20,9 +28,9 @@ def call():
         got = []
 
         @from_flags(flags)
-        def verb(*, config: int = 0, flags: dict, quiet: Quiet = False) -> None:
+        def verb(*, config: int = 0, flags: dict, how: How) -> None:
             """Say it."""
-            got.append((config, flags, quiet))
+            got.append((config, flags, how.quiet))
 
         app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
         app.command()(verb)
