@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -62,7 +62,10 @@ def from_flags(flags: Sequence[Flag]) -> Callable[[Verb], Verb]:
 
 
 def _parameter(name: str, annotation: Any, default: object) -> Parameter:
-    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+    required = default is MISSING
+    return Parameter(
+        name, Parameter.KEYWORD_ONLY, default=Parameter.empty if required else default, annotation=annotation
+    )
 
 
 def _annotation(flag: Flag) -> Any:

@@ -1,1 +1,1 @@
-"""What a run is told, and how that is put together from flags, variables, a TOML file and defaults."""
+"""Makes the configuration of a run from flags, `FANOUT_*` variables, a TOML file and defaults."""

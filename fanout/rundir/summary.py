@@ -1,4 +1,4 @@
-"""What a run came to: one dictionary, the `--json` of the command line and `summary.json` of the run directory.
+"""Sums up what a run came to: the `--json` of the command line and `summary.json` of the run directory.
 
 Schema version 1, described in `docs/summary.md`: counts are rows, sizes bytes, durations milliseconds in `latency_ms`
 and seconds elsewhere.

@@ -1,4 +1,4 @@
-"""`fanout report`: what came of a run, from its output alone."""
+"""Tells what came of a run, from its output alone: `fanout report`."""
 
 from __future__ import annotations
 

@@ -58,6 +58,25 @@ def test_a_verb_has_options_of_its_own_beside_them(call):
     assert got == [(3, sections, True)]
 
 
+def test_a_field_without_a_default_is_required():
+    @dataclass(frozen=True)
+    class Needs:
+        budget: Annotated[int, typer.Option("--budget")]
+
+    def verb(*, flags, needs) -> None:
+        got.append((flags, needs))
+
+    got = []
+    verb.__annotations__ = {"needs": Needs}
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.command()(from_flags([])(verb))
+    app(["--budget", "3"], standalone_mode=False)
+    assert got == [({}, Needs(3))]
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - click's or typer's, by the version
+        app([], standalone_mode=False)
+    assert "--budget" in caught.value.format_message()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
