@@ -66,42 +66,6 @@ class Flag:
                 return _plain(value)
 
 
-def sections(flags: Iterable[Flag], given: Mapping[str, object]) -> Sections:
-    """Return what was `given`, by the names of `flags`, as the sections of a configuration; None says nothing."""
-    found: Sections = {}
-    for flag in flags:
-        value = flag.read(given.get(flag.name))
-        if value is not None:
-            section, _, key = flag.key.partition(".")
-            found.setdefault(section, {})[key] = value
-    return found
-
-
-def from_keywords(**keywords: object) -> Sections:
-    """Return keywords as the sections of a configuration: those of `fanout run`, `rate=200` for `--rate 200`.
-
-    `inputs` takes a path or a list of them. A list of columns may be a list, too.
-
-    Raises:
-        UsageError: No flag has the name of a keyword; names the one that was probably meant.
-    """
-    known = tuple(flag.name for flag in RUN)
-    for name in keywords:
-        if name not in known:
-            raise UsageError(f"unknown keyword {name!r}; {did_you_mean(name, known)}")
-    return sections(RUN, keywords)
-
-
-def _plain(value: object) -> object:
-    return os.fspath(value) if isinstance(value, os.PathLike) else value
-
-
-def _named(*names: str) -> Sequence[Flag]:
-    """Return flags of `RUN`."""
-    by_name = {flag.name: flag for flag in RUN}
-    return [by_name[name] for name in names]
-
-
 RUN: Sequence[Flag] = (
     Flag("inputs", "input.paths", "paths", "Files, directories, globs, s3:// locations, or - for stdin.",
          metavar="INPUT"),
@@ -147,6 +111,13 @@ RUN: Sequence[Flag] = (
 )  # fmt: skip
 """The flags of a run, in the order of its `--help`."""
 
+
+def _named(*names: str) -> Sequence[Flag]:
+    """Return flags of `RUN`."""
+    by_name = {flag.name: flag for flag in RUN}
+    return [by_name[name] for name in names]
+
+
 RESUME: Sequence[Flag] = (
     Flag("unknown", "collect.unknown", "text",
          "Rows that may have been sent: resend (look first), wait (for their deadline), or never."),
@@ -171,3 +142,35 @@ BENCH: Sequence[Flag] = (
     Flag("seed", "run.seed", "int", "Of orders, arrivals and the local AWS; default 0."),
     *_named("limit", "payload_column", "payload_fields", "content_type", "concurrency", "region", "profile"),
 )  # fmt: skip
+
+
+def sections(flags: Iterable[Flag], given: Mapping[str, object]) -> Sections:
+    """Return what was `given`, by the names of `flags`, as the sections of a configuration; None says nothing."""
+    found: Sections = {}
+    for flag in flags:
+        value = flag.read(given.get(flag.name))
+        if value is not None:
+            section, _, key = flag.key.partition(".")
+            found.setdefault(section, {})[key] = value
+    return found
+
+
+def from_keywords(flags: Sequence[Flag] = RUN, /, **keywords: object) -> Sections:
+    """Return keywords as the sections of a configuration: `rate=200` says what `--rate 200` does.
+
+    Args:
+        flags: Whose names are keywords: those of `fanout run`, unless it is another verb.
+        keywords: `inputs` takes a path or a list of them; what lists columns takes `"a,b"` or a list.
+
+    Raises:
+        UsageError: No flag has the name of a keyword; names the one that was probably meant.
+    """
+    known = tuple(flag.name for flag in flags)
+    for name in keywords:
+        if name not in known:
+            raise UsageError(f"unknown keyword {name!r}; {did_you_mean(name, known)}")
+    return sections(flags, keywords)
+
+
+def _plain(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

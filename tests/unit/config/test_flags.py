@@ -152,6 +152,17 @@ def test_notifications_can_be_turned_on_again():
     assert again.collect.notifications is True
 
 
+def test_another_verb_has_keywords_of_its_own():
+    assert from_keywords(RESUME, unknown="wait", rate=5) == {
+        "collect": {"unknown": "wait"},
+        "pacing": {"rate": 5},
+    }
+    with pytest.raises(UsageError, match="unknown keyword 'inputs'; known are 'unknown', 'rate', "):
+        from_keywords(RESUME, inputs="a")
+    with pytest.raises(UsageError, match="unknown keyword 'flags'; "):
+        from_keywords(RESUME, flags=RUN)
+
+
 @pytest.mark.parametrize(
     ("keywords", "said"),
     [
