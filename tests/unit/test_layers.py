@@ -80,7 +80,6 @@ COVERED = {
     "source/parquet/*": "tests/unit/source/parquet/test_reader.py",
     "source/*": "tests/unit/source/test_source.py",
     "testing": "tests/unit/simulator/ports/test_cloud.py",
-    "text": "tests/unit/observability/test_logging.py",
 }
 """Modules without a test file of their own: the suite that covers them. The first pattern that fits counts."""
 
