@@ -113,6 +113,14 @@ def test_one_file_of_the_engine_starts_tasks():
     assert {m for m in starters if not any(fnmatch(m, pattern) for pattern in STARTERS)} == set()
 
 
+def test_no_task_group_stands_between_an_error_of_the_run_and_its_caller():
+    rooms = ("runtime/*", "observability/*", "shards/*", "commands/*", "bench/*", "cli/*", "api")
+    texts = {m: (HOUSE / f"{m}.py").read_text() for m in MODULES if any(fnmatch(m, room) for room in rooms)}
+    opening = {m for m, text in texts.items() if "create_task_group(" in text or "BlockingPortal(" in text}
+    assert opening == {"runtime/supervisor", "shards/processes", "observability/metrics/http"}
+    assert {m for m in opening if "with unwrapped():" not in texts[m]} == set()
+
+
 def test_the_house_is_small_at_the_top():
     modules = list(HOUSE.glob("*.py"))
     rooms = [path for path in HOUSE.iterdir() if (path / "__init__.py").exists()]
