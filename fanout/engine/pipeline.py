@@ -15,7 +15,7 @@ from fanout.engine.open_row import State
 from fanout.engine.reconcile.lookup import LOOKERS
 from fanout.engine.statistics import PipelineStatistics
 from fanout.engine.wiring import Wiring
-from fanout.errors import CallError, InputError, RunError, StorageError, root_cause
+from fanout.errors import CallError, InputError, RunError, StorageError, unwrapped
 from fanout.output.parts import Part
 
 DELETERS = 16  # batches of ten deletions in flight: at 20 ms each they keep up with 8,000 rows a second
@@ -37,9 +37,8 @@ class Pipeline:
             RunError: The run could not go on, or `stop` was called; rows that had ended are durable.
         """
         try:
-            await self._run()
-        except BaseExceptionGroup as group:
-            raise root_cause(group) from group
+            with unwrapped():
+                await self._run()
         finally:
             with anyio.CancelScope(shield=True):
                 await self._wiring.sink.flush()

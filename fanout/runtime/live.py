@@ -13,8 +13,14 @@ import pyarrow as pa
 
 from fanout.concurrency.channel import Channel
 from fanout.concurrency.event import Event, make_event
+from fanout.config.model import Config
+from fanout.domain.ids import new_run
 from fanout.domain.records import Outcome, Record, Rejected
+from fanout.domain.tally import Tally
 from fanout.errors import RunError
+from fanout.observability.logging import bind
+from fanout.runtime.in_process import build_pipeline
+from fanout.runtime.session import open_session
 
 CHUNK_ROWS = 64
 """Rows that the engine takes in at once, if so many wait: a hop between tasks costs 3-11 us."""
@@ -155,3 +161,31 @@ class Submissions:
         row, self._next_row = self._next_row, self._next_row + 1
         self._open[row] = ticket
         return dataclasses.replace(ticket.record, row=row)
+
+
+async def serve(config: Config, submissions: Submissions, *, ready: Callable[[], object]) -> None:
+    """Send what is handed over, until `submissions` is closed and every row has its outcome.
+
+    Args:
+        config: The configuration; what it says of input, output and run directory does not count.
+        submissions: The rows.
+        ready: Called once the endpoint is there and its results will be heard of.
+
+    Raises:
+        RunError: It cannot go on; rows without an outcome are the caller's to end.
+    """
+    run_id = new_run()
+    bind(run_id)
+    async with open_session(config) as session:
+        queue = await session.queue(run_id)
+        pipeline = await build_pipeline(
+            session,
+            run_id,
+            parts=None,
+            source=submissions,
+            queue=queue,
+            tally=Tally(),
+            deliver=submissions.deliver,
+        )
+        ready()
+        await pipeline.run()

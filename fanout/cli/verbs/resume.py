@@ -32,8 +32,8 @@ def resume(
     reporting: Reporting,
 ) -> None:
     """Finish an interrupted run: sends nothing that was accepted, and looks before it sends what may have been."""
-    from fanout.api import rebuild as rebuild_journal
-    from fanout.api import resume as resume_to_the_end
+    from fanout.api.verbs import rebuild as rebuild_journal
+    from fanout.api.verbs import resume as resume_to_the_end
     from fanout.config.load import load_config
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
@@ -43,4 +43,4 @@ def resume(
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
     if rebuild:
         sys.stderr.write(f"fanout: {rebuild_journal(run_dir)}\n")
-    reporting.show(lambda observer: resume_to_the_end(run_dir, observer=observer, changed=changed))
+    reporting.show(lambda observer: resume_to_the_end(run_dir, observer=observer, config=changed))

@@ -27,7 +27,7 @@ def retry(
     reporting: Reporting,
 ) -> None:
     """Send the rows of a finished run that did not succeed once more, as a new run; joins with the first on `row`."""
-    from fanout.api import retry as retry_rows
+    from fanout.api.verbs import retry as retry_rows
     from fanout.config.load import load_config
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
@@ -35,4 +35,4 @@ def retry(
     reporting.configure_logging()
     base = None if config else read_manifest(RunDirectory(run_dir)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
-    reporting.show(lambda observer: retry_rows(run_dir, output, observer=observer, changed=changed))
+    reporting.show(lambda observer: retry_rows(run_dir, output, observer=observer, config=changed))

@@ -28,6 +28,6 @@ def run(
 
     loaded = load_config(config, environ=os.environ, flags=flags)
     reporting.configure_logging()
-    from fanout.api import run as run_to_the_end
+    from fanout.api.verbs import run as run_to_the_end
 
     reporting.show(lambda observer: run_to_the_end(loaded, observer=observer))
