@@ -33,6 +33,9 @@ def load_config(
 ) -> Config:
     """Return the configuration of a run.
 
+    >>> fanout.load_config("job.toml").pacing.rate
+    200.0
+
     Args:
         path: The TOML file; None for none.
         environ: Where variables are looked for; `FANOUT_PACING_RATE=200` sets `rate` in `[pacing]`. None are by

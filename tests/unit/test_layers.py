@@ -22,7 +22,7 @@ STARTERS = (
 )
 COVERED = {
     "analysis/*": "tests/unit/analysis/test_findings.py",
-    "api": "tests/e2e/test_run.py",
+    "api/verbs": "tests/e2e/test_api_examples.py",
     "aws/clients": "tests/unit/aws/test_session.py",
     "aws/control_retry": "tests/unit/aws/test_run_queue.py",
     "aws/http/*": "tests/unit/aws/http/test_requests.py",
