@@ -1,7 +1,7 @@
-"""Was it the client? Watches the event loop while requests go out, and judges afterwards; the judgement is pure.
+"""Judges whether an experiment measured the service or its own client.
 
-Enters: how late sends were, how late the loop was, what was throttled. Leaves: what kept the experiment from
-measuring the service, if anything did, in words for the report.
+It takes how late sends were, how late the event loop was, and what was throttled; it returns what kept the
+experiment from measuring the service, if anything did, in sentences for the report. Pure.
 """
 
 from __future__ import annotations

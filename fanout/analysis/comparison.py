@@ -1,6 +1,6 @@
-"""What the pairs say: quantiles of every phase and way, and the median of the paired differences, size by size.
+"""Compares the two transports: quantiles of every phase, and the median of the paired differences, size by size.
 
-Enters: the samples of an output file. Leaves: a `Comparison`. A difference is S3 minus inline, pair by pair:
+It takes the samples of an output file and returns a `Comparison`. A difference is S3 minus inline, pair by pair:
 positive where inline saves time.
 """
 

@@ -1,7 +1,7 @@
-"""At which payload size one way overtakes the other, if the pairs can tell; pure.
+"""Finds the payload size at which one transport overtakes the other, if the pairs can tell.
 
-Enters: sizes and the paired differences of their totals. Leaves: a `Crossing`. Only differences whose interval
-leaves out zero count as signs: a crossing is never read out of noise.
+It takes sizes and the paired differences of their totals, and returns a `Crossing`. Only a difference whose interval
+leaves out zero counts as a sign, so that a crossing is never read out of noise. Pure.
 """
 
 from __future__ import annotations

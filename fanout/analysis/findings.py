@@ -1,6 +1,6 @@
-"""From an experiment's output file to what it says: of the client first, then, if that was no limit, of the service.
+"""Reads what an experiment found from its output file: first of the client, then, if that was no limit, of the service.
 
-Enters: the Parquet file. Leaves: a `Verdict` and, if it allows, a `Comparison`. Shared by `bench` and `report`.
+It returns a `Verdict` and, if that allows it, a `Comparison`. Shared by `bench` and `report`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The output files of a report: opened, recognised, and read a column at a time; nothing of a response is ever read."""
+"""Opens the output files of a report, recognises them, and reads a column at a time; it never reads a response."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The pairs of an output file: which rows belong together, and a phase's latencies of both ways, side by side.
+"""Finds the pairs of an experiment's output file, and returns a phase's latencies of both transports side by side.
 
-Enters: the Parquet file of an experiment. Leaves: Arrow arrays in pair order, one phase at a time, so that a million
-pairs need no more memory than one column. Warm-up and pairs that did not both succeed are left out, and counted.
+They are Arrow arrays in pair order, one phase at a time, so that a million pairs need no more memory than one column.
+Warm-up and pairs that did not both succeed are left out, and counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What changed since an earlier experiment: medians then and now, with the interval of their difference; pure."""
+"""Compares with an earlier experiment: medians then and now, with the interval of their difference. Pure."""
 
 from __future__ import annotations
 

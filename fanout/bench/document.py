@@ -1,4 +1,4 @@
-"""`bench.json`: what an experiment found, for programs and for a later `--baseline`; written whole, read strictly.
+"""Writes `bench.json`, what an experiment found, and reads it strictly for a later `--baseline`.
 
 Version 1. Durations are milliseconds, sizes bytes, differences S3 minus inline. `valid` is false, and `all`, `groups`,
 `crossing` and `savings` are null or empty, where the client (or throttling) was measured instead of the service.

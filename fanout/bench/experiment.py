@@ -1,6 +1,6 @@
-"""The experiment from beginning to end: a configuration enters; a file, `bench.json` and a `Result` leave.
+"""Carries out the experiment from beginning to end: from a configuration to a file, `bench.json` and a `Result`.
 
-What can be wrong with the question is said before anything is sent.
+An error in what the user asks is reported before anything is sent.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Payloads to send: of our own making in the planned sizes, or the rows of a dataset; pairs leave as templates.
+"""Makes the payloads to send: of its own in the planned sizes, or from the rows of a dataset.
 
-A template is a `Record` without its row: `arrivals` makes two of each. What cannot go both ways is counted.
+Each is a template, a `Record` without its row; `arrivals` makes two of each. Rows that cannot be sent both inline
+and via S3 are counted.
 """
 
 from __future__ import annotations

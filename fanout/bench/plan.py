@@ -1,7 +1,7 @@
-"""The design of the experiment: which payload goes which way, in which order, and when; pure, seeded, lazy.
+"""Plans the experiment: which payload is sent how, in which order, and when; pure, seeded, lazy.
 
-Enters: a seed, a rate, sizes. Leaves: offsets in seconds from the start, fixed before the first request is sent,
-pairs in randomized blocks, and the order within each pair. Owned by `arrivals`.
+From a seed, a rate and sizes come offsets in seconds from the start, fixed before the first request is sent, pairs in
+randomized blocks, and the order within each pair. Owned by `arrivals`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a configuration to an experiment: the plan, and the configuration of the run that carries it out; pure.
+"""Derives the plan of the experiment, and the configuration of the run that carries it out, from a configuration. Pure.
 
 The run keeps no journal and repeats no failed row: an experiment cannot be resumed, since its schedule has passed.
 """

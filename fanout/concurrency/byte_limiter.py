@@ -1,7 +1,6 @@
 """Bounds the bytes under way where sizes are known only afterwards: responses that are being downloaded.
 
-Enters: a wish to begin, and sizes as they become known. Leaves: permission, once the next would fit if it were as large
-as the largest of late.
+A download may begin once it would fit if it were as large as the largest of late; each reports its size at its end.
 """
 
 from __future__ import annotations

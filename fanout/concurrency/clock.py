@@ -1,4 +1,4 @@
-"""The run's clock: the wall clock read once, then advanced by the monotonic clock.
+"""Reads the wall clock once and then advances it by the monotonic clock: the run's clock.
 
 Implements `ports.Clock`. A wall clock that is stepped (NTP, an administrator) changes no latency and no
 deadline of a run that is under way. On Linux the monotonic clock stands still while the machine is suspended.

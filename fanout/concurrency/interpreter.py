@@ -1,4 +1,4 @@
-"""How the interpreter treats memory and threads while a run is under way, and between its phases."""
+"""Tunes the interpreter's garbage collection and threads during a run, and frees memory between its phases."""
 
 from __future__ import annotations
 

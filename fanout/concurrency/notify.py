@@ -1,4 +1,4 @@
-"""A signal that wakes whoever waits now and remembers nothing; the condition itself stays with its owner."""
+"""Wakes the tasks that wait now and remembers nothing; the condition itself stays with its owner."""
 
 from __future__ import annotations
 

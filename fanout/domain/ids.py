@@ -1,4 +1,4 @@
-"""Names that a row goes by on AWS: inference id, output path, upload key; pure, and parsed back strictly.
+"""Makes the names that a row has on AWS, and parses them back strictly: inference id, output path, upload key. Pure.
 
 Nothing that the user wrote enters a path, a header or a label; only the run, the row's ordinal, its
 generation (rises after a definitive failure) and its attempt (rises with every send).

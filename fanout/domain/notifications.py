@@ -1,6 +1,6 @@
-"""Reads a message that may be SageMaker's: raw or in SNS's envelope; everything in it is a hint and nothing is trusted.
+"""Reads a message that may be SageMaker's, raw or in SNS's envelope, as a hint: nothing in it is trusted.
 
-Shapes as AWS documents them and as public code has captured them (see `aws-facts`); for an inline request the
+Shapes as AWS documents them and as public code has captured them; for an inline request the
 shape of `requestParameters` is unknown, so rows are joined on `inferenceId` alone.
 """
 

@@ -1,6 +1,6 @@
-"""Where SageMaker writes a run's outputs: expected from the endpoint's configuration, corrected by its replies.
+"""Computes where SageMaker writes a run's outputs, from the endpoint's configuration and from its replies.
 
-How OutputPath, S3OutputPathExtension and Filename join is not documented, so the first replies tell: the part
+How OutputPath, S3OutputPathExtension and Filename join is not documented, so the first replies show it: the part
 before `fanout/<run>/` and whatever follows the file name. A row's own reply always wins over the expectation.
 """
 

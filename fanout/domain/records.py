@@ -1,6 +1,6 @@
-"""The words: what a row is called at each step of its way, so that no stage can use what does not exist yet.
+"""Defines what a row is at each step of its way, so that no stage can use what does not exist yet.
 
-`Record` -> `Inline` | `Upload` -> `Staged` -> (sent, in the ledger) -> `Notice` -> `Outcome`; a row that cannot be
+`Record` -> `Inline` | `Upload` -> `Staged` -> (sent, in `OpenRows`) -> `Notice` -> `Outcome`; a row that cannot be
 sent becomes `Rejected` at once. Instants are seconds since the epoch on the run's own clock (`ports.Clock`):
 one wall-clock anchor, advanced monotonically. Durations are derived when writing, never stored.
 """

@@ -1,4 +1,4 @@
-"""The next step for a person, for each way in which AWS refuses a run; text only, decides nothing."""
+"""Writes the next step for a person, for each way in which AWS refuses a run; text only, decides nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sets of rows as ranges, or as every n-th row of the input."""
+"""Represents sets of rows as ranges, or as every n-th group of rows of the input."""
 
 from __future__ import annotations
 

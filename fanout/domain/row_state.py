@@ -1,4 +1,4 @@
-"""What the journal knows of a row, and of a part."""
+"""Defines what the journal knows of a row, and of a part."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How the program logs: text for a person or JSON lines for a machine, on stderr, one line a record.
+"""Formats the program's log lines: text for a person or JSON lines for a machine, on stderr.
 
-Messages enter from any logger; what leaves has no control characters, so that nothing that a model, a topic or AWS
-wrote can forge a line or speak to a terminal. Rows are logged at debug only; payloads, tokens and signatures never.
+A line never holds control characters, so that nothing that a model, a topic or AWS wrote can forge a line or speak
+to a terminal. Rows are logged at debug only; payloads, tokens and signatures never.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""A run's sign of life: `status.json` in its directory, replaced every two seconds, for `fanout status` and programs.
+"""Writes `status.json` into the run directory every two seconds, for `fanout status` and for programs.
 
-Snapshots enter, a small file leaves; nothing here can fail a run. The format is described in `docs/summary.md`.
+It shows where the run stands and that it is alive. The file is replaced atomically; a failure to write it never fails
+the run. The format is described in `docs/summary.md`.
 """
 
 from __future__ import annotations

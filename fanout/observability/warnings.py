@@ -1,4 +1,4 @@
-"""Collects the warnings that a person was shown, so that the summary can repeat them."""
+"""Collects the warnings that were shown, so that the summary can repeat them."""
 
 from __future__ import annotations
 

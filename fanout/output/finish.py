@@ -1,7 +1,7 @@
-"""The end of a run: its parts become the output, one file or a dataset directory, whole or not at all.
+"""Merges a run's parts into the output: one file or a dataset directory, complete or absent.
 
-Enters: all parts, the passthrough columns, how many rows the input had. Leaves: the output under its name, verified and
-durable. A pure function of the parts: killed anywhere, it is simply done again.
+The output is verified and durable before it gets its name. It is a pure function of the parts, the passthrough
+columns and the number of input rows: after a kill at any point it is made again.
 """
 
 from __future__ import annotations

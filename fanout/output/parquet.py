@@ -1,7 +1,7 @@
-"""Parquet as we write and read it: page checksums, bounded pages and row groups, every byte read back.
+"""Writes and reads Parquet files with page checksums, bounded pages and row groups, and reads back every byte.
 
-Enters: tables, one after the other, or a path. Leaves: a durable file, or its batches in bounded memory. Owned by
-`parts`, `merge` and `finish`, which decide on names and on what the rows must be.
+`write` makes a durable file of tables; `batches` reads one in bounded memory. Used by `parts`, `merge` and `finish`,
+which decide on names and on what the rows must be.
 """
 
 from __future__ import annotations

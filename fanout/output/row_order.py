@@ -1,6 +1,7 @@
-"""The promise that every input row is one output row, checked as rows go by: 0, 1, 2, ... and no other.
+"""Checks that every input row is one output row: 0, 1, 2, ... and no other.
 
-Enters: the row numbers of a stream, chunk by chunk. Leaves: the row that must come next, or `CorruptParts`.
+It checks the row numbers of a stream chunk by chunk, and returns the row that must come next, or raises
+`CorruptParts`.
 """
 
 from __future__ import annotations

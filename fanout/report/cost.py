@@ -1,4 +1,4 @@
-"""What the requests of these rows cost by the price table, and what the S3 rows would have cost inline; pure."""
+"""Computes what the requests of these rows cost, and what the S3 rows would have cost inline. Pure."""
 
 from __future__ import annotations
 

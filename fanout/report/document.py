@@ -1,4 +1,4 @@
-"""The report as values: everything that is told, computed from the output files once, in whatever form it is shown.
+"""Computes the report as values, once, from the output files; every form of it shows these values.
 
 `as_dict` is the JSON form, version 1, described field by field in docs/report-json.md: durations in milliseconds
 (`*_ms`, and all quantiles), sizes in bytes, instants in seconds since the epoch, money in US dollars.

@@ -1,6 +1,6 @@
-"""Latencies of each phase and way: quantiles, the curve of their distribution, and how they grow with the payload.
+"""Computes latencies of each phase and transport: quantiles, their distribution, and how they grow with the payload.
 
-Enters: output files. Leaves: milliseconds. One column is in memory at a time (8 bytes a row); quantiles are exact.
+One column of the output files is in memory at a time (8 bytes a row); quantiles are exact, in milliseconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The tables of a report, as text cells: shared by terminal, Markdown and HTML, so that they cannot disagree."""
+"""Builds the tables of a report as text cells; terminal, Markdown and HTML share them, so that they cannot disagree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Throughput and rows in flight over time, from the instants in the output; a fold over batches into fixed steps."""
+"""Counts throughput and rows in flight over time, from the instants in the output; a fold over batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the milliseconds of one row went, end to end: the median row of each way, and the slowest of all."""
+"""Finds where the milliseconds of one row went: of the median row of each transport, and of the slowest of all."""
 
 from __future__ import annotations
 

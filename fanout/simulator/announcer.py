@@ -1,6 +1,7 @@
-"""From the end of a row to SNS: notifications lost, doubled, late and shuffled, strangers and forgers among them.
+"""Publishes to SNS that a request has ended, with the notification faults that the settings ask for.
 
-Enters a message document, leaves publications, some of them later, by `advance`. Owned by `world`.
+Notifications may be lost, doubled, late or out of order; foreign and forged ones may go out beside them. Late ones
+are published by `advance`. Owned by `world`.
 """
 
 from __future__ import annotations

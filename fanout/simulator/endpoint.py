@@ -1,6 +1,6 @@
-"""The asynchronous endpoint as a queueing system: instances x slots, first come first served.
+"""Models the asynchronous endpoint as a queue in front of instances x slots, first come first served.
 
-Enters a task at an instant; leaves, by `advance`, how and when it ended: served, failed, timed out or expired.
+`admit` takes a request at an instant; `advance` returns how and when it ended: served, failed, timed out or expired.
 Pure and deterministic for a seed; knows nothing of payloads, S3 or messages. Owned by `world`.
 """
 

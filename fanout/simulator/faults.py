@@ -1,6 +1,6 @@
-"""What goes wrong with a call, drawn from the settings' shares: the one place where faults are drawn.
+"""Draws what goes wrong with a call; no other module draws faults.
 
-`memory` applies a fault by raising, `http` by what it does on the wire; `world` applies those of rows and messages.
+`ports` raises a fault, `http` sends it as bytes or as a lost connection; `world` applies those of rows and messages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One request from acceptance to its end, as values: what the 202 says, what the log keeps, what its end needs."""
+"""Defines one request from acceptance to its end: what the 202 says, what the log keeps, what its end needs."""
 
 from __future__ import annotations
 

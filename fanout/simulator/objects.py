@@ -1,4 +1,4 @@
-"""S3's state: buckets of objects, conditional writes, listings in key order, multipart uploads.
+"""Holds S3's state: buckets of objects, conditional writes, listings in key order, multipart uploads.
 
 Pure: `now` is handed in, bodies are kept as they come. Owned by `world`; errors carry S3's codes.
 """

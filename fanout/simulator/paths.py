@@ -1,7 +1,7 @@
-"""Where the endpoint writes: how S3OutputPath, extension and filename join, which AWS does not document.
+"""Computes where the endpoint writes the output and the failure of a request.
 
-Enters a request, leaves the output and failure location of its 202. Pure for a seed; the variants are
-`settings.join`.
+AWS does not document how S3OutputPath, extension and filename join, so `settings.join` chooses among the variants.
+Pure for a seed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The local AWS as a child process: settings in, a `SimulatorAddress` out while the block runs, nothing left after it.
+"""Runs the local AWS as a child process for the length of a block, and yields its `SimulatorAddress`.
 
 Settings travel on stdin, and the child ends with stdin, so that it also dies with a parent that was killed.
 """

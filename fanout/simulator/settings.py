@@ -1,4 +1,4 @@
-"""What the local AWS is like: its endpoint, its speed, and its faults; validated, frozen, unknown keys refused.
+"""Defines the settings of the local AWS: its endpoint, its speed, its faults; validated, frozen, unknown keys refused.
 
 Durations are seconds, shares are probabilities in 0..1. The defaults are a well-behaved endpoint without delays.
 """

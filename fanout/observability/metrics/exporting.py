@@ -1,4 +1,4 @@
-"""Opens what a configuration asks for around a run: an endpoint, a text file, a Pushgateway; or nothing at all."""
+"""Opens the metric exporters of a configuration around a run: an HTTP endpoint, a text file, a Pushgateway, or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What metrics say of a run as a whole: what it stands on, when it began, how it and the one before it ended."""
+"""Holds what metrics say of a run as a whole: its versions, when it began, how it and the one before it ended."""
 
 from __future__ import annotations
 

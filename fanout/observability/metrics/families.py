@@ -1,6 +1,6 @@
-"""The families that Prometheus is shown: names, units and sentences; pure.
+"""Builds the metric families that Prometheus reads: names, units and help texts. Pure.
 
-A fold, a snapshot and the run's own facts enter, prometheus_client's metric families leave. Labels are words of this
+It makes prometheus_client's families of a fold, a snapshot and the run's own facts. Labels are fixed words of this
 program; nothing that a user, a model or AWS wrote enters one.
 """
 

@@ -1,4 +1,4 @@
-"""Durations by size: plain integers that a fold can afford, in the buckets that Prometheus is shown."""
+"""Counts durations in the buckets that Prometheus reads, in plain integers that a fold can afford."""
 
 from __future__ import annotations
 

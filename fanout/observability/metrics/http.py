@@ -1,4 +1,4 @@
-"""The HTTP endpoint of a run: prometheus_client's server on a thread, the families made on the run's event loop."""
+"""Serves a run's metrics over HTTP: prometheus_client's server on a thread, families made on the event loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The last word to a Pushgateway, once the run has ended: bounded in time, and never an error of the run."""
+"""Pushes the last metrics to a Pushgateway once the run has ended: bounded in time, and never an error of the run."""
 
 from __future__ import annotations
 

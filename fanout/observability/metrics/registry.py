@@ -1,4 +1,4 @@
-"""A registry of our own for each reader: the families as they are when it asks, and the process's own numbers."""
+"""Makes a registry for each reader: the families as they are when it asks, and the process's own numbers."""
 
 from __future__ import annotations
 

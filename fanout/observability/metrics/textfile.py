@@ -1,6 +1,6 @@
-"""The text file of a run, for node_exporter's textfile collector: replaced atomically at intervals and at the end.
+"""Writes a run's metrics to a text file for node_exporter's textfile collector, at intervals and at the end.
 
-It also remembers, across runs, when one last completed and when one last succeeded.
+The file is replaced atomically. It also remembers, across runs, when one last completed and when one last succeeded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figure of an experiment: what inline saves, with how sure that is."""
+"""Draws the figure of an experiment: what inline saves, with its interval."""
 
 from __future__ import annotations
 

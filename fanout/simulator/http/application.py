@@ -1,6 +1,6 @@
-"""From a request to its reply: which service, whose signature, what is denied, how late; free of sockets.
+"""Answers one request: finds the service, checks the signature, applies denials and latency; knows no sockets.
 
-All services share one URL and are told apart by how SDKs call them, not by host names.
+All services share one URL. It tells them apart by how SDKs call them, not by host names.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Lets the world's time pass: one timer for its next event, and those who wait for what an event may bring.
+"""Advances the world's time by one timer, set to its next event, and wakes the requests that wait for it.
 
-Called around every request; costs next to nothing while nothing is due.
+The application calls it around every request; it costs next to nothing while nothing is due.
 """
 
 from __future__ import annotations

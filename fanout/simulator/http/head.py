@@ -1,4 +1,4 @@
-"""The head of a request: the bytes before the empty line in, method, target and headers out."""
+"""Parses the head of a request: the method, the target and the headers before the empty line."""
 
 from __future__ import annotations
 

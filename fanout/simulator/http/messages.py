@@ -1,6 +1,6 @@
-"""The words on the wire: a request as it was sent, and the reply to it.
+"""Defines a request as it was sent, and the reply to it.
 
-`connection` makes the one from bytes and the other into bytes; everything between them is free of sockets.
+`connection` makes a `Request` from bytes and turns a `Reply` into bytes; the modules between them know no sockets.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""SageMaker's runtime: `POST /endpoints/{name}/async-invocations` in, `World.invoke` asked, a 202 out, or a fault.
+"""Answers `POST /endpoints/{name}/async-invocations`, the one operation of SageMaker's runtime.
 
-The payload is the raw body, everything else a header (botocore service model of sagemaker-runtime).
+It calls `World.invoke` and replies with a 202 or a fault. The payload is the raw body, everything else a header
+(botocore service model of sagemaker-runtime).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""S3 behind its REST protocol: the service, and what it does to buckets; objects, parts and listings have files.
+"""Answers S3's REST protocol and does what concerns buckets; objects, parts and listings have files of their own.
 
 Metadata, ACLs, tags, versions and copies are not simulated.
 """

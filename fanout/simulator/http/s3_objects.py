@@ -1,4 +1,4 @@
-"""What S3 does to objects: put, get with ranges and conditions, head, delete one or many."""
+"""Answers S3's calls on objects: put, get with ranges and conditions, head, delete one or many."""
 
 from __future__ import annotations
 

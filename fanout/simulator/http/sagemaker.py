@@ -1,4 +1,4 @@
-"""SageMaker's control plane, as far as a run reads it: DescribeEndpoint and DescribeEndpointConfig (JSON 1.1)."""
+"""Answers DescribeEndpoint and DescribeEndpointConfig (JSON 1.1), all of SageMaker's control plane that a run reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server: settings in, a listening port out, and what a client must know; runs until it is told to stop."""
+"""Listens on a port, hands connections their application, and reports what a client must know to call it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a simulated service is to the server: it names an operation, performs it, and words its own errors."""
+"""Defines a simulated service as the server sees it: it names an operation, performs it, and writes its own errors."""
 
 from __future__ import annotations
 

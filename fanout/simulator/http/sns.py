@@ -1,4 +1,4 @@
-"""SNS and STS behind the query protocol: a form in, `Topics` asked, XML out.
+"""Answers SNS's query protocol: it reads a form, calls `Topics`, and writes XML.
 
 Subscriptions of queues only; they are confirmed at once, as for a queue of the same account.
 """

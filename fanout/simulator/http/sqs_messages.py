@@ -1,4 +1,4 @@
-"""What SQS does to messages: send, receive with long polls, delete, change visibility, one by one and in batches.
+"""Answers SQS's calls on messages: send, receive with long polls, delete, change visibility, singly and in batches.
 
 Message attributes and delays are not simulated and are refused, not dropped.
 """

@@ -1,4 +1,4 @@
-"""STS, as far as a run asks it: GetCallerIdentity (query protocol)."""
+"""Answers GetCallerIdentity, the one call of STS that a run makes (query protocol)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The control port on a `World`: describes the endpoint, opens and closes a run's queue. Owned by `memory`."""
+"""Implements the control port on a `World`: describes the endpoint, opens and closes a run's queue.
+
+Owned by `cloud`.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The way to a service and back, without a network: latency, errors as an SDK would report them, naps.
+"""Delays the calls of the in-memory ports, and reports their errors as an SDK would.
 
-Owned by `memory`; every call of the in-memory ports goes through one `Wire`. Time is the clock's that is handed in.
+Owned by `cloud`; every call goes through one `Wire`. Time is the clock's that is handed in.
 """
 
 from __future__ import annotations
