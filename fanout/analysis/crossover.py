@@ -20,14 +20,14 @@ Kind = Literal["inline", "s3", "crosses", "undecided"]
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Which way is faster where.
+    """Which transport is faster at which size.
 
     Attributes:
-        kind: `inline` or `s3`: faster at every size that tells; `crosses`: one below, the other above; `undecided`:
-            no size tells, or they change sides more than once.
+        kind: `inline` or `s3`: faster at every size whose sign is certain; `crosses`: one below, the other above;
+            `undecided`: no sign is certain, or it changes more than once.
         at_bytes: Where the two are equal, interpolated on a logarithmic scale of sizes; only for `crosses`.
-        between_bytes: The nearest sizes that tell, on either side of it.
-        below: The faster way below it.
+        between_bytes: The nearest sizes with a certain sign, on either side of it.
+        below: The faster transport below it.
         untold: Sizes whose interval holds zero.
     """
 

@@ -17,7 +17,7 @@ PAIR, WARMUP = "bench_pair", "bench_warmup"
 """Passthrough columns of the output: which rows belong together, and which do not count."""
 
 PHASES = ("wait", "upload", "invoke", "service", "notify", "fetch", "total", "raw")
-"""`total` counts from when the request was due; `raw` is the same without the wait: what a tool would say that
+"""`total` counts from when the request was due; `raw` is the same without the wait, as a tool would measure it that
 starts its stopwatch when it sends."""
 
 DISTINCT_MAX = 12
@@ -51,7 +51,7 @@ class Samples:
     _s3: pa.Array = field(repr=False)
 
     def phase(self, name: str) -> tuple[pa.Array, pa.Array]:
-        """Return the milliseconds of a phase, inline and S3, in pair order; a phase that a way lacks is null."""
+        """Return the milliseconds of a phase, inline and S3, in pair order; a phase that a transport lacks is null."""
         if name == "raw":
             table = pq.read_table(self.path, columns=["total_ms", "wait_ms"])
             column = pc.subtract(table["total_ms"], table["wait_ms"])

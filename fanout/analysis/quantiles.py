@@ -33,7 +33,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether it tells the sign."""
+        """Whether the sign is certain: the interval leaves out zero."""
         return self.low > 0 or self.high < 0
 
 

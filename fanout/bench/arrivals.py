@@ -21,7 +21,9 @@ from fanout.ports import Clock
 
 
 class Arrivals:
-    """Lets requests arrive. All that the engine knows of an experiment is `Record.due_at` and `Record.transport`.
+    """Releases the records when they are due.
+
+    All that the engine knows of an experiment is `Record.due_at` and `Record.transport`.
 
     Args:
         plan: What is tried, and when.

@@ -30,7 +30,7 @@ class Change:
 
     @property
     def verdict(self) -> Literal["slower", "faster", "alike"]:
-        """What the interval says; `alike` means that the two cannot be told apart."""
+        """What the interval says; `alike`: it holds zero, so the two may be equal."""
         if not self.change.excludes_zero:
             return "alike"
         return "slower" if self.change.low > 0 else "faster"

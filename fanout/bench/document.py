@@ -29,7 +29,7 @@ KIND, VERSION = "fanout-bench", 1
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """An earlier experiment, as `bench.json` tells of it."""
+    """An earlier experiment, as read from its `bench.json`."""
 
     path: Path
     simulated: bool
@@ -40,7 +40,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything that is told of an experiment.
+    """Everything that an experiment found.
 
     Attributes:
         comparison: What the pairs say; None where they say nothing of the service.
@@ -113,7 +113,7 @@ class Result:
 
     @property
     def unlike(self) -> list[str]:
-        """In what the two experiments differ, so that their difference may be of that."""
+        """In what the two experiments differ, which may explain a difference of their results."""
         before, ran = self.baseline, self.ran
         if before is None:
             return []

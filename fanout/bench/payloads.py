@@ -22,11 +22,11 @@ from fanout.ports import Rows
 
 
 class Payloads(Protocol):
-    """What is sent both ways; `skipped` are rows that cannot go both ways, by reason."""
+    """Pairs to send inline and via S3; `skipped` are rows that cannot be sent both ways, by reason."""
 
     @property
     def passthrough_schema(self) -> pa.Schema:
-        """Types of the columns that are kept."""
+        """Types of the passthrough columns."""
         ...
 
     @property
@@ -42,7 +42,7 @@ class Payloads(Protocol):
 class Made:
     """JSON texts of exactly the planned sizes.
 
-    A model that wants more than JSON gets a dataset of the user's; the local AWS takes anything.
+    A model that needs more than any JSON gets a dataset of the user's; the local AWS takes anything.
     """
 
     passthrough_schema: pa.Schema = pa.schema([])
@@ -81,7 +81,7 @@ class Dataset:
 
     @property
     def passthrough_schema(self) -> pa.Schema:
-        """Types of the columns that the user keeps."""
+        """Types of the passthrough columns that the user chose."""
         return self.rows.passthrough_schema
 
     async def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:

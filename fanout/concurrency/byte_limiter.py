@@ -11,8 +11,8 @@ FIRST = 8
 """How many may be under way before any size is known."""
 
 DECAY = 0.9
-"""What the largest size still counts for one download later: 40 after a response as large as the whole bound, 64 small
-ones fit again."""
+"""How much of the largest size still counts after one more download: 40 downloads after a response as large as the
+whole bound, 64 small ones fit again."""
 
 
 class ByteLimiter:

@@ -18,8 +18,8 @@ class Channel(Generic[T]):
     """Rows on their way from one stage to the workers of the next.
 
     Args:
-        capacity: Items that may wait; whoever puts more waits. May be changed: more room is taken up by the next
-            item that leaves.
+        capacity: Items that may wait; a `put` beyond that waits. It may be changed: added room is used from the
+            next item that leaves on.
     """
 
     __slots__ = ("_event", "_getters", "_items", "_putters", "capacity")
@@ -60,7 +60,7 @@ class Channel(Generic[T]):
         return item
 
     async def _turn(self, waiters: deque[Event]) -> None:
-        """Wait in line; a wake-up that reaches somebody who is being cancelled goes to the next."""
+        """Wait in line; a wake-up that reaches a task that is being cancelled goes to the next."""
         event = self._event()
         waiters.append(event)
         try:

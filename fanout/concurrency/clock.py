@@ -17,7 +17,7 @@ from fanout.concurrency.timer import sleep_until_ns
 SHORTEST_SLEEP_S = 0.001
 """uvloop's timers count whole milliseconds; asking for less would spin until the instant has come."""
 EXACT_S = 0.005
-"""The end of a longer wait, which a timer of the kernel's takes: nobody holds a descriptor for longer."""
+"""The end of a longer wait, which a timer of the kernel's takes: no wait holds a descriptor for longer."""
 
 
 class SystemClock:

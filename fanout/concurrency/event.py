@@ -17,10 +17,10 @@ class Event(Protocol):
     """What `make_event` makes."""
 
     def set(self) -> None:
-        """Let the one who waits go on."""
+        """Let the task that waits go on."""
 
     def is_set(self) -> bool:
-        """Whether `set` was called, also if whoever waited was cancelled before."""
+        """Whether `set` was called, also if the task that waited was cancelled before."""
 
     async def wait(self) -> None:
         """Return once `set` was called."""

@@ -12,7 +12,7 @@ from fanout.concurrency.event import Event, make_event
 class Notify:
     """Wakes all present waiters; costs an attribute look-up when there is none.
 
-    Use it as `while not condition(): await wakeup.wait()`: nothing can be missed in between, because there is no
+    Use it as `while not condition(): await notify.wait()`: nothing can be missed in between, because there is no
     await between the look and the wait.
     """
 
@@ -38,7 +38,7 @@ class Notify:
         try:
             await event.wait()
         except BaseException:
-            if not event.is_set():  # whoever leaves is not kept until the next notify, which may never come
+            if not event.is_set():  # do not keep a task that leaves: the next notify may never come
                 self._waiters.remove(event)
             raise
 

@@ -13,7 +13,7 @@ from fanout.domain.ids import PREFIX, output_extension, output_filename, parse_o
 from fanout.domain.location import Location
 
 AS_EXPECTED = Location("", "")
-"""Stands for the place that a confirmed `OutputPaths.expected` tells. Rows keep it instead of that place: two places
+"""Stands for the place that a confirmed `OutputPaths.expected` returns. Rows keep it instead of that place: two places
 are 340 bytes of a row that waits, and a window may have 100,000 rows."""
 
 _NAME = re.compile(r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,8})(?!\d)")
@@ -100,7 +100,7 @@ class OutputPaths:
 
     @property
     def shape(self) -> tuple[str | None, str, str, bool, bool]:
-        """What replies have shown, to be compared: the text of it for every group of the journal would cost more."""
+        """What replies have shown, for comparison; writing it as text for every group of the journal would cost more."""
         return self._bucket, self._head, self._tail, self.confirmed, self.strays > 0
 
     def dump(self) -> str:

@@ -43,9 +43,9 @@ class Record:
         id: The user's id of the row, only ever a column of the output.
         payload: What the model receives; empty if `location` is set.
         location: An object that is already in S3 and is sent as it is, without upload.
-        due_at: When an experiment has it due; its latency counts from then, however late it leaves. None in an
-            ordinary run: a row is due when the pacing says so.
-        transport: How an experiment has it travel; None leaves that to the routing of the run.
+        due_at: When it is due by the schedule of an experiment; its latency counts from then, however late it
+            leaves. None in an ordinary run: a row is due when the pacing says so.
+        transport: How it travels in an experiment; None leaves that to the routing of the run.
     """
 
     row: int
@@ -90,7 +90,7 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Routed: the payload is to be put at `location` first."""
+    """Routed: the payload must be put at `location` first."""
 
     options: Options
     payload: bytes

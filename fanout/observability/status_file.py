@@ -34,7 +34,7 @@ class StatusFile:
         run_id: The run id.
         now: The run's clock.
         every_s: How often.
-        more: Further keys, for whoever started this process.
+        more: Further keys, for the process that started this one.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class StatusFile:
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(content, file, indent=2)
-            temporary.replace(self._path)  # no fsync: whoever finds it torn after a power cut does without it
+            temporary.replace(self._path)  # no fsync: readers ignore a file torn by a power cut
         except OSError as error:
             self._broken = True
             _log.warning("%s cannot be written (%s): the run goes on without", self._path, error.strerror)

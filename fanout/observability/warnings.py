@@ -7,7 +7,7 @@ from typing import Self
 
 
 class WarningLog(logging.Handler):
-    """What a person was warned of while the block runs, by logger and text: by this process, too."""
+    """Warnings that were logged inside the block, by logger and text; those of this process, too."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -18,10 +18,10 @@ class WarningLog(logging.Handler):
         self.warnings.add((record.name, record.getMessage()))
 
     def __enter__(self) -> Self:
-        """Begin to listen."""
+        """Begin to collect."""
         logging.getLogger("fanout").addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Listen no more."""
+        """Stop collecting."""
         logging.getLogger("fanout").removeHandler(self)

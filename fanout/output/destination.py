@@ -40,7 +40,7 @@ class Target:
 
 
 def claim(output: str | Path, *, run_id: str, overwrite: bool, remedy: str = REMEDY) -> Target:
-    """Return the target, if it may be written as far as can be told now.
+    """Return the target, if it may be written as far as is known now.
 
     Raises:
         UsageError: It exists and may not be replaced, a directory stands where a file is asked for, there is no

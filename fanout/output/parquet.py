@@ -60,7 +60,7 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
             schema,
             compression="zstd",
             use_dictionary=[*layout.dictionary],
-            # Statistics of responses would cost a comparison a byte and tell nobody anything.
+            # Statistics of responses would cost a comparison a byte and serve no query.
             write_statistics=[name for name in schema.names if name != "response"],
             data_page_size=layout.page_bytes,
             write_batch_size=_page_values(first, layout),
@@ -73,7 +73,7 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
                     writer.write_table(group, row_group_size=max(1, group.num_rows))
             writer.close()
         except BaseException:
-            # Otherwise its finalizer writes a footer into a closed file, long after, as a warning.
+            # Otherwise its finalizer writes a footer into a closed file long after, which shows as a warning.
             with suppress(Exception):
                 writer.close()
             raise

@@ -78,7 +78,7 @@ _PHASES = {
 
 _INSTANTS = (
     *(field.name for field in _AFTER_KEPT if field.type == _INSTANT),
-    *("upload_started_at", "uploaded_at"),  # not written: durations come of them
+    *("upload_started_at", "uploaded_at"),  # not written: durations are derived from them
 )
 _GATHERED = (
     *(f for f in _BEFORE_KEPT + _AFTER_KEPT if f.name not in _INSTANTS and not f.name.endswith("_ms")),

@@ -63,12 +63,12 @@ class Report:
     experiment: Experiment | None
 
     def spread(self, phase: str, way: str) -> Spread | None:
-        """Return one phase's latencies of one way, if there are any."""
+        """Return one phase's latencies of one transport, if there are any."""
         return next((each for each in self.spreads if (each.phase, each.way) == (phase, way)), None)
 
     @property
     def ways(self) -> list[str]:
-        """The ways that any row took."""
+        """The transports of the rows."""
         return list(dict.fromkeys(each.way for each in self.spreads))
 
     @property

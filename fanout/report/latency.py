@@ -26,7 +26,7 @@ DISTINCT_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Latencies of one phase and way: `n` of them; quantiles in milliseconds.
+    """Latencies of one phase and transport: `n` of them; quantiles in milliseconds.
 
     Attributes:
         curve: Milliseconds at the shares of `CURVE`; those of the tail only where there are rows enough.
@@ -44,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class SizeClass:
-    """Whole latencies of succeeded rows with payloads of `from_bytes` to `to_bytes` bytes, one way."""
+    """Whole latencies of succeeded rows with payloads of `from_bytes` to `to_bytes` bytes, by one transport."""
 
     from_bytes: int
     to_bytes: int
@@ -56,7 +56,7 @@ class SizeClass:
 
 
 def spreads(outputs: Outputs) -> tuple[Spread, ...]:
-    """Return the latencies of every phase and way that there is."""
+    """Return the latencies of every phase and transport that there is."""
     ways = pc.fill_null(outputs.column("transport"), "")
     found = []
     for phase in PHASES:

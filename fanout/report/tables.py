@@ -75,7 +75,7 @@ def errors(report: Report) -> Table | None:
 
 
 def latencies(report: Report) -> Table | None:
-    """Quantiles of every phase and way, in milliseconds."""
+    """Quantiles of every phase and transport, in milliseconds."""
     lines = []
     for phase in report.phases:
         for way in report.ways:

@@ -23,7 +23,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """One row: its way, its whole latency in milliseconds, and its phases in order; gaps are its own waiting here."""
+    """One row: its transport, its whole latency in milliseconds, and its phases in order; in gaps fanout held it."""
 
     which: str
     row: int
@@ -46,7 +46,7 @@ _INSTANTS = (
 
 
 def waterfalls(outputs: Outputs) -> tuple[Waterfall, ...]:
-    """Return the median row of each way, then the slowest row, of those that succeeded."""
+    """Return the median row of each transport, then the slowest row, of those that succeeded."""
     found = []
     slowest: tuple[float, str] | None = None
     for way in WAYS:

@@ -49,7 +49,7 @@ _BEFORE = frozenset({
 
 @unique
 class Forgery(Enum):
-    """What a forger publishes in front of a true notification."""
+    """A forged message that goes out before a true notification."""
 
     FOREIGN_OUTPUT = "foreign output"
     NOT_JSON = "not json"
@@ -71,7 +71,7 @@ class Faults:
 
     Args:
         settings: The shares.
-        rng: The generator; the order of calls decides who is hit.
+        rng: The generator; the order of calls decides which call is hit.
     """
 
     def __init__(self, settings: FaultSettings, *, rng: random.Random) -> None:
@@ -105,7 +105,7 @@ class Faults:
         return None
 
     def forgery(self) -> Forgery | None:
-        """Return what a forger publishes before the next notification, None for nothing."""
+        """Return the forged message to publish before the next notification, None for none."""
         return self._rng.choice(_FORGERIES) if self.hits(self.settings.forged_messages) else None
 
     def slow_down(self) -> None:

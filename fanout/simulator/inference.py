@@ -36,7 +36,7 @@ class LogLine(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """A request under way: all that its end needs, without its payload."""
+    """A request under way: what its end needs, without its payload."""
 
     parameters: Parameters
     accepted: Accepted

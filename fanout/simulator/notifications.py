@@ -106,7 +106,7 @@ def of_another_run(document: Mapping[str, object]) -> Document:
 
 
 def with_foreign_output(document: Mapping[str, object]) -> Document:
-    """Return a lie about the same row: completed, with an output in somebody else's bucket."""
+    """Return a forged message about the same row: completed, with an output in a foreign bucket."""
     lie = {key: value for key, value in document.items() if key not in {"failureReason", "failureLocation"}}
     return lie | {
         "invocationStatus": "Completed",

@@ -17,7 +17,7 @@ class Paths:
 
     Args:
         settings: The paths and the way they join.
-        rng: Where names come from that nobody has given.
+        rng: Draws the names that a request does not bring.
     """
 
     def __init__(self, settings: SimulatorSettings, *, rng: random.Random) -> None:

@@ -52,7 +52,7 @@ async def start(settings: SimulatorSettings) -> AsyncIterator[SimulatorAddress]:
         RunError: It could not be started, or said something else than where it listens; with its stderr.
     """
     command = [sys.executable, "-m", "fanout.simulator", "--until-eof", "--port", "0", "--settings", "-"]
-    with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would fill up and stop the child
+    with tempfile.TemporaryFile() as errors:  # a pipe that is not read would fill up and stop the child
         try:
             process = await anyio.open_process(
                 command,

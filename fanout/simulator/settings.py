@@ -67,7 +67,7 @@ class NotificationSettings(_Model):
         duplicate_share: Share of notifications that are published `copies` times, each with its own delay.
         delay_s: How late each message is published, at least.
         spread_s: A further delay, uniform up to this, which shuffles messages.
-        early: Let the reply to an invocation follow its notification (`http` and `memory` hold it back).
+        early: Let the reply to an invocation follow its notification (`http` and `ports` hold it back).
         filter_lag_s: How long after Subscribe or a change a filter policy does not hold yet (AWS: up to 900).
         outside_filter: Whether foreign and forged messages pass filters, as they do in that time.
     """
@@ -147,7 +147,7 @@ class SimulatorSettings(_Model):
         failure_prefix: Key prefix of S3FailurePath; None for an endpoint without one.
         join: How S3OutputPath, extension and filename make a key, which AWS does not document: `joined` is
             path/extension/filename, `suffixed` the same with `.out`, `ignored` is path/inference-id.out.
-        mailbox_visibility_s: VisibilityTimeout of the queues that `memory` opens for a run.
+        mailbox_visibility_s: VisibilityTimeout of the queues that `ports` opens for a run.
         verify_signatures: Whether `http` checks SigV4.
     """
 

@@ -21,13 +21,13 @@ _log = logging.getLogger(__name__)
 async def serving(
     take: Take, *, address: str, port: int, warn: Callable[[str], None]
 ) -> AsyncIterator[int | None]:
-    """Serve `/metrics` inside the block; yield the port, or None if it could not be had, which is a warning.
+    """Serve `/metrics` inside the block; yield the port, or None, with a warning, if it is not to be had.
 
     Args:
-        take: Called on the event loop, so that nothing changes under its hands.
+        take: Returns the families; called on the event loop, so that nothing changes while it reads.
         address: Interface to listen on; an empty one would be all of them.
         port: 0 picks a free one.
-        warn: Told why nothing is served.
+        warn: Called with the reason why nothing is served.
     """
 
     async def on_loop() -> tuple[Metric, ...]:
@@ -46,7 +46,7 @@ async def serving(
             _log.info("metrics at http://%s:%d/metrics", address, found)
             yield found
         finally:
-            # It looks for this every half second; meanwhile a scrape may still want the loop.
+            # The server looks for this every half second; meanwhile a scrape may still need the loop.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(server.shutdown)
             server.server_close()

@@ -26,7 +26,7 @@ async def push(take: Take, *, gateway: str, job: str, warn: Callable[[str], None
         take: Returns the families; called on the event loop.
         gateway: `host:port` or a URL.
         job: The grouping key.
-        warn: Told why it did not work.
+        warn: Called with the reason why it did not work.
     """
     families = tuple(take())
     failure: list[str] = []

@@ -14,7 +14,7 @@ Take = Callable[[], Iterable[Metric]]
 
 
 class Families(Collector):
-    """Asks `take` each time somebody reads; `labels` go on every sample."""
+    """Calls `take` at each read; `labels` go on every sample."""
 
     def __init__(self, take: Take, *, labels: Mapping[str, str]) -> None:
         self._take = take

@@ -14,7 +14,7 @@ _lower_names: dict[str, str] = {}
 
 
 def parse_head(head: bytes) -> tuple[Request, bool]:
-    """Return the request, without its body, and whether the connection is to stay open after it.
+    """Return the request, without its body, and whether the connection stays open after it.
 
     Raises:
         MalformedRequest: This is not the head of an HTTP/1.x request.

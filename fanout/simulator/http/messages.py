@@ -34,7 +34,7 @@ class Request:
     Attributes:
         path: The path as it was sent, still percent-encoded: signatures are over these bytes.
         query: What follows the `?`, as it was sent; empty without one.
-        headers: Lower-case names; values of repeated headers joined by commas, as SigV4 wants them. Latin-1.
+        headers: Lower-case names; values of repeated headers joined by commas, as SigV4 signs them. Latin-1.
         body: The whole body, transfer coding removed.
         trailers: Headers after a chunked body, lower-case names.
     """

@@ -14,12 +14,12 @@ from fanout.simulator.queues import Queues
 
 
 class Polls:
-    """Who waits for which queue.
+    """The long polls that wait, by queue.
 
     Args:
         queues: The queues.
         now: The server's clock, in seconds since the epoch.
-        alarm: Called when somebody begins to wait, so that the timer may be set earlier.
+        alarm: Called when a poll begins to wait, so that the timer may be set earlier.
     """
 
     def __init__(self, queues: Queues, *, now: Callable[[], float], alarm: Callable[[], None]) -> None:

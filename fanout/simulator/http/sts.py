@@ -13,7 +13,7 @@ NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
 class Sts:
-    """Tells the caller who it is."""
+    """The identity service."""
 
     signing_name = "sts"
 

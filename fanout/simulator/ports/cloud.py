@@ -139,7 +139,7 @@ class _MemoryObjects:
 
 
 class _Pages:
-    """The pages of one listing; not a generator, so that whoever stops early leaves nothing to be closed."""
+    """The pages of one listing; not a generator, so that a caller that stops early has nothing to close."""
 
     def __init__(self, wire: Wire, bucket: str, prefix: str) -> None:
         self._wire = wire

@@ -62,7 +62,7 @@ class MemoryControl:
                 subscriptions.append(arn)
                 are_filtered.append(is_filtered)
         except BaseException:
-            # Cancelled or refused: whoever called has no Mailbox to close. What an earlier run left stays.
+            # Cancelled or refused: the caller has no RunQueue to close. What an earlier run left stays.
             if not existed:
                 for arn in subscriptions:
                     world.topics.unsubscribe(arn)

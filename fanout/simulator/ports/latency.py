@@ -34,7 +34,7 @@ class Wire:
         self._rng = world.rng("latency")
 
     def now(self) -> float:
-        """Return the instant, after everything has happened that was due until then."""
+        """Return the instant, once the world has done everything that was due until then."""
         now = self._clock.now()
         self.world.advance(now)
         return now
@@ -44,7 +44,7 @@ class Wire:
         return spread.draw(self._rng)
 
     async def travel(self, seconds: float) -> None:
-        """Return `seconds` later; at least let others run."""
+        """Return `seconds` later; at least let other tasks run."""
         await self._clock.sleep_until(self._clock.now() + seconds)
 
     async def call(self, operation: str, spread: Spread, work: Callable[[float], Answer]) -> Answer:
