@@ -100,7 +100,7 @@ class OutputPaths:
 
     @property
     def shape(self) -> tuple[str | None, str, str, bool, bool]:
-        """What replies have shown, for comparison; writing it as text for every group of the journal would cost more."""
+        """What replies have shown, for comparison; making its text for every group of the journal would cost more."""
         return self._bucket, self._head, self._tail, self.confirmed, self.strays > 0
 
     def dump(self) -> str:
