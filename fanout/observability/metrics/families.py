@@ -110,7 +110,9 @@ def labelled(metrics: Iterable[Metric], labels: Mapping[str, str]) -> Iterator[M
 
 
 def _facts(facts: Facts) -> Iterator[Metric]:
-    yield InfoMetricFamily("fanout_build", "Versions of the program and its platform.", value=dict(facts.build))
+    yield InfoMetricFamily(
+        "fanout_build", "Versions of the program and its platform.", value=dict(facts.build)
+    )
     yield _gauge("fanout_running", "1 while the run goes on, 0 once it has ended.", facts.exit_code is None)
     yield _gauge("fanout_window_rows", "Rows that may be open at once.", facts.window_rows)
     yield _gauge("fanout_held_limit_bytes", "Payload bytes that may be in memory.", facts.held_bytes)
