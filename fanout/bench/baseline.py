@@ -18,7 +18,7 @@ class Change:
     """One median then and now, in milliseconds; `change` is now minus then.
 
     Attributes:
-        way: Whose latency; `difference` is that of the pairs, S3 minus inline.
+        way: Whose latency: `inline`, `s3`, or `difference`, that of the pairs, S3 minus inline.
     """
 
     group: str
@@ -37,7 +37,7 @@ class Change:
 
 
 def changes(now: Comparison, before: Comparison) -> list[Change]:
-    """Return the changes of every phase and way, for all pairs and for each size that both experiments had."""
+    """Return the changes of every phase and transport, for all pairs and for each size that both experiments had."""
     earlier = {(group.from_bytes, group.to_bytes): group for group in before.groups}
     found = list(_changes(now.everything, before.everything))
     for group in now.groups:

@@ -35,7 +35,7 @@ def ask(fail_if: Sequence[str], baseline: Path | None) -> Questions:
     """Return the questions.
 
     Raises:
-        UsageError: A condition that says nothing, or asks for a baseline where there is none; an unusable baseline.
+        UsageError: A condition that is none, or that needs a baseline where there is none; an unusable baseline.
     """
     conditions = [parse_condition(text) for text in fail_if]
     for condition in conditions:

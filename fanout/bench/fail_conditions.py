@@ -61,7 +61,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What became of a condition: whether it holds, and what was found, in words."""
+    """The check of a condition: whether it holds, and what was found, in words."""
 
     text: str
     holds: bool
@@ -72,7 +72,7 @@ def parse_condition(text: str) -> Condition:
     """Return what `text` says.
 
     Raises:
-        UsageError: It says nothing; names the place and what could stand there.
+        UsageError: It is no condition; the message names the place and what could stand there.
     """
     return _Parser(text).condition()
 

@@ -67,7 +67,7 @@ class Made:
 
 @dataclass
 class Dataset:
-    """The rows of the user's input that can go both ways, in its order.
+    """The rows of the user's input that can be sent both inline and via S3, in its order.
 
     Attributes:
         rows: The input.

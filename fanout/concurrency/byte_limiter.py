@@ -8,7 +8,7 @@ from __future__ import annotations
 from fanout.concurrency.notify import Notify
 
 FIRST = 8
-"""How many may be under way before any size is known."""
+"""Downloads that may be under way before any size is known."""
 
 DECAY = 0.9
 """How much of the largest size still counts after one more download: 40 downloads after a response as large as the

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Channel(Generic[T]):
-    """Rows on their way from one stage to the workers of the next.
+    """Carries rows from one stage to the workers of the next.
 
     Args:
         capacity: Items that may wait; a `put` beyond that waits. It may be changed: added room is used from the

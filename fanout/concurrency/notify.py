@@ -23,7 +23,7 @@ class Notify:
         self._waiters: list[Event] = []
 
     def notify(self) -> None:
-        """Wake all who wait."""
+        """Wake all tasks that wait."""
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for event in waiters:

@@ -43,7 +43,7 @@ def inference_id(run_id: str, row: int, *, generation: int, attempt: int) -> str
 
 
 def parse_inference_id(text: str) -> Send | None:
-    """Return what `inference_id` was made of, or None if it is not one of ours, byte for byte."""
+    """Return the parts of `inference_id`, None unless it is, byte for byte, one that fanout made."""
     found = _INFERENCE_ID.fullmatch(text)
     if found is None:
         return None

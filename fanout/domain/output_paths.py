@@ -79,11 +79,11 @@ class OutputPaths:
         return AS_EXPECTED if self.confirmed else self.expected(row, generation)
 
     def shorten(self, place: Location, row: int, generation: int) -> Location:
-        """Return `AS_EXPECTED` for the place that it stands for, any other as it is."""
+        """Return `AS_EXPECTED` if `place` is what it stands for, else `place` itself."""
         return AS_EXPECTED if self.confirmed and place == self.expected(row, generation) else place
 
     def resolve(self, place: Location | None, row: int, generation: int) -> Location | None:
-        """Return what `place`, as a row keeps it, stands for."""
+        """Return the location that `place`, as a row keeps it, stands for."""
         return self.expected(row, generation) if place is AS_EXPECTED else place
 
     def root(self) -> Location | None:

@@ -150,7 +150,7 @@ class Notice:
 
     Attributes:
         generation: Generation of the send that it speaks of.
-        attempt: Attempt of that send; None from a listing, which cannot tell.
+        attempt: Attempt of that send; None from a listing, which does not show it.
         completed: True for an output, False for a failure or expiry.
         received_at: SageMaker's clock: when it took the request. None from a listing.
         completed_at: SageMaker's clock: when the model was done; from a listing, S3's Last-Modified.

@@ -70,7 +70,7 @@ def finish(
     )
     by_status: Counter[str] = Counter()
     with workspace(target) as directory:
-        # Parts are compressed like the output; merging them in two steps needs the room twice.
+        # Parts are compressed like the output; merging them in two steps needs twice the room.
         steps = 1 if overlap(parts) <= FAN_IN else 2
         ensure_space(directory, steps * sum(part.size_bytes for part in parts))
         tables = merge(narrow(parts, directory))

@@ -41,7 +41,7 @@ class Layout:
 
 
 # A merge holds one page a column of many parts, so pages are small. Nothing long has a dictionary: the sizes in
-# the footer then tell what a batch takes in memory, which is how `batches` bounds it.
+# the footer are then those that a batch takes in memory, by which `batches` bounds it.
 PART = Layout(page_bytes=64 * 1024, group_bytes=4 << 20, dictionary=_ENUMS)
 FINAL = Layout(page_bytes=1 << 20, group_bytes=16 << 20, dictionary=_REPEATED)
 

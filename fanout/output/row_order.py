@@ -18,7 +18,7 @@ _NAMED = 5  # places that a message names; the first ones lead to the cause, the
 
 
 class CorruptParts(RunError):  # noqa: N818 - reads as what is the case
-    """The part files do not hold every row once, in order: a bug of ours, never the disk's doing.
+    """The part files do not hold every row once, in order: a bug of fanout, not damage of the disk.
 
     Damage on the disk is found by page checksums and is a `StorageError`.
     """

@@ -83,7 +83,7 @@ def bars(row: dict[str, Any]) -> tuple[Bar, ...]:
     """
 
     def at(name: str) -> float | None:
-        # Differences of whole microseconds first: 1.7e12 ms have no digits left for a thousandth of one.
+        # Differences of whole microseconds first: at 1.7e12 ms a float has no digits left for a thousandth of one.
         return None if row[name] is None else (row[name] - row["fetched_at"]) / 1e3 + row["total_ms"]
 
     due, sent = at("due_at"), at("sent_at")

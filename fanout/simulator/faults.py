@@ -109,7 +109,7 @@ class Faults:
         return self._rng.choice(_FORGERIES) if self.hits(self.settings.forged_messages) else None
 
     def slow_down(self) -> None:
-        """Return unless this PUT, GET or DELETE meets S3 while it splits a prefix.
+        """Return, unless this PUT, GET or DELETE comes while S3 splits a prefix.
 
         Raises:
             ServiceError: SlowDown.

@@ -56,7 +56,7 @@ class Objects:
         return tuple(self._buckets)
 
     def create_bucket(self, bucket: str) -> None:
-        """Make the bucket; harmless when it exists."""
+        """Create the bucket; harmless when it exists."""
         self._buckets.setdefault(bucket, Bucket())
 
     def put(

@@ -57,7 +57,7 @@ class ThrottleSettings(_Model):
 
 
 class NotificationSettings(_Model):
-    """What becomes of the messages that say a row has finished.
+    """Loss, delay and content of the messages that say a row has finished.
 
     Attributes:
         enabled: Whether the endpoint's config names topics at all.
@@ -100,7 +100,7 @@ class FaultSettings(_Model):
     success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes).
 
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
-    (for a share, a lie or garbage first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
+    (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
 
     `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied.
     """

@@ -14,7 +14,7 @@ LIBRARIES = ("botocore", "aiobotocore", "pyarrow")
 
 
 def build() -> dict[str, str]:
-    """Return the versions of this program, of Python and of the libraries that decide what goes over the wire."""
+    """Return the versions of this program, of Python and of the libraries that decide what is sent to AWS."""
     return {
         "version": __version__,
         "python": platform.python_version(),

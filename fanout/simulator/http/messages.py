@@ -65,7 +65,7 @@ class Reply:
 
     Attributes:
         after_s: Seconds to wait before it is sent: the network's latency.
-        wire: What happens to it on its way, None for nothing.
+        wire: The fault of its bytes on the connection, None for none.
     """
 
     status: int

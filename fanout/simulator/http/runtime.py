@@ -48,7 +48,7 @@ class Runtime:
         )
 
     def operation(self, _request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         return "InvokeEndpointAsync"
 
     def perform(self, _operation: str, request: Request, *, now: float) -> Reply | Awaitable[Reply]:

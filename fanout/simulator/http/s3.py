@@ -46,7 +46,7 @@ class S3:
         }
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         return target_of(request).operation
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply:

@@ -89,7 +89,7 @@ def serve(
     Raises:
         OSError: The port is taken.
     """
-    # AWS does not stand still for 70 ms because it has a hundred thousand objects.
+    # With a hundred thousand objects a collection would stop the server for 70 ms, which AWS never does.
     with asyncio.Runner(loop_factory=_loop_factory()) as runner, tuned_gc():
         runner.run(_serve(settings, port=port, ready=ready, until_eof=until_eof))
 

@@ -19,7 +19,7 @@ class Service(Protocol):
         ...
 
     def operation(self, request: Request, /) -> str:
-        """Return the API's name of what is asked (`PutObject`), before anything is checked.
+        """Return the API's name of the operation (`PutObject`), before anything is checked.
 
         Raises:
             ServiceError: Nothing that this service knows.

@@ -48,7 +48,7 @@ class Sqs:
         }
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         name = request.headers.get("x-amz-target", "").removeprefix(_TARGET)
         if name not in self._operations:
             raise ServiceError(

@@ -167,7 +167,7 @@ class Messages:
 
 
 def _batch(fields: Fields, act: Callable[[Fields], None]) -> Reply:
-    """Do `act` for every entry; an entry that fails is part of the 200, as SQS has it."""
+    """Do `act` for every entry; an entry that fails is part of the 200, as with SQS."""
     entries = fields.entries("Entries")
     ids = [entry.text("Id") for entry in entries]
     if not entries:

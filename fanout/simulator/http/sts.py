@@ -21,7 +21,7 @@ class Sts:
         self._account_id = account_id
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         name = Form.parse(request.body).get("Action")
         if name != "GetCallerIdentity":
             raise ServiceError(400, "InvalidAction", f"The action {name!r} is not simulated.")

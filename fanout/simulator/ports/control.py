@@ -85,7 +85,7 @@ class MemoryControl:
         await self._wire.call("DeleteQueue", self._latency.sqs, remove)
 
     async def supports_inline(self) -> bool:
-        """Say yes: this endpoint takes `Body` wherever it stands."""
+        """Return True: this endpoint takes `Body` in every region."""
         await self._wire.travel(0.0)
         return True
 

@@ -48,7 +48,7 @@ class Wire:
         await self._clock.sleep_until(self._clock.now() + seconds)
 
     async def call(self, operation: str, spread: Spread, work: Callable[[float], Answer]) -> Answer:
-        """Return what `work(now)` returns, half of the latency after it; cancelled in between, the effect stands.
+        """Return what `work(now)` returns, half of the latency after it; if cancelled in between, the effect remains.
 
         Raises:
             CallError: The service refused.
