@@ -22,7 +22,6 @@ STARTERS = (
     "simulator/*",
 )
 COVERED = {
-    "analysis/comparison": "tests/unit/bench/test_experiment.py",
     "api": "tests/e2e/test_run.py",
     "aws/clients": "tests/unit/aws/test_session.py",
     "aws/control_retry": "tests/unit/aws/test_run_queue.py",
@@ -36,7 +35,7 @@ COVERED = {
     "cli/*": "tests/e2e/test_first_steps.py",
     "commands/export": "tests/e2e/test_status.py",
     "commands/rebuild": "tests/crash/test_damage.py",
-    "commands/resume": "tests/crash/test_interruptions.py",
+    "commands/re*": "tests/crash/test_interruptions.py",
     "commands/run": "tests/e2e/test_run.py",
     "commands/s3_scan": "tests/crash/test_damage.py",
     "commands/status": "tests/e2e/test_status.py",
@@ -54,7 +53,6 @@ COVERED = {
     "engine/stages/*": "tests/simulation/test_engine.py",
     "failpoints": "tests/crash/test_failpoints.py",
     "output/conversion": "tests/unit/output/test_schema.py",
-    "output/destination": "tests/unit/output/test_finish.py",
     "output/merge_cursor": "tests/unit/output/test_merge.py",
     "output/parquet": "tests/unit/output/test_parts.py",
     "ports": "tests/contract/test_objects.py",

@@ -46,7 +46,7 @@ async def serving(
             _log.info("metrics at http://%s:%d/metrics", address, found)
             yield found
         finally:
-            # The server looks for this every half second; meanwhile a scrape may still need the loop.
+            # It looks for this every half second; meanwhile a scrape may still want the loop.
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(server.shutdown)
             server.server_close()
