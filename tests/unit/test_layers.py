@@ -52,6 +52,7 @@ COVERED = {
     "engine/wiring": "tests/simulation/test_engine.py",
     "engine/stages/*": "tests/simulation/test_engine.py",
     "failpoints": "tests/crash/test_failpoints.py",
+    "observability/warnings": "tests/unit/shards/test_log_relay.py",
     "output/conversion": "tests/unit/output/test_schema.py",
     "output/merge_cursor": "tests/unit/output/test_merge.py",
     "output/parquet": "tests/unit/output/test_parts.py",
