@@ -17,7 +17,10 @@ GUIDES = ("CONTRIBUTING.md", "docs/architecture.md")
 PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
 MODULES = sorted(HOUSE.rglob("*.py"))
 
-PLAIN = ("analysis", "bench", "concurrency", "domain", "observability", "output", "report", "simulator")
+PLAIN = (
+    "analysis", "bench", "concurrency", "domain", "observability", "output", "report", "simulator", "failpoints.py",
+    "ports.py", "testing.py",
+)  # fmt: skip
 """Rooms whose prose has been gone over: retired words may not come back, docstrings begin with a sentence."""
 
 RETIRED = {
@@ -140,7 +143,7 @@ def test_every_module_says_what_it_does_in_at_most_six_lines():
 def test_a_modules_first_sentence_says_what_it_does(room):
     """A verb in the third person comes first ("Writes outcomes ..."); nothing enters, nothing leaves."""
     yet_to_do = {"domain/failures.py", "domain/routing.py", "bench/run.py"}
-    for path in (HOUSE / room).rglob("*.py"):
+    for path in (path for path in MODULES if path.relative_to(HOUSE).parts[0] == room):
         if str(path.relative_to(HOUSE)) in yet_to_do:
             continue
         doc = ast.get_docstring(ast.parse(source()[path])) or ""
