@@ -151,6 +151,17 @@ def test_a_modules_first_sentence_says_what_it_does(room):
         assert not re.search(r"\b(Enters?|Leaves?)\b|\benters?, |\bleaves?\.$", doc, re.MULTILINE), path
 
 
+def test_files_that_a_docstring_names_exist():
+    named = {
+        (str(path.relative_to(HOUSE)), name)
+        for path, text in source().items()
+        if path.relative_to(HOUSE).parts[0] in PLAIN
+        for name in re.findall(r"`([\w./-]+(?:/|\.py|\.md))`", ast.get_docstring(ast.parse(text)) or "")
+    }
+    assert ("ports.py", "simulator/ports/") in named
+    assert {found for found in named if not (exists(found[1]) or (HOUSE / found[1]).exists())} == set()
+
+
 @pytest.mark.parametrize("word", RETIRED)
 def test_retired_words_stay_away(word):
     pattern = re.compile(rf"\b(?:{word})\b(?!-)", re.IGNORECASE)
