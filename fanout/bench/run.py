@@ -127,7 +127,7 @@ class _Bench:
             name = simulator.endpoint if simulator else config.endpoint.name
             if not name:
                 raise UsageError("no endpoint: name it with --endpoint, or try --local")
-            endpoint = await discover(cloud.control, name)
+            endpoint = await discover(cloud.control, name, clock=self._clock)
             simulated = endpoint.simulated if endpoint else simulator is not None
             if endpoint is not None and endpoint.instances == 0:
                 self._warn("the endpoint had no instance at the start: its service times hold a cold start")
@@ -150,7 +150,7 @@ class _Bench:
 
             tally = PairTally(until_ms=config.bench.until_ms, enough=enough)
             stages = Wiring(
-                job=await self._job(name, endpoint, cloud, simulator, notified=queue is not None),
+                settings=await self._job(name, endpoint, cloud, simulator, notified=queue is not None),
                 source=arrivals,
                 cloud=cloud,
                 queue=queue,

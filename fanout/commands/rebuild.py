@@ -29,6 +29,7 @@ import pyarrow.parquet as pq
 
 from fanout.aws.session import open_cloud
 from fanout.commands.s3_scan import S3Scan, scan
+from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import parse_inference_id
 from fanout.domain.output_paths import OutputPaths
@@ -93,7 +94,7 @@ async def rebuild(path: Path) -> Rebuilt:
     try:
         parts, durable, damaged = await anyio.to_thread.run_sync(_sift, directory.parts)
         async with open_cloud(compose.aws_settings(config, None)) as cloud:
-            endpoint = await discover(cloud.control, manifest.endpoint)
+            endpoint = await discover(cloud.control, manifest.endpoint, clock=SystemClock())
             outputs = OutputPaths(manifest.run_id, path=endpoint.output_path if endpoint else None)
             failures = OutputPaths(manifest.run_id, path=endpoint.failure_path if endpoint else None)
             for part in parts:

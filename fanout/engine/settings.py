@@ -47,7 +47,7 @@ class EngineSettings:
     Attributes:
         output_path: `S3OutputPath` of the endpoint, None if it is not known.
         failure_path: `S3FailurePath`, likewise.
-        parts: Directory of the part files.
+        parts: Directory of the part files; None where outcomes are delivered instead.
         shared_queue: The queue serves others too.
         trust_responses: Believe what notifications carry.
         keep_inputs: Leave uploaded payloads where they are.
@@ -59,9 +59,9 @@ class EngineSettings:
     output_path: str | None
     failure_path: str | None
     routing: Routing
-    parts: Path
+    parts: Path | None
     limits: EngineLimits
-    patience: LookupPolicy
+    lookup: LookupPolicy
     retry: ModelRetry = field(default_factory=ModelRetry)
     shared_queue: bool = False
     trust_responses: bool = False

@@ -30,7 +30,7 @@ def _say(error: CallError) -> None:
     _log.warning("sagemaker:DescribeEndpoint: %s; trying again", error.message or error.code)
 
 
-async def discover(control: Control, name: str) -> Endpoint | None:
+async def discover(control: Control, name: str, *, clock: Clock) -> Endpoint | None:
     """Return the endpoint, or None if this role may not describe it.
 
     Raises:
@@ -38,7 +38,7 @@ async def discover(control: Control, name: str) -> Endpoint | None:
     """
     try:
         endpoint = await retry_call(
-            lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", retrying=_say
+            lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", clock=clock, retrying=_say
         )
     except CallError as error:
         if error.code in {"AccessDenied", "AccessDeniedException"}:
@@ -77,7 +77,7 @@ def endpoint_check(control: Control, name: str, *, clock: Clock) -> Callable[[fl
                 return
             await clock.sleep_until(looked_at + CHECK_EVERY_S)
             began = clock.now()
-            await discover(control, name)
+            await discover(control, name, clock=clock)
             looked_at = began
 
     return check

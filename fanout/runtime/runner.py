@@ -183,7 +183,7 @@ class Runner:
                 else compose.required(config.endpoint.name, "no endpoint: name it with --endpoint")
             )
             self._check_manifest(manifest, source, name)
-            endpoint = await discover(cloud.control, name)
+            endpoint = await discover(cloud.control, name, clock=self._clock)
             result = functools.partial(
                 RunResult,
                 run_id=self._run_id,
@@ -236,7 +236,7 @@ class Runner:
         wanted = self._rows if self._rows is not None else self._stripe
         subset = Subset(source, wanted) if wanted is not None else None
         stages = Wiring(
-            job=job,
+            settings=job,
             source=subset or source,
             cloud=cloud,
             queue=queue,

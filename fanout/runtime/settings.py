@@ -123,7 +123,7 @@ def job(
         routing=routing,
         parts=parts,
         limits=limits(config),
-        patience=patience(config, notified=notified),
+        lookup=patience(config, notified=notified),
         retry=model_retry(config),
         shared_queue=config.collect.queue_url is not None,
         trust_responses=config.collect.trust_responses,

@@ -98,7 +98,7 @@ def run_engine(
         world = World(settings, now=clock.now())
         before(world)
         cloud = MemoryCloud(world, clock)
-        endpoint = await discover(cloud.control, settings.endpoint_name)
+        endpoint = await discover(cloud.control, settings.endpoint_name, clock=clock)
         assert endpoint is not None
         run_queue = (
             await cloud.control.open_run_queue(RUN, endpoint.topics) if notified and endpoint.topics else None
@@ -108,8 +108,8 @@ def run_engine(
         parts = directory / "parts"
         parts.mkdir()
         journal = Journal(directory / "journal.sqlite")
-        stages = Wiring(
-            job=EngineSettings(
+        wiring = Wiring(
+            settings=EngineSettings(
                 run_id=RUN,
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
@@ -117,7 +117,7 @@ def run_engine(
                 routing=Routing(run_id=RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
                 parts=parts,
                 limits=limits or EngineLimits(),
-                patience=LookupPolicy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                lookup=LookupPolicy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
                 shared_queue=False,
                 trust_responses=trust,
                 keep_inputs=False,
@@ -133,7 +133,7 @@ def run_engine(
             journal=journal,
             run_blocking=in_place,
         )
-        pipeline = Pipeline(stages)
+        pipeline = Pipeline(wiring)
         started = clock.now()
         with anyio.fail_after(LONGEST_S):
             written = await pipeline.run()

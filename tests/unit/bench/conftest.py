@@ -60,7 +60,7 @@ def experiment(tmp_path: Path) -> Experiment:
         async def main() -> Path:
             clock = LoopClock()
             cloud = MemoryCloud(World(settings, now=clock.now()), clock)
-            endpoint = await discover(cloud.control, settings.endpoint_name)
+            endpoint = await discover(cloud.control, settings.endpoint_name, clock=clock)
             assert endpoint is not None
             run_queue = await cloud.control.open_run_queue(RUN, endpoint.topics)
             arrivals = Arrivals(wanted, Made(wanted), clock=clock, closed=closed is not None)
@@ -73,12 +73,12 @@ def experiment(tmp_path: Path) -> Experiment:
                 routing=Routing(run_id=RUN, uploads=Location(settings.buckets[0], "inputs")),
                 parts=directory / "parts",
                 limits=limits or EngineLimits(window=closed or 10_000),
-                patience=LookupPolicy(notified=True),
+                lookup=LookupPolicy(notified=True),
                 retry=ModelRetry(0),
                 seed=wanted.seed,
             )
-            stages = Wiring(
-                job=job,
+            wiring = Wiring(
+                settings=job,
                 source=arrivals,
                 cloud=cloud,
                 queue=cloud.queue(run_queue.url),
@@ -88,7 +88,7 @@ def experiment(tmp_path: Path) -> Experiment:
                 tally=tally,
                 run_blocking=in_place,
             )
-            pipeline = Pipeline(stages)
+            pipeline = Pipeline(wiring)
             parts = await pipeline.run()
             output = directory / "bench.parquet"
             metadata = {

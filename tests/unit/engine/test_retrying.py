@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
-from support.virtual import run_virtual
+from support.virtual import VirtualClock, run_virtual
 
 from fanout.engine.retrying import retriable, retry_call
 from fanout.errors import CallError, Exit, Phase, RunError
@@ -67,7 +67,7 @@ def retried(call, **options):
 
     async def main():
         try:
-            return await retry_call(call, operation="s3:GetObject", **options)
+            return await retry_call(call, operation="s3:GetObject", clock=VirtualClock(), **options)
         except (CallError, RunError) as error:
             return error
 
@@ -175,7 +175,7 @@ def test_a_service_that_will_not_answer_ends_the_run(error):
 def test_our_own_bugs_pass_through():
     async def main():
         with pytest.raises(ZeroDivisionError):
-            await retry_call(Script(ZeroDivisionError()), operation="s3:GetObject")
+            await retry_call(Script(ZeroDivisionError()), operation="s3:GetObject", clock=VirtualClock())
         return trio.current_time()
 
     assert run_virtual(main) == 0.0

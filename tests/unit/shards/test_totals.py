@@ -7,13 +7,13 @@ from dataclasses import asdict, replace
 
 import pytest
 
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_rows import OpenRowsStatistics
+from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 from fanout.shards.totals import parse_snapshot, total_snapshot
 
@@ -22,7 +22,7 @@ def snapshot(by=1, *, rate=None, collect=None, **more):
     statistics = PipelineStatistics(
         OpenRowsStatistics(*(by * n for n in range(1, 10))),
         PacerStatistics(rate, rate, by, by),
-        WriteStatistics(by, by, by, by),
+        SinkStatistics(by, by, by, by),
         JournalWriterStatistics(by, by, by),
         ReconcilerStatistics(by, by, by, by),
         collect,

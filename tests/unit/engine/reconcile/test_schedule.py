@@ -19,7 +19,7 @@ def look(now=1_000.0, *, notified=True, **facts):
         "look_took_s": 0.0,
         "fruitless": 0,
     }
-    return next_look(now, patience=LookupPolicy(notified=notified, quiet_s=QUIET_S), **(told | facts))
+    return next_look(now, policy=LookupPolicy(notified=notified, quiet_s=QUIET_S), **(told | facts))
 
 
 @pytest.mark.parametrize("notified", [True, False])
@@ -81,7 +81,7 @@ def test_without_notifications_a_quiet_time_below_a_second_counts():
         "look_took_s": 0.0,
         "fruitless": 0,
     }
-    assert next_look(5.0, patience=patience, oldest_wait=5.0, **told) == pytest.approx(5.1)
+    assert next_look(5.0, policy=patience, oldest_wait=5.0, **told) == pytest.approx(5.1)
 
 
 # Spacing
