@@ -1,6 +1,6 @@
-"""What stands in S3 of a run whose journal is lost: which rows have an end there, and which payloads were uploaded.
+"""Finds what stands in S3 of a run whose journal is lost: which rows have an end there, which payloads were uploaded.
 
-Enters: the places to look at. Leaves: an `S3Scan`. Only listed and read, nothing is changed; used by `rebuild`.
+It lists and reads, and changes nothing. `rebuild` uses it.
 """
 
 from __future__ import annotations

@@ -87,7 +87,9 @@ async def retry_call(
 
 def _judged(operation: str, error: CallError) -> CallError | RunError:
     """Return what the caller hears: what it can judge by itself, or the end of the run."""
-    judges = error.missing or error.code in {"AccessDenied", "403", "Forbidden", "NoSuchBucket"}
+    judges = error.missing or error.code in {
+        "AccessDenied", "AccessDeniedException", "403", "Forbidden", "NoSuchBucket",
+    }  # fmt: skip
     if retriable(error) or (failure_kind(error) is FailureKind.RUN and not judges):
         return RunError(remedy(operation, error))
     return error

@@ -1,7 +1,7 @@
-"""What is found out about the endpoint before and during a run: its topics and paths, and whether it is there.
+"""Finds out about the endpoint before and during a run: its topics and paths, and whether it is there.
 
-Asks `ports.Control`; says in one sentence what is wrong and what to do. A role that may invoke but not describe
-still gets its run: results are then found by listing, or through a queue that it names.
+An error says in one sentence what is wrong and what to do. A role that may invoke but not describe still gets its run:
+results are then found by listing, or through a queue that is named.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CHECK_EVERY_S = 1.0
 
 
 def _say(error: CallError) -> None:
-    """Say that a run has not begun yet, and why: it may be two minutes until it gives up."""
+    """Say that a run has not begun yet, and why: it may take two minutes until it gives up."""
     _log.warning("sagemaker:DescribeEndpoint: %s; trying again", error.message or error.code)
 
 

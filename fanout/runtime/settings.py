@@ -101,7 +101,7 @@ def job(
     name: str,
     endpoint: Endpoint | None,
     routing: Routing,
-    parts: Path,
+    parts: Path | None,
     notified: bool,
 ) -> EngineSettings:
     """Return what a pipeline is told.

@@ -1,4 +1,4 @@
-"""Where several processes of one run stand together: their snapshots enter, as `status.json` holds them, one leaves."""
+"""Adds up where the processes of one run stand, as their `status.json` files say, to where the run stands."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Counts = TypeVar(
 
 
 def parse_snapshot(content: Mapping[str, Any]) -> Snapshot:
-    """Return what a heartbeat's `snapshot` says.
+    """Return what the `snapshot` of a `status.json` says.
 
     Raises:
         KeyError, TypeError: It was written by another version of the program.

@@ -17,7 +17,6 @@ STARTERS = (
     "engine/pipeline",  # the only file of the engine
     "runtime/supervisor",  # what goes on beside a run
     "shards/processes",
-    "bench/run",
     "aws/*",  # the edge
     "simulator/*",
 )
@@ -56,7 +55,6 @@ COVERED = {
     "engine/wiring": "tests/simulation/test_engine.py",
     "engine/stages/*": "tests/simulation/test_engine.py",
     "failpoints": "tests/crash/test_failpoints.py",
-    "observability/warnings": "tests/unit/shards/test_log_relay.py",
     "output/conversion": "tests/unit/output/test_schema.py",
     "output/merge_cursor": "tests/unit/output/test_merge.py",
     "output/parquet": "tests/unit/output/test_parts.py",
@@ -66,7 +64,6 @@ COVERED = {
     "rundir/paths": "tests/crash/test_damage.py",
     "rundir/recovery": "tests/property/rundir/test_journal.py",
     "runtime/*": "tests/e2e/test_run.py",
-    "shards/*": "tests/e2e/test_processes.py",
     "simulator/bucket": "tests/unit/simulator/test_objects.py",
     "simulator/http/clockwork": "tests/contract/simulator/test_latency.py",
     "simulator/http/refusals": "tests/contract/simulator/test_signatures.py",

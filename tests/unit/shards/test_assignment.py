@@ -9,8 +9,7 @@ import pytest
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Stripe
-from fanout.runtime.share import Assignment
-from fanout.shards.assignment import STOP, ParentPipe
+from fanout.shards.assignment import STOP, Assignment, ParentPipe
 from fanout.simulator.process import SimulatorAddress
 
 
