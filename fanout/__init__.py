@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from fanout.commands.resume import resume_job
     from fanout.commands.retry import retry_job
     from fanout.commands.run import run_job
-    from fanout.config import Config, load_config
+    from fanout.config.load import load_config
+    from fanout.config.model import Config
     from fanout.errors import Interrupted, RunError
     from fanout.rundir.summary import Summary
 
@@ -35,11 +36,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Config": "config",
+    "Config": "config.model",
     "Interrupted": "errors",
     "RunError": "errors",
     "Summary": "rundir.summary",
-    "load_config": "config",
+    "load_config": "config.load",
     "resume": "api",
     "resume_job": "commands.resume",
     "retry": "api",

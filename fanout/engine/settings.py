@@ -1,8 +1,8 @@
-"""What a pipeline is told of its run: names, bounds and policies; values only."""
+"""Holds what a pipeline is told of its run: names, bounds and policies. The configuration has the defaults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from fanout.domain.retry_policy import ModelRetry
@@ -28,16 +28,16 @@ class EngineLimits:
         parts: When a part file is closed.
     """
 
-    concurrency: int = 64
-    window: int = 10_000
-    held_bytes: int = 256 * 1024 * 1024
-    uploads: int = 16
-    fetches: int = 64
-    pollers: int = 8
-    poll_s: float = 20.0
+    concurrency: int
+    window: int
+    held_bytes: int
+    uploads: int
+    fetches: int
+    pollers: int
+    poll_s: float
     max_failures: int | None = None
-    grace_s: float = 20.0
-    parts: PartLimits = field(default_factory=PartLimits)
+    grace_s: float
+    parts: PartLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class EngineSettings:
     parts: Path | None
     limits: EngineLimits
     lookup: LookupPolicy
-    retry: ModelRetry = field(default_factory=ModelRetry)
+    retry: ModelRetry
     shared_queue: bool = False
     trust_responses: bool = False
     keep_inputs: bool = False

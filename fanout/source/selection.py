@@ -1,4 +1,4 @@
-"""What of a row becomes its payload, id, options and passthrough columns; checked once, before the first row."""
+"""Says what of a row becomes its payload, id, options and passthrough columns; checked before the first row."""
 
 from __future__ import annotations
 

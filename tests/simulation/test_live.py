@@ -9,15 +9,14 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 from support.loop import LoopClock, run_seeded
+from support.settings import engine_limits, lookup_policy, model_retry, routing
 
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record
-from fanout.domain.routing import Routing
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.reconcile.schedule import LookupPolicy
-from fanout.engine.settings import EngineLimits, EngineSettings
+from fanout.engine.settings import EngineSettings
 from fanout.engine.wiring import Wiring
 from fanout.errors import Interrupted, RunError
 from fanout.runtime.endpoint import discover, endpoint_check
@@ -46,10 +45,11 @@ async def serving(*, window=10_000, rate=None, settings=QUICK):
             endpoint=simulator.endpoint_name,
             output_path=endpoint.output_path,
             failure_path=endpoint.failure_path,
-            routing=Routing(run_id=RUN, uploads=Location(simulator.buckets[0], "inputs")),
+            routing=routing(RUN, uploads=Location(simulator.buckets[0], "inputs")),
             parts=None,
-            limits=EngineLimits(window=window),
-            lookup=LookupPolicy(notified=True),
+            limits=engine_limits(window=window),
+            lookup=lookup_policy(notified=True),
+            retry=model_retry(),
             seed=0,
         ),
         source=submissions,

@@ -12,14 +12,14 @@ import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 from support.loop import LoopClock, run_seeded
+from support.settings import engine_limits, lookup_policy, model_retry, routing
 
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record, Rejected
-from fanout.domain.routing import Mode, Routing
+from fanout.domain.routing import Mode
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits, EngineSettings
 from fanout.engine.statistics import PipelineStatistics
 from fanout.engine.wiring import Wiring
@@ -114,10 +114,11 @@ def run_engine(
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
                 failure_path=endpoint.failure_path,
-                routing=Routing(run_id=RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
+                routing=routing(RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
                 parts=parts,
-                limits=limits or EngineLimits(),
-                lookup=LookupPolicy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                limits=limits or engine_limits(),
+                lookup=lookup_policy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                retry=model_retry(),
                 shared_queue=False,
                 trust_responses=trust,
                 keep_inputs=False,

@@ -20,10 +20,10 @@ from support.invariants import check
 from support.kill_switch import KillSwitch
 from support.loop import LoopClock, run_seeded
 from support.scenario import BUCKET, Interruption, Scenario
+from support.settings import routing
 
 from fanout.domain.ids import Send
 from fanout.domain.location import Location
-from fanout.domain.routing import Routing
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
@@ -197,7 +197,7 @@ class _Run:
                 endpoint=simulator.endpoint_name,
                 output_path=simulator.output_path,
                 failure_path=simulator.failure_path,
-                routing=Routing(run_id=scenario.run, uploads=Location(BUCKET, "inputs")),
+                routing=routing(scenario.run, uploads=Location(BUCKET, "inputs")),
                 parts=self._parts,
                 limits=limits,
                 lookup=scenario.patience,

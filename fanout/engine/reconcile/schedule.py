@@ -34,9 +34,9 @@ class LookupPolicy:
     """
 
     notified: bool
-    quiet_s: float = 10.0
-    unknown_s: float = 10.0
-    unknown: Literal["resend", "wait", "never"] = "resend"
+    quiet_s: float
+    unknown_s: float
+    unknown: Literal["resend", "wait", "never"]
 
 
 def next_look(

@@ -40,9 +40,9 @@ class PartLimits:
             again after a kill.
     """
 
-    rows: int = 5_000
-    size_bytes: int = 64 * 1024 * 1024
-    age_s: float = 10.0
+    rows: int
+    size_bytes: int
+    age_s: float
 
 
 class Write:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from itertools import islice
 
 import orjson
@@ -16,7 +15,7 @@ from fanout.source.jsonl.template import Template
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
-from fanout.source.suggest import nearest
+from fanout.text import did_you_mean, nearest
 
 _LINES = 100
 
@@ -40,9 +39,11 @@ def check_fields(file: InputFile, *, selection: Selection, settings: InputSettin
         required += Template.compile(selection.template).names
     optional = [name for name in (selection.id_column, *selection.keep) if name is not None]
     for name in (*required, *optional):
-        if name in seen or (name not in required and not difflib.get_close_matches(name, seen, n=1)):
+        if name in seen or (name not in required and nearest(name, seen) is None):
             continue
-        raise InputError(f"{file.path}: no field {name!r} in the first {_LINES} rows{nearest(name, seen)}")
+        raise InputError(
+            f"{file.path}: no field {name!r} in the first {_LINES} rows ({did_you_mean(name, seen)})"
+        )
 
 
 def _fields(file: InputFile, *, settings: InputSettings) -> tuple[str, ...]:

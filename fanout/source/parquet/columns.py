@@ -14,7 +14,7 @@ from fanout.source.exact_json import Unfit
 from fanout.source.parquet.arrow_json import Converter, json_converter
 from fanout.source.parquet.arrow_types import carried_type, holds_binary, is_bytes, is_text, plain_type
 from fanout.source.selection import Selection
-from fanout.source.suggest import nearest
+from fanout.text import did_you_mean
 
 _NOT_UTF8 = Unfit("is not valid UTF-8")
 
@@ -79,7 +79,9 @@ class Columns:
     def _field(self, name: str) -> pa.Field:
         found = self._schema.get_all_field_indices(name)
         if not found:
-            raise InputError(f"{self._path}: no column {name!r}{nearest(name, tuple(self._schema.names))}")
+            raise InputError(
+                f"{self._path}: no column {name!r} ({did_you_mean(name, tuple(self._schema.names))})"
+            )
         if len(found) > 1:
             raise InputError(f"{self._path}: column {name!r} is there {len(found)} times; rename one")
         return self._schema.field(found[0])

@@ -22,7 +22,7 @@ from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
-from fanout.source.suggest import nearest
+from fanout.text import did_you_mean
 
 
 class _Plan(NamedTuple):
@@ -189,9 +189,10 @@ def _check_whole(footer: Footer, first: Footer) -> None:
     """Refuse a file whose rows would say more than those of the first one; what it lacks is found by name."""
     extra = [name for name in footer.schema.names if name not in first.schema.names]
     if extra:
+        meant = did_you_mean(extra[0], tuple(first.schema.names))
         raise InputError(
-            f"{footer.path}: column {extra[0]!r} is not in {first.path}"
-            f"{nearest(extra[0], tuple(first.schema.names))}; choose the payload's columns, or run the files apart"
+            f"{footer.path}: column {extra[0]!r} is not in {first.path} ({meant}); "
+            "choose the payload's columns, or run the files apart"
         )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.engine import RUN, in_place
 from support.loop import LoopClock, run_seeded
+from support.settings import engine_limits, lookup_policy, model_retry, routing
 
 from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
 from fanout.analysis.crossover import Crossing
@@ -18,11 +19,8 @@ from fanout.bench.payloads import Made
 from fanout.bench.plan import Plan
 from fanout.bench.run import BENCH_KEY
 from fanout.domain.location import Location
-from fanout.domain.retry_policy import ModelRetry
-from fanout.domain.routing import Routing
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits, EngineSettings
 from fanout.engine.wiring import Wiring
 from fanout.output.finish import finish
@@ -70,11 +68,11 @@ def experiment(tmp_path: Path) -> Experiment:
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
                 failure_path=endpoint.failure_path,
-                routing=Routing(run_id=RUN, uploads=Location(settings.buckets[0], "inputs")),
+                routing=routing(RUN, uploads=Location(settings.buckets[0], "inputs")),
                 parts=directory / "parts",
-                limits=limits or EngineLimits(window=closed or 10_000),
-                lookup=LookupPolicy(notified=True),
-                retry=ModelRetry(0),
+                limits=limits or engine_limits(window=closed or 10_000),
+                lookup=lookup_policy(notified=True),
+                retry=model_retry(generations=0),
                 seed=wanted.seed,
             )
             wiring = Wiring(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from support.settings import model_retry
 
-from fanout.domain.retry_policy import ModelRetry, backoff_s
+from fanout.domain.retry_policy import backoff_s
 
 
 @pytest.mark.parametrize(
@@ -37,19 +38,19 @@ def test_backoff_takes_its_base_and_its_cap():
     ],
 )
 def test_a_model_failure_that_may_pass_is_tried_again(text, allowed):
-    assert ModelRetry().allows(generation=0, text=text) is allowed
+    assert model_retry().allows(generation=0, text=text) is allowed
 
 
 @pytest.mark.parametrize(("generations", "allowed"), [(0, 0), (1, 1), (3, 3)])
 def test_a_row_has_so_many_generations_beyond_the_first(generations, allowed):
-    retry = ModelRetry(generations=generations)
+    retry = model_retry(generations=generations)
     assert [retry.allows(generation=number, text="timeout") for number in range(6)] == [
         number < allowed for number in range(6)
     ]
 
 
 def test_the_users_patterns_replace_ours():
-    retry = ModelRetry(patterns=("CUDA out of memory",))
+    retry = model_retry(patterns=("CUDA out of memory",))
     assert retry.allows(generation=0, text="error: cuda OUT of memory at 0x0")
     assert not retry.allows(generation=0, text="timeout")
-    assert not ModelRetry(patterns=()).allows(generation=0, text="timeout")
+    assert not model_retry(patterns=()).allows(generation=0, text="timeout")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 from support.flow import RecordingFlow
+from support.settings import lookup_policy
 from support.virtual import VirtualClock, run_virtual
 
 from fanout.domain.location import Location
@@ -17,11 +18,10 @@ from fanout.engine.open_row import State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import MAX_RESENDS, Reconciler
-from fanout.engine.reconcile.schedule import LookupPolicy
 
 RUN = "abcdefghij"
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
-UNKNOWN_S = LookupPolicy(notified=True).unknown_s
+UNKNOWN_S = lookup_policy(notified=True).unknown_s
 
 
 class NoObjects:
@@ -45,7 +45,7 @@ class Scene:
             lookup=self.lookup,
             clock=self.clock,
             last_notice_at=lambda: None,
-            policy=LookupPolicy(notified=True, unknown=unknown),
+            policy=lookup_policy(notified=True, unknown=unknown),
         )
         self.row = self.rows.admit(Record(0, None, b"payload", OPTIONS), Inline(OPTIONS, b"payload"))
 

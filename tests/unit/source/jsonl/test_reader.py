@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.settings import input_settings
 
 from fanout.domain.records import Options, Record, Rejected
 from fanout.errors import InputError
 from fanout.source.jsonl.reader import JSON_TEXT
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 GOOD = b'{"a":1}'
@@ -152,7 +152,7 @@ def test_a_payload_column_is_a_string_verbatim(read, jsonl):
         (b'{"q":null}', "NullPayload", "column 'q' is null"),
         (b'{"q":{"x":1}}', "InvalidPayload", "column 'q' is an object, not a string: use template \"$q\""),
         (b'{"q":true}', "InvalidPayload", "is a boolean"),
-        (b'{"p":"x"}', "MissingField", "no field 'q' (there are: 'p')"),
+        (b'{"p":"x"}', "MissingField", "no field 'q' (known are 'p')"),
     ],
 )
 def test_a_payload_column_without_text_rejects_the_row(read, jsonl, value, code, message):
@@ -197,7 +197,7 @@ def test_kept_fields_are_json_texts_and_survive_rejection(read, jsonl, tmp_path)
         (None, None),
     ]
     assert rows[2].id == "5"
-    schema = open_source(InputSettings((str(path),)), selection).passthrough_schema
+    schema = open_source(input_settings((str(path),)), selection).passthrough_schema
     assert schema.names == ["n", "s"]
     assert all(field.metadata == JSON_TEXT and str(field.type) == "string" for field in schema)
 
@@ -278,8 +278,8 @@ def test_the_content_type_of_lines_is_json_unless_the_run_says_otherwise(read, j
 def test_a_misspelt_field_is_found_before_the_first_row(jsonl, selection):
     path = jsonl([json.dumps({"question": "q", "other": 1}).encode()])
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(path),)), selection)
-    assert str(caught.value) == f"{path}: no field 'quesion' in the first 100 rows (nearest: 'question')"
+        open_source(input_settings((str(path),)), selection)
+    assert str(caught.value) == f"{path}: no field 'quesion' in the first 100 rows (did you mean 'question'?)"
 
 
 def test_a_rare_field_to_keep_is_not_taken_for_a_mistake(read, jsonl):
