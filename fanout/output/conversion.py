@@ -1,6 +1,6 @@
-"""What a part's columns become in the output: the same, but JSON texts turn into values of one type.
+"""Converts a part's columns to the output's: the same, but JSON texts become values of one type.
 
-Enters: tables as parts hold them. Leaves: tables of the output's schema, the same for whatever parts held the rows.
+The output's types follow from all parts together, so they do not depend on which part held which row.
 """
 
 from __future__ import annotations

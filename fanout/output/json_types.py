@@ -1,7 +1,7 @@
-"""What the JSON texts of a passthrough column are, and the one Arrow type that holds them all.
+"""Finds the kinds of the JSON texts in a passthrough column, and the one Arrow type that holds them all.
 
-Enters: a part's texts. Leaves: the set of kinds among them, which a part carries in its metadata; from the union
-over all parts, the column's final type; and the column converted to it. Pure, and blind to how rows fell into parts.
+A part carries the kinds of its own texts in its metadata; the union over all parts decides on the column's final
+type. Pure, and independent of which rows went into which part.
 """
 
 from __future__ import annotations
