@@ -7,7 +7,17 @@ import os
 
 import pytest
 
-from fanout.aws.clients import NOISY, SERVICES, client_config, is_aws, lacks, quieten, takes_inline
+from fanout.aws.clients import (
+    NOISY,
+    SERVICES,
+    client_config,
+    invoke_members,
+    is_aws,
+    lacks,
+    quieten,
+    takes_inline,
+)
+from fanout.aws.lazy_clients import installed_model
 from fanout.aws.session import AwsSettings, Keys, open_cloud
 from fanout.domain.location import Location
 from fanout.errors import CallError, RunError
@@ -89,7 +99,8 @@ async def test_a_server_of_its_own_gets_path_style_addresses(
 
 
 async def test_every_client_makes_one_attempt_and_has_room_for_all_calls(keys_in_environment):
-    async with open_cloud(AwsSettings(region="us-east-1", max_connections=77)) as cloud:
+    settings = AwsSettings(client="aiobotocore", region="us-east-1", max_connections=77)
+    async with open_cloud(settings) as cloud:
         assert set(cloud._clients) == set(SERVICES)
         for client in cloud._clients.values():
             config = client.meta.config
@@ -140,13 +151,14 @@ async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, m
 
 async def test_inline_needs_the_model_and_a_region_that_takes_it(keys_in_environment):
     async with open_cloud(AwsSettings(region="eu-west-1")) as cloud:
-        model = cloud._clients["sagemaker-runtime"].meta.service_model
         assert await cloud.control.supports_inline() is True
+    model = {"Body"}
     aws = "https://runtime.sagemaker.xx-west-1.amazonaws.com"
     assert takes_inline(model, region="xx-west-1", endpoint_url=aws) is False
     assert takes_inline(model, region="xx-west-1", endpoint_url=aws + ".cn") is False
     assert takes_inline(model, region="xx-west-1", endpoint_url="http://127.0.0.1:4566") is True
     assert takes_inline(model, region="us-west-2", endpoint_url=aws) is True
+    assert takes_inline({"Filename"}, region="us-west-2", endpoint_url=aws) is False
 
 
 @pytest.mark.parametrize(
@@ -163,15 +175,20 @@ async def test_which_urls_are_awss_own(url, aws):
     assert is_aws(url) is aws
 
 
-async def test_an_sdk_that_is_too_old_is_said(keys_in_environment, monkeypatch):
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+async def test_an_sdk_that_is_too_old_is_said(keys_in_environment, monkeypatch, client):
     monkeypatch.setattr("fanout.aws.clients.MUST_KNOW", ("Body", "Payload"))
-    text = await failure(AwsSettings(region="us-east-1"))
+    text = await failure(AwsSettings(client=client, region="us-east-1"))
     assert "does not know Payload of InvokeEndpointAsync: install 1.43.29 or later" in text
 
 
 async def test_the_installed_sdk_knows_all_that_is_needed(keys_in_environment):
-    async with open_cloud(AwsSettings(region="us-east-1")) as cloud:
-        assert lacks(cloud._clients["sagemaker-runtime"].meta.service_model) == ()
+    settings = AwsSettings(client="aiobotocore", region="us-east-1")
+    async with open_cloud(settings) as cloud:
+        shape = cloud._clients["sagemaker-runtime"].meta.service_model.operation_model("InvokeEndpointAsync")
+        members = set(shape.input_shape.members)
+    assert invoke_members(installed_model("sagemaker-runtime")) == members
+    assert lacks(members) == ()
 
 
 async def test_loggers_that_would_write_secrets_are_capped():
