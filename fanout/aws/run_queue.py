@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 
 from fanout.aws.control_retry import patiently
+from fanout.domain.failures import MISSING
 from fanout.domain.ids import PREFIX
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import RunQueue
@@ -29,10 +30,6 @@ ATTRIBUTES = {
     "MessageRetentionPeriod": "1209600",  # 14 days, the most: a run may be collected much later
     "SqsManagedSseEnabled": "true",
 }
-_GONE = frozenset({
-    "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "NotFoundException",
-    "ResourceNotFound", "ResourceNotFoundException",
-})  # fmt: skip
 _DELETED_RECENTLY = frozenset({"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"})
 _NO_FILTER_LEFT = frozenset({"FilterPolicyLimitExceeded", "FilterPolicyLimitExceededException"})
 
@@ -154,7 +151,7 @@ class RunQueues:
                 if url:
                     await self.close(RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=False))
             except CallError as error:
-                if error.code not in _GONE:
+                if error.code not in MISSING:
                     _log.warning("queue %s may be left behind and is to be deleted: %s", name, error)
         if scope.cancelled_caught:
             _log.warning("queue %s may be left behind and is to be deleted: no time to remove it", name)
@@ -195,5 +192,5 @@ async def _unless_gone(removal: Callable[[], Awaitable[object]], failures: list[
     try:
         await removal()
     except CallError as error:
-        if error.code not in _GONE:
+        if error.code not in MISSING:
             failures.append(error)

@@ -19,6 +19,7 @@ from fanout.aws.clients import (
 )
 from fanout.aws.lazy_clients import installed_model
 from fanout.aws.session import AwsSettings, Keys, open_cloud
+from fanout.domain.failures import EXPIRED
 from fanout.domain.location import Location
 from fanout.errors import CallError, RunError
 
@@ -129,7 +130,9 @@ async def test_expired_keys_cannot_be_handed_on(keys_in_environment):
             await cloud.keys()
 
 
-async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, monkeypatch, tmp_path):
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+@pytest.mark.parametrize("code", sorted(EXPIRED))
+async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, tmp_path, client, code):
     script = tmp_path / "credentials.sh"
     log = tmp_path / "log"
     script.write_text(
@@ -139,12 +142,12 @@ async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, m
     )
     script.chmod(0o700)
     (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\ncredential_process = {script}\n")
-    refused = wire.reply(403, b"{}", **{"x-amzn-ErrorType": "ExpiredTokenException"})
-    settings = {"access_key_id": None, "secret_access_key": None}
+    refused = wire.reply(403, b"{}", **{"x-amzn-ErrorType": code})
+    settings = {"client": client, "access_key_id": None, "secret_access_key": None}
     async with wire.cloud_against(wire.answering(refused), **settings) as (cloud, _):
         opened = log.read_text().count("x")
         for _ in range(3):
-            with pytest.raises(CallError, match="ExpiredTokenException"):
+            with pytest.raises(CallError, match=code):
                 await cloud.invoker.invoke(wire.invocation)
         assert log.read_text().count("x") == opened + 1
 
