@@ -11,10 +11,7 @@ from typing import TYPE_CHECKING
 from fanout._version import __version__
 
 if TYPE_CHECKING:
-    from fanout.api import resume, retry, run
-    from fanout.commands.resume import resume_job
-    from fanout.commands.retry import retry_job
-    from fanout.commands.run import run_job
+    from fanout.api import resume, resume_job, retry, retry_job, run, run_job
     from fanout.config import Config, load_config
     from fanout.errors import Interrupted, RunError
     from fanout.rundir.summary import Summary
@@ -41,11 +38,11 @@ _HOMES = {
     "Summary": "rundir.summary",
     "load_config": "config",
     "resume": "api",
-    "resume_job": "commands.resume",
+    "resume_job": "api",
     "retry": "api",
-    "retry_job": "commands.retry",
+    "retry_job": "api",
     "run": "api",
-    "run_job": "commands.run",
+    "run_job": "api",
 }
 
 

@@ -14,8 +14,8 @@ from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
+from fanout.shards.executor import executor_of
 from fanout.shards.plan import split_config
-from fanout.shards.processes import executor_of
 
 
 async def resume_job(

@@ -20,8 +20,8 @@ from fanout.rundir.summary import Summary
 from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
+from fanout.shards.executor import executor_of
 from fanout.shards.plan import split_config
-from fanout.shards.processes import executor_of
 
 
 async def run_job(config: Config, *, observer: Observer | None = None) -> Summary:
