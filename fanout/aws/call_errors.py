@@ -1,9 +1,8 @@
-"""Turns what botocore, aiohttp or the operating system raised into a `CallError`; pure.
+"""Turns what botocore, aiohttp or the operating system raised into a `CallError`; pure, imported late as both are.
 
 Exception classes do not tell whether a server got the request: `EndpointConnectionError` covers "refused" and
 "reset after it was read". Only errors of aiohttp's connect phase, found inside, mean that nothing was sent;
 every other transport error leaves it open. `tests/unit/aws/sdk/test_transport_facts.py` pins each of these facts.
-It imports both libraries: import it where an error has been caught.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How each botocore client is configured: one attempt, a pool as large as the concurrency, quiet logs.
+"""Configures botocore's clients: one attempt a call, a pool as large as the concurrency, quiet logs.
 
 Retries are ours: botocore would make up to five hidden attempts inside one call, and with a reply lost after
 the request was read it submits a row twice and reports one success.
@@ -42,7 +42,7 @@ def client_config(service: str, settings: AwsSettings) -> AioConfig:
         max_pool_connections=settings.max_connections,
         # Both are named on every client: botocore 1.44 changes the defaults.
         retries={"mode": "standard", "total_max_attempts": 1},
-        # Uploads bring their own CRC32 (`storing`); what S3 stored with a checksum is compared on the way
+        # Uploads bring their own CRC32 (`s3_arguments`); what S3 stored with a checksum is compared on the way
         # back.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_supported",

@@ -1,4 +1,4 @@
-"""Opens aiobotocore's clients when they are first called; importing it and making one costs more than a small run."""
+"""Opens aiobotocore's clients when they are first called: importing it costs more CPU than a small run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's own queue: created, opened to its topics only, subscribed with a filter; and taken away again.
+"""Creates a run's own queue, opens it to its topics only, subscribes it with a filter, and takes it away again.
 
 Nothing is left behind when opening fails half-way or is cancelled. Filters may take 15 minutes to hold and a
 topic has only 200, so one is asked for and never relied on: strangers' messages are dropped by `collect`.
@@ -24,7 +24,7 @@ from fanout.ports import RunQueue
 STEP_S = 20.0
 """One attempt of one step; a healthy control call takes a tenth of a second."""
 UNDO_WITHIN_S = 30.0
-"""A run that is being cancelled waits no longer than this for a half-opened mailbox to be undone."""
+"""A run that is being cancelled waits no longer than this for a half-opened queue to be undone."""
 ATTRIBUTES = {
     "VisibilityTimeout": "300",  # twice what a full sink needs to commit; later, messages come twice
     "MessageRetentionPeriod": "1209600",  # 14 days, the most: a run may be collected much later
@@ -37,11 +37,11 @@ _log = logging.getLogger(__name__)
 
 
 class RunQueues:
-    """Opens and closes mailboxes.
+    """Opens and closes the queues of runs.
 
     Args:
-        sqs: An aiobotocore SQS client.
-        sns: An aiobotocore SNS client, in the region of the topics.
+        sqs: An SQS client: aiobotocore's, or `http.control_client`.
+        sns: An SNS client, likewise, in the region of the topics.
         timeout_s: Bound of one attempt of one step.
     """
 

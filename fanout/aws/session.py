@@ -39,7 +39,7 @@ __all__ = ["AwsCloud", "AwsSettings", "Keys", "open_cloud"]
 
 
 class AwsCloud:
-    """`ports.Cloud`: one account and region of AWS, or the simulator behind the same wire format.
+    """`ports.Cloud`: one account and region of AWS, or the simulator behind the same protocols.
 
     Args:
         clients: An aiobotocore client for each of `SERVICES`.

@@ -1,4 +1,4 @@
-"""How AWS is reached: account, region, timeouts, sizes; made by the configuration, read by `session`.
+"""Says how AWS is reached: account, region, timeouts, sizes; made by the configuration, read by `session`.
 
 Everything that is None is left to botocore's own resolution (environment, profile, instance role).
 """
@@ -16,7 +16,7 @@ class AwsSettings:
     """Settings of one connection to AWS.
 
     Attributes:
-        client: What makes the calls of each record: `wire` (`fanout.wire`), a tenth of the CPU, or `aiobotocore`,
+        client: What makes the calls of each record: `wire` (`fanout.aws.http`), a tenth of the CPU, or `aiobotocore`,
             for people with instrumentation in it. Behind a proxy it is aiobotocore by itself.
         region: Region name; None takes the profile's or `AWS_REGION`/`AWS_DEFAULT_REGION`.
         profile: Named profile; None takes `AWS_PROFILE` or the default chain.

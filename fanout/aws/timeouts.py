@@ -1,4 +1,4 @@
-"""One call: bounded in time as a whole, whatever it raises turned into `CallError`.
+"""Bounds one call in time as a whole, and turns whatever it raises into a `CallError`.
 
 aiobotocore has no total timeout and none on waiting for a connection, and a server that dribbles bytes never
 trips its read timeout.

@@ -1,4 +1,4 @@
-"""Opens connections: DNS each time, addresses raced (RFC 8305), TLS with verification; or `Phase.CONNECT`.
+"""Opens connections: asks DNS each time, races addresses (RFC 8305), and verifies TLS.
 
 Nothing of a request has been written when this fails, whatever it fails with.
 """
