@@ -17,13 +17,23 @@ from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Options, Record, Sendable, Upload
+from fanout.domain.records import Options, Record, Upload
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate, Pacer
 from fanout.engine.stages.upload import upload_worker
 from fanout.runtime.event_loop import run_in_event_loop
 from fanout.runtime.settings import aws_settings
+
+
+class Uploaded:
+    """The one way of `engine.flow.Flow` that an upload takes: what is uploaded is to be sent."""
+
+    def __init__(self, capacity: int) -> None:
+        self.channel: Channel[OpenRow] = Channel(capacity)
+
+    async def send(self, row: OpenRow) -> None:
+        await self.channel.put(row)
 
 
 async def main() -> None:
@@ -33,36 +43,34 @@ async def main() -> None:
     parser.add_argument("prefix")
     asked = parser.parse_args()
     workers, run, clock = Config().transport.uploads, new_run(), SystemClock()
-    layout = OutputPaths(run, path=None)
-    open_rows = OpenRows(run, outputs=layout, failures=layout)
+    rows = OpenRows(run, outputs=OutputPaths(run), failures=OutputPaths(run))
     # Payloads in memory are those in the workers' hands, and one.
-    uploads: Channel[tuple[OpenRow, Upload]] = Channel(1)
-    ready: Channel[tuple[OpenRow, Sendable]] = Channel(workers)
+    uploads: Channel[OpenRow] = Channel(1)
+    uploaded = Uploaded(workers)
     files = sorted(asked.directory.iterdir())
     async with open_cloud(aws_settings(Config(), None)) as cloud, anyio.create_task_group() as tasks:
 
         async def work() -> None:
             await upload_worker(
                 uploads,
-                ready,
+                rows=rows,
+                flow=uploaded,
                 objects=cloud.objects,
                 gate=Gate(Pacer(), clock),
                 clock=clock,
-                release=lambda _: None,
             )
 
         async def read() -> None:
             for row, path in enumerate(files):
                 record = Record(row, None, path.read_bytes(), Options())
                 target = Location(asked.bucket, f"{asked.prefix}/{path.name}")
-                entry = open_rows.admit(record, transport="s3", upload=target)
-                await uploads.put((entry, Upload(record.options, record.payload, target)))
+                await uploads.put(rows.admit(record, Upload(record.options, record.payload, target)))
 
         for _ in range(workers):
             tasks.start_soon(work)
         tasks.start_soon(read)
         for _ in files:
-            await ready.get()
+            await uploaded.channel.get()
         tasks.cancel_scope.cancel()
 
 
