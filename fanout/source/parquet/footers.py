@@ -79,6 +79,8 @@ def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.
                 pre_buffer=False,
                 buffer_size=min(largest, max(_BUFFER_MIN, share)),
                 page_checksum_verification=True,
+                # As nanoseconds, pyarrow's default, Spark's 9999-12-31 would wrap around to another date.
+                coerce_int96_timestamp_unit="us",
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
