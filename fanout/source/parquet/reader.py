@@ -1,37 +1,21 @@
-"""Parquet files in, `Record`s and `Rejected`s out; every column and type is checked before the first row."""
+"""Reads the rows of Parquet files as `Record`s and `Rejected`s, after every column and type was checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
-
-import pyarrow as pa
 
 from fanout.domain.records import Passthrough, Record, Rejected
 from fanout.errors import InputError
-from fanout.source.assembler import Assembler, Payload, column_payload
 from fanout.source.bad_row import BadRow
 from fanout.source.exact_json import Unfit
 from fanout.source.files import InputFile, check_unchanged, reason
-from fanout.source.jsonl.template import Template
-from fanout.source.parquet.arrow_types import is_text, plain_type
 from fanout.source.parquet.batches import GroupReader
-from fanout.source.parquet.columns import Columns, RowValues
+from fanout.source.parquet.columns import RowValues
 from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened
+from fanout.source.parquet.plan import FilePlan, make_plans
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
-from fanout.source.suggest import nearest
-
-
-class _Plan(NamedTuple):
-    """How the rows of one file are read and made into records."""
-
-    columns: Columns
-    assembler: Assembler
-    payload: Payload
-    rows: int
 
 
 class ParquetRows:
@@ -50,16 +34,8 @@ class ParquetRows:
         """
         self._settings = settings
         self._keep = selection.keep
-        self._plans = _plans(footers, selection)
+        self._plans, self.passthrough_schema = make_plans(footers, selection)
         self.total_rows = sum(footer.rows for footer in footers)
-        self.passthrough_schema: pa.Schema = self._plans[footers[0].path].columns.passthrough_schema
-        for footer in footers:
-            _check_kept(
-                self._plans[footer.path].columns.passthrough_schema,
-                footer.path,
-                footers[0].path,
-                self.passthrough_schema,
-            )
 
     def read(
         self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]
@@ -75,9 +51,12 @@ class ParquetRows:
         Raises:
             InputError: The file is damaged or changed; the rows before the damage were yielded.
         """
-        plan = self._plans[file.path]
+        plan = self._plans.get(file.path)
         first, bytes_before = row, meter.bytes_read
         check_unchanged(file)
+        if plan is None:  # a file without rows
+            meter.bytes_read = bytes_before + (file.size_bytes or 0)
+            return
         with (
             opened(file) as parquet,
             GroupReader(
@@ -103,7 +82,7 @@ class ParquetRows:
         meter.bytes_read = bytes_before + (file.size_bytes or 0)
 
     def _group(
-        self, groups: GroupReader, group: int, plan: _Plan, path: str, *, row: int
+        self, groups: GroupReader, group: int, plan: FilePlan, path: str, *, row: int
     ) -> Iterator[Iterator[Record | Rejected]]:
         """Yield the rows of a row group, batch by batch."""
         try:
@@ -122,7 +101,7 @@ class ParquetRows:
             ) from error
 
     def _rows(
-        self, rows: Iterator[RowValues], plan: _Plan, path: str, *, row: int
+        self, rows: Iterator[RowValues], plan: FilePlan, path: str, *, row: int
     ) -> Iterator[Record | Rejected]:
         assembler, payload = plan.assembler, plan.payload
         for values, passthrough in rows:
@@ -150,55 +129,3 @@ class ParquetRows:
         )
         for number in range(row, row + groups.rows(group)):
             yield Rejected(number, None, "RowTooLarge", f"{path}: row {number}: {message}", nothing, size)
-
-
-def _plans(footers: Sequence[Footer], selection: Selection) -> dict[str, _Plan]:
-    first = footers[0]
-    template: Template | None = None
-    if selection.payload_column is None:
-        names = selection.payload_fields or tuple(first.schema.names)
-        compiled = selection.template is not None
-        template = Template.compile(selection.template) if compiled else Template.of_fields(names)
-        if selection.whole_row and selection.location_column is not None:
-            template = Template.of_fields(())  # the object is the payload, the row is never one
-    plans: dict[str, _Plan] = {}
-    for footer in footers:
-        if selection.whole_row and template is not None and template.names:
-            _check_whole(footer, first)
-        columns = Columns(
-            footer.schema, selection, json_names=template.names if template else (), path=footer.path
-        )
-        payload = template.render if template else column_payload(selection.payload_column or "")
-        assembler = Assembler(
-            selection, replace(selection.defaults, content_type=_content_type(footer, selection))
-        )
-        plans[footer.path] = _Plan(columns, assembler, payload, footer.rows)
-    return plans
-
-
-def _content_type(footer: Footer, selection: Selection) -> str:
-    if selection.defaults.content_type is not None:
-        return selection.defaults.content_type
-    if selection.payload_column is None:
-        return "application/json"
-    kind = plain_type(footer.schema.field(selection.payload_column).type)
-    return "text/plain; charset=utf-8" if is_text(kind) else "application/octet-stream"
-
-
-def _check_whole(footer: Footer, first: Footer) -> None:
-    """Refuse a file whose rows would say more than those of the first one; what it lacks is found by name."""
-    extra = [name for name in footer.schema.names if name not in first.schema.names]
-    if extra:
-        raise InputError(
-            f"{footer.path}: column {extra[0]!r} is not in {first.path}"
-            f"{nearest(extra[0], tuple(first.schema.names))}; choose the payload's columns, or run the files apart"
-        )
-
-
-def _check_kept(passthrough: pa.Schema, path: str, first_path: str, first: pa.Schema) -> None:
-    for mine, theirs in zip(passthrough, first, strict=True):
-        if mine.type != theirs.type:
-            raise InputError(
-                f"{path}: passthrough column {mine.name!r} is {mine.type}, but {theirs.type} in {first_path}; "
-                f"cast one of them, or run the files apart"
-            )
