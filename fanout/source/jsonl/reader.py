@@ -1,8 +1,8 @@
-"""A JSON Lines file in, `Record`s and `Rejected`s out: every line is validated, a bad one is a row with an error."""
+"""Reads the lines of JSON Lines files as `Record`s, and those that are wrong as `Rejected`s."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -21,6 +21,7 @@ from fanout.source.jsonl.lines import LongLine, split_lines
 from fanout.source.jsonl.raw_bytes import raw_blocks
 from fanout.source.jsonl.template import Template
 from fanout.source.jsonl.validity import Validity
+from fanout.source.names import MISSING, find
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
@@ -35,17 +36,21 @@ Item = Record | Rejected | None
 class JsonLines:
     """Reads JSON Lines files by one selection."""
 
-    def __init__(self, selection: Selection, settings: InputSettings) -> None:
+    def __init__(self, selection: Selection, settings: InputSettings, *, known: Collection[str] = ()) -> None:
+        """Prepare to read by `selection`, which is resolved; `known` are fields that the rows have.
+
+        Raises:
+            UsageError: The template is none.
+        """
         self._settings = settings
         self._keep = selection.keep
-        self._payload: Payload | None = None
+        template = Template.of(selection, known=known)
         text = selection.payload_column is not None
+        self._payload: Payload | None = template.render if template else None
         if selection.payload_column is not None:
             self._payload = column_payload(selection.payload_column)
-        elif selection.payload_fields:
-            self._payload = Template.of_fields(selection.payload_fields).render
-        elif selection.template is not None:
-            self._payload = Template.compile(selection.template).render
+        names = (*selection.named, *(template.names if template else ()))
+        self._nested = tuple(dict.fromkeys(name for name in names if "." in name))
         kind = "text/plain; charset=utf-8" if text else "application/json"
         defaults = selection.defaults
         self._options = defaults if defaults.content_type else replace(defaults, content_type=kind)
@@ -128,6 +133,9 @@ class JsonLines:
             if not self._settings.any_json:
                 raise _not_an_object()
             value = {}
+        for name in self._nested:
+            if (found := find(value, name)) is not MISSING:
+                value[name] = found
         passthrough = tuple(_kept(value, name) for name in self._keep)
         ident: str | None = None
         payload = self._payload or (lambda _: line)

@@ -65,10 +65,11 @@ def _template(footers: Sequence[Footer], selection: Selection) -> Template | Non
     """Return what makes the payloads of all files; None where one column is the payload."""
     if selection.payload_column is not None:
         return None
-    if selection.template is not None:
-        return Template.compile(selection.template)
-    if not selection.whole_row or selection.location_column is not None:
-        return Template.of_fields(selection.payload_fields)  # of none: the object is the payload
+    known = tuple(footers[0].schema.names)
+    if not selection.whole_row:
+        return Template.of(selection, known=known)
+    if selection.location_column is not None:
+        return Template.of_fields(())  # the object is the payload, the row is never one
     first = footers[0]
     for footer in footers:
         if not _sendable(footer):
@@ -76,7 +77,7 @@ def _template(footers: Sequence[Footer], selection: Selection) -> Template | Non
                 f"{footer.path}: has {footer.rows} rows and no column to send; name the payload's columns"
             )
         _check_whole(footer, first)
-    return Template.of_fields(_sendable(first))
+    return Template.of_fields(_sendable(first), known=known)
 
 
 def _sendable(footer: Footer) -> tuple[str, ...]:

@@ -157,7 +157,7 @@ def test_columns_are_chosen_by_name_in_the_order_asked_for(read, parquet):
     path = parquet({"a": [1], "b.c": ["x"], "b": [{"c": 2}]})
     assert read(path, Selection(payload_fields=("b", "a"))).payloads == [b'{"b":{"c":2},"a":1}']
     assert read(path, Selection(template={"t": "$b.c"})).payloads == [b'{"t":"x"}']
-    assert read(path, Selection(template={"t": 1})).payloads == [b'{"t":1}']
+    assert read(path, Selection(template={"t": 1, "a": "$a"})).payloads == [b'{"t":1,"a":1}']
     assert read(path).payloads == [b'{"a":1,"b.c":"x","b":{"c":2}}']
 
 
