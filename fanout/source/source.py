@@ -1,4 +1,4 @@
-"""The input as a whole: files in, chunks of numbered rows out, read in a worker thread the loop never stalls."""
+"""Reads the input as chunks of numbered rows, in a worker thread, so that the event loop never waits for a disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fanout.source.chunks import Chunk, in_chunks
 from fanout.source.detect import identify
 from fanout.source.discovery import take_inventory
 from fanout.source.files import InputFile
-from fanout.source.jsonl.field_check import check_fields
+from fanout.source.jsonl.field_check import first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
 from fanout.source.parquet.footers import read_footer
 from fanout.source.parquet.reader import ParquetRows
@@ -147,7 +147,7 @@ def open_source(
         if "parquet" in formats:
             footers = list(pool.map(read_footer, files))
             return Source(files, ParquetRows(footers, selection, settings), limit=settings.limit)
-    regular = next((file for file in files if not file.streamed), None)
-    if regular is not None:
-        check_fields(regular, selection=selection, settings=settings)
-    return Source(files, JsonLines(selection, settings), limit=settings.limit)
+    first = first_rows(files, settings=settings)
+    resolved = selection.resolved(first.fields)
+    first.check(resolved)
+    return Source(files, JsonLines(resolved, settings, known=first.fields), limit=settings.limit)
