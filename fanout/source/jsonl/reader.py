@@ -17,8 +17,10 @@ from fanout.source.bad_row import BadRow
 from fanout.source.detect import MAGIC_BYTES, check_text, find_compression
 from fanout.source.files import InputFile, check_unchanged, reason
 from fanout.source.jsonl.blocks import BrokenStreamError, decompress
+from fanout.source.jsonl.field_check import required_fields
 from fanout.source.jsonl.lines import LongLine, split_lines
 from fanout.source.jsonl.raw_bytes import raw_blocks
+from fanout.source.jsonl.stream_check import StreamCheck
 from fanout.source.jsonl.template import Template
 from fanout.source.jsonl.validity import Validity
 from fanout.source.names import MISSING, find
@@ -37,7 +39,12 @@ class JsonLines:
     """Reads JSON Lines files by one selection."""
 
     def __init__(self, selection: Selection, settings: InputSettings, *, known: Collection[str] = ()) -> None:
-        """Prepare to read by `selection`, which is resolved; `known` are fields that the rows have.
+        """Prepare to read by `selection`, which is resolved.
+
+        Args:
+            selection: What of a row becomes what.
+            settings: How to read.
+            known: Fields that the rows have; with none, what is read from a pipe is checked while it is read.
 
         Raises:
             UsageError: The template is none.
@@ -50,6 +57,7 @@ class JsonLines:
         if selection.payload_column is not None:
             self._payload = column_payload(selection.payload_column)
         names = (*selection.named, *(template.names if template else ()))
+        self._check = StreamCheck(() if known else required_fields(selection, known=()))
         self._nested = tuple(dict.fromkeys(name for name in names if "." in name))
         kind = "text/plain; charset=utf-8" if text else "application/json"
         defaults = selection.defaults
@@ -73,6 +81,10 @@ class JsonLines:
         Raises:
             InputError: The file is damaged or changed; the rows before the damage were yielded.
         """
+        rows = self._rows(file, row=row, meter=meter, check=check)
+        return self._check.held(rows, file.path) if file.streamed and not self._check.done else rows
+
+    def _rows(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
         number = 0
         try:
             for first, lines in split_lines(
@@ -133,6 +145,8 @@ class JsonLines:
             if not self._settings.any_json:
                 raise _not_an_object()
             value = {}
+        if not self._check.done:
+            self._check.look(value)
         for name in self._nested:
             if (found := find(value, name)) is not MISSING:
                 value[name] = found
