@@ -52,6 +52,7 @@ def input_settings(config: Config) -> InputSettings:
         line_cap_bytes=given.line_max_bytes,
         batch_bytes=given.batch_bytes,
         any_json=given.any_json,
+        text_columns=given.text_columns,
     )
 
 

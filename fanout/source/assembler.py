@@ -1,4 +1,4 @@
-"""A row's values in, its `Record` out: the same rules for JSON Lines and Parquet."""
+"""Makes a `Record` of a row's values, by the same rules for JSON Lines and Parquet."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def column_payload(name: str) -> Payload:
         if isinstance(value, str):
             return value.encode()
         if isinstance(value, exact.Unfit):
-            raise BadRow("InvalidUTF8", f"column {name!r} {value.reason}")
+            raise BadRow(value.code, f"column {name!r} {value.reason}")
         if value is not None:
             # Its own text is lost once parsed; a template says that re-writing it is meant.
             raise BadRow(

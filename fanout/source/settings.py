@@ -30,6 +30,7 @@ class InputSettings:
         block_bytes: Bytes of JSON Lines read (or decompressed) at a time. Of rows of 100 KB, two in five lie in two
             blocks of 256 KiB and are copied once more: 40 µs of CPU a row over all.
         any_json: Take lines whose top-level value is not an object; by default they are rejected rows.
+        text_columns: Binary columns of Parquet whose bytes are UTF-8, as Hive and Impala write strings.
     """
 
     paths: tuple[str, ...]
@@ -41,3 +42,4 @@ class InputSettings:
     batch_bytes: int = 8 << 20
     block_bytes: int = 1 << 20
     any_json: bool = False
+    text_columns: tuple[str, ...] = ()

@@ -31,10 +31,12 @@ class FirstRows:
     Attributes:
         path: The file; the first that has such lines, as an empty one tells nothing.
         rows: The objects, none where there is no such file.
+        partitions: Fields that the path of the file names.
     """
 
     path: str = ""
     rows: list[Mapping[str, object]] = field(default_factory=list)
+    partitions: tuple[str, ...] = ()
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -49,7 +51,11 @@ class FirstRows:
             UsageError: The template is none.
         """
         for name in required_fields(selection, known=self.fields):
-            if self.rows and all(find(row, name) is MISSING for row in self.rows):
+            if (
+                self.rows
+                and name not in self.partitions
+                and all(find(row, name) is MISSING for row in self.rows)
+            ):
                 raise missing_field(self.path, name, self.rows)
 
 
@@ -57,7 +63,7 @@ def first_rows(files: Iterable[InputFile], *, settings: InputSettings) -> FirstR
     """Return the objects among the first lines of the first file that has any; what is wrong is left to the reading."""
     for file in files:
         if not file.streamed and (rows := _objects(file, settings=settings)):
-            return FirstRows(file.path, rows)
+            return FirstRows(file.path, rows, tuple(file.partitions))
     return FirstRows()
 
 

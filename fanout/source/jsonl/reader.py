@@ -58,7 +58,9 @@ class JsonLines:
             self._payload = column_payload(selection.payload_column)
         names = (*selection.named, *(template.names if template else ()))
         self._check = StreamCheck(() if known else required_fields(selection, known=()))
-        self._nested = tuple(dict.fromkeys(name for name in names if "." in name))
+        self._names = tuple(dict.fromkeys(names))
+        self._nested = tuple(name for name in self._names if "." in name)
+        self._partitions: dict[str, str | None] = {}
         kind = "text/plain; charset=utf-8" if text else "application/json"
         defaults = selection.defaults
         self._options = defaults if defaults.content_type else replace(defaults, content_type=kind)
@@ -81,6 +83,7 @@ class JsonLines:
         Raises:
             InputError: The file is damaged or changed; the rows before the damage were yielded.
         """
+        self._partitions = {name: text for name, text in file.partitions.items() if name in self._names}
         rows = self._rows(file, row=row, meter=meter, check=check)
         return self._check.held(rows, file.path) if file.streamed and not self._check.done else rows
 
@@ -150,6 +153,8 @@ class JsonLines:
         for name in self._nested:
             if (found := find(value, name)) is not MISSING:
                 value[name] = found
+        for name, text in self._partitions.items():
+            value.setdefault(name, text)
         passthrough = tuple(_kept(value, name) for name in self._keep)
         ident: str | None = None
         payload = self._payload or (lambda _: line)

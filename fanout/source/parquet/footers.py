@@ -1,16 +1,17 @@
-"""Parquet files opened and understood by their footers alone; pyarrow's errors become `InputError` here."""
+"""Opens Parquet files and reads their footers; pyarrow's errors become `InputError` here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fanout.errors import InputError
 from fanout.source.files import InputFile, reason, remote_key
+from fanout.source.parquet.logical_types import marked_schema
 
 # What pyarrow has been seen to raise on damaged files (MemoryError: a damaged length asks for exabytes).
 PARQUET_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -26,12 +27,18 @@ _BUFFER_MAX_LOCAL, _BUFFER_MAX_REMOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a Parquet file says of itself."""
+    """What a Parquet file says of itself, and its path of it.
+
+    Attributes:
+        schema: With UUIDs and intervals as types of their own.
+        partitions: Texts of the partition columns that the path names; None for a null.
+    """
 
     path: str
     schema: pa.Schema
     rows: int
     row_groups: int
+    partitions: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def read_footer(file: InputFile) -> Footer:
@@ -43,7 +50,8 @@ def read_footer(file: InputFile) -> Footer:
     with opened(file) as parquet:
         try:
             metadata = parquet.metadata
-            return Footer(file.path, parquet.schema_arrow, metadata.num_rows, metadata.num_row_groups)
+            schema = marked_schema(parquet)
+            return Footer(file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions)
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
 

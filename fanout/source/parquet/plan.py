@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,9 +12,11 @@ import pyarrow as pa
 from fanout.errors import InputError
 from fanout.source.assembler import Assembler, Payload, column_payload
 from fanout.source.jsonl.template import Template
-from fanout.source.parquet.arrow_types import is_text, plain_type
+from fanout.source.parquet.arrow_types import is_bytes, kept_type, plain_type
 from fanout.source.parquet.columns import Columns
 from fanout.source.parquet.footers import Footer
+from fanout.source.parquet.places import place_of
+from fanout.source.parquet.unify import unified
 from fanout.source.selection import Selection
 from fanout.source.suggest import nearest
 
@@ -43,21 +45,29 @@ class Plans(NamedTuple):
     passthrough_schema: pa.Schema
 
 
-def make_plans(footers: Sequence[Footer], selection: Selection) -> Plans:
+def make_plans(footers: Sequence[Footer], selection: Selection, *, text_columns: Sequence[str]) -> Plans:
     """Return the plans of all files, after checking every footer against `selection`.
 
     Raises:
-        InputError: A file lacks a column, has it with an unfit type, or keeps it with another type than the first.
+        InputError: A file lacks a column, has it with an unfit type, or keeps it with a type that no other type
+            holds together with that of a file before it.
+        UsageError: The selection contradicts itself, or its template is none.
     """
     with_rows = [footer for footer in footers if footer.rows]
+    first = with_rows[0] if with_rows else footers[0]
+    selection = selection.resolved((*first.schema.names, *first.partitions))
     if not with_rows:
         return Plans({}, _kept_of_none(footers, selection))
+    for name in text_columns:
+        place_of(first, name, optional=False)  # a typo would change nothing, and nothing would say so
     template = _template(with_rows, selection)
-    by_path = {footer.path: _plan(footer, selection, template) for footer in with_rows}
-    first = with_rows[0].path
-    passthrough_schema = by_path[first].columns.passthrough_schema
-    for path, plan in by_path.items():
-        _check_kept(plan.columns.passthrough_schema, path, first, passthrough_schema)
+    by_path = {
+        footer.path: _plan(footer, selection, template, text_columns=text_columns) for footer in with_rows
+    }
+    schemas = {path: plan.columns.passthrough_schema for path, plan in by_path.items()}
+    passthrough_schema = pa.schema([pa.field(name, _common_type(name, schemas)) for name in selection.keep])
+    for plan in by_path.values():
+        plan.columns.keep_as(passthrough_schema)
     return Plans(by_path, passthrough_schema)
 
 
@@ -80,27 +90,57 @@ def _template(footers: Sequence[Footer], selection: Selection) -> Template | Non
     return Template.of_fields(_sendable(first), known=known)
 
 
-def _sendable(footer: Footer) -> tuple[str, ...]:
-    """Return the columns of a whole row: all but pandas' index, which is sent where it is asked for by name."""
-    return tuple(name for name in footer.schema.names if not _INDEX.fullmatch(name))
-
-
-def _plan(footer: Footer, selection: Selection, template: Template | None) -> FilePlan:
+def _plan(
+    footer: Footer, selection: Selection, template: Template | None, *, text_columns: Sequence[str]
+) -> FilePlan:
     columns = Columns(
-        footer.schema, selection, json_names=template.names if template else (), path=footer.path
+        footer,
+        selection,
+        json_names=template.names if template else (),
+        optional=_optional(selection, template),
+        text_columns=text_columns,
     )
     payload = template.render if template else column_payload(selection.payload_column or "")
-    defaults = replace(selection.defaults, content_type=_content_type(footer, selection))
+    defaults = replace(selection.defaults, content_type=_content_type(columns, selection))
     return FilePlan(columns, Assembler(selection, defaults), payload, footer.rows)
 
 
-def _content_type(footer: Footer, selection: Selection) -> str:
+def _optional(selection: Selection, template: Template | None) -> frozenset[str]:
+    """Return the names that a file may lack, wherever they stand."""
+    if template is None:
+        return selection.optional
+    required = (set(selection.named) - selection.optional) | (set(template.names) - template.optional)
+    return (selection.optional | template.optional) - required
+
+
+def _content_type(columns: Columns, selection: Selection) -> str:
     if selection.defaults.content_type is not None:
         return selection.defaults.content_type
     if selection.payload_column is None:
         return "application/json"
-    kind = plain_type(footer.schema.field(selection.payload_column).type)
-    return "text/plain; charset=utf-8" if is_text(kind) else "application/octet-stream"
+    kind = columns.plain(selection.payload_column)
+    return "application/octet-stream" if is_bytes(kind) else "text/plain; charset=utf-8"
+
+
+def _common_type(name: str, schemas: Mapping[str, pa.Schema]) -> pa.DataType:
+    """Return the type that holds a passthrough column of all files."""
+    found, where = pa.null(), ""
+    for path, schema in schemas.items():
+        kind = schema.field(name).type
+        wider = unified(found, kind)
+        if wider is None:
+            raise InputError(
+                f"{path}: passthrough column {name!r} is {kind}, but {found} in {where}; no type holds both "
+                f"without loss: cast one of them, or run the files apart"
+            )
+        if wider != found:
+            found, where = wider, path
+    return found
+
+
+def _sendable(footer: Footer) -> tuple[str, ...]:
+    """Return the columns of a whole row: all but pandas' index, which is sent where it is asked for by name."""
+    return tuple(name for name in footer.schema.names if not _INDEX.fullmatch(name))
 
 
 def _check_whole(footer: Footer, first: Footer) -> None:
@@ -114,24 +154,11 @@ def _check_whole(footer: Footer, first: Footer) -> None:
         )
 
 
-def _check_kept(passthrough: pa.Schema, path: str, first_path: str, first: pa.Schema) -> None:
-    for mine, theirs in zip(passthrough, first, strict=True):
-        if mine.type != theirs.type:
-            raise InputError(
-                f"{path}: passthrough column {mine.name!r} is {mine.type}, but {theirs.type} in {first_path}; "
-                f"cast one of them, or run the files apart"
-            )
-
-
 def _kept_of_none(footers: Sequence[Footer], selection: Selection) -> pa.Schema:
     """Return the passthrough columns of an input without rows: their types where a file tells them."""
 
     def kind(name: str) -> pa.DataType:
         schemas = [footer.schema for footer in footers if footer.schema.get_all_field_indices(name)]
-        return (
-            plain_type(schemas[0].field(schemas[0].get_all_field_indices(name)[0]).type)
-            if schemas
-            else pa.null()
-        )
+        return kept_type(plain_type(schemas[0].field(name).type)) if schemas else pa.null()
 
     return pa.schema([pa.field(name, kind(name)) for name in selection.keep])

@@ -34,7 +34,9 @@ class ParquetRows:
         """
         self._settings = settings
         self._keep = selection.keep
-        self._plans, self.passthrough_schema = make_plans(footers, selection)
+        self._plans, self.passthrough_schema = make_plans(
+            footers, selection, text_columns=settings.text_columns
+        )
         self.total_rows = sum(footer.rows for footer in footers)
 
     def read(
@@ -60,7 +62,7 @@ class ParquetRows:
         with (
             opened(file) as parquet,
             GroupReader(
-                parquet, file, columns=plan.columns.names, batch_bytes=self._settings.batch_bytes
+                parquet, file, columns=plan.columns.paths, batch_bytes=self._settings.batch_bytes
             ) as groups,
         ):
             for group in range(parquet.metadata.num_row_groups):
@@ -118,7 +120,7 @@ class ParquetRows:
     def _check_values(self, passthrough: Passthrough) -> None:
         for name, value in zip(self._keep, passthrough, strict=True):
             if isinstance(value, Unfit):
-                raise BadRow("InvalidUTF8", f"column {name!r} {value.reason}")
+                raise BadRow(value.code, f"column {name!r} {value.reason}")
 
     def _too_large(self, groups: GroupReader, group: int, path: str, *, row: int) -> Iterator[Rejected]:
         size = groups.row_bytes(group)
