@@ -272,6 +272,8 @@ class Runner:
 
     async def _source(self, cloud: AwsCloud) -> Source:
         source = await open_input(self._config, cloud)
+        for text in source.warnings:
+            self._warn(text)
         if self._executor is not None and any(file.streamed for file in source.inputs):
             raise UsageError(
                 "a pipe can be read once, and each of several processes reads the whole input: "

@@ -15,7 +15,7 @@ from pyarrow import fs as pafs
 from fanout.domain.records import Rejected
 from fanout.errors import InputError
 from fanout.source.chunks import Chunk, in_chunks
-from fanout.source.detect import identify
+from fanout.source.detect import compression_of_name, identify
 from fanout.source.discovery import take_inventory
 from fanout.source.files import InputFile
 from fanout.source.jsonl.field_check import first_rows
@@ -37,12 +37,19 @@ class Source:
         passthrough_schema: Types of the passthrough columns, in the order of
             `Record.passthrough`. From JSON Lines they are JSON texts, marked by the field's metadata `fanout:json`.
         inputs: The files, in the order in which they are read.
+        warnings: What a person should know of the input: files that are not read, or are empty.
     """
 
     def __init__(
-        self, inputs: tuple[InputFile, ...], reader: JsonLines | ParquetRows, *, limit: int | None
+        self,
+        inputs: tuple[InputFile, ...],
+        reader: JsonLines | ParquetRows,
+        *,
+        limit: int | None,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self.inputs = inputs
+        self.warnings = warnings
         self.passthrough_schema: pa.Schema = reader.passthrough_schema
         self._reader = reader
         self._limit = limit
@@ -135,9 +142,15 @@ def open_source(
         UsageError: The selection contradicts itself.
     """
     selection.check()
-    files = take_inventory(settings, filesystem=filesystem)
+    inventory = take_inventory(settings, filesystem=filesystem)
+    empty = [
+        file.path
+        for file in inventory.files
+        if file.size_bytes == 0 and compression_of_name(file.path) != "none"
+    ]
+    warnings = (*inventory.warnings, *(f"{path}: has no bytes, and so no rows" for path in empty))
     with ThreadPoolExecutor(max_workers=_LOOKS) as pool:
-        files = tuple(pool.map(partial(identify, settings=settings), files))
+        files = tuple(pool.map(partial(identify, settings=settings), inventory.files))
         formats = {file.format: file.path for file in files}
         if len(formats) > 1:
             raise InputError(
@@ -146,8 +159,10 @@ def open_source(
             )
         if "parquet" in formats:
             footers = list(pool.map(read_footer, files))
-            return Source(files, ParquetRows(footers, selection, settings), limit=settings.limit)
+            rows = ParquetRows(footers, selection, settings)
+            return Source(files, rows, limit=settings.limit, warnings=warnings)
     first = first_rows(files, settings=settings)
     resolved = selection.resolved(first.fields)
     first.check(resolved)
-    return Source(files, JsonLines(resolved, settings, known=first.fields), limit=settings.limit)
+    lines = JsonLines(resolved, settings, known=first.fields)
+    return Source(files, lines, limit=settings.limit, warnings=warnings)

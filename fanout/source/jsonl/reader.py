@@ -122,7 +122,9 @@ class JsonLines:
             compression = find_compression(file.path, head, settings=self._settings)
             raw = chain([head], raw) if head else raw
         plain = decompress(raw, compression, step_bytes=step)
-        first = next(plain, b"")
+        first = b""
+        while len(first) < MAGIC_BYTES and (more := next(plain, b"")):
+            first += more
         check_text(file.path, first)
         yield first
         yield from plain

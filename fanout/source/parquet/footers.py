@@ -98,6 +98,9 @@ def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.
 
 def _unreadable(file: InputFile, error: Exception) -> InputError:
     text = reason(error)
+    sound = unsupported(error)
+    if sound is not None:
+        return InputError(f"{file.path}: {sound}")
     if "size is 0 bytes" in text:
         return InputError(f"{file.path}: the file is empty, not Parquet; write it again")
     if "magic bytes not found" in text:
@@ -105,3 +108,16 @@ def _unreadable(file: InputFile, error: Exception) -> InputError:
             f"{file.path}: not Parquet, or truncated: the footer is missing; write or copy it again"
         )
     return InputError(f"{file.path}: the Parquet footer is damaged ({text}); write or copy it again")
+
+
+def unsupported(error: Exception) -> str | None:
+    """Return what of a sound file cannot be read, and what to do; None where it is damaged."""
+    text = reason(error)
+    if "crypt" in text.lower():
+        return "is encrypted, and keys cannot be named here: write it again without encryption"
+    if isinstance(error, pa.ArrowNotImplementedError) or "not recognized" in text or "not built" in text:
+        return (
+            f"holds what this reader (pyarrow {pa.__version__}) does not know ({text}): "
+            "update pyarrow, or write the file again with another type or codec"
+        )
+    return None

@@ -11,7 +11,7 @@ from fanout.source.exact_json import Unfit
 from fanout.source.files import InputFile, check_unchanged, reason
 from fanout.source.parquet.batches import GroupReader
 from fanout.source.parquet.columns import RowValues
-from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened
+from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened, unsupported
 from fanout.source.parquet.plan import FilePlan, make_plans
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
@@ -97,10 +97,9 @@ class ParquetRows:
                 yield self._rows(values, plan, path, row=row)
                 row += batch.num_rows
         except PARQUET_ERRORS as error:
-            check = "it changed on disk or was damaged; write or copy it again"
-            raise InputError(
-                f"{path}: row group {group}, after row {row}: {reason(error)}; {check}"
-            ) from error
+            sound = unsupported(error)
+            said = sound or f"{reason(error)}; it changed on disk or was damaged; write or copy it again"
+            raise InputError(f"{path}: row group {group}, after row {row}: {said}") from error
 
     def _rows(
         self, rows: Iterator[RowValues], plan: FilePlan, path: str, *, row: int
