@@ -22,6 +22,7 @@ from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
 from fanout.shards.plan import split_config
 from fanout.shards.processes import executor_of
+from fanout.source.discovery import matches
 
 
 async def run_job(config: Config, *, observer: Observer | None = None) -> Summary:
@@ -71,7 +72,8 @@ def check_paths(config: Config, output: str) -> None:
     """Refuse inputs and outputs that cannot be meant, and make the output's directory.
 
     Raises:
-        UsageError: No input, the output is an input, or the output's directory cannot be written to.
+        UsageError: No input, the output is an input or where inputs are looked for, or the output's directory cannot
+            be written to.
     """
     check_name(Path(output))
     if Path(output).name == "-":
@@ -83,6 +85,11 @@ def check_paths(config: Config, output: str) -> None:
     for path in config.input.paths:
         if "://" not in path and _same_file(Path(path), Path(output)):
             raise UsageError(f"the output {output} is the input: choose another name")
+        if "://" not in path and _would_be_read(Path(output), path):
+            raise UsageError(
+                f"the output {output} is among the inputs {path}, and a later run would read it as rows: "
+                "choose another place for it"
+            )
     parent = Path(output.rstrip("/")).parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -90,6 +97,16 @@ def check_paths(config: Config, output: str) -> None:
         raise UsageError(f"{parent} cannot be created ({error.strerror}): choose another output") from error
     if not os.access(parent, os.W_OK):
         raise UsageError(f"{parent} cannot be written to: choose another output")
+
+
+def _would_be_read(output: Path, path: str) -> bool:
+    """Whether reading the input `path`, a directory or a glob, would come upon the output once it is there."""
+    inside, folder = output.resolve(), Path(path).resolve()
+    if folder.is_dir():
+        return folder in inside.parents
+    # A directory that a glob means is read as a whole.
+    pattern = str(folder).lstrip("/")
+    return any(matches(one.relative_to("/"), pattern) for one in (inside, *inside.parents))
 
 
 def _same_file(one: Path, other: Path) -> bool:
