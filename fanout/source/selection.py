@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 
 from fanout.domain.records import Options
+from fanout.domain.routing import options_problem
 from fanout.errors import UsageError
 from fanout.source.names import split_optional
 
@@ -97,6 +98,7 @@ class Selection:
             ttl_column=one(self.ttl_column),
             invocation_timeout_column=one(self.invocation_timeout_column),
             keep=tuple(bare[name][0] for name in self.keep),
+            defaults=_said(self.defaults),
             # Where one use needs a column, the mark at another changes nothing.
             optional=frozenset(name for name, optional in bare.values() if optional)
             - {name for name, optional in bare.values() if not optional},
@@ -108,8 +110,12 @@ class Selection:
         """Refuse a selection that contradicts itself.
 
         Raises:
-            UsageError: More than one payload is selected, or a field or passthrough column is named twice.
+            UsageError: More than one payload is selected, a field or passthrough column is named twice, or an option of
+                the run is beyond what the API takes.
         """
+        problem = options_problem(self.defaults)
+        if problem is not None:
+            raise UsageError(f"{problem}; it is said for every row, so none could be sent")
         chosen = [
             flag
             for flag, is_set in (
@@ -125,3 +131,17 @@ class Selection:
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise UsageError(f"{role}: {min(twice)!r} is named twice")
+
+
+def _said(options: Options) -> Options:
+    """Return the options without empty texts, which say nothing."""
+
+    def said(text: str | None) -> str | None:
+        return text if text and text.strip() else None
+
+    return replace(
+        options,
+        content_type=said(options.content_type),
+        accept=said(options.accept),
+        custom_attributes=said(options.custom_attributes),
+    )

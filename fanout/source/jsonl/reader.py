@@ -172,7 +172,7 @@ class JsonLines:
 
     def _too_long(self, row: int, line: LongLine, path: str, number: int) -> Rejected:
         cap = self._settings.line_cap_bytes
-        message = f"the line has {line.length_bytes} bytes, more than the cap of {cap}"
+        message = f"the line has {line.length_bytes:,} bytes, more than input.line_max_bytes ({cap:,}) allows; raise it"
         return self._reject(row, BadRow("LineTooLong", message), f"{path}:{number}", line.length_bytes)
 
 

@@ -125,8 +125,8 @@ class ParquetRows:
         size = groups.row_bytes(group)
         nothing: Passthrough = (None,) * len(self._keep)
         message = (
-            f"rows of row group {group} unfold to {size} bytes each, more than the cap of "
-            f"{self._settings.line_cap_bytes}"
+            f"rows of row group {group} unfold to {size:,} bytes each, more than input.line_max_bytes "
+            f"({self._settings.line_cap_bytes:,}) allows; raise it, or select fewer columns"
         )
         for number in range(row, row + groups.rows(group)):
             yield Rejected(number, None, "RowTooLarge", f"{path}: row {number}: {message}", nothing, size)

@@ -165,3 +165,13 @@ def test_a_column_that_a_file_lacks_is_null_where_its_name_says_so(read, parquet
     ]
     with pytest.raises(InputError, match=r"0\.parquet: no column 'label'"):
         read(tmp_path / "d", Selection(payload_fields=("text",), keep=("label",)))
+
+
+def test_whole_floats_as_ids_are_whole(read, parquet):
+    path = parquet({"id": [1.0, None, 12345678901.0, 0.5, 1e300], "text": ["a", "b", "c", "d", "e"]})
+    rows = read(path, Selection(payload_column="text", id_column="id")).rows
+    assert [row.id for row in rows[:4]] == ["1", None, "12345678901", "0.5"]
+    assert (float(rows[4].id), len(rows[4].id) < 10) == (
+        1e300,
+        True,
+    )  # no 301 digits of which 285 are made up
