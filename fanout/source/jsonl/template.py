@@ -36,18 +36,19 @@ class Template:
     """
 
     def __init__(self, parts: Iterable[bytes | _Hole]) -> None:
-        self._holes: list[tuple[bytes, _Hole]] = []  # literal bytes, then the hole that follows them
+        # Literal bytes, then the hole that follows them, its fields beside it: looking them up would cost more.
+        self._holes: list[tuple[bytes, str, Callable[[object], bytes], _Hole]] = []
         literal = b""
         for part in parts:
             if isinstance(part, _Hole):
-                self._holes.append((literal, part))
+                self._holes.append((literal, part.name, part.write, part))
                 literal = b""
             else:
                 literal += part
         self._tail = literal
-        self.names = tuple(dict.fromkeys(hole.name for _, hole in self._holes))
-        required = {hole.name for _, hole in self._holes if not hole.optional}
-        self.optional = frozenset(self.names) - required
+        holes = [hole for _, _, _, hole in self._holes]
+        self.names = tuple(dict.fromkeys(hole.name for hole in holes))
+        self.optional = frozenset(self.names) - {hole.name for hole in holes if not hole.optional}
 
     @classmethod
     def compile(cls, template: JsonValue, *, known: Collection[str] = ()) -> Template:
@@ -107,12 +108,13 @@ class Template:
             BadRow: A column is missing, is null inside a text, or holds what JSON has no text for.
         """
         parts: list[bytes] = []
-        for literal, hole in self._holes:
-            value = values.get(hole.name)
-            try:
-                parts += (literal, _null(hole, values) if value is None else hole.write(value))
-            except exact.NotJSONError as error:
-                raise BadRow("NotJSON", f"column {hole.name!r} {error}") from None
+        name = ""
+        try:
+            for literal, name, write, hole in self._holes:
+                value = values.get(name)
+                parts += (literal, _null(hole, values) if value is None else write(value))
+        except exact.NotJSONError as error:
+            raise BadRow("NotJSON", f"column {name!r} {error}") from None
         parts.append(self._tail)
         return b"".join(parts)
 
