@@ -115,6 +115,10 @@ def _local(path: str, *, settings: InputSettings) -> _Found:
 
 
 def _directory(path: str, *, settings: InputSettings) -> _Found:
+    for above in Path(path).resolve().parents:
+        for log, kind in _TABLES.items():
+            if (above / log).is_dir():
+                raise _table(str(above), kind)
     names, links = _walk(path)
     wanted, left_out = _wanted(names, of=path, below=path, settings=settings)
     return _Found([local_file(str(name)) for name in wanted], [*left_out, *links])

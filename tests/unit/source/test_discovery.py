@@ -281,6 +281,14 @@ def test_a_table_whose_log_says_which_files_count_is_refused_by_name(tree, bucke
     assert names(tree, folder / "data" / "*.jsonl") == [f"lake/{where}/data/old.jsonl"]
 
 
+def test_a_folder_within_a_table_is_no_dataset_either(tree):
+    for name in ("t/_delta_log/0.json", "t/day=1/x.jsonl"):
+        (tree / name).parent.mkdir(parents=True)
+        (tree / name).write_bytes(LINE)
+    assert message(tree / "t" / "day=1").startswith(f"{tree.resolve()}/t: is a Delta table: ")
+    assert names(tree, tree / "t" / "day=1" / "x.jsonl") == ["t/day=1/x.jsonl"]
+
+
 def test_parquet_is_known_by_its_first_bytes_though_its_name_says_gzip(read, parquet, tmp_path):
     path = parquet({"a": [1]}, "df.parquet.gzip", compression="gzip")
     assert read(path).payloads == [b'{"a":1}']

@@ -27,6 +27,9 @@ SHAPES = {
 }
 
 
+@pytest.mark.skipif(
+    pa.__version__.startswith("18."), reason="pyarrow 18 reads these dates, but writes others"
+)
 @pytest.mark.parametrize("store_schema", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_an_int96_instant_is_sent_and_kept_as_the_date_that_it_is(read, parquet, shape, store_schema):
