@@ -133,6 +133,10 @@ class Columns:
         """
         return self._find(name)[1]
 
+    def path_of(self, name: str) -> tuple[str, ...]:
+        """Return the column that a name means, and the fields within it; nothing for a constant."""
+        return self._find(name)[0].path
+
     def _find(self, name: str) -> tuple[Place, pa.DataType]:
         place = place_of(self._footer, name, optional=name in self._optional)
         kind = plain_type(place.kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,13 +32,15 @@ class Footer:
     Attributes:
         schema: With UUIDs and intervals as types of their own.
         partitions: Texts of the partition columns that the path names; None for a null.
+        file: Where it stands.
     """
 
     path: str
     schema: pa.Schema
     rows: int
     row_groups: int
-    partitions: Mapping[str, str | None] = field(default_factory=dict)
+    partitions: Mapping[str, str | None]
+    file: InputFile
 
 
 def read_footer(file: InputFile) -> Footer:
@@ -51,7 +53,9 @@ def read_footer(file: InputFile) -> Footer:
         try:
             metadata = parquet.metadata
             schema = marked_schema(parquet)
-            return Footer(file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions)
+            return Footer(
+                file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions, file
+            )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
 

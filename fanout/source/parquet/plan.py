@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import pyarrow as pa
+from pyarrow import types as pat
 
 from fanout.errors import InputError
 from fanout.source.assembler import Assembler, Payload, column_payload
@@ -15,6 +16,7 @@ from fanout.source.jsonl.template import Template
 from fanout.source.parquet.arrow_types import is_bytes, kept_type, plain_type
 from fanout.source.parquet.columns import Columns
 from fanout.source.parquet.footers import Footer
+from fanout.source.parquet.instants import in_nanoseconds
 from fanout.source.parquet.places import place_of
 from fanout.source.parquet.unify import unified
 from fanout.source.selection import Selection
@@ -64,8 +66,9 @@ def make_plans(footers: Sequence[Footer], selection: Selection, *, text_columns:
     by_path = {
         footer.path: _plan(footer, selection, template, text_columns=text_columns) for footer in with_rows
     }
-    schemas = {path: plan.columns.passthrough_schema for path, plan in by_path.items()}
-    passthrough_schema = pa.schema([pa.field(name, _common_type(name, schemas)) for name in selection.keep])
+    passthrough_schema = pa.schema(
+        [pa.field(name, _common_type(name, with_rows, by_path)) for name in selection.keep]
+    )
     for plan in by_path.values():
         plan.columns.keep_as(passthrough_schema)
     return Plans(by_path, passthrough_schema)
@@ -122,11 +125,16 @@ def _content_type(columns: Columns, selection: Selection) -> str:
     return "application/octet-stream" if is_bytes(kind) else "text/plain; charset=utf-8"
 
 
-def _common_type(name: str, schemas: Mapping[str, pa.Schema]) -> pa.DataType:
+def _common_type(name: str, footers: Sequence[Footer], plans: Mapping[str, FilePlan]) -> pa.DataType:
     """Return the type that holds a passthrough column of all files."""
+    kinds = {path: plan.columns.passthrough_schema.field(name).type for path, plan in plans.items()}
+    if any(pat.is_timestamp(kind) and kind.unit == "ns" for kind in kinds.values()):
+        kinds = {
+            footer.path: in_nanoseconds(kinds[footer.path], footer, plans[footer.path].columns.path_of(name))
+            for footer in footers
+        }
     found, where = pa.null(), ""
-    for path, schema in schemas.items():
-        kind = schema.field(name).type
+    for path, kind in kinds.items():
         wider = unified(found, kind)
         if wider is None:
             raise InputError(

@@ -121,7 +121,7 @@ def test_one_column_under_types_that_mean_the_same_is_one_column(read, parquet, 
     [
         (pa.array([2**53 + 1]), pa.array([0.5]), "double, but int64"),
         (
-            pa.array([1], pa.timestamp("us")),
+            pa.array([2**60], pa.timestamp("us")),
             pa.array([1], pa.timestamp("ns")),
             r"timestamp\[ns\], but timestamp\[us\]",
         ),
@@ -175,3 +175,35 @@ def test_whole_floats_as_ids_are_whole(read, parquet):
         1e300,
         True,
     )  # no 301 digits of which 285 are made up
+
+
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_instants_that_all_fit_become_nanoseconds(read, parquet, tmp_path, unit):
+    coarse = pa.array([-5, None, 2**33], pa.timestamp(unit, "UTC"))
+    nested = pa.StructArray.from_arrays([coarse, coarse], ["t", "n"])
+    parquet(
+        {"text": ["x"] * 3, "k": coarse, "s": nested, "z": coarse[1:2].take([0, 0, 0])},
+        "d/0.parquet",
+        row_group_size=1,
+    )
+    fine = pa.array([2**62 + 1], pa.timestamp("ns", "UTC"))
+    struct = pa.StructArray.from_arrays([fine, pa.array([1], pa.timestamp("us", "UTC"))], ["t", "n"])
+    parquet({"text": ["y"], "k": fine, "s": struct, "z": fine}, "d/1.parquet")
+    selection = Selection(payload_column="text", keep=("k", "s.t", "z"))
+    rows = read(tmp_path / "d", selection).rows
+    per = {"ms": 10**6, "us": 10**3}[unit]
+    assert [row.passthrough for row in rows] == [
+        (-5 * per, -5 * per, None),
+        (None, None, None),
+        (2**33 * per, 2**33 * per, None),
+        (2**62 + 1, 2**62 + 1, 2**62 + 1),
+    ]
+    schema = open_source(InputSettings((str(tmp_path / "d"),)), selection).passthrough_schema
+    assert schema.types == [pa.timestamp("ns", "UTC")] * 3
+
+
+def test_without_statistics_nothing_proves_that_instants_fit(parquet, tmp_path):
+    parquet({"text": ["x"], "k": pa.array([1], pa.timestamp("us"))}, "d/0.parquet", write_statistics=False)
+    parquet({"text": ["x"], "k": pa.array([1], pa.timestamp("ns"))}, "d/1.parquet")
+    with pytest.raises(InputError, match="no type holds both without loss"):
+        open_source(InputSettings((str(tmp_path / "d"),)), Selection(payload_column="text", keep=("k",)))
