@@ -1,7 +1,4 @@
-"""What a part's columns become in the output: the same, but JSON texts turn into values of one type.
-
-Enters: tables as parts hold them. Leaves: tables of the output's schema, the same for whatever parts held the rows.
-"""
+"""Turns the tables of parts into tables of the output: JSON texts become values of one type, all else stays."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the JSON texts of a passthrough column are, and the one Arrow type that holds them all.
+"""Finds the one Arrow type that holds the JSON texts of a passthrough column, and converts them to it.
 
-Enters: a part's texts. Leaves: the set of kinds among them, which a part carries in its metadata; from the union
-over all parts, the column's final type; and the column converted to it. Pure, and blind to how rows fell into parts.
+A part carries in its metadata the kinds of its texts; the union over all parts decides, so that the type does not
+depend on how rows fell into parts.
 """
 
 from __future__ import annotations
