@@ -11,41 +11,65 @@ from typing import TYPE_CHECKING
 from fanout._version import __version__
 
 if TYPE_CHECKING:
-    from fanout.api import resume, retry, run
+    from fanout.api.session import Session, open  # noqa: A004 - as `io.open`
+    from fanout.api.verbs import export, resume, retry, run, status
     from fanout.commands.resume import resume_job
     from fanout.commands.retry import retry_job
     from fanout.commands.run import run_job
-    from fanout.config import Config, load_config
-    from fanout.errors import Interrupted, RunError
+    from fanout.commands.status import RunStatus
+    from fanout.config.load import load_config
+    from fanout.config.model import Config
+    from fanout.domain.records import Outcome, Record
+    from fanout.errors import Interrupted, JournalError, RunError, StorageError, UsageError
     from fanout.rundir.summary import Summary
 
 __all__ = [
     "Config",
     "Interrupted",
+    "JournalError",
+    "Outcome",
+    "Record",
     "RunError",
+    "RunStatus",
+    "Session",
+    "StorageError",
     "Summary",
+    "UsageError",
     "__version__",
+    "export",
     "load_config",
+    "open",
     "resume",
     "resume_job",
     "retry",
     "retry_job",
     "run",
     "run_job",
+    "status",
 ]
 
 _HOMES = {
-    "Config": "config",
+    "Config": "config.model",
     "Interrupted": "errors",
+    "JournalError": "errors",
+    "Outcome": "domain.records",
+    "Record": "domain.records",
     "RunError": "errors",
+    "RunStatus": "commands.status",
+    "Session": "api.session",
+    "StorageError": "errors",
     "Summary": "rundir.summary",
-    "load_config": "config",
-    "resume": "api",
+    "UsageError": "errors",
+    "export": "api.verbs",
+    "load_config": "config.load",
+    "open": "api.session",
+    "resume": "api.verbs",
     "resume_job": "commands.resume",
-    "retry": "api",
+    "retry": "api.verbs",
     "retry_job": "commands.retry",
-    "run": "api",
+    "run": "api.verbs",
     "run_job": "commands.run",
+    "status": "api.verbs",
 }
 
 

@@ -1,4 +1,4 @@
-"""`python -m fanout`: the command line."""
+"""Runs the command line: `python -m fanout` is `fanout`."""
 
 from fanout.cli import main
 

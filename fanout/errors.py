@@ -7,6 +7,7 @@ value (`records.Rejected`, `records.Outcome`). A failed *run* is a `RunError`, w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum, IntEnum, unique
 
 
@@ -117,15 +118,37 @@ class DeadlineReached(RunError):  # noqa: N818 - reads as what happened
 
 
 class Interrupted(RunError):  # noqa: N818 - reads as what happened
-    """A signal ended the run; what was collected is durable."""
+    """A signal ended the run; what was collected is durable.
+
+    Attributes:
+        by: The signal's name; None if something else ended the run.
+    """
 
     exit = Exit.INTERRUPTED
+
+    def __init__(self, message: str, *, by: str | None = None) -> None:
+        super().__init__(message)
+        self.by = by
 
 
 class TooManyFailures(RunError):  # noqa: N818 - reads as what happened
     """More rows failed than `max_failures` allows."""
 
     exit = Exit.ROWS_FAILED
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Have a block with a task group in it raise what its tasks or its body raised, and not a group of that.
+
+    Whoever opens a task group around code of others opens it in this: exit codes, and callers in Python, go by the
+    error's own type. What that error came from, such as AWS's reply, stays its cause.
+    """
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        cause = root_cause(group)
+        raise cause from cause.__cause__ or group
 
 
 def root_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,22 +1,25 @@
-"""Files that are whole or absent: create, fsync, publish under their name, and say plainly when the disk fails.
+"""Writes files that are whole or absent, and reads the JSON ones back; says plainly when the disk fails.
 
-Enters: a path and something that writes. Leaves: a durable file, or a `StorageError` that names path and next step.
+What cannot be written is a `StorageError` that names path and next step.
 A failed fsync is final: the kernel may have dropped the dirty pages, so trying again would report a false success.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 
-from fanout.errors import StorageError
+from fanout.errors import RunError, StorageError
+
+T = TypeVar("T")
 
 _BUFFER_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -88,6 +91,44 @@ def durable_file(path: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
             raise
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Make `content` durable at `path`, in one step, in place of a file there.
+
+    Raises:
+        StorageError: Writing, flushing or fsync failed; what was there before is still there.
+    """
+    draft = path.with_suffix(".tmp")  # a kill in the middle must not leave half of it under its name
+    with durable_file(draft) as file:
+        file.write(json.dumps(content, indent=2).encode() + b"\n")
+    replace(draft, path)
+
+
+def read_json(path: Path, make: Callable[[dict[str, Any]], T], *, version: int, error: type[RunError]) -> T:
+    """Return what `make` makes of the JSON object at `path`.
+
+    Args:
+        path: The file.
+        make: Takes the object; a KeyError, TypeError or ValueError of it says that the file is damaged.
+        version: What the object's `version` must be.
+        error: What to raise.
+
+    Raises:
+        RunError: An `error`: the file is missing, damaged, or was written by another version of fanout.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as cause:
+        raise error(f"{path} cannot be read: {cause}") from cause
+    if not isinstance(content, dict) or "version" not in content:
+        raise error(f"{path} is damaged: it has no version")
+    if content["version"] != version:
+        raise error(f"{path} was written by another version of fanout")
+    try:
+        return make(content)
+    except (KeyError, TypeError, ValueError) as cause:  # pydantic's ValidationError is a ValueError
+        raise error(f"{path} is damaged: {type(cause).__name__}: {cause}") from cause
 
 
 def make_directory(path: Path) -> None:

@@ -29,6 +29,10 @@ class Clock(Protocol):
         """Return at `instant` or soon after; at once, but with a checkpoint, if it has passed."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Return after about `seconds`: cheaper than `sleep_until` where a millisecond more does no harm."""
+        ...
+
 
 class Rows(Protocol):
     """The input, as the engine sees it."""

@@ -1,9 +1,13 @@
-"""Text for people: instants in ISO 8601, and strings that no terminal can take for commands."""
+"""Makes text for people: instants, strings that no terminal takes for commands, the name that was probably meant."""
 
 from __future__ import annotations
 
+import difflib
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
+
+NAMES_SHOWN = 16
 
 
 def iso(instant: float) -> str:
@@ -19,3 +23,21 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\
 def escape(text: str) -> str:
     """Return `text` in one line that a terminal takes for nothing but text."""
     return _UNSAFE.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+def nearest(name: str, known: tuple[str, ...], *, cutoff: float = 0.6) -> str | None:
+    """Return the one of `known` that is most like `name`; None if none shares `cutoff` of its letters with it."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return close[0] if close else None
+
+
+@lru_cache(maxsize=256)  # a misspelt field is missing in every row, and difflib takes 30 µs
+def did_you_mean(name: str, known: tuple[str, ...]) -> str:
+    """Return `did you mean 'x'?`, or which names are known where none is near; the end of a message on `name`."""
+    meant = nearest(name, known)
+    if meant is not None:
+        return f"did you mean {meant!r}?"
+    if not known:
+        return "there is none"
+    more = ", ..." if len(known) > NAMES_SHOWN else ""
+    return f"known are {', '.join(map(repr, known[:NAMES_SHOWN]))}{more}"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import anyio
 
-from fanout.aws.session import AwsSettings, open_cloud
+from fanout.aws.session import open_cloud
 from fanout.concurrency.channel import Channel
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
@@ -23,6 +23,7 @@ from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate, Pacer
 from fanout.engine.stages.upload import upload_worker
 from fanout.runtime.event_loop import run_in_event_loop
+from fanout.runtime.settings import aws_settings
 
 
 async def main() -> None:
@@ -38,7 +39,7 @@ async def main() -> None:
     uploads: Channel[tuple[OpenRow, Upload]] = Channel(1)
     ready: Channel[tuple[OpenRow, Sendable]] = Channel(workers)
     files = sorted(asked.directory.iterdir())
-    async with open_cloud(AwsSettings()) as cloud, anyio.create_task_group() as tasks:
+    async with open_cloud(aws_settings(Config(), None)) as cloud, anyio.create_task_group() as tasks:
 
         async def work() -> None:
             await upload_worker(

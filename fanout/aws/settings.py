@@ -1,4 +1,4 @@
-"""How AWS is reached: account, region, timeouts, sizes; made by the configuration, read by `session`.
+"""Holds how AWS is reached: account, region, timeouts, sizes. The configuration has the defaults.
 
 Everything that is None is left to botocore's own resolution (environment, profile, instance role).
 """
@@ -16,7 +16,7 @@ class AwsSettings:
     """Settings of one connection to AWS.
 
     Attributes:
-        client: What makes the calls of each record: `wire` (`fanout.wire`), a tenth of the CPU, or `aiobotocore`,
+        client: What makes the calls of each record: `wire` (`fanout.aws.http`), a tenth of the CPU, or `aiobotocore`,
             for people with instrumentation in it. Behind a proxy it is aiobotocore by itself.
         region: Region name; None takes the profile's or `AWS_REGION`/`AWS_DEFAULT_REGION`.
         profile: Named profile; None takes `AWS_PROFILE` or the default chain.
@@ -37,16 +37,16 @@ class AwsSettings:
         parts_at_once: Parts of one object that are under way at the same time.
     """
 
-    client: Literal["wire", "aiobotocore"] = "wire"
+    client: Literal["wire", "aiobotocore"]
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
-    connect_timeout_s: float = 5.0
-    call_timeout_s: float = 60.0
-    max_connections: int = 64
+    connect_timeout_s: float
+    call_timeout_s: float
+    max_connections: int
     kms_key_id: str | None = None
     bucket_owner: str | None = None
     multipart_bytes: int = 32 * MIB

@@ -18,6 +18,7 @@ from fanout.bench.payloads import Payloads
 from fanout.bench.plan import Plan, offsets, orders
 from fanout.domain.records import Record, Rejected
 from fanout.ports import Clock
+from fanout.source.statistics import SourceStatistics
 
 
 class Arrivals:
@@ -36,6 +37,7 @@ class Arrivals:
         self._clock = clock
         self._closed = closed
         self._ended = False
+        self._rows = 0
         self.pairs = 0
         """Pairs let go, warm-up included."""
         self.passthrough_schema = pa.schema(
@@ -45,6 +47,15 @@ class Arrivals:
     def end(self) -> None:
         """Let no further pair arrive."""
         self._ended = True
+
+    def total_rows(self) -> int | None:
+        """Return how many records there will be, None if only reading a dataset can tell."""
+        pairs = self._payloads.total_pairs
+        return None if pairs is None else 2 * pairs
+
+    def statistics(self) -> SourceStatistics:
+        """Return how many records were let go; there is no telling which share that is of what will be."""
+        return SourceStatistics(self._rows, 0, 0, None, 0, files=0)
 
     async def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
         """Yield each record alone, at its due time; its two requests are neighbours, in an order of their own."""
@@ -67,3 +78,4 @@ class Arrivals:
                         )
                     ]
                     row += 1
+                    self._rows = row

@@ -23,6 +23,7 @@ from fanout.bench.baseline import Change
 from fanout.bench.fail_conditions import Check
 from fanout.bench.run import BenchResult
 from fanout.errors import Exit, UsageError
+from fanout.files import write_json
 
 KIND, VERSION = "fanout-bench", 1
 
@@ -125,10 +126,12 @@ class Result:
 
 
 def write_document(result: Result, path: Path) -> None:
-    """Write `bench.json`, replacing an earlier one atomically."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(result.as_dict(), indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    """Write `bench.json`, durably, in place of an earlier one.
+
+    Raises:
+        StorageError: The disk is full or failed.
+    """
+    write_json(path, result.as_dict())
 
 
 def read_baseline(path: Path) -> Baseline:

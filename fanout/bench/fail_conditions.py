@@ -7,7 +7,6 @@ BOUND is `80ms`, `1.5s`, `-2ms`, `baseline`, `baseline + 5ms` or `baseline * 1.1
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from fanout.analysis.pairs import PHASES
 from fanout.analysis.units import parse_duration, parse_size, size_text
 from fanout.bench.baseline import Change, slower
 from fanout.errors import UsageError
+from fanout.text import did_you_mean
 
 WAYS = ("inline", "s3")
 STATISTICS = ("p50", "p90", "p99", "max", "difference")
@@ -202,9 +202,7 @@ class _Parser:
     def _name(self, known: Sequence[str]) -> str:
         _, word, place = self._take(f"one of {', '.join(known)}")
         if word not in known:
-            nearest = difflib.get_close_matches(word, known, n=1)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
-            self._fail(place, f"is not known here; {hint}")
+            self._fail(place, f"is not known here; {did_you_mean(word, tuple(known))}")
         return word
 
     def _sign(self, *signs: str) -> str:

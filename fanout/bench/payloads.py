@@ -33,6 +33,11 @@ class Payloads(Protocol):
         """Rows that were left out, by reason."""
         ...
 
+    @property
+    def total_pairs(self) -> int | None:
+        """How many pairs there will be, warm-up included; None if only reading can tell."""
+        ...
+
     def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:
         """Yield each pair's record, and whether it is warm-up."""
         ...
@@ -49,15 +54,15 @@ class Made:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
+        self.total_pairs: int | None = plan.warmup + plan.pairs * len(plan.sizes)
         self._payloads = {size: payload_of(size) for size in plan.sizes}
 
     async def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:
         """Yield the planned pairs, block by block."""
         plan = self._plan
         options = Options(content_type="application/json")
-        pairs = plan.warmup + plan.pairs * len(plan.sizes)
         warm = blocks(plan, pairs=plan.warmup)
-        cold = blocks(plan, pairs=pairs - plan.warmup)
+        cold = blocks(plan, pairs=plan.pairs * len(plan.sizes))
         for size in warm:
             yield Record(0, None, self._payloads[size], options), True
         for size in cold:
@@ -82,6 +87,11 @@ class Dataset:
     def passthrough_schema(self) -> pa.Schema:
         """Types of the columns that the user keeps."""
         return self.rows.passthrough_schema
+
+    @property
+    def total_pairs(self) -> int | None:
+        """None: which rows can go both ways shows when they are read."""
+        return None
 
     async def templates(self) -> AsyncGenerator[tuple[Record, bool], None]:
         """Yield the rows, after as many of the first chunk as the warm-up takes."""

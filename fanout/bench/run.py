@@ -1,26 +1,20 @@
-"""Carries out the experiment on the engine that `run` uses: a configuration enters, an output file and facts leave.
+"""Carries out one experiment, through the engine that `run` uses, and writes its output file.
 
-Everything opened on the way is closed here. A signal ends the arrivals; what is under way is collected, and the
-report is of what there is.
+A signal ends the arrivals; what is under way is collected, and the report is of what there is.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-import logging
 import shutil
-import signal
 import tempfile
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import anyio
 import anyio.to_thread
 
-from fanout.aws.session import AwsCloud, open_cloud
 from fanout.bench.arrivals import Arrivals
 from fanout.bench.early_stop import PairTally
 from fanout.bench.loop_watch import LoopWatch
@@ -30,23 +24,15 @@ from fanout.bench.settings import FILE, plan_of, run_config
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
-from fanout.engine.pacing import Pacer
-from fanout.engine.pipeline import Pipeline
-from fanout.engine.settings import EngineSettings
 from fanout.engine.snapshot import Observer, Snapshot
-from fanout.engine.wiring import Wiring
-from fanout.errors import Interrupted, RunError, UsageError, root_cause
+from fanout.errors import Interrupted, RunError, UsageError
 from fanout.output.finish import finish
-from fanout.output.parts import Part
-from fanout.ports import Endpoint
 from fanout.runtime import settings as compose
-from fanout.runtime.endpoint import discover, endpoint_check
-from fanout.runtime.input import open_input
-from fanout.runtime.run_queue import open_run_queue
-from fanout.runtime.simulated import SimulatorAddress, local_aws
+from fanout.runtime.in_process import EngineWork, build_pipeline
+from fanout.runtime.result import WorkResult
+from fanout.runtime.session import Session, open_session
+from fanout.runtime.supervisor import Supervisor
 
-_log = logging.getLogger(__name__)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BENCH_KEY = "fanout:bench"
 """Metadata of the output file: the plan, as JSON; `report` knows an experiment by it."""
 
@@ -102,6 +88,36 @@ async def run_bench(config: Config, directory: Path, *, seed: int, observer: Obs
         shutil.rmtree(parts, ignore_errors=True)
 
 
+@dataclass(slots=True)
+class _Experiment:
+    """`runtime.supervisor.Work`: the engine's, but that a signal ends the arrivals and what is under way goes on.
+
+    Attributes:
+        stopped: Why the arrivals ended before their plan did; None if they did not.
+        interrupted: A signal was why.
+    """
+
+    engine: EngineWork
+    arrivals: Arrivals
+    stopped: str | None = None
+    interrupted: bool = False
+
+    async def run(self) -> WorkResult:
+        return await self.engine.run()
+
+    def stop(self, reason: RunError) -> None:
+        self.end(f"{reason.by} came" if isinstance(reason, Interrupted) else str(reason))
+        self.interrupted = True
+
+    def look(self) -> Snapshot:
+        return self.engine.look()
+
+    def end(self, why: str) -> None:
+        """Let no further pair arrive."""
+        self.stopped = why
+        self.arrivals.end()
+
+
 class _Bench:
     """One experiment: what the steps of its way share."""
 
@@ -114,65 +130,43 @@ class _Bench:
         self._run_id = new_run()
         self._clock = SystemClock()
         self._loop = LoopWatch(self._clock)
-        self._stopped: str | None = None
-        self._interrupted = False
-        self._warnings: list[str] = []
 
     async def go(self) -> BenchResult:
-        config, clock = self._config, self._clock
-        started = clock.now()
-        async with AsyncExitStack() as stack:
-            simulator = await stack.enter_async_context(local_aws(config))
-            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
-            name = simulator.endpoint if simulator else config.endpoint.name
-            if not name:
-                raise UsageError("no endpoint: name it with --endpoint, or try --local")
-            endpoint = await discover(cloud.control, name)
-            simulated = endpoint.simulated if endpoint else simulator is not None
+        started = self._clock.now()
+        async with open_session(self._config, clock=self._clock) as session:
+            endpoint = await session.endpoint()
             if endpoint is not None and endpoint.instances == 0:
-                self._warn("the endpoint had no instance at the start: its service times hold a cold start")
-            queue = await stack.enter_async_context(
-                open_run_queue(
-                    cloud,
-                    endpoint,
-                    config.collect,
-                    run_id=self._run_id,
-                    warn=self._warn,
-                    resumable=lambda: False,
+                session.warnings.warn(
+                    "the endpoint had no instance at the start: its service times hold a cold start"
                 )
+            await self._check_transports(session)
+            payloads = await self._payloads(session)
+            arrivals = Arrivals(
+                self._plan, payloads, clock=self._clock, closed=self._config.bench.closed is not None
             )
-            payloads = await self._payloads(cloud)
-            arrivals = Arrivals(self._plan, payloads, clock=clock, closed=config.bench.closed is not None)
-
-            def enough() -> None:
-                self._stopped = f"every size was known to within {config.bench.until_ms:g} ms"
-                arrivals.end()
-
-            tally = PairTally(until_ms=config.bench.until_ms, enough=enough)
-            stages = Wiring(
-                job=await self._job(name, endpoint, cloud, simulator, notified=queue is not None),
-                source=arrivals,
-                cloud=cloud,
-                queue=queue,
-                clock=clock,
-                pacer=Pacer(rate_per_s=config.pacing.rate, bytes_per_s=config.pacing.bytes_per_s),
-                check_endpoint=endpoint_check(cloud.control, name, clock=clock),
-                tally=tally,
-            )
-            pipeline = Pipeline(stages)
-            parts = await self._watched(pipeline, arrivals, tally)
-            region = cloud.region
-        plan = asdict(self._plan) | {"closed": config.bench.closed, "late_ms": config.bench.late_ms}
-        metadata = {
-            "fanout:endpoint": name,
-            "fanout:simulated": str(simulated).lower(),
-            "fanout:throttles": str(pipeline.statistics().pacer.throttles),
-            BENCH_KEY: json.dumps(plan),
+            experiment = await self._experiment(session, arrivals)
+            ended = await self._supervised(experiment)
+            name, simulated = session.endpoint_name, await session.is_simulated()
+            region, warnings = session.cloud.region, session.warnings.of_run
+        plan = asdict(self._plan) | {
+            "closed": self._config.bench.closed,
+            "late_ms": self._config.bench.late_ms,
         }
         merge = functools.partial(
-            finish, parts, self._output, run_id=self._run_id, passthrough_schema=arrivals.passthrough_schema,
-            expected_rows=tally.rows, metadata=metadata, overwrite=True,
-        )  # fmt: skip
+            finish,
+            ended.parts,
+            self._output,
+            run_id=self._run_id,
+            passthrough_schema=arrivals.passthrough_schema,
+            expected_rows=ended.tally.rows,
+            metadata={
+                "fanout:endpoint": name,
+                "fanout:simulated": str(simulated).lower(),
+                "fanout:throttles": str(ended.throttles),
+                BENCH_KEY: json.dumps(plan),
+            },
+            overwrite=True,
+        )
         await anyio.to_thread.run_sync(merge)
         return BenchResult(
             run_id=self._run_id,
@@ -181,95 +175,61 @@ class _Bench:
             output=self._output,
             plan=self._plan,
             lags_ms=tuple(self._loop.lags_ms),
-            throttles=pipeline.statistics().pacer.throttles,
-            errors=dict(tally.errors),
-            stopped=self._stopped,
-            interrupted=self._interrupted,
+            throttles=ended.throttles,
+            errors=dict(ended.tally.errors),
+            stopped=experiment.stopped,
+            interrupted=experiment.interrupted,
             skipped=payloads.skipped,
             simulated=simulated,
             started_at=started,
-            seconds=clock.now() - started,
-            warnings=tuple(self._warnings),
+            seconds=self._clock.now() - started,
+            warnings=warnings,
         )
 
-    async def _payloads(self, cloud: AwsCloud) -> Payloads:
-        if not self._config.input.paths:
-            return Made(self._plan)
-        return Dataset(await open_input(self._config, cloud), warmup=self._plan.warmup)
+    async def _check_transports(self, session: Session) -> None:
+        """Return if payloads can go both ways.
 
-    async def _job(
-        self,
-        name: str,
-        endpoint: Endpoint | None,
-        cloud: AwsCloud,
-        simulator: SimulatorAddress | None,
-        *,
-        notified: bool,
-    ) -> EngineSettings:
-        config = self._config
-        if not await cloud.control.supports_inline():
+        Raises:
+            RunError: They cannot go inline here.
+            UsageError: There is no place for those that go via S3.
+        """
+        if not await session.cloud.control.supports_inline():
             raise RunError(
-                f"inline payloads are not available in {cloud.region}: there is nothing to compare"
+                f"inline payloads are not available in {session.cloud.region}: there is nothing to compare"
             )
-        routing = compose.routing(config, self._run_id, inline=True, simulator=simulator)
-        if routing.uploads is None:
+        if (await session.routing(self._run_id)).uploads is None:
             raise UsageError(
                 "no place for the S3 way's payloads: name one with --input-prefix s3://bucket/prefix"
             )
-        return compose.job(
-            config,
-            self._run_id,
-            name=name,
-            endpoint=endpoint,
-            routing=routing,
-            parts=self._parts,
-            notified=notified,
+
+    async def _payloads(self, session: Session) -> Payloads:
+        if not self._config.input.paths:
+            return Made(self._plan)
+        return Dataset(await session.source(), warmup=self._plan.warmup)
+
+    async def _experiment(self, session: Session, arrivals: Arrivals) -> _Experiment:
+        until_ms = self._config.bench.until_ms
+        tally = PairTally(
+            until_ms=until_ms,
+            enough=lambda: experiment.end(f"every size was known to within {until_ms:g} ms"),
         )
+        pipeline = await build_pipeline(
+            session,
+            self._run_id,
+            parts=self._parts,
+            source=arrivals,
+            queue=await session.queue(self._run_id),
+            tally=tally,
+        )
+        experiment = _Experiment(EngineWork(pipeline, source=arrivals, tally=tally), arrivals)
+        return experiment
 
-    async def _watched(self, pipeline: Pipeline, arrivals: Arrivals, tally: PairTally) -> list[Part]:
-        """Run the pipeline under the eyes of the observer, of the loop's watch and of the signals."""
-
-        def look() -> Snapshot:
-            open_rows, pacer = pipeline.statistics().open_rows, pipeline.statistics().pacer
-            return Snapshot(
-                ended=tally.rows,
-                succeeded=tally.by_status["succeeded"],
-                total=None if self._config.input.paths else 2 * self._planned,
-                share=None,
-                in_flight=open_rows.in_flight,
-                accepted=open_rows.accepted,
-                throttles=pacer.throttles,
-                resends=open_rows.resends,
-                rate_limit_per_s=pacer.rate_per_s,
-            )
-
-        parts: list[Part] = []
-        try:
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(self._listen, pipeline, arrivals)
-                beside.start_soon(self._loop.watch)
-                beside.start_soon(functools.partial(self._observer.watch, look, now=self._clock.now))
-                parts = await pipeline.run()
-                beside.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise root_cause(group) from group
-        return parts
-
-    @property
-    def _planned(self) -> int:
-        return self._plan.warmup + self._plan.pairs * len(self._plan.sizes)
-
-    async def _listen(self, pipeline: Pipeline, arrivals: Arrivals) -> None:
-        """First signal: let nothing more arrive and report what there is. Second: stop without a report."""
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async for number in signals:
-                name = signal.Signals(number).name
-                self._stopped, self._interrupted = f"{name} came", True
-                arrivals.end()
-                _log.warning("%s: collecting what is under way; again to stop without a report", name)
-                async for _ in signals:
-                    pipeline.stop(Interrupted(f"{name}: stopped without a report"))
-
-    def _warn(self, text: str) -> None:
-        self._warnings.append(text)
-        _log.warning("%s", text)
+    async def _supervised(self, experiment: _Experiment) -> WorkResult:
+        """Carry it out under the eyes of the observer, of the loop's watch and of the signals."""
+        supervisor = Supervisor(
+            observers=(self._observer, self._loop),
+            clock=self._clock,
+            next_step="an experiment cannot be resumed: start it again",
+            grace_s=None,
+        )
+        return await supervisor.run(experiment)

@@ -1,4 +1,4 @@
-"""`python -m fanout.cli` is `fanout`."""
+"""Runs the command line: `python -m fanout.cli` is `fanout`."""
 
 from __future__ import annotations
 

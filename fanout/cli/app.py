@@ -1,4 +1,4 @@
-"""`fanout` itself: its verbs, and the one place where errors become exit codes."""
+"""Gathers the verbs of `fanout`, and turns errors into exit codes, in this place alone."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""What every verb says in the same way: progress, summary and errors on stderr, JSON on stdout."""
+"""Says what every verb says in the same way: progress, summary and errors on stderr, JSON on stdout."""
 
 from __future__ import annotations
 
 import io
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -51,23 +52,53 @@ def observer_on(console: Console, *, quiet: bool) -> Observer:
     return LiveLine(console) if console.is_terminal else PlainLines(console)
 
 
-def show(go: Callable[[Observer], Summary], *, quiet: bool, as_json: bool) -> NoReturn:
-    """Let `go` run under the eyes of a person or a log, print what came of it, and leave."""
-    from rich.console import Console
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """How a verb that runs something reports; each field is an option of it (`options.from_flags`)."""
 
-    from fanout.cli.summary_table import headline, print_summary
-    from fanout.observability.logging import is_json
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON summary on stdout.")] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table on stderr.")] = False
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides, on stderr.")] = (
+        False
+    )
+    log_format: Annotated[
+        str,
+        typer.Option(
+            "--log-format", envvar="FANOUT_LOG_FORMAT", help="text, or json: one object a line on stderr."
+        ),
+    ] = "text"
+    log_level: Annotated[
+        str | None,
+        typer.Option(
+            "--log-level", envvar="FANOUT_LOG_LEVEL", help="debug (a line a row), info, warning or error."
+        ),
+    ] = None
 
-    console = Console(stderr=True)
-    summary = go(observer_on(console, quiet=quiet))
-    if is_json():
-        extra = {"exit_code": int(summary.exit)}
-        logging.getLogger("fanout").info("%s: %s", summary.output, headline(summary), extra=extra)
-    elif not quiet:
-        print_summary(summary, console)
-    if as_json:
-        print_json(summary.as_dict())
-    raise typer.Exit(int(summary.exit))
+    def configure_logging(self) -> None:
+        """Send the log to stderr.
+
+        Raises:
+            UsageError: No such form or level.
+        """
+        log_to_stderr(form=self.log_format, level=self.log_level, verbose=self.verbose)
+
+    def show(self, go: Callable[[Observer], Summary]) -> NoReturn:
+        """Let `go` run under the eyes of a person or a log, print what came of it, and leave."""
+        from rich.console import Console
+
+        from fanout.cli.summary_table import headline, print_summary
+        from fanout.observability.logging import is_json
+
+        console = Console(stderr=True)
+        summary = go(observer_on(console, quiet=self.quiet))
+        if is_json():
+            extra = {"exit_code": int(summary.exit)}
+            logging.getLogger("fanout").info("%s: %s", summary.output, headline(summary), extra=extra)
+        elif not self.quiet:
+            print_summary(summary, console)
+        if self.as_json:
+            print_json(summary.as_dict())
+        raise typer.Exit(int(summary.exit))
 
 
 def print_json(content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What the command line's process allocates memory from: chosen before anything large is imported."""
+"""Chooses what the command line's process allocates memory from, before anything large is imported."""
 
 from __future__ import annotations
 

@@ -1,53 +1,76 @@
-"""The flags that several verbs share, as typer sees them: one name, one type and one sentence of help each."""
+"""Makes the options of a verb from the table of flags, and from the fields of a dataclass."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from fanout.config.flags import Flag, Kind, sections
+
 RunDir = Annotated[Path, typer.Argument(help="Directory of the run: .fanout/<run> beside its output.")]
 
-Endpoint = Annotated[str | None, typer.Option(help="Name of the asynchronous endpoint.")]
-Region = Annotated[str | None, typer.Option(help="AWS region.")]
-Profile = Annotated[str | None, typer.Option(help="AWS profile.")]
-PayloadFields = Annotated[
-    str | None, typer.Option(help="These columns (a,b) are the payload, as one JSON object.")
-]
-ContentType = Annotated[str | None, typer.Option(help="Content type of every payload.")]
-Rate = Annotated[float | None, typer.Option(help="Requests a second, never exceeded.")]
-Concurrency = Annotated[int | None, typer.Option(help="Requests in flight at once.")]
-
-MetricsPort = Annotated[
-    int | None,
-    typer.Option("--metrics-port", help="Serve Prometheus metrics on 127.0.0.1 while it runs; 0 picks."),
-]
-MetricsTextfile = Annotated[
-    str | None, typer.Option("--metrics-textfile", help="Write them to this .prom file (node_exporter).")
-]
-Pushgateway = Annotated[
-    str | None, typer.Option("--pushgateway", help="Push them to this gateway at the end.")
-]
-
-Overwrite = Annotated[bool | None, typer.Option("--overwrite", help="Replace an output that exists.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print a JSON summary on stdout.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table on stderr.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides, on stderr.")]
-LogFormat = Annotated[
-    str,
-    typer.Option(
-        "--log-format", envvar="FANOUT_LOG_FORMAT", help="text, or json: one object a line on stderr."
-    ),
-]
-LogLevel = Annotated[
-    str | None,
-    typer.Option(
-        "--log-level", envvar="FANOUT_LOG_LEVEL", help="debug (a line a row), info, warning or error."
-    ),
-]
+Verb = Callable[..., None]
+_TYPES: dict[Kind, Any] = {
+    "text": str | None,
+    "int": int | None,
+    "float": float | None,
+    "names": str | None,
+    "paths": list[str] | None,
+    "on": bool | None,
+    "off": bool | None,
+}
 
 
-def names(text: str | None) -> list[str] | None:
-    """Return what a flag lists, split at its commas; None for a flag that was not given."""
-    return [name.strip() for name in text.split(",") if name.strip()] if text is not None else None
+def from_flags(flags: Sequence[Flag]) -> Callable[[Verb], Verb]:
+    """Give a verb an option for each of `flags`, in place of its parameter `flags`.
+
+    There it gets what the options were given, as the sections of a configuration. A parameter that is a dataclass
+    gives its place to an option for each field. Typer reads the signature that is made here, and calls by keyword.
+    """
+
+    def decorate(verb: Verb) -> Verb:
+        parameters: list[Parameter] = []
+        groups: dict[str, type] = {}
+        for own in inspect.signature(verb, eval_str=True).parameters.values():
+            if own.name == "flags":
+                parameters += [_parameter(flag.name, _annotation(flag), None) for flag in flags]
+            elif is_dataclass(kind := own.annotation):
+                hints = get_type_hints(kind, include_extras=True)
+                parameters += [_parameter(each.name, hints[each.name], each.default) for each in fields(kind)]
+                groups[own.name] = own.annotation
+            else:
+                parameters.append(own.replace(kind=Parameter.KEYWORD_ONLY))
+
+        def command(**given: object) -> None:
+            said = {flag.name: given.pop(flag.name) for flag in flags}
+            for name, kind in groups.items():
+                given[name] = kind(**{each.name: given.pop(each.name) for each in fields(kind)})
+            verb(flags=sections(flags, said), **given)
+
+        command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+        command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {each.name: each.annotation for each in parameters}
+        return command
+
+    return decorate
+
+
+def _parameter(name: str, annotation: Any, default: object) -> Parameter:
+    required = default is MISSING
+    return Parameter(
+        name, Parameter.KEYWORD_ONLY, default=Parameter.empty if required else default, annotation=annotation
+    )
+
+
+def _annotation(flag: Flag) -> Any:
+    metavar = flag.metavar or None
+    if flag.kind == "paths":
+        return Annotated[_TYPES[flag.kind], typer.Argument(metavar=metavar, help=flag.help)]
+    names = (flag.short, flag.option) if flag.short else (flag.option,)
+    return Annotated[_TYPES[flag.kind], typer.Option(*names, metavar=metavar, help=flag.help)]

@@ -1,6 +1,6 @@
-"""What a person sees while a run goes on: a live line on a terminal, a plain one every ten seconds elsewhere.
+"""Shows how a run goes: a live line on a terminal, a plain one every ten seconds elsewhere.
 
-Reads snapshots, several times a second at most; owns nothing of the run. Writes to stderr alone.
+It reads snapshots, several times a second at most, and writes to stderr alone.
 """
 
 from __future__ import annotations

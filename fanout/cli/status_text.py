@@ -1,4 +1,4 @@
-"""Where runs stand, as a person reads it: sentences for one run, a table for many. Text only, decides nothing."""
+"""Writes where runs stand as a person reads it: sentences for one run, a table for many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary of a run as a person reads it: counts, latencies, errors, and where the output is."""
+"""Prints the summary of a run as a person reads it: counts, latencies, errors, and where the output is."""
 
 from __future__ import annotations
 

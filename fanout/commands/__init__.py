@@ -1,1 +1,1 @@
-"""What each verb does, one a file, behind the command line and the Python API."""
+"""Carries out what the command line and the Python API are asked for, one verb a file."""

@@ -1,4 +1,4 @@
-"""Writes what an unfinished run has: its durable parts enter, one Parquet file leaves; the run is not touched."""
+"""Writes what an unfinished run has, its durable parts, as one Parquet file; the run itself is not touched."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A new journal for a run whose own is lost: from the parts that are sound and from what stands in S3.
+"""Makes a new journal for a run whose own is lost, from the parts that are sound and from what stands in S3.
 
-Enters a run directory; leaves a journal that an ordinary resume goes on from. What was the journal, and parts that
-cannot be read, are set aside as `*.damaged`; nothing is removed. Killed anywhere, it is simply done again.
+An ordinary resume goes on from it. What was the journal, and parts that cannot be read, are set aside as `*.damaged`;
+nothing is removed. Killed anywhere, it is simply done again.
 
 The choice for each row, the safest that the evidence allows:
 
@@ -27,7 +27,6 @@ from pathlib import Path
 import anyio.to_thread
 import pyarrow.parquet as pq
 
-from fanout.aws.session import open_cloud
 from fanout.commands.s3_scan import S3Scan, scan
 from fanout.config.model import Config
 from fanout.domain.ids import parse_inference_id
@@ -43,7 +42,7 @@ from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.recovery import recover
 from fanout.runtime import settings as compose
-from fanout.runtime.endpoint import discover
+from fanout.runtime.session import open_session
 
 _log = logging.getLogger(__name__)
 _GROUP = 10_000  # lines a transaction
@@ -92,18 +91,18 @@ async def rebuild(path: Path) -> Rebuilt:
     draft = await anyio.to_thread.run_sync(_open_draft, directory)
     try:
         parts, durable, damaged = await anyio.to_thread.run_sync(_sift, directory.parts)
-        async with open_cloud(compose.aws_settings(config, None)) as cloud:
-            endpoint = await discover(cloud.control, manifest.endpoint)
+        async with open_session(config) as session:
+            endpoint = await session.endpoint()
             outputs = OutputPaths(manifest.run_id, path=endpoint.output_path if endpoint else None)
             failures = OutputPaths(manifest.run_id, path=endpoint.failure_path if endpoint else None)
             for part in parts:
                 await anyio.to_thread.run_sync(_learn, part, outputs, failures)
             scanned = await scan(
-                cloud.objects,
+                session.cloud.objects,
                 manifest.run_id,
                 outputs=outputs,
                 failures=failures,
-                uploads=compose.routing(config, manifest.run_id, inline=True, simulator=None).uploads,
+                uploads=(await session.routing(manifest.run_id)).uploads,
                 retry=compose.model_retry(config),
                 durable=durable,
             )

@@ -14,6 +14,7 @@ from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
+from fanout.runtime.spec import RunSpec
 from fanout.shards.plan import split_config
 from fanout.shards.processes import executor_of
 
@@ -64,13 +65,5 @@ async def resume_job(
         overwrite=config.output.overwrite,
         remedy=f"move it away, or replace it with --overwrite; `fanout export {path} -o FILE` writes what the run has",
     )
-    go = Runner(
-        manifest.run_id,
-        config,
-        directory,
-        rows=manifest.rows,
-        retry_of=manifest.retry_of,
-        observer=observer,
-        executor=executor_of(directory, config),
-    )
-    return await go.go(manifest=manifest, finish_run=finish_run)
+    spec = RunSpec.resumed(manifest, directory, config=config)
+    return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 
-from fanout.commands.run import _same_file, _start
+from fanout.commands.new_run import start_run
+from fanout.commands.paths import is_same_file
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, to_ranges
 from fanout.engine.snapshot import Observer
@@ -40,7 +41,7 @@ async def retry_job(
         raise UsageError(f"the run has not finished: `fanout status {path}` says what to do first")
     earlier = read_summary(directory.summary)
     # Also with --overwrite: only the rows that are sent again would be left.
-    if _same_file(Path(output), Path(earlier.output)):
+    if is_same_file(Path(output), Path(earlier.output)):
         raise UsageError(f"{output} is the output of that run, with rows that succeeded: choose another name")
     try:
         rows = unsuccessful(earlier.output)
@@ -60,11 +61,11 @@ async def retry_job(
     ]
     if differing:
         raise UsageError(f"{', '.join(differing)} differ from that run's: its rows could not be told apart")
-    return await _start(
+    return await start_run(
         compose.absolute(config),
+        observer=observer,
         rows=rows,
         retry_of=manifest.run_id,
-        observer=observer,
         fingerprint=manifest.fingerprint,
     )
 

@@ -1,6 +1,6 @@
-"""What stands in S3 of a run whose journal is lost: which rows have an end there, and which payloads were uploaded.
+"""Finds what stands in S3 of a run whose journal is lost: which rows have an end there, which payloads were uploaded.
 
-Enters: the places to look at. Leaves: an `S3Scan`. Only listed and read, nothing is changed; used by `rebuild`.
+It lists and reads, and changes nothing. `rebuild` uses it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from fanout.concurrency.clock import SystemClock
 from fanout.domain.ids import input_key
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX
@@ -80,7 +81,9 @@ async def scan(
 
 
 async def _is_retried(objects: ObjectStore, end: End, retry: ModelRetry) -> bool:
-    found = await retry_call(functools.partial(objects.get, end.place), operation="s3:GetObject")
+    found = await retry_call(
+        functools.partial(objects.get, end.place), operation="s3:GetObject", clock=SystemClock()
+    )
     text = found.body[:ERROR_TEXT_MAX].decode("utf-8", "replace")
     return retry.allows(generation=end.generation, text=text)
 
@@ -103,7 +106,7 @@ async def _list(objects: ObjectStore, prefix: Location) -> list[ObjectInfo]:
         return [info async for page in objects.list(prefix.bucket, prefix.key) for info in page]
 
     try:
-        return await retry_call(pages, operation="s3:ListBucket")
+        return await retry_call(pages, operation="s3:ListBucket", clock=SystemClock())
     except (CallError, RunError) as error:
         _log.warning("cannot list %s (%s): rows there are looked for one by one", prefix.uri, error)
         return []

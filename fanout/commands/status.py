@@ -1,7 +1,7 @@
-"""Where a run stands, told from its directory alone, whether a process is at it, was killed, or has finished.
+"""Tells from its directory alone where a run stands, whether a process is at it, was killed, or has finished.
 
-A run directory enters, a `RunStatus` leaves; nothing is changed, and a live run is not disturbed. That a process has
-the journal is the truth about life; `status.json` says what that process last saw.
+Nothing is changed, and a live run is not disturbed. A run is alive if a process has its journal open; `status.json`
+says what that process last saw.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RunStatus:
     """One run.
 
     Attributes:
-        state: `running`: a process is at it. `output_file`: the output is there. `stopped`: it ended in order before
+        state: `running`: a process is at it. `finished`: the output is there. `stopped`: it ended in order before
             that, by a signal, a deadline or an error. `dead`: it was killed. `damaged`: its files cannot be read.
         rows: Rows that have ended: for a run that is not at work, those that are durable.
         durable: Rows whose outcome stands in a part; None while the run goes on.
@@ -45,7 +45,7 @@ class RunStatus:
         reason: Why it stopped, or what is damaged.
         next: What to do, as a command or a sentence; None where there is nothing to do.
         snapshot: What the process last saw, as in `status.json`.
-        shards: Of a run on several processes, each one's share; empty for a run on one. A share that is `output_file`
+        shards: Of a run on several processes, each one's share; empty for a run on one. A share that is `finished`
             has no output of its own.
     """
 

@@ -48,3 +48,7 @@ class SystemClock:
             elif not await sleep_until_ns(time.monotonic_ns() + ceil(remaining_s * 1e9)):
                 await anyio.sleep(max(remaining_s, SHORTEST_SLEEP_S))
             remaining_s = instant - self.now()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after about `seconds`, by the event loop's own timer."""
+        await anyio.sleep(seconds)

@@ -1,10 +1,10 @@
-"""What is wrong with settings, in sentences; unknown keys are errors that name the nearest known one."""
+"""Says what is wrong with settings, a sentence a mistake; an unknown key gets the name that was probably meant."""
 
 from __future__ import annotations
 
-import difflib
-
 from pydantic import BaseModel, ValidationError
+
+from fanout.text import did_you_mean
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[str]:
@@ -16,17 +16,14 @@ def _explain(kind: str, place: tuple[int | str, ...], message: str, model: type[
     key = ".".join(str(part) for part in place)
     if kind != "extra_forbidden":
         return f"{key}: {message.removeprefix('Value error, ')}"
-    known = _keys(model, place[:-1])
-    nearest = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(known)}"
-    return f"unknown key {key!r}; {hint}"
+    return f"unknown key {key!r}; {did_you_mean(str(place[-1]), _keys(model, place[:-1]))}"
 
 
-def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> list[str]:
+def _keys(model: type[BaseModel], place: tuple[int | str, ...]) -> tuple[str, ...]:
     for part in place:
         field = model.model_fields.get(str(part))
         inner = field.annotation if field is not None else None
         if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             break
         model = inner
-    return list(model.model_fields)
+    return tuple(model.model_fields)

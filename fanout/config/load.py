@@ -1,15 +1,15 @@
-"""Flags override `FANOUT_*` variables, which override the TOML file, which overrides defaults.
+"""Makes a configuration: flags override `FANOUT_*` variables, which override the TOML file, which overrides defaults.
 
-Enters as dictionaries, leaves as a `Config`; paths in a TOML file are relative to that file.
+Paths in a TOML file are relative to that file.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -17,20 +17,31 @@ from pydantic import BaseModel, ValidationError
 from fanout.config.errors import explain
 from fanout.config.model import Config, Names
 from fanout.errors import UsageError
+from fanout.text import nearest
 
 ENV_PREFIX = "FANOUT_"
 Raw = dict[str, Any]
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 def load_config(
-    path: Path | None, *, environ: Mapping[str, str], flags: Raw, base: Config | None = None
+    path: str | os.PathLike[str] | None = None,
+    *,
+    environ: Mapping[str, str] = _NO_VARIABLES,
+    flags: Raw | None = None,
+    base: Config | None = None,
 ) -> Config:
     """Return the configuration of a run.
 
+    >>> fanout.load_config("job.toml").pacing.rate
+    200.0
+
     Args:
-        path: The TOML file, if one was named.
-        environ: The environment; `FANOUT_PACING_RATE=200` sets `rate` in `[pacing]`.
-        flags: What the command line said, as nested dictionaries; leaves that are None are left out.
+        path: The TOML file; None for none.
+        environ: Where variables are looked for; `FANOUT_PACING_RATE=200` sets `rate` in `[pacing]`. None are by
+            default, as a library should do what its caller says: the command line hands `os.environ` in.
+        flags: What was said besides, as nested dictionaries (`flags.from_keywords` makes them); leaves that are
+            None are left out.
         base: Stands in for the defaults, when a run is resumed.
 
     Raises:
@@ -38,9 +49,10 @@ def load_config(
     """
     merged: Raw = base.model_dump(exclude_defaults=True) if base is not None else {}
     if path is not None:
-        _merge(merged, _rebase(_read(path), path.parent))
+        file = Path(path)
+        _merge(merged, _rebase(_read(file), file.parent))
     _merge(merged, _from_environ(environ))
-    _merge(merged, flags)
+    _merge(merged, flags or {})
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -83,11 +95,9 @@ def _from_environ(environ: Mapping[str, str]) -> Raw:
             continue
         section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("_")
         if section not in Config.model_fields or not key:
-            nearest = difflib.get_close_matches(section, list(Config.model_fields), n=1, cutoff=0.8)
-            if nearest and key:  # others, such as FANOUT_LIVE_*, belong to tests and to the user
-                raise UsageError(
-                    f"unknown variable {name}; did you mean {ENV_PREFIX}{nearest[0].upper()}_...?"
-                )
+            meant = nearest(section, tuple(Config.model_fields), cutoff=0.8)
+            if meant and key:  # others, such as FANOUT_LIVE_*, belong to tests and to the user
+                raise UsageError(f"unknown variable {name}; did you mean {ENV_PREFIX}{meant.upper()}_...?")
             continue
         many = _is_list(section, key)
         found.setdefault(section, {})[key] = [part for part in value.split(",") if part] if many else value

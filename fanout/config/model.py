@@ -1,4 +1,7 @@
-"""What a run is told: one frozen model, one section a concern, and the bounds of every value."""
+"""Declares every key of the configuration, with its default and its bounds: one frozen model, one section a concern.
+
+Nothing else has these defaults: the settings of the parts are made from them (`runtime/settings.py`).
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ Header = Annotated[str, Field(max_length=HEADER_MAX)]
 
 PART_S_MAX = 120.0
 """Longest that a part may stay open, in seconds. A message is deleted once its part is durable, and our queue delivers
-it again 300 s after it was received (`VisibilityTimeout`, aws/mailbox.py): the rest is for writing and deleting."""
+it again 300 s after it was received (`VisibilityTimeout`, aws/run_queue.py): the rest is for writing and deleting."""
 
 
 class _Section(BaseModel):
@@ -214,7 +217,7 @@ class LocalSection(_Section):
 
 
 class MetricsSection(_Section):
-    """`[metrics]`: who is told how the run goes; with nobody named, nothing is counted."""
+    """`[metrics]`: where the run's metrics go; with no place named, nothing is counted."""
 
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     address: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -234,7 +237,7 @@ class MetricsSection(_Section):
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody is named."""
+        """Whether a place is named."""
         return any(place is not None for place in (self.port, self.textfile, self.pushgateway))
 
 

@@ -57,6 +57,27 @@ class Record:
     due_at: float | None = None
     transport: Transport | None = None
 
+    @classmethod
+    def of(
+        cls,
+        payload: bytes = b"",
+        *,
+        id: str | None = None,  # noqa: A002 - the name of the column
+        location: str | None = None,
+        content_type: str | None = None,
+        accept: str | None = None,
+        custom_attributes: str | None = None,
+        ttl_s: int | None = None,
+        invocation_timeout_s: int | None = None,
+    ) -> Record:
+        """Return a row for `Session.send` and `Session.map`, which give it its number.
+
+        >>> fanout.Record.of(b'{"inputs": "one"}', id="a", ttl_s=600).id
+        'a'
+        """
+        options = Options(content_type, accept, custom_attributes, ttl_s, invocation_timeout_s)
+        return cls(-1, id, payload, options, location=location)
+
 
 @dataclass(frozen=True, slots=True)
 class Rejected:

@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+PATTERNS = (
+    r"server error \(5\d\d\)",
+    r"tim(?:ed|e)?[ -]?out",
+    r"internal ?server ?error",
+)
+"""What tells of a passing failure. SageMaker's texts are not documented; these were seen in public logs."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelRetry:
@@ -13,15 +20,11 @@ class ModelRetry:
     Attributes:
         generations: How often at most, beyond the first.
         patterns: Regular expressions, searched in the failure's text without regard to case; one that matches
-            allows it. SageMaker's texts are not documented; these were seen in public logs.
+            allows it.
     """
 
-    generations: int = 1
-    patterns: tuple[str, ...] = (
-        r"server error \(5\d\d\)",
-        r"tim(?:ed|e)?[ -]?out",
-        r"internal ?server ?error",
-    )
+    generations: int
+    patterns: tuple[str, ...]
 
     def allows(self, *, generation: int, text: str | None) -> bool:
         """Whether a row of this generation that failed with `text` may be sent again."""

@@ -13,7 +13,6 @@ from typing import Literal
 from fanout.domain.ids import input_key
 from fanout.domain.limits import (
     HEADER_MAX,
-    INLINE_MAX_BYTES,
     LOCATION_MAX,
     STAGED_MAX_BYTES,
     TIMEOUT_S,
@@ -39,8 +38,8 @@ class Routing:
     """
 
     run_id: str
-    mode: Mode = "auto"
-    inline_max_bytes: int = INLINE_MAX_BYTES
+    mode: Mode
+    inline_max_bytes: int
     uploads: Location | None = None
 
 

@@ -1,4 +1,4 @@
-"""Until when open rows are waited for: their numbers by the second of the deadline, and the nearest in order.
+"""Keeps the deadlines of open rows: row numbers by the second of the deadline, and the nearest in order.
 
 A row's own `deadline` says what holds; what is kept of a row that has ended, that no longer waits, or that was given
 another deadline since, is passed over when its turn comes. Nearly every deadline is hours away and its row ends long
@@ -15,7 +15,7 @@ from fanout.engine.open_row import WAITING, OpenRow
 
 
 class Deadlines:
-    """The deadlines of `rows`, which are the ledger's open ones."""
+    """The deadlines of `rows`, by their numbers."""
 
     def __init__(self, rows: Mapping[int, OpenRow]) -> None:
         self._rows = rows
@@ -32,42 +32,36 @@ class Deadlines:
         """Deadlines that are kept, those that no longer hold included."""
         return self._kept
 
-    def set(self, entry: OpenRow, deadline: float) -> None:
-        """Wait for a row until `deadline`, whatever it was told before."""
-        entry.deadline = deadline
-        entry.overdue = False
-        self._hold_claimed(deadline, entry.row)
+    def set(self, row: OpenRow, deadline: float) -> None:
+        """Wait for a row until `deadline`, instead of any deadline that it had."""
+        row.deadline = deadline
+        self._keep(deadline, row.number)
         if self._kept > 2 * len(self._rows) + 1_000:
             # One row that takes hours would keep all that were settled behind it: eight bytes each, for a billion.
             self._clear()
             for each in self._rows.values():
-                if each.deadline is not None and not each.overdue:
-                    self._hold_claimed(each.deadline, each.row)
+                if each.deadline is not None:
+                    self._keep(each.deadline, each.number)
 
-    def _hold_claimed(self, deadline: float, row: int) -> None:
+    def _keep(self, deadline: float, number: int) -> None:
         second = int(deadline)
         self._kept += 1
         if second <= self._opened:
-            heapq.heappush(self._near, (deadline, row))
+            heapq.heappush(self._near, (deadline, number))
             return
-        rows = self._far.get(second)
-        if rows is None:
-            rows = self._far[second] = array("q")
+        numbers = self._far.get(second)
+        if numbers is None:
+            numbers = self._far[second] = array("q")
             heapq.heappush(self._seconds, second)
-        rows.append(row)
+        numbers.append(number)
 
     def next(self) -> float | None:
         """Return the earliest deadline of a row that waits, None if none has one."""
         while True:
             while self._near:
-                deadline, row = self._near[0]
-                entry = self._rows.get(row)
-                if (
-                    entry is not None
-                    and entry.deadline == deadline
-                    and not entry.overdue
-                    and entry.state in WAITING
-                ):
+                deadline, number = self._near[0]
+                row = self._rows.get(number)
+                if row is not None and row.deadline == deadline and row.state in WAITING:
                     return deadline
                 heapq.heappop(self._near)
                 self._kept -= 1
@@ -78,19 +72,19 @@ class Deadlines:
     def _open(self, second: int) -> None:
         """Put in order what ends within this second, which is the next of which anything is kept."""
         self._opened = second
-        rows = self._far.pop(second)
-        self._kept -= len(rows)
-        for row in rows:
-            entry = self._rows.get(row)
-            if entry is not None and entry.deadline is not None and int(entry.deadline) == second:
-                self._hold_claimed(entry.deadline, row)
+        numbers = self._far.pop(second)
+        self._kept -= len(numbers)
+        for number in numbers:
+            row = self._rows.get(number)
+            if row is not None and row.deadline is not None and int(row.deadline) == second:
+                self._keep(row.deadline, number)
 
     def overdue(self, now: float) -> list[OpenRow]:
-        """Return, once, the rows whose deadline has passed."""
+        """Return the rows whose deadline has passed, which they have no longer."""
         found = []
         while (deadline := self.next()) is not None and deadline <= now:
-            entry = self._rows[heapq.heappop(self._near)[1]]
+            row = self._rows[heapq.heappop(self._near)[1]]
             self._kept -= 1
-            entry.overdue = True
-            found.append(entry)
+            row.deadline = None
+            found.append(row)
         return found

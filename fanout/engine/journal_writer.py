@@ -1,7 +1,7 @@
 """Writes the journal in groups, off the event loop: intents before their rows are sent, the rest soon after.
 
-Entries enter as they change; what is durable is told by returning. Acceptances may lag one group: a row whose
-acceptance was lost is looked for before it is sent again.
+A call returns when what it wrote is durable. Acceptances may lag one group: a row whose acceptance was lost is looked
+for before it is sent again.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from fanout.domain.location import Location
 from fanout.domain.output_paths import AS_EXPECTED
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.open_row import OpenRow
-from fanout.engine.open_rows import OpenRows
+from fanout.engine.row_places import RowPlaces
 from fanout.failpoints import failpoint
+from fanout.ports import Clock
 from fanout.rundir.journal import Journal
 
 LAG_S = 0.05
@@ -40,15 +41,22 @@ class JournalWriter:
 
     Args:
         journal: The open journal; None keeps no journal: after a kill, nothing is known.
-        open_rows: Its layouts are journalled when a reply changes them; places of rows only where they differ.
+        places: Where the objects of rows stand; journalled when a reply changes it.
+        clock: The run's clock.
         run_blocking: Runs a write.
     """
 
     def __init__(
-        self, journal: Journal | None, *, open_rows: OpenRows, run_blocking: RunBlocking = run_in_thread
+        self,
+        journal: Journal | None,
+        *,
+        places: RowPlaces,
+        clock: Clock,
+        run_blocking: RunBlocking = run_in_thread,
     ) -> None:
         self._journal = journal
-        self._open_rows = open_rows
+        self._places = places
+        self._clock = clock
         self._run_blocking = run_blocking
         self._lines: list[RowRecord] = []
         self._oldest_at = 0.0  # when the first of them was noted
@@ -57,28 +65,28 @@ class JournalWriter:
         self._arrived = Notify()
         self._written = self._groups = 0
 
-    async def intend(self, entries: Sequence[OpenRow]) -> None:
+    async def intend(self, rows: Sequence[OpenRow]) -> None:
         """Make durable that these rows are about to be sent."""
         if self._journal is not None:
-            self._lines.extend(self._line(entry, RowState.INTENT) for entry in entries)
+            self._lines.extend(self._line(row, RowState.INTENT) for row in rows)
             await self.flush()
 
-    def accepted(self, entry: OpenRow) -> None:
+    def accepted(self, row: OpenRow) -> None:
         """Note that the endpoint has the row."""
-        self._note(entry, RowState.ACCEPTED)
+        self._note(row, RowState.ACCEPTED)
 
-    def unsent(self, entry: OpenRow) -> None:
+    def unsent(self, row: OpenRow) -> None:
         """Note that the row is certainly not with the endpoint, whatever was intended."""
-        self._note(entry, RowState.READY)
+        self._note(row, RowState.READY)
 
-    async def part(self, number: int, rows: Iterable[int]) -> None:
-        """Make durable that part `number` holds `rows`, and everything noted before."""
+    async def part(self, number: int, numbers: Iterable[int]) -> None:
+        """Make durable that part `number` holds rows `numbers`, and everything noted before."""
         journal = self._journal
         if journal is None:
             return
         await self.flush()
         async with self._lock:
-            await self._run_blocking(functools.partial(journal.commit_part, number, list(rows)))
+            await self._run_blocking(functools.partial(journal.commit_part, number, list(numbers)))
 
     async def flush(self) -> None:
         """Make durable what was noted so far."""
@@ -100,47 +108,47 @@ class JournalWriter:
         while True:
             while not self._lines:
                 await self._arrived.wait()
-            left_s = self._oldest_at + LAG_S - anyio.current_time()
+            left_s = self._oldest_at + LAG_S - self._clock.now()
             if left_s > 0:
-                await anyio.sleep(left_s)
+                await self._clock.sleep(left_s)
             elif self._lock.locked():
                 # While intents are written, the next ones take these lines along: an fsync of their own would halve
                 # the rate of sending on a slow disk.
-                await anyio.sleep(LAG_S)
+                await self._clock.sleep(LAG_S)
             else:
                 await self.flush()
                 failpoint("accept.durable")
 
-    def _note(self, entry: OpenRow, state: RowState) -> None:
+    def _note(self, row: OpenRow, state: RowState) -> None:
         if self._journal is None:
             return
         if not self._lines:
-            self._oldest_at = anyio.current_time()
+            self._oldest_at = self._clock.now()
             self._arrived.notify()
-        self._lines.append(self._line(entry, state))
+        self._lines.append(self._line(row, state))
 
-    def _line(self, entry: OpenRow, state: RowState) -> RowRecord:
+    def _line(self, row: OpenRow, state: RowState) -> RowRecord:
         output = failure = None
         if state is RowState.ACCEPTED:
-            output, failure = _told(entry.output), _told(entry.failure)
+            output, failure = _told(row.output), _told(row.failure)
         return RowRecord(  # in the order of its fields: names would double what a line costs
-            entry.row,
+            row.number,
             state,
-            entry.generation,
-            entry.sends,
-            entry.resends,
-            entry.due_at,
-            entry.sent_at,
-            entry.accepted_at,
-            entry.upload_started_at,
-            entry.uploaded_at,
-            entry.input,
+            row.generation,
+            row.sends,
+            row.resends,
+            row.due_at,
+            row.sent_at,
+            row.accepted_at,
+            row.upload_started_at,
+            row.uploaded_at,
+            row.input,
             output,
             failure,
         )
 
     def _changed_places(self) -> list[tuple[str, str]]:
-        outputs, failures = self._open_rows.outputs, self._open_rows.failures
+        outputs, failures = self._places.outputs, self._places.failures
         shapes = (outputs.shape, failures.shape)
         if shapes == self._shapes:
             return []

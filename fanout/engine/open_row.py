@@ -1,4 +1,7 @@
-"""One open row: what it is, where it is, what was sent of it, and when. No payload but one kept for a re-send."""
+"""One open row, the states it can be in, and the way from each to the next.
+
+A state says two things at once: where the row is on our side, and whether the endpoint may have it.
+"""
 
 from __future__ import annotations
 
@@ -6,75 +9,240 @@ from dataclasses import dataclass
 from enum import Enum, unique
 
 from fanout.domain.location import Location
-from fanout.domain.records import Notice, Passthrough, Sendable, Transport
+from fanout.domain.records import (
+    Inline,
+    Notice,
+    Options,
+    Outcome,
+    Passthrough,
+    Record,
+    Routed,
+    Transport,
+    Upload,
+)
+from fanout.domain.row_state import RowRecord
+
+DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
+DEFAULT_TIMEOUT_S = 900  # InvocationTimeoutSeconds, API reference
 
 
 @unique
 class State(Enum):
-    """Where an open row is."""
+    """Where an open row is, and what is known of it."""
 
     # Enum's own hashes the name, in Python; the simulation does it 36 times a row.
     __hash__ = object.__hash__
 
-    READY = "ready"
-    """Admitted; not sent, or known not to have been received."""
+    # The endpoint certainly does not have it:
+    UPLOADING = "uploading"
+    """Its payload is being put into S3."""
+    QUEUED = "queued"
+    """It waits for its intent to be journalled."""
+    INTENDED = "intended"
+    """It has an attempt, which is journalled, and waits for its turn to be sent."""
     SENT = "sent"
-    """A request is in flight."""
+    """Its first request is in flight: nothing that was sent before may have been received."""
+    DEFERRED = "deferred"
+    """The model failed it, and it waits before it is sent as the next generation."""
+
+    # The endpoint may have it:
+    UNCERTAIN = "uncertain"
+    """A request was sent and its reply was lost; it waits to be looked for, or to be heard of."""
+    REQUEUED = "requeued"
+    """Uncertain, not found, and on its way to be sent again: it waits for the intent."""
+    REINTENDED = "reintended"
+    """Uncertain, with another attempt, which waits for its turn."""
+    RESENT = "resent"
+    """Uncertain, with another request in flight."""
+
+    # The endpoint has it, or had it:
     ACCEPTED = "accepted"
     """The endpoint answered 202."""
-    UNKNOWN = "unknown"
-    """A request was sent and nobody knows whether it was received."""
     CLAIMED = "claimed"
     """A notice came; its result is being fetched."""
     SETTLED = "settled"
-    """Its outcome is with the sink and not durable yet."""
+    """Its outcome is there and not durable yet."""
 
 
-WAITING = frozenset({State.ACCEPTED, State.UNKNOWN})
-"""The states of a row that waits to be heard of, and may wait in vain."""
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.UPLOADING: frozenset({State.QUEUED}),
+    State.QUEUED: frozenset({State.INTENDED}),
+    State.INTENDED: frozenset({State.SENT, State.SETTLED}),
+    State.SENT: frozenset({State.INTENDED, State.UNCERTAIN, State.ACCEPTED, State.CLAIMED}),
+    State.DEFERRED: frozenset({State.QUEUED}),
+    State.UNCERTAIN: frozenset({State.REQUEUED, State.CLAIMED, State.SETTLED}),
+    State.REQUEUED: frozenset({State.REINTENDED, State.CLAIMED}),
+    State.REINTENDED: frozenset({State.RESENT, State.UNCERTAIN, State.CLAIMED, State.SETTLED}),
+    State.RESENT: frozenset({State.REINTENDED, State.UNCERTAIN, State.ACCEPTED, State.CLAIMED}),
+    State.ACCEPTED: frozenset({State.CLAIMED, State.SETTLED}),
+    State.CLAIMED: frozenset({State.ACCEPTED, State.UNCERTAIN, State.DEFERRED, State.SETTLED}),
+    State.SETTLED: frozenset(),
+}
+"""The states that may follow each one. `OpenRows` makes every move, and no other is made."""
+
+WAITING = frozenset({State.ACCEPTED, State.UNCERTAIN, State.REQUEUED, State.REINTENDED})
+"""The states of a row that the endpoint has or may have: it waits to be heard of, and may wait in vain."""
+
+IN_FLIGHT = frozenset({State.SENT, State.RESENT})
+"""The states of a row whose request has no reply yet."""
+
+NOT_RECEIVED = frozenset({State.UPLOADING, State.QUEUED, State.INTENDED, State.DEFERRED})
+"""The states of a row of which no request can have been received: a notice of it is not of our making."""
+
+
+@unique
+class Claim(Enum):
+    """What a notice turned out to be."""
+
+    __hash__ = object.__hash__  # as in `State`
+
+    WON = "won"
+    """First notice of an open row: fetch it."""
+    EARLY = "early"
+    """Before the 202: kept with the row until that arrives."""
+    PENDING = "pending"
+    """A repetition; its message may go once the row is durable."""
+    DONE = "done"
+    """A repetition of a durable row; its message may go now."""
+    STRANGER = "stranger"
+    """No row, generation or attempt of this run."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRowsStatistics:
+    """A snapshot: rows by state, and the counts that say how messages and sends went."""
+
+    open: int
+    in_flight: int
+    accepted: int
+    claimed: int
+    unknown: int
+    undurable: int
+    resends: int
+    duplicates: int
+    strangers: int
 
 
 @dataclass(slots=True, eq=False)
 class OpenRow:
-    """One open row. Owned by the ledger; stages read it and change it through the ledger alone."""
+    """One open row. `OpenRows` owns it: stages read it, and change it by the methods of `OpenRows` alone.
 
-    row: int
+    Attributes:
+        number: Its ordinal in the input.
+        patience_s: Seconds from a send to its deadline.
+        state: Where it is; `State.SETTLED` is the last.
+        generation: Rises when the model has failed it and it is sent again.
+        sends: Attempts that it was given, in all generations.
+        resends: Those given while an earlier one might have been received.
+        failed_at: When a request of it last failed without telling whether it was received.
+        suspect: Other rows were accepted between its last two failures: the row is the trouble, not the service.
+        output: Where its output stands or should; None if nothing is known of that, `AS_EXPECTED` for nearly every row.
+        failure: Where its failure object would stand, likewise.
+        upload: The uploaded payload, which is deleted once the row is durable.
+        input: Where its payload stands in S3.
+        item: What is to be sent, or uploaded first; None once no further send can need it.
+        held_bytes: Bytes of payload that `item` keeps in memory.
+        turn: Number of its place among the deferred rows, None if it has none.
+        deadline: When it is looked for a last time, None if that was done or is not due.
+        notice: What it was claimed by, or what came while its request was in flight.
+        unconfirmed_notice: A failure that was announced and that S3 did not confirm.
+        receipts: Handles of its messages, which are deleted once the row is durable.
+    """
+
+    number: int
     id: str | None
     passthrough: Passthrough
     transport: Transport
     payload_bytes: int
     patience_s: float
-    state: State = State.READY
+    state: State
+    item: Routed | None = None
+    held_bytes: int = 0
     generation: int = 0
     sends: int = 0
     resends: int = 0
-    doubted: bool = False
     failed_at: float | None = None
     suspect: bool = False
-    """Others were accepted between its last two failures: then it is the trouble, not the service."""
-    queued: bool = False
-    intended: bool = False
     output: Location | None = None
-    """Where its output stands or should, None if nothing is known of it; `layout.AS_EXPECTED` for nearly every row."""
     failure: Location | None = None
-    """Where its failure object would stand, likewise."""
     upload: Location | None = None
     input: str | None = None
-    held: int = 0
-    item: Sendable | None = None
     upload_started_at: float | None = None
     uploaded_at: float | None = None
     due_at: float | None = None
     sent_at: float | None = None
     accepted_at: float | None = None
+    turn: int | None = None
     deadline: float | None = None
-    overdue: bool = False
-    early: Notice | None = None
+    notice: Notice | None = None
     unconfirmed_notice: Notice | None = None
     receipts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, record: Record, item: Routed, *, state: State, upload: Location | None, patience_s: float
+    ) -> OpenRow:
+        """Return the row of an input record that is to be sent as `item`."""
+        return cls(
+            record.row,
+            record.id,
+            record.passthrough,
+            transport_of(item),
+            len(record.payload),
+            patience_s,
+            state,
+            item,
+            payload_bytes(item),
+            upload=upload,
+            due_at=record.due_at,
+        )
 
     def is_meant_by(self, notice: Notice) -> bool:
         """Whether the notice speaks of a send that was made: anyone who may publish to the topic can forge others."""
         return notice.generation == self.generation and (
             notice.attempt is None or 1 <= notice.attempt <= self.sends
         )
+
+    def recall(self, line: RowRecord) -> None:
+        """Take over what the journal of an earlier process tells of the row."""
+        self.generation, self.sends, self.resends = line.generation, line.sends, line.resends
+        self.due_at, self.sent_at, self.accepted_at = line.due_at, line.sent_at, line.accepted_at
+        self.upload_started_at, self.uploaded_at = line.upload_started_at, line.uploaded_at
+        self.input = line.input
+
+    def outcome(self, output: Location | None, failure: Location | None, **facts: object) -> Outcome:
+        """Return the row's outcome: what is known of it, and `facts` (fields of `Outcome`)."""
+        return Outcome(
+            row=self.number,
+            id=self.id,
+            passthrough=self.passthrough,
+            transport=self.transport,
+            payload_bytes=self.payload_bytes,
+            attempts=self.sends,
+            resends=self.resends,
+            output_location=output.uri if output else None,
+            failure_location=failure.uri if failure else None,
+            upload_started_at=self.upload_started_at,
+            uploaded_at=self.uploaded_at,
+            due_at=self.due_at,
+            sent_at=self.sent_at,
+            accepted_at=self.accepted_at,
+            **facts,  # type: ignore[arg-type]  # the caller names fields of Outcome; mypy cannot see through **
+        )
+
+
+def payload_bytes(item: Routed) -> int:
+    """Return the bytes of payload that `item` keeps in memory."""
+    return len(item.payload) if isinstance(item, Inline | Upload) else 0
+
+
+def transport_of(item: Routed) -> Transport:
+    """Return how the payload of `item` reaches the endpoint."""
+    if isinstance(item, Upload):
+        return "s3"
+    return "inline" if isinstance(item, Inline) else "existing"
+
+
+def served_within_s(options: Options) -> float:
+    """Return the seconds after which the endpoint has served a request, or never will."""
+    return (options.ttl_s or DEFAULT_TTL_S) + (options.invocation_timeout_s or DEFAULT_TIMEOUT_S)

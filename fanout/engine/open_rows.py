@@ -1,56 +1,37 @@
-"""Every open row, in memory, without payloads: who is where, who was told what, and until when to wait.
+"""Holds every open row in memory and makes every move from one state to the next.
 
-All transitions are synchronous and pure but for this object; `now` is handed in. Entered at intake, left when a
-part file that holds the row is durable. Whoever claims a row first is the one who fetches it.
+All moves are synchronous, with `now` handed in. A row is entered when it is admitted, and forgotten when the part that
+holds its outcome is durable. The first notice of a row claims it; others are repetitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from enum import Enum, unique
 
+from fanout.concurrency.notify import Notify
 from fanout.domain.ids import inference_id
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Notice, Options, Outcome, Record, Reply, Transport
+from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Reply, Routed, Staged, Upload
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.deadlines import Deadlines
-from fanout.engine.open_row import WAITING, OpenRow, State
+from fanout.engine.deferrals import Deferrals
+from fanout.engine.open_row import (
+    IN_FLIGHT,
+    NOT_RECEIVED,
+    TRANSITIONS,
+    WAITING,
+    Claim,
+    OpenRow,
+    OpenRowsStatistics,
+    State,
+    served_within_s,
+)
+from fanout.engine.row_places import RowPlaces
+from fanout.engine.settled_rows import SettledRows
 
-DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
-DEFAULT_TIMEOUT_S = 900  # InvocationTimeoutSeconds, API reference
-
-
-@unique
-class Claim(Enum):
-    """What a notice turned out to be."""
-
-    WON = "won"
-    """First notice of an open row: fetch it."""
-    EARLY = "early"
-    """Before the 202: kept with the row until that arrives."""
-    PENDING = "pending"
-    """A repetition; its message may go once the row is durable."""
-    DONE = "done"
-    """A repetition of a durable row; its message may go now."""
-    STRANGER = "stranger"
-    """No row, generation or attempt of this run."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRowsStatistics:
-    """A snapshot: rows by state, and the counts that say how messages and sends went."""
-
-    open: int
-    in_flight: int
-    accepted: int
-    claimed: int
-    unknown: int
-    undurable: int
-    resends: int
-    duplicates: int
-    strangers: int
+HEARD_WITHIN_S = 60.0
+"""After a night between two processes of a run, messages get this long to be heard before a row is given up."""
 
 
 class OpenRows:
@@ -58,340 +39,361 @@ class OpenRows:
 
     Args:
         run_id: The run id.
-        outputs: Where outputs stand; learns from replies.
-        failures: Where failure objects stand; learns from replies.
+        outputs: Where outputs stand.
+        failures: Where failure objects stand.
+        keep_payloads: Keep payloads that travel in requests until their rows have ended, so that a row that the model
+            failed can be sent again; else they are dropped when the endpoint has accepted the row.
         slack_s: Added to TTL and timeout before a row is looked for and given up.
     """
 
     def __init__(
-        self, run_id: str, *, outputs: OutputPaths, failures: OutputPaths, slack_s: float = 60.0
+        self,
+        run_id: str,
+        *,
+        outputs: OutputPaths,
+        failures: OutputPaths,
+        keep_payloads: bool = False,
+        slack_s: float = 60.0,
     ) -> None:
         self.run_id = run_id
-        self.outputs = outputs
-        self.failures = failures
+        self.places = RowPlaces(outputs=outputs, failures=failures)
+        self._keep_payloads = keep_payloads
         self._slack_s = slack_s
         self._options: Options | None = None
         self._patience_s = 0.0
         self._open: dict[int, OpenRow] = {}
-        self._settled: dict[int, OpenRow] = {}
-        self.rows_seen = 0
+        self._settled = SettledRows()
+        self.held_bytes = 0
+        """Payload bytes in memory."""
+        self.changed = Notify()
+        """Notified whenever a row ends or lets go of its payload."""
         self.last_accepted_at = float("-inf")
         self.newest_claimed: float | None = None
         """The latest acceptance among claimed rows: a row accepted much earlier that still waits is suspicious."""
-        self._deadlines = Deadlines(self._open)
+        self.deadlines = Deadlines(self._open)
+        """The rows that wait, by when they are looked for a last time."""
+        self.deferrals = Deferrals()
+        """The rows that wait for an instant: `defer` gives them their turns."""
         self._counts = dict.fromkeys(State, 0)
-        self._resends = self._duplicates = self._strangers = 0
+        self._claims = dict.fromkeys(Claim, 0)
+        self._resends = 0
 
     def __len__(self) -> int:
         """Rows that are open: admitted and without an outcome."""
         return len(self._open)
 
-    def admit(self, record: Record, *, transport: Transport, upload: Location | None = None) -> OpenRow:
-        """Enter a row; it stays until its outcome is durable."""
+    # A row comes in.
+
+    def admit(self, record: Record, item: Routed, *, upload: Location | None = None) -> OpenRow:
+        """Enter a row that is to be sent for the first time; it stays until its outcome is durable.
+
+        Args:
+            record: The row.
+            item: What to send, or to upload first.
+            upload: The object to delete once the row is durable; None to delete nothing.
+        """
+        state = State.UPLOADING if isinstance(item, Upload) else State.QUEUED
+        return self._enter(record, item, state=state, upload=upload)
+
+    def restore(
+        self, record: Record, item: Routed, line: RowRecord, *, upload: Location | None, now: float
+    ) -> OpenRow:
+        """Enter a row that an earlier process had in hand, as its journal tells.
+
+        A row that may have been sent is `State.UNCERTAIN`, without a turn: it is the caller's to defer.
+        """
+        if line.state == RowState.READY:
+            row = self.admit(record, item, upload=upload)
+            row.recall(line)
+            return row
+        accepted = line.state == RowState.ACCEPTED and line.accepted_at is not None
+        state = State.ACCEPTED if accepted else State.UNCERTAIN
+        row = self._enter(record, item, state=state, upload=upload)
+        row.recall(line)
+        if isinstance(item, Upload) and (accepted or line.input is not None):  # uploaded before its intent
+            self._replace_item(row, Staged(item.options, line.input or item.location.uri))
+        row.output = Location.parse(line.output) if line.output else None
+        row.failure = Location.parse(line.failure) if line.failure else None
+        self.places.presume(row)
+        if accepted:
+            self._drop_sent_payload(row)
+            self.deadlines.set(row, max((line.accepted_at or now) + row.patience_s, now + HEARD_WITHIN_S))
+        else:
+            self.deadlines.set(row, now + row.patience_s)  # it was sent just before the kill, if it was
+        return row
+
+    def _enter(self, record: Record, item: Routed, *, state: State, upload: Location | None) -> OpenRow:
         if record.options is not self._options:  # rows mostly share them: one number for all
-            self._options = options = record.options
-            served_s = (options.ttl_s or DEFAULT_TTL_S) + (options.invocation_timeout_s or DEFAULT_TIMEOUT_S)
-            self._patience_s = served_s + self._slack_s
-        entry = OpenRow(
-            row=record.row,
-            id=record.id,
-            passthrough=record.passthrough,
-            transport=transport,
-            payload_bytes=len(record.payload),
-            patience_s=self._patience_s,
-            upload=upload,
-            due_at=record.due_at,
-        )
-        self._open[record.row] = entry
-        self._counts[entry.state] += 1
+            self._options = record.options
+            self._patience_s = served_within_s(record.options) + self._slack_s
+        row = OpenRow.of(record, item, state=state, upload=upload, patience_s=self._patience_s)
+        self._open[record.row] = row
+        self._counts[state] += 1
+        self.held_bytes += row.held_bytes
         self.seen(record.row)
-        return entry
+        return row
 
-    def seen(self, row: int) -> None:
-        """Note that the input has reached `row`, so that a later message for it is a repetition, not a stranger."""
-        if row >= self.rows_seen:
-            self.rows_seen = row + 1
+    def seen(self, number: int) -> None:
+        """Note that the input has reached row `number`: a later message for it is a repetition, not a stranger."""
+        self._settled.seen(number)
 
-    def get(self, row: int) -> OpenRow:
+    @property
+    def rows_seen(self) -> int:
+        """How far the input was read: a number above every row's."""
+        return self._settled.rows_seen
+
+    def uploaded(self, row: OpenRow, location: Location, *, started: float, now: float) -> bool:
+        """Note that the row's payload stands in S3; return whether the row is to be sent: its state may have changed.
+
+        The bytes are dropped: every send, and every re-send after a failure of the model, names the object.
+        """
+        row.upload_started_at, row.uploaded_at = started, now
+        row.input = location.uri
+        if row.item is not None:
+            self._replace_item(row, Staged(row.item.options, row.input))
+        if row.state is State.UPLOADING:
+            self._move(row, State.QUEUED)
+        elif row.state is State.UNCERTAIN:
+            self._move(row, State.REQUEUED)
+        else:
+            return False
+        return True
+
+    # It is sent.
+
+    def requeue(self, row: OpenRow) -> None:
+        """Note that a row whose turn has come is on its way to be sent."""
+        self._move(row, State.QUEUED if row.state is State.DEFERRED else State.REQUEUED)
+
+    def intend(self, row: OpenRow) -> bool:
+        """Give the row its next attempt; return False if it needs none: a notice has claimed it meanwhile.
+
+        What may have been received before makes this attempt a re-send.
+        """
+        if row.state is State.QUEUED:
+            self._move(row, State.INTENDED)
+        elif row.state is State.REQUEUED:
+            self._move(row, State.REINTENDED)
+            row.resends += 1
+            self._resends += 1
+        else:
+            return False
+        row.sends += 1
+        return True
+
+    def may_send(self, row: OpenRow) -> bool:
+        """Whether the row has an attempt and waits to be sent.
+
+        A row can be on its way to the senders twice, when a notice gave it a new turn; only one may send it.
+        """
+        return row.state is State.INTENDED or row.state is State.REINTENDED
+
+    def send(self, row: OpenRow, *, due: float, now: float) -> str:
+        """Note that the row is sent now; return the inference id of this attempt.
+
+        A request that was refused or never received is sent again under the same id: it cannot be accepted twice.
+        """
+        self._move(row, State.SENT if row.state is State.INTENDED else State.RESENT)
+        row.due_at = due if row.due_at is None else row.due_at
+        row.sent_at = now
+        return self._inference_id(row)
+
+    def accept(self, row: OpenRow, reply: Reply, *, now: float) -> bool:
+        """Note a 202; return whether a notice had overtaken it: the row is then claimed."""
+        row.accepted_at = self.last_accepted_at = now
+        self.places.learn(row, reply)
+        self.deadlines.set(row, now + row.patience_s)
+        self._drop_sent_payload(row)
+        if row.notice is not None:
+            self._win(row)
+            return True
+        self._move(row, State.ACCEPTED)
+        return False
+
+    def unsend(self, row: OpenRow) -> bool:
+        """Note that the request was refused or never received: this attempt can be made again.
+
+        Returns:
+            Whether a notice of an earlier attempt came meanwhile: the row is then claimed, and not sent again.
+        """
+        if row.notice is not None:
+            self.places.presume(row)
+            self._win(row)
+            return True
+        if row.state is State.SENT:
+            self._move(row, State.INTENDED)
+            return False
+        self._move(row, State.REINTENDED)  # an earlier attempt may still be with the endpoint
+        if row.deadline is not None:
+            self.deadlines.set(row, row.deadline)  # passed over while the row was in flight
+        return False
+
+    def doubt(self, row: OpenRow, *, now: float) -> bool:
+        """Note that the request may have been received; return whether a notice came already: the row is claimed."""
+        row.suspect = row.failed_at is not None and self.last_accepted_at > row.failed_at
+        row.failed_at = now
+        self.deadlines.set(row, now + row.patience_s)
+        self.places.presume(row)
+        if row.notice is not None:
+            self._win(row)
+            return True
+        self._move(row, State.UNCERTAIN)
+        return False
+
+    def defer(self, row: OpenRow, *, until: float) -> None:
+        """Give the row its turn at `until`: an uncertain one to be looked for, one that the model failed to be sent."""
+        if row.state is State.REINTENDED:  # its attempt was refused; an earlier one may have been received
+            self._move(row, State.UNCERTAIN)
+        self.deferrals.set(row, until)
+
+    def prolong(self, row: OpenRow, *, now: float) -> None:
+        """See to it that a row which waits for its deadline has one that is still to come."""
+        if row.deadline is None:
+            self.deadlines.set(row, now + row.patience_s)
+
+    # It is heard of.
+
+    def claim(self, notice: Notice) -> Claim:
+        """Return what `notice` is; `Claim.WON` makes its row the caller's to fetch."""
+        row = self._open.get(notice.row)
+        claim = self._settled.claim(notice) if row is None else self._claimed(row, notice)
+        self._claims[claim] += 1
+        return claim
+
+    def _claimed(self, row: OpenRow, notice: Notice) -> Claim:
+        if row.state in NOT_RECEIVED or not row.is_meant_by(notice):
+            return Claim.STRANGER
+        if notice.receipt is not None:
+            row.receipts += (notice.receipt,)
+        if row.notice is not None:
+            return Claim.PENDING
+        row.notice = notice
+        if row.state in IN_FLIGHT:
+            return Claim.EARLY
+        self._win(row)
+        return Claim.WON
+
+    def found(self, notice: Notice, location: Location) -> OpenRow | None:
+        """Claim a row whose object the reconciler found at `location`; return it, None if it is not to be fetched."""
+        if self.claim(notice) is not Claim.WON:
+            return None
+        row = self._open[notice.row]
+        self.places.note(row, location, completed=notice.completed)
+        return row
+
+    def fetched(self, row: OpenRow, location: Location) -> None:
+        """Note where the row's output was found to stand."""
+        self.places.note(row, location, completed=True)
+
+    def release(self, row: OpenRow, *, deadline: float) -> None:
+        """Take back a claim whose object is not there; the row waits on, until `deadline` at the latest.
+
+        One that was never accepted is uncertain again, without a turn: it is the caller's to defer.
+        """
+        notice, row.notice = row.notice, None
+        if notice is not None and not notice.completed:
+            row.unconfirmed_notice = notice
+        self._move(row, State.ACCEPTED if row.accepted_at is not None else State.UNCERTAIN)
+        self.deadlines.set(row, deadline if row.deadline is None else min(row.deadline, deadline))
+
+    def regenerate(self, row: OpenRow) -> None:
+        """Give a row that the model failed its next generation; it is the caller's to defer."""
+        self._move(row, State.DEFERRED)
+        row.generation += 1
+        row.suspect = False
+        row.output = row.failure = row.notice = row.unconfirmed_notice = row.deadline = None
+        row.accepted_at = None
+
+    def _win(self, row: OpenRow) -> None:
+        self._move(row, State.CLAIMED)
+        if row.accepted_at is not None:
+            self.newest_claimed = max(self.newest_claimed or row.accepted_at, row.accepted_at)
+
+    # It ends.
+
+    def settle(self, row: OpenRow) -> None:
+        """Note that the row has its outcome."""
+        del self._open[row.number]
+        self._move(row, State.SETTLED)
+        # Its payload goes: a part of 5,000 rows would keep 640 MB of them alive, beside every bound.
+        self._replace_item(row, None)
+        row.notice = None
+        self._settled.add(row)
+
+    def durable(self, numbers: Iterable[int]) -> tuple[list[str], list[Location]]:
+        """Forget rows whose outcome is durable; return receipts and uploaded inputs that may now be deleted."""
+        return self._settled.durable(numbers)
+
+    def _move(self, row: OpenRow, state: State) -> None:
+        assert state in TRANSITIONS[row.state], f"row {row.number} went from {row.state} to {state}"
+        self._counts[row.state] -= 1
+        self._counts[state] += 1
+        row.state, row.turn = state, None  # a turn ends with the state that it was given in
+
+    def _drop_sent_payload(self, row: OpenRow) -> None:
+        if not self._keep_payloads and isinstance(row.item, Inline):
+            self._replace_item(row, None)
+
+    def _replace_item(self, row: OpenRow, item: Routed | None) -> None:
+        row.item = item
+        self.held_bytes -= row.held_bytes
+        row.held_bytes = 0
+        self.changed.notify()
+
+    # What is asked of them.
+
+    def get(self, number: int) -> OpenRow:
         """Return an open row.
 
         Raises:
             KeyError: It is not open.
         """
-        return self._open[row]
+        return self._open[number]
 
-    def intend(self, entry: OpenRow) -> None:
-        """Give the row its next attempt; what may have been received before makes this a re-send."""
-        if entry.doubted:
-            entry.resends += 1
-            self._resends += 1
-        entry.sends += 1
-        entry.intended = True
-
-    def may_send(self, entry: OpenRow) -> bool:
-        """Whether the row waits to be sent, with an attempt that is not used up.
-
-        A row can be on its way to the senders twice, when a notice gave it a new turn; only one may send it.
-        """
-        return entry.intended and entry.state in _SENDABLE
-
-    def send(self, entry: OpenRow, *, due: float, now: float) -> str:
-        """Note that the row is sent now; return the inference id of this attempt.
-
-        A request that was refused or never received is sent again under the same id: it cannot be accepted twice.
-        """
-        self._move(entry, State.SENT)
-        entry.due_at = due if entry.due_at is None else entry.due_at
-        entry.sent_at = now
-        return self._inference_id(entry)
-
-    def accept(self, entry: OpenRow, reply: Reply, *, now: float) -> Notice | None:
-        """Note a 202; return the notice that overtook it, if there was one: the row is then claimed."""
-        entry.accepted_at = self.last_accepted_at = now
-        entry.intended = False
-        row, generation = entry.row, entry.generation
-        entry.output = self.outputs.learn(reply.output_location, row=row, generation=generation)
-        if reply.failure_location is not None:
-            entry.failure = self.failures.learn(reply.failure_location, row=row, generation=generation)
-        self._deadlines.set(entry, now + entry.patience_s)
-        if entry.early is not None:
-            return self.settle_early(entry)
-        self._move(entry, State.ACCEPTED)
-        return None
-
-    def unsend(self, entry: OpenRow) -> Notice | None:
-        """Note that the request was refused or never received: this attempt can be made again.
-
-        Returns:
-            The notice of an earlier attempt that came meanwhile: the row is then claimed, and not sent again.
-        """
-        if entry.early is not None:
-            return self.settle_early(entry)
-        # An earlier attempt may still be with the endpoint.
-        self._move(entry, State.UNKNOWN if entry.doubted else State.READY)
-        if entry.deadline is not None and not entry.overdue:
-            self._deadlines.set(entry, entry.deadline)  # forgotten while the row was in flight
-        return None
-
-    def settle_early(self, entry: OpenRow) -> Notice | None:
-        """Claim a row that is not in flight by the notice that came while it was, and return that notice."""
-        notice, entry.early = entry.early, None
-        if notice is not None:
-            self._win(entry)
-            self._presume_places(entry)
-        return notice
-
-    def doubt(self, entry: OpenRow, *, now: float) -> Notice | None:
-        """Note that a request's fate is unknown; return the notice that settles it, if one came already."""
-        entry.doubted = True
-        entry.suspect = entry.failed_at is not None and self.last_accepted_at > entry.failed_at
-        entry.failed_at = now
-        entry.intended = False
-        self._deadlines.set(entry, now + entry.patience_s)
-        self._presume_places(entry)
-        if entry.early is not None:
-            return self.settle_early(entry)
-        self._move(entry, State.UNKNOWN)
-        return None
-
-    def _presume_places(self, entry: OpenRow) -> None:
-        """Where no reply told, what comes of the row will stand where it was asked to."""
-        entry.output = entry.output or self.outputs.presumed(entry.row, entry.generation)
-        entry.failure = entry.failure or self.failures.presumed(entry.row, entry.generation)
-
-    def output(self, entry: OpenRow) -> Location | None:
-        """Return where a row's output stands or should, None if nothing is known of it."""
-        return self.outputs.resolve(entry.output, entry.row, entry.generation)
-
-    def failure(self, entry: OpenRow) -> Location | None:
-        """Return where a row's failure object would stand; None if nothing is known of such a place."""
-        return self.failures.resolve(entry.failure, entry.row, entry.generation)
-
-    def outcome(self, entry: OpenRow, **facts: object) -> Outcome:
-        """Return a row's outcome: what the ledger knows of it, and `facts` (fields of `Outcome`)."""
-        output, failure = self.output(entry), self.failure(entry)
-        return Outcome(
-            row=entry.row,
-            id=entry.id,
-            passthrough=entry.passthrough,
-            transport=entry.transport,
-            payload_bytes=entry.payload_bytes,
-            attempts=entry.sends,
-            resends=entry.resends,
-            inference_id=self._inference_id(entry) if entry.sends else None,
-            output_location=output.uri if output else None,
-            failure_location=failure.uri if failure else None,
-            upload_started_at=entry.upload_started_at,
-            uploaded_at=entry.uploaded_at,
-            due_at=entry.due_at,
-            sent_at=entry.sent_at,
-            accepted_at=entry.accepted_at,
-            **facts,  # type: ignore[arg-type]  # the caller names fields of Outcome; mypy cannot see through **
-        )
-
-    def _inference_id(self, entry: OpenRow) -> str:
-        # Not kept with the row: 70 bytes of one that waits.
-        return inference_id(self.run_id, entry.row, generation=entry.generation, attempt=entry.sends)
-
-    def claim(self, notice: Notice) -> Claim:
-        """Return what `notice` is; `Claim.WON` makes its row the caller's to fetch."""
-        entry = self._open.get(notice.row)
-        if entry is None:
-            return self._repeated(notice)
-        if entry.state is State.READY or not entry.is_meant_by(notice):
-            self._strangers += 1
-            return Claim.STRANGER
-        if notice.receipt is not None:
-            entry.receipts += (notice.receipt,)
-        if entry.state is State.CLAIMED or entry.early is not None:
-            self._duplicates += 1
-            return Claim.PENDING
-        if entry.state is State.SENT:
-            entry.early = notice
-            return Claim.EARLY
-        self._win(entry)
-        return Claim.WON
-
-    def _win(self, entry: OpenRow) -> None:
-        self._move(entry, State.CLAIMED)
-        if entry.accepted_at is not None:
-            self.newest_claimed = max(self.newest_claimed or entry.accepted_at, entry.accepted_at)
-
-    def awaits(self, row: int, generation: int) -> bool:
+    def awaits(self, number: int, generation: int) -> bool:
         """Whether the row is open, at this generation, and waits for a notice."""
-        entry = self._open.get(row)
-        return entry is not None and entry.generation == generation and entry.state in WAITING
+        row = self._open.get(number)
+        return row is not None and row.generation == generation and row.state in WAITING
 
-    def _repeated(self, notice: Notice) -> Claim:
-        settled = self._settled.get(notice.row)
-        if settled is not None and not settled.is_meant_by(notice):
-            self._strangers += 1
-            return Claim.STRANGER
-        if settled is not None:
-            self._duplicates += 1
-            if notice.receipt is not None:
-                settled.receipts += (notice.receipt,)
-            return Claim.PENDING
-        if notice.row < self.rows_seen:
-            self._duplicates += 1
-            return Claim.DONE
-        self._strangers += 1
-        return Claim.STRANGER
+    def outcome(self, row: OpenRow, **facts: object) -> Outcome:
+        """Return a row's outcome: what is known of it here, and `facts` (fields of `Outcome`)."""
+        sent_as = self._inference_id(row) if row.sends else None
+        return row.outcome(self.places.output(row), self.places.failure(row), inference_id=sent_as, **facts)
 
-    def regenerate(self, entry: OpenRow) -> None:
-        """Make the row ready again after a definitive failure of its present generation."""
-        self._move(entry, State.READY)
-        entry.generation += 1
-        entry.doubted = entry.intended = entry.suspect = False
-        entry.output = entry.failure = entry.early = entry.unconfirmed_notice = entry.deadline = None
-        entry.accepted_at = None
-
-    def restore(
-        self, record: Record, line: RowRecord, *, transport: Transport, upload: Location | None, now: float
-    ) -> OpenRow:
-        """Enter a row that an earlier process had in hand, as its journal tells."""
-        entry = self.admit(record, transport=transport, upload=upload)
-        entry.generation, entry.sends, entry.resends = line.generation, line.sends, line.resends
-        entry.due_at, entry.sent_at, entry.accepted_at = line.due_at, line.sent_at, line.accepted_at
-        entry.upload_started_at, entry.uploaded_at, entry.input = (
-            line.upload_started_at,
-            line.uploaded_at,
-            line.input,
-        )
-        if line.state == RowState.READY:
-            return entry
-        places = (self.outputs, line.output), (self.failures, line.failure)
-        entry.output, entry.failure = (
-            Location.parse(uri) if uri else layout.presumed(entry.row, entry.generation)
-            for layout, uri in places
-        )
-        if line.state == RowState.ACCEPTED and entry.accepted_at is not None:
-            self._move(entry, State.ACCEPTED)
-            # A night may lie between the processes: its messages get a minute to be heard before it is given up.
-            self._deadlines.set(entry, max(entry.accepted_at + entry.patience_s, now + 60.0))
-        else:
-            self._move(entry, State.UNKNOWN)
-            entry.doubted = True
-            self._deadlines.set(entry, now + entry.patience_s)  # it was sent just before the kill, if it was
-        return entry
-
-    def release(self, entry: OpenRow, *, deadline: float) -> None:
-        """Take back a claim whose object is not there; the row waits on, until `deadline` at the latest."""
-        self._move(entry, State.ACCEPTED if entry.accepted_at is not None else State.UNKNOWN)
-        self._deadlines.set(entry, min(entry.deadline, deadline) if entry.deadline is not None else deadline)
-
-    def prolong(self, entry: OpenRow, *, now: float) -> None:
-        """See to it that a row which waits for its deadline has one that is still to come."""
-        if entry.overdue or entry.deadline is None:
-            self._deadlines.set(entry, now + entry.patience_s)
+    def _inference_id(self, row: OpenRow) -> str:
+        # Not kept with the row: 70 bytes of one that waits.
+        return inference_id(self.run_id, row.number, generation=row.generation, attempt=row.sends)
 
     @property
     def busy(self) -> int:
         """Rows with which something is going on: in flight, in the endpoint's queue, or being fetched."""
         counts = self._counts
-        return counts[State.SENT] + counts[State.ACCEPTED] + counts[State.CLAIMED]
-
-    def _move(self, entry: OpenRow, state: State) -> None:
-        self._counts[entry.state] -= 1
-        self._counts[state] += 1
-        entry.state = state
-
-    def settle(self, entry: OpenRow) -> None:
-        """Note that the row's outcome is with the sink."""
-        del self._open[entry.row]
-        self._move(entry, State.SETTLED)
-        # Its payload goes: a part of 5,000 rows would keep 640 MB of them alive, beside every bound.
-        entry.item = None
-        self._settled[entry.row] = entry
-
-    def durable(self, rows: Iterable[int]) -> tuple[list[str], list[Location]]:
-        """Forget rows whose outcome is durable; return receipts and uploaded inputs that may now be deleted."""
-        receipts: list[str] = []
-        uploads: list[Location] = []
-        for row in rows:
-            entry = self._settled.pop(row, None)
-            if entry is None:  # a row rejected before it was admitted
-                continue
-            receipts.extend(entry.receipts)
-            if entry.upload is not None:
-                uploads.append(entry.upload)
-        self._counts[State.SETTLED] = len(self._settled)
-        return receipts, uploads
+        return counts[State.SENT] + counts[State.RESENT] + counts[State.ACCEPTED] + counts[State.CLAIMED]
 
     def waiting(self, states: frozenset[State] = WAITING) -> Iterator[OpenRow]:
         """Yield the open rows in `states`, oldest first."""
-        return (entry for entry in self._open.values() if entry.state in states)
+        return (row for row in self._open.values() if row.state in states)
 
     def oldest_wait(self) -> float | None:
         """Return since when the oldest row waits for its result, None if none waits."""
-        for entry in self._open.values():  # dicts keep the order of entry: the first hit is about the oldest
-            since = entry.accepted_at if entry.accepted_at is not None else entry.sent_at
+        for row in self._open.values():  # dicts keep the order of entry: the first hit is about the oldest
+            since = row.accepted_at if row.accepted_at is not None else row.sent_at
             # A row that an earlier process was about to send has no instant, and hides nobody behind it.
-            if since is not None and entry.state in WAITING:
+            if since is not None and row.state in WAITING:
                 return since
         return None
 
-    def next_deadline(self) -> float | None:
-        """Return the earliest deadline of an open row, None if none has one."""
-        return self._deadlines.next()
-
-    def overdue(self, now: float) -> list[OpenRow]:
-        """Return, once, the rows whose deadline has passed; the caller looks for them a last time."""
-        return self._deadlines.overdue(now)
-
     def statistics(self) -> OpenRowsStatistics:
         """Return a snapshot."""
+        counts = self._counts
         return OpenRowsStatistics(
             open=len(self._open),
-            in_flight=self._counts[State.SENT],
-            accepted=self._counts[State.ACCEPTED],
-            claimed=self._counts[State.CLAIMED],
-            unknown=self._counts[State.UNKNOWN],
+            in_flight=counts[State.SENT] + counts[State.RESENT],
+            accepted=counts[State.ACCEPTED],
+            claimed=counts[State.CLAIMED],
+            unknown=counts[State.UNCERTAIN] + counts[State.REQUEUED] + counts[State.REINTENDED],
             undurable=len(self._settled),
             resends=self._resends,
-            duplicates=self._duplicates,
-            strangers=self._strangers,
+            duplicates=self._claims[Claim.PENDING] + self._claims[Claim.DONE],
+            strangers=self._claims[Claim.STRANGER],
         )
-
-
-_SENDABLE = frozenset({State.READY, State.UNKNOWN})

@@ -1,7 +1,7 @@
-"""The running: starts every task of a run, and ends them in order; the only file of the engine that does.
+"""Starts every task of a run and ends them in order: the only file of the engine that starts tasks.
 
-Chunks of records enter from the source; durable parts leave. What stops a run early (a `RunError` of a stage, a
-signal, a deadline) stops intake and sends; what the endpoint has is collected as long as the grace allows.
+What stops a run early (a `RunError` of a stage, a signal, a deadline) stops admission and sends; what the endpoint has
+is collected as long as the grace allows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fanout.engine.open_row import State
 from fanout.engine.reconcile.lookup import LOOKERS
 from fanout.engine.statistics import PipelineStatistics
 from fanout.engine.wiring import Wiring
-from fanout.errors import CallError, InputError, RunError, StorageError, root_cause
+from fanout.errors import CallError, InputError, RunError, StorageError, unwrapped
 from fanout.output.parts import Part
 
 DELETERS = 16  # batches of ten deletions in flight: at 20 ms each they keep up with 8,000 rows a second
@@ -24,11 +24,11 @@ Worker = Callable[[], Coroutine[object, object, None]]
 
 
 class Pipeline:
-    """One run of the engine: of `stages`, from the first row to the last durable part."""
+    """One run of the engine: of `wiring`, from the first row to the last durable part."""
 
-    def __init__(self, stages: Wiring) -> None:
-        self._stages = stages
-        self._stop = stages.stop
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._stop = wiring.stop
 
     async def run(self) -> list[Part]:
         """Take every row to its end and return the durable parts, those of earlier processes included.
@@ -37,54 +37,54 @@ class Pipeline:
             RunError: The run could not go on, or `stop` was called; rows that had ended are durable.
         """
         try:
-            await self._run()
-        except BaseExceptionGroup as group:
-            raise root_cause(group) from group
+            with unwrapped():
+                await self._run()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._stages.sink.flush()
+                await self._wiring.sink.flush()
                 self._note_unsent()
-                await self._stages.journal_writer.flush()
+                await self._wiring.journal.flush()
         if self._stop.reason is not None:
             raise self._stop.reason
-        return self._stages.sink.parts
+        return list(self._wiring.sink.parts)
 
     def stop(self, reason: RunError) -> None:
         """Send nothing more; collect what the endpoint has while the grace lasts, then leave with `reason`."""
         self._stop.order(reason)
 
     async def _run(self) -> None:
-        async with anyio.create_task_group() as acks:
+        async with anyio.create_task_group() as deleters:
             for _ in range(DELETERS):
-                acks.start_soon(self._stages.ack.worker)
+                deleters.start_soon(self._wiring.delete.worker)
             await self._work()
             # The pollers have ended: what they would receive again must not keep the deletions going.
-            self._stages.ack.close()
-            acks.cancel_scope.deadline = anyio.current_time() + DELETE_WITHIN_S
+            with anyio.move_on_after(DELETE_WITHIN_S):
+                await self._wiring.delete.drained()
+            deleters.cancel_scope.cancel()
 
     async def _work(self) -> None:
-        stages = self._stages
-        limits = stages.job.limits
+        wiring = self._wiring
+        limits = wiring.settings.limits
         async with anyio.create_task_group() as tasks:
             workers: tuple[tuple[Worker, int], ...] = (
-                (stages.upload, limits.uploads),
-                (stages.intend, 1),
-                (lambda: stages.invoke.worker(stages.sending), limits.concurrency),
-                (lambda: stages.fetch.worker(stages.claims), limits.fetches),
+                (wiring.upload_worker, limits.uploads),
+                (wiring.intent_worker, 1),
+                (wiring.send_worker, limits.concurrency),
+                (wiring.fetch_worker, limits.fetches),
                 (self._look, 1),
-                (stages.search.looker, LOOKERS),
+                (wiring.lookup.looker, LOOKERS),
                 (self._poll, limits.pollers),
-                (stages.journal_writer.worker, 1),
+                (wiring.journal.worker, 1),
             )
             for worker, count in workers:
                 for _ in range(count):
                     tasks.start_soon(self._guarded, worker)
-            tasks.start_soon(stages.sink.worker)
+            tasks.start_soon(wiring.sink.worker)
             await self._take_in()
             await self._ended()
             # Every row has ended: what is buffered becomes durable, then its messages are deleted.
-            stages.sink.close()
-            await stages.sink.finished.wait()
+            wiring.sink.close()
+            await wiring.sink.finished.wait()
             tasks.cancel_scope.cancel()  # only loops are left, which wait for rows that will not come
 
     async def _guarded(self, worker: Worker) -> None:
@@ -101,16 +101,15 @@ class Pipeline:
     def _note_unsent(self) -> None:
         """Note the rows that a stop kept from being sent: a resume need not look for them, nor count a re-send."""
         if self._stop.at is not None:
-            for entry in self._stages.open_rows.waiting(frozenset({State.READY})):
-                if entry.intended and not entry.doubted:
-                    self._stages.journal_writer.unsent(entry)
+            for row in self._wiring.rows.waiting(frozenset({State.INTENDED})):
+                self._wiring.journal.unsent(row)
 
     async def _take_in(self) -> None:
         try:
-            with self._stop.intake:
-                await self._stages.intake.run()
+            with self._stop.admission:
+                await self._wiring.admit.run()
         except InputError as error:
-            if not self._stages.intake.caught_up.is_set():
+            if not self._wiring.admit.caught_up.is_set():
                 self.stop(error)  # rows of the earlier process stay unknown here: nothing can be waited for
             else:
                 self._stop.reason = (
@@ -121,35 +120,35 @@ class Pipeline:
 
     async def _ended(self) -> None:
         """Return when every row has ended, or, once the run is to stop, when the grace has."""
-        while len(self._stages.open_rows):
+        while len(self._wiring.rows):
             if self._stop.at is None:
-                await self._stages.changed.wait()
+                await self._wiring.rows.changed.wait()
                 continue
-            left_s = self._stop.at + self._stages.job.limits.grace_s - self._stages.clock.now()
-            if left_s <= 0 or not self._stages.open_rows.busy:
+            left_s = self._stop.at + self._wiring.settings.limits.grace_s - self._wiring.clock.now()
+            if left_s <= 0 or not self._wiring.rows.busy:
                 return
-            await self._stages.changed.wait_for(left_s)
+            await self._wiring.rows.changed.wait_for(left_s)
 
     async def _poll(self) -> None:
         # Before the rows of an earlier process are known again, their messages would look like strangers'.
-        await self._stages.intake.caught_up.wait()
-        if self._stages.collect is not None:
-            await self._stages.collect.poller()
+        await self._wiring.admit.caught_up.wait()
+        if self._wiring.poll is not None:
+            await self._wiring.poll.poller()
 
     async def _look(self) -> None:
-        await self._stages.intake.caught_up.wait()
-        await self._stages.reconcile.worker()
+        await self._wiring.admit.caught_up.wait()
+        await self._wiring.reconciler.worker()
 
     def statistics(self) -> PipelineStatistics:
         """Return a snapshot."""
-        stages = self._stages
+        wiring = self._wiring
         return PipelineStatistics(
-            stages.open_rows.statistics(),
-            stages.pacer.statistics(),
-            stages.sink.statistics(),
-            stages.journal_writer.statistics(),
-            stages.reconcile.statistics(),
-            stages.collect.statistics() if stages.collect else None,
-            stages.intake.held_bytes,
-            stages.fetch.unfounded,
+            open_rows=wiring.rows.statistics(),
+            pacer=wiring.pacer.statistics(),
+            sink=wiring.sink.statistics(),
+            journal=wiring.journal.statistics(),
+            reconciler=wiring.reconciler.statistics(),
+            poll=wiring.poll.statistics() if wiring.poll else None,
+            held_bytes=wiring.rows.held_bytes,
+            unfounded=wiring.fetching.unfounded,
         )

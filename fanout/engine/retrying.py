@@ -6,16 +6,15 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.remedies import remedy
 from fanout.domain.retry_policy import backoff_s
 from fanout.errors import CallError, RunError
+from fanout.ports import Clock
 
 T = TypeVar("T")
-
 
 IDEMPOTENT_RETRY = frozenset(
     {
@@ -37,6 +36,7 @@ async def retry_call(
     call: Callable[[], Awaitable[T]],
     *,
     operation: str,
+    clock: Clock,
     give_up_after_s: float = 120.0,
     retrying: Callable[[CallError], None] | None = None,
 ) -> T:
@@ -45,6 +45,7 @@ async def retry_call(
     Args:
         call: Makes one attempt.
         operation: AWS's name of it (`s3:PutObject`), for the error's text.
+        clock: The run's clock.
         give_up_after_s: No new attempt later than this many seconds after the first.
         retrying: Told the first failure, if the call is going to be repeated.
 
@@ -53,26 +54,26 @@ async def retry_call(
             end; with the remedy.
         CallError: The reply is for the caller to judge: missing, refused (403 may mean missing), out of place.
     """
-    started = anyio.current_time()
+    started = clock.now()
     try:  # tenacity costs 13-19 us even when nothing fails
         return await call()
     except CallError as error:
         first = error
     pause_s = _pause_s(1, first)
-    if not retriable(first) or anyio.current_time() + pause_s - started > give_up_after_s:
+    if not retriable(first) or clock.now() + pause_s - started > give_up_after_s:
         raise _judged(operation, first) from first
     if retrying is not None:
         retrying(first)
-    await anyio.sleep(pause_s)
+    await clock.sleep(pause_s)
 
     def too_late(state: RetryCallState) -> bool:
-        return anyio.current_time() + state.upcoming_sleep - started > give_up_after_s
+        return clock.now() + state.upcoming_sleep - started > give_up_after_s
 
     attempts = AsyncRetrying(
         retry=retry_if_exception(retriable),
         stop=too_late,
         wait=lambda state: _pause_s(state.attempt_number + 1, _error_of(state)),
-        sleep=anyio.sleep,
+        sleep=clock.sleep,
         reraise=True,
     )
     try:
@@ -86,7 +87,9 @@ async def retry_call(
 
 def _judged(operation: str, error: CallError) -> CallError | RunError:
     """Return what the caller hears: what it can judge by itself, or the end of the run."""
-    judges = error.missing or error.code in {"AccessDenied", "403", "Forbidden", "NoSuchBucket"}
+    judges = error.missing or error.code in {
+        "AccessDenied", "AccessDeniedException", "403", "Forbidden", "NoSuchBucket",
+    }  # fmt: skip
     if retriable(error) or (failure_kind(error) is FailureKind.RUN and not judges):
         return RunError(remedy(operation, error))
     return error

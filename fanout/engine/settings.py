@@ -1,8 +1,8 @@
-"""What a pipeline is told of its run: names, bounds and policies; values only."""
+"""Holds what a pipeline is told of its run: names, bounds and policies. The configuration has the defaults."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from fanout.domain.retry_policy import ModelRetry
@@ -28,16 +28,16 @@ class EngineLimits:
         parts: When a part file is closed.
     """
 
-    concurrency: int = 64
-    window: int = 10_000
-    held_bytes: int = 256 * 1024 * 1024
-    uploads: int = 16
-    fetches: int = 64
-    pollers: int = 8
-    poll_s: float = 20.0
+    concurrency: int
+    window: int
+    held_bytes: int
+    uploads: int
+    fetches: int
+    pollers: int
+    poll_s: float
     max_failures: int | None = None
-    grace_s: float = 20.0
-    parts: PartLimits = field(default_factory=PartLimits)
+    grace_s: float
+    parts: PartLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class EngineSettings:
     Attributes:
         output_path: `S3OutputPath` of the endpoint, None if it is not known.
         failure_path: `S3FailurePath`, likewise.
-        parts: Directory of the part files.
+        parts: Directory of the part files; None where outcomes are delivered instead.
         shared_queue: The queue serves others too.
         trust_responses: Believe what notifications carry.
         keep_inputs: Leave uploaded payloads where they are.
@@ -59,10 +59,10 @@ class EngineSettings:
     output_path: str | None
     failure_path: str | None
     routing: Routing
-    parts: Path
+    parts: Path | None
     limits: EngineLimits
-    patience: LookupPolicy
-    retry: ModelRetry = field(default_factory=ModelRetry)
+    lookup: LookupPolicy
+    retry: ModelRetry
     shared_queue: bool = False
     trust_responses: bool = False
     keep_inputs: bool = False

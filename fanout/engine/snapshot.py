@@ -11,7 +11,7 @@ import anyio
 from fanout.domain.tally import Tally
 from fanout.engine.pipeline import Pipeline
 from fanout.engine.statistics import PipelineStatistics
-from fanout.source.source import Source
+from fanout.source.statistics import SourceStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,20 @@ class Snapshot:
     statistics: PipelineStatistics | None = None
 
 
+class Progress(Protocol):
+    """Tells how far the reading of an input has come."""
+
+    def total_rows(self) -> int | None:
+        """Return how many rows there will be, None if only reading can tell."""
+        ...
+
+    def statistics(self) -> SourceStatistics:
+        """Return how far the reading has come."""
+        ...
+
+
 def snapshot(
-    pipeline: Pipeline, source: Source, tally: Tally, *, wanted: Callable[[int | None], int | None]
+    pipeline: Pipeline, source: Progress, tally: Tally, *, wanted: Callable[[int | None], int | None]
 ) -> Snapshot:
     """Return where the run stands, for a person; `wanted` tells how many of the first rows of the input are sent."""
     statistics, read = pipeline.statistics(), source.statistics()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_rows import OpenRowsStatistics
+from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +18,9 @@ class PipelineStatistics:
 
     open_rows: OpenRowsStatistics
     pacer: PacerStatistics
-    sink: WriteStatistics
-    journal_writer: JournalWriterStatistics
-    reconcile: ReconcilerStatistics
-    collect: PollStatistics | None
+    sink: SinkStatistics
+    journal: JournalWriterStatistics
+    reconciler: ReconcilerStatistics
+    poll: PollStatistics | None
     held_bytes: int
     unfounded: int

@@ -10,7 +10,7 @@ from fanout.ports import Clock
 
 
 class Stop:
-    """Whether a run is to stop; the first order counts.
+    """The order to stop a run; the first one counts.
 
     Args:
         clock: The run's clock.
@@ -24,7 +24,7 @@ class Stop:
         """What the run leaves with in the end; it can have one although nothing was stopped."""
         self.at: float | None = None
         """When the order was given, None if it was not: from then on nothing is sent."""
-        self.intake = anyio.CancelScope()
+        self.admission = anyio.CancelScope()
         """What the order cancels."""
 
     def order(self, reason: RunError) -> None:
@@ -32,5 +32,5 @@ class Stop:
         if self.reason is None or self.at is None:
             self.reason = self.reason or reason
             self.at = self._clock.now()
-            self.intake.cancel()
+            self.admission.cancel()
             self._changed.notify()

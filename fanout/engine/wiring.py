@@ -1,4 +1,4 @@
-"""The stages of a run, made and joined: what each takes from the others, and what a row's end at one means to all.
+"""Makes the stages of a run and joins them: what each takes from the others.
 
 Nothing runs yet, and no task is started here: `Pipeline` does that.
 """
@@ -6,27 +6,27 @@ Nothing runs yet, and no task is started here: `Pipeline` does that.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Sequence
-
-import anyio.lowlevel
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from fanout.concurrency.channel import Channel
-from fanout.concurrency.notify import Notify
 from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Notice, Outcome, Sendable, Upload
+from fanout.domain.records import Outcome, Rejected
 from fanout.domain.retry_policy import backoff_s
 from fanout.domain.routing import Router
 from fanout.domain.tally import Tally
+from fanout.engine.flow import Sink
 from fanout.engine.journal_writer import JournalWriter
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
+from fanout.engine.outcomes import Outcomes, rejection
 from fanout.engine.pacing import Gate, Pacer
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import Reconciler
 from fanout.engine.settings import EngineSettings
-from fanout.engine.stages.admit import Admit
+from fanout.engine.stages.admit import Admit, AdmitLimits
 from fanout.engine.stages.delete import Delete
+from fanout.engine.stages.deliver import Deliver
 from fanout.engine.stages.fetch import Fetch
 from fanout.engine.stages.poll import Poll
 from fanout.engine.stages.record_intent import record_intent
@@ -34,40 +34,34 @@ from fanout.engine.stages.send import Send
 from fanout.engine.stages.upload import upload_worker
 from fanout.engine.stages.write import Write
 from fanout.engine.stop import Stop
-from fanout.errors import TooManyFailures
-from fanout.failpoints import failpoint
-from fanout.output.parts import Part
 from fanout.ports import Clock, Cloud, Queue, Rows
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered
 
-FORGET_ROWS = 250
-"""Durable rows that are forgotten in one turn of the event loop: 5,000 at once, then with their outcomes, kept it for
-up to 37 ms."""
-
 
 class Wiring:
-    """The stages of one run, and what they share: the ledger, the lanes between them, the order to stop.
+    """The stages of one run, and the ways between them (`engine.flow.Flow`).
 
     Args:
-        job: What to do.
+        settings: What to do.
         source: The rows.
         cloud: The world.
         queue: Where notifications arrive; None to find results by listing.
         clock: The run's clock.
         pacer: Decides when requests are due.
         check_endpoint: Raises RunError when the endpoint is gone or out of service after the given instant.
-        tally: Told every outcome.
-        folds: Told every outcome, too: metrics, an experiment.
+        tally: Counts every outcome.
+        folds: Take every outcome, too: metrics, an experiment.
         journal: The open journal; None to keep none.
         recovered: What earlier processes of the run left behind.
         run_blocking: Runs what blocks on the disk.
+        deliver: Takes each outcome at once; None to write part files.
     """
 
     def __init__(
         self,
         *,
-        job: EngineSettings,
+        settings: EngineSettings,
         source: Rows,
         cloud: Cloud,
         queue: Queue | None,
@@ -79,179 +73,198 @@ class Wiring:
         recovered: Recovered | None = None,
         folds: Sequence[Callable[[Outcome], None]] = (),
         run_blocking: RunBlocking = run_in_thread,
+        deliver: Callable[[Outcome], None] | None = None,
     ) -> None:
         recovered = recovered or Recovered()
-        limits = job.limits
-        self.job, self.clock, self.pacer = job, clock, pacer
-        self.changed = Notify()
-        self.stop = stop = Stop(clock=clock, changed=self.changed)
-        self._tally = tally
-        self._folds = folds
-        self._rng = random.Random(job.seed)  # noqa: S311 - jitter
-        self._uploads: Channel[tuple[OpenRow, Upload]] = Channel(limits.uploads)
-        self._ready: Channel[tuple[OpenRow, Sendable]] = Channel(limits.concurrency)
-        self.sending: Channel[tuple[OpenRow, Sendable]] = Channel(limits.concurrency)
-        self.claims: Channel[tuple[OpenRow, Notice]] = Channel(2 * limits.fetches)
-        self._gate = gate = Gate(pacer, clock)
+        limits = settings.limits
+        self.settings, self.clock, self.pacer = settings, clock, pacer
+        self._rng = random.Random(settings.seed)  # noqa: S311 - jitter
         self._objects = cloud.objects
-        outputs, failures = (
-            OutputPaths(job.run_id, path=job.output_path),
-            OutputPaths(job.run_id, path=job.failure_path),
+        self._gate = Gate(pacer, clock)
+        self._uploads: Channel[OpenRow] = Channel(limits.uploads)
+        self._ready: Channel[OpenRow] = Channel(limits.concurrency)
+        self._sending: Channel[OpenRow] = Channel(limits.concurrency)
+        self._claimed: Channel[OpenRow] = Channel(2 * limits.fetches)
+        self.rows = OpenRows(
+            settings.run_id,
+            outputs=_paths(settings, recovered, "outputs", settings.output_path),
+            failures=_paths(settings, recovered, "failures", settings.failure_path),
+            keep_payloads=settings.retry.generations > 0,
         )
-        for layout, name in ((outputs, "outputs"), (failures, "failures")):
-            if name in recovered.meta:
-                layout.load(recovered.meta[name])
-        self.open_rows = OpenRows(job.run_id, outputs=outputs, failures=failures)
-        self.journal_writer = JournalWriter(journal, open_rows=self.open_rows, run_blocking=run_blocking)
-        self.sink = Write(
-            directory=job.parts,
-            passthrough_schema=source.passthrough_schema,
+        self.stop = Stop(clock=clock, changed=self.rows.changed)
+        self.journal = JournalWriter(journal, places=self.rows.places, clock=clock, run_blocking=run_blocking)
+        self.delete = Delete(queue=queue, objects=cloud.objects, clock=clock)
+        self._outcomes = Outcomes(
+            rows=self.rows,
+            tally=tally,
+            folds=folds,
+            journal=self.journal,
+            delete=self.delete,
+            stop=self.stop,
             clock=clock,
-            on_durable=self._durable,
-            limits=limits.parts,
-            run_blocking=run_blocking,
-            earlier=recovered.parts,
+            max_failures=limits.max_failures,
         )
-        self.ack = Delete(queue=queue, objects=cloud.objects)
-        self.collect = None
-        if queue is not None:
-            self.collect = Poll(
-                queue=queue,
-                open_rows=self.open_rows,
+        self.sink: Sink
+        if deliver is not None:
+            self.sink = Deliver(take=deliver, forget=self._outcomes.forget, clock=clock)
+        else:
+            assert settings.parts is not None, "part files need a directory"
+            self.sink = Write(
+                directory=settings.parts,
+                passthrough_schema=source.passthrough_schema,
                 clock=clock,
-                claims=self.claims,
-                acknowledge=self.ack.messages,
-                shared=job.shared_queue,
-                trust=job.trust_responses,
-                wait_s=limits.poll_s,
+                on_durable=self._outcomes.durable,
+                limits=limits.parts,
+                run_blocking=run_blocking,
+                earlier=recovered.parts,
             )
-        self.search = Lookup(open_rows=self.open_rows, objects=cloud.objects, clock=clock, claims=self.claims)
-        self.reconcile = Reconciler(
-            open_rows=self.open_rows,
-            search=self.search,
+        self.lookup = Lookup(rows=self.rows, flow=self, objects=cloud.objects, clock=clock)
+        self.reconciler = Reconciler(
+            rows=self.rows,
+            flow=self,
+            lookup=self.lookup,
             clock=clock,
-            ready=self._ready,
-            finish=self._finish,
-            last_notice_at=lambda: self.collect.statistics().last_notice_at if self.collect else None,
-            patience=job.patience,
+            last_notice_at=self._last_notice_at,
+            policy=settings.lookup,
             resumed=bool(recovered.open),
         )
-        self.intake = Admit(
+        self.admit = Admit(
             source=source,
-            router=Router(job.routing),
-            open_rows=self.open_rows,
-            uploads=self._uploads,
-            ready=self._ready,
-            reject=self._reject,
-            defer=self.reconcile.defer,
-            room=self.sink.room,
+            router=Router(settings.routing),
+            rows=self.rows,
+            flow=self,
             clock=clock,
-            changed=self.changed,
             recovered=recovered,
-            window=limits.window,
-            held_bytes=limits.held_bytes,
-            keep_inputs=job.keep_inputs,
-            hold=job.retry.generations > 0,
+            limits=AdmitLimits(limits.window, limits.held_bytes, settings.keep_inputs),
         )
-        self.invoke = Send(
-            endpoint=job.endpoint,
+        self._send = Send(
+            endpoint=settings.endpoint,
             invoker=cloud.invoker,
-            open_rows=self.open_rows,
-            journal_writer=self.journal_writer,
-            gate=gate,
+            rows=self.rows,
+            flow=self,
+            journal=self.journal,
+            gate=self._gate,
             clock=clock,
             rng=self._rng,
             check_endpoint=check_endpoint,
-            defer=self.reconcile.defer,
-            unknown_s=job.patience.unknown_s,
-            hold=self.reconcile.hold,
-            finish=self._finish,
-            release=self._release,
-            claims=self.claims,
-            stopping=lambda: stop.at is not None,
+            unknown_s=settings.lookup.unknown_s,
         )
-        self.fetch = Fetch(
-            open_rows=self.open_rows,
+        self.poll = None
+        if queue is not None:
+            self.poll = Poll(
+                queue=queue,
+                rows=self.rows,
+                flow=self,
+                clock=clock,
+                shared=settings.shared_queue,
+                trust=settings.trust_responses,
+                wait_s=limits.poll_s,
+            )
+        self.fetching = Fetch(
+            rows=self.rows,
+            flow=self,
             objects=cloud.objects,
             clock=clock,
-            finish=self._finish,
-            room=self._room,
-            again=self._again,
-            trust=job.trust_responses,
+            trust=settings.trust_responses,
             got=tally.by_status["succeeded"],
-            most_bytes=job.limits.parts.size_bytes,
+            most_bytes=limits.parts.size_bytes,
         )
 
-    async def upload(self) -> None:
-        """Upload what goes via S3, until cancelled."""
+    # The workers that the pipeline starts, each of which runs until it is cancelled.
+
+    async def upload_worker(self) -> None:
+        """Upload what goes via S3."""
         await upload_worker(
             self._uploads,
-            self._ready,
+            rows=self.rows,
+            flow=self,
             objects=self._objects,
             gate=self._gate,
             clock=self.clock,
-            release=self._release,
         )
 
-    async def intend(self) -> None:
-        """Journal the rows that are about to be sent, until cancelled."""
+    async def intent_worker(self) -> None:
+        """Journal the rows that are about to be sent."""
         await record_intent(
-            self._ready,
-            self.sending,
-            open_rows=self.open_rows,
-            journal_writer=self.journal_writer,
-            hold=self.reconcile.hold,
+            self._ready, self._sending, rows=self.rows, journal=self.journal, clock=self.clock
         )
 
-    async def _room(self) -> None:
-        """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""
-        await self.sink.room()
-        await self.ack.room()
+    async def send_worker(self) -> None:
+        """Send rows."""
+        await self._send.worker(self._sending)
 
-    def _finish(self, entry: OpenRow, outcome: Outcome) -> None:
-        self.open_rows.settle(entry)
-        self.intake.release(entry)
-        self._add(outcome)
+    async def fetch_worker(self) -> None:
+        """Fetch results."""
+        await self.fetching.worker(self._claimed)
 
-    def _release(self, entry: OpenRow) -> None:
-        if not isinstance(entry.item, Inline):  # kept for a re-send after a failure of the model
-            self.intake.release(entry)
+    # The ways between the stages.
 
-    def _again(self, entry: OpenRow, text: str | None) -> bool:
-        """Send a row again that the model failed with `text`, if that is allowed; tell whether."""
-        item = entry.item
-        stopping = self.stop.at is not None
-        if item is None or stopping or not self.job.retry.allows(generation=entry.generation, text=text):
+    @property
+    def stopping(self) -> bool:
+        """Whether no row may be sent any more."""
+        return self.stop.at is not None
+
+    async def upload(self, row: OpenRow) -> None:
+        """Have the row's payload put into S3, then the row sent."""
+        await self._uploads.put(row)
+
+    async def send(self, row: OpenRow) -> None:
+        """Have the row sent: its intent is journalled first."""
+        await self._ready.put(row)
+
+    async def fetch(self, row: OpenRow) -> None:
+        """Have the result of a row fetched that a notice has claimed."""
+        await self._claimed.put(row)
+
+    def defer(self, row: OpenRow, wait_s: float | None = None) -> None:
+        """Have the row looked for, and sent if it is nowhere, after `wait_s` seconds."""
+        self.reconciler.defer(row, wait_s)
+
+    def release(self, row: OpenRow, *, grace_s: float) -> None:
+        """Take back the claim on a row whose object is not there."""
+        self.reconciler.release(row, grace_s=grace_s)
+
+    def send_after_failure(self, row: OpenRow, text: str | None) -> bool:
+        """Have a row that the model failed with `text` sent again, if that is allowed; return whether it is."""
+        allowed = self.settings.retry.allows(generation=row.generation, text=text)
+        if row.item is None or self.stopping or not allowed:
             return False
-        self.open_rows.regenerate(entry)
-        self.journal_writer.unsent(entry)
-        self.reconcile.defer(entry, item, backoff_s(entry.generation, draw=self._rng.random()))
+        self.rows.regenerate(row)
+        self.journal.unsent(row)
+        self.defer(row, backoff_s(row.generation, draw=self._rng.random()))
         return True
 
-    def _reject(self, outcome: Outcome) -> None:
-        self.open_rows.seen(outcome.row)
+    def finish(self, row: OpenRow, **facts: object) -> None:
+        """End the row with an outcome of these `facts` (fields of `Outcome`)."""
+        outcome = self.rows.outcome(row, **facts)
+        self.rows.settle(row)
         self._add(outcome)
+
+    def reject(self, rejected: Rejected) -> None:
+        """End a row that cannot be sent."""
+        self.rows.seen(rejected.row)
+        self._add(rejection(rejected))
+
+    def acknowledge(self, receipts: Iterable[str]) -> None:
+        """Have messages deleted that no row needs any more."""
+        self.delete.messages(receipts)
+
+    async def room(self) -> None:
+        """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""
+        await self.sink.room()
+        await self.delete.room()
 
     def _add(self, outcome: Outcome) -> None:
         self.sink.add(outcome)
-        self._tally.add(outcome)
-        for fold in self._folds:
-            fold(outcome)
-        self.changed.notify()
-        most = self.job.limits.max_failures
-        if most is not None and self._tally.unsuccessful > most:
-            self.stop.order(
-                TooManyFailures(
-                    f"{self._tally.unsuccessful} rows ended without success, {most} are allowed (max_failures); "
-                    f"the last: {outcome.error_code}: {outcome.error_message}"
-                )
-            )
+        self._outcomes.add(outcome)
 
-    async def _durable(self, part: Part, rows: list[int]) -> None:
-        await self.journal_writer.part(part.number, rows)
-        failpoint("part.committed")
-        for first in range(0, len(rows), FORGET_ROWS):
-            receipts, uploads = self.open_rows.durable(rows[first : first + FORGET_ROWS])
-            self.ack.messages(receipts)
-            self.ack.uploads(uploads)
-            await anyio.lowlevel.checkpoint()
+    def _last_notice_at(self) -> float | None:
+        return self.poll.statistics().last_notice_at if self.poll is not None else None
+
+
+def _paths(settings: EngineSettings, recovered: Recovered, name: str, path: str | None) -> OutputPaths:
+    """Return where the run's objects of one kind stand, as far as its journal and the endpoint tell."""
+    paths = OutputPaths(settings.run_id, path=path)
+    if name in recovered.meta:
+        paths.load(recovered.meta[name])
+    return paths

@@ -18,6 +18,8 @@ import anyio
 import anyio.to_thread
 
 from fanout.engine.snapshot import Snapshot
+from fanout.errors import JournalError
+from fanout.files import read_json
 from fanout.text import iso
 
 _log = logging.getLogger(__name__)
@@ -100,10 +102,9 @@ class StatusFile:
 def read_status_file(path: Path) -> dict[str, Any]:
     """Return what `status.json` says; nothing if it is torn, missing or of another version."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return read_json(path, dict, version=VERSION, error=JournalError)
+    except JournalError:
         return {}
-    return content if isinstance(content, dict) and content.get("version") == VERSION else {}
 
 
 FOLLOW_S = 0.5

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Self
 
+_log = logging.getLogger(__name__)
+
 
 class WarningLog(logging.Handler):
     """What a person was warned of while the block runs, by logger and text: by this process, too."""
@@ -12,6 +14,18 @@ class WarningLog(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.warnings: set[tuple[str, str]] = set()
+        self._of_run: dict[str, None] = {}
+
+    @property
+    def of_run(self) -> tuple[str, ...]:
+        """What `warn` was given, in order: what the summary repeats."""
+        return tuple(self._of_run)
+
+    def warn(self, text: str) -> None:
+        """Warn a person of what bears on the result of the run; the same text once."""
+        if text not in self._of_run:
+            self._of_run[text] = None
+            _log.warning("%s", text)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Remember a warning."""

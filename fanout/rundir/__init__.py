@@ -1,1 +1,1 @@
-"""Everything of a run on this disk: its directory, its journal, its parts' record, its results as JSON."""
+"""Keeps everything of a run on this disk: its directory, its journal, its results as JSON."""

@@ -1,7 +1,7 @@
-"""What must survive a kill: one SQLite file a run, written by one thread, in groups.
+"""Keeps what must survive a kill: one SQLite file a run, written by one thread, in groups.
 
-States, attempts, generations, places and instants of rows enter; a resume reads them back. Never a payload, a
-response or a credential. It is also the lock: whoever has it open is the run. See `reliability.md`.
+It holds states, attempts, generations, places and instants of rows, which a resume reads back; never a payload, a
+response or a credential. It is also the lock: the process that has it open is the run. See `docs/reliability.md`.
 """
 
 from __future__ import annotations

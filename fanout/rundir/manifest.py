@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from fanout.config.model import Config
 from fanout.domain.ids import is_run
 from fanout.domain.row_ranges import Ranges, Stripe, Wanted
 from fanout.errors import JournalError, UsageError
-from fanout.files import durable_file, replace
+from fanout.files import read_json, write_json
 from fanout.rundir.paths import RUNS, VERSION, RunDirectory
 
 
@@ -44,7 +43,7 @@ class Manifest:
 
     def write(self, path: Path) -> None:
         """Make it durable at `path`."""
-        content: dict[str, Any] = {
+        content = {
             "version": VERSION,
             "fanout": __version__,
             "run": self.run_id,
@@ -55,10 +54,7 @@ class Manifest:
             "stripe": None if self.stripe is None else [self.stripe.index, self.stripe.of],
             "config": self.config.model_dump(mode="json", exclude_defaults=True),
         }
-        draft = path.with_suffix(".tmp")  # a kill in the middle must not leave half of it under its name
-        with durable_file(draft) as file:
-            file.write(json.dumps(content, indent=2).encode() + b"\n")
-        replace(draft, path)
+        write_json(path, content)
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:
@@ -70,7 +66,7 @@ def read_manifest(directory: RunDirectory) -> Manifest:
     """
     path = directory.manifest
     try:
-        content = json.loads(path.read_bytes())
+        path.open("rb").close()
     except FileNotFoundError:
         raise UsageError(f"{directory.path} holds no run: there is no {path.name}") from None
     except NotADirectoryError:
@@ -79,25 +75,24 @@ def read_manifest(directory: RunDirectory) -> Manifest:
         ) from None
     except PermissionError:
         raise UsageError(f"{path}: permission denied: make it readable for this user") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise JournalError(f"{path} cannot be read: {error}") from error
-    try:
-        if content["version"] != VERSION:
-            raise JournalError(f"{path} was not written by this version of fanout")
-        if not is_run(content["run"]):
-            raise JournalError(f"{path} is damaged: {content['run']!r} is not the id of a run")
-        rows, stripe = content["rows"], content.get("stripe")
-        return Manifest(
-            run_id=content["run"],
-            config=Config.model_validate(content["config"]),
-            fingerprint=content["fingerprint"],
-            endpoint=content["endpoint"],
-            rows=None if rows is None else tuple((int(start), int(end)) for start, end in rows),
-            retry_of=content["retry_of"],
-            stripe=None if stripe is None else Stripe(int(stripe[0]), int(stripe[1])),
-        )
-    except (KeyError, TypeError, ValueError) as error:  # ValidationError is a ValueError
-        raise JournalError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+    except OSError:
+        pass  # reading it says what is wrong
+    return read_json(path, _manifest_of, version=VERSION, error=JournalError)
+
+
+def _manifest_of(content: dict[str, Any]) -> Manifest:
+    if not is_run(content["run"]):
+        raise ValueError(f"{content['run']!r} is not the id of a run")
+    rows, stripe = content["rows"], content.get("stripe")
+    return Manifest(
+        run_id=content["run"],
+        config=Config.model_validate(content["config"]),
+        fingerprint=content["fingerprint"],
+        endpoint=content["endpoint"],
+        rows=None if rows is None else tuple((int(start), int(end)) for start, end in rows),
+        retry_of=content["retry_of"],
+        stripe=None if stripe is None else Stripe(int(stripe[0]), int(stripe[1])),
+    )
 
 
 MATTERS = {

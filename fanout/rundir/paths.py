@@ -1,4 +1,4 @@
-"""A run's own directory: `run.json`, the journal, the parts, `summary.json`; created, found again, compared.
+"""Names the files of a run's own directory, creates it, and removes one in which nothing was sent.
 
 Directories are 0700 and files 0600: results may be confidential.
 """

@@ -1,4 +1,4 @@
-"""What an earlier process of the run left behind: journal and parts enter, what to do with each row leaves.
+"""Works out what an earlier process of the run left behind, from its journal and its parts, row by row.
 
 Pure reading but for one thing: a part that no journal knows is removed. Its rows were not reported durable, their
 messages were not deleted and their outputs stand in S3, so they are collected again. Where journal and parts tell

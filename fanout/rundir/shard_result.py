@@ -1,19 +1,19 @@
-"""What one shard of a run came to: `subtotal.json` of its directory, there once all its rows have ended, durably.
+"""Reads, writes and adds up `subtotal.json`: what one shard of a run came to, there once all its rows have ended.
 
-Counts enter, a small file leaves, and sums of such files: what the run's summary is made of.
+The run's summary is made of the sum.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from fanout.domain.tally import EXAMPLES_MAX, Tally
 from fanout.errors import JournalError
-from fanout.files import durable_file, replace
+from fanout.files import read_json, write_json
 
 VERSION = 1
 
@@ -44,10 +44,7 @@ class ShardResult:
             "throttles": self.throttles,
             "warnings": self.warnings,
         }
-        draft = path.with_suffix(".tmp")
-        with durable_file(draft) as file:
-            file.write(json.dumps(content, indent=2).encode() + b"\n")
-        replace(draft, path)
+        write_json(path, content)
 
 
 def read_shard_result(path: Path) -> ShardResult:
@@ -56,16 +53,14 @@ def read_shard_result(path: Path) -> ShardResult:
     Raises:
         JournalError: The file is missing, damaged or of another version.
     """
-    try:
-        content = json.loads(path.read_bytes())
-        if content["version"] != VERSION:
-            raise JournalError(f"{path} was written by another version of fanout")
-        tally = Tally(**content["tally"])
-        for name in _COUNTERS:
-            setattr(tally, name, Counter(getattr(tally, name)))
-        return ShardResult(tally, int(content["throttles"]), tuple(content["warnings"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JournalError(f"{path} cannot be read: {error}") from error
+    return read_json(path, _shard_result_of, version=VERSION, error=JournalError)
+
+
+def _shard_result_of(content: dict[str, Any]) -> ShardResult:
+    tally = Tally(**content["tally"])
+    for name in _COUNTERS:
+        setattr(tally, name, Counter(getattr(tally, name)))
+    return ShardResult(tally, int(content["throttles"]), tuple(content["warnings"]))
 
 
 def total(subtotals: Iterable[ShardResult]) -> ShardResult:

@@ -1,4 +1,4 @@
-"""What a run came to: one dictionary, the `--json` of the command line and `summary.json` of the run directory.
+"""Sums up what a run came to: the `--json` of the command line and `summary.json` of the run directory.
 
 Schema version 1, described in `docs/summary.md`: counts are rows, sizes bytes, durations milliseconds in `latency_ms`
 and seconds elsewhere.
@@ -6,7 +6,6 @@ and seconds elsewhere.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ import pyarrow.dataset as ds
 
 from fanout.domain.tally import Tally
 from fanout.errors import Exit, JournalError
-from fanout.files import durable_file, replace
+from fanout.files import read_json, write_json
 from fanout.text import iso
 
 VERSION = 1
@@ -150,10 +149,7 @@ def write_summary(summary: Summary, path: Path) -> None:
     Raises:
         StorageError: The disk is full or failed.
     """
-    draft = path.with_suffix(".tmp")
-    with durable_file(draft) as file:
-        file.write(json.dumps(summary.as_dict(), indent=2).encode() + b"\n")
-    replace(draft, path)
+    write_json(path, summary.as_dict())
 
 
 def read_summary(path: Path) -> Summary:
@@ -162,21 +158,19 @@ def read_summary(path: Path) -> Summary:
     Raises:
         JournalError: The file is damaged or of another version.
     """
-    try:
-        content = json.loads(path.read_bytes())
-        if content["version"] != VERSION:
-            raise JournalError(f"{path} was written by another version of fanout")
-        errors = content["errors"]
-        return Summary(
-            run_id=content["run"],
-            errors={error["code"]: error["count"] for error in errors},
-            examples={error["code"]: error["example"] for error in errors if error["example"] is not None},
-            latency=content["latency_ms"],
-            warnings=tuple(content["warnings"]),
-            **{name: content[name] for name in _PLAIN},
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise JournalError(f"{path} cannot be read: {error}") from error
+    return read_json(path, _summary_of, version=VERSION, error=JournalError)
+
+
+def _summary_of(content: dict[str, Any]) -> Summary:
+    errors = content["errors"]
+    return Summary(
+        run_id=content["run"],
+        errors={error["code"]: error["count"] for error in errors},
+        examples={error["code"]: error["example"] for error in errors if error["example"] is not None},
+        latency=content["latency_ms"],
+        warnings=tuple(content["warnings"]),
+        **{name: content[name] for name in _PLAIN},
+    )
 
 
 _PLAIN = (

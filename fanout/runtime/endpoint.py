@@ -1,7 +1,7 @@
-"""What is found out about the endpoint before and during a run: its topics and paths, and whether it is there.
+"""Finds out about the endpoint before and during a run: its topics and paths, and whether it is there.
 
-Asks `ports.Control`; says in one sentence what is wrong and what to do. A role that may invoke but not describe
-still gets its run: results are then found by listing, or through a queue that it names.
+An error says in one sentence what is wrong and what to do. A role that may invoke but not describe still gets its run:
+results are then found by listing, or through a queue that is named.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ CHECK_EVERY_S = 1.0
 
 
 def _say(error: CallError) -> None:
-    """Say that a run has not begun yet, and why: it may be two minutes until it gives up."""
+    """Say that a run has not begun yet, and why: it may take two minutes until it gives up."""
     _log.warning("sagemaker:DescribeEndpoint: %s; trying again", error.message or error.code)
 
 
-async def discover(control: Control, name: str) -> Endpoint | None:
+async def discover(control: Control, name: str, *, clock: Clock) -> Endpoint | None:
     """Return the endpoint, or None if this role may not describe it.
 
     Raises:
@@ -38,7 +38,7 @@ async def discover(control: Control, name: str) -> Endpoint | None:
     """
     try:
         endpoint = await retry_call(
-            lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", retrying=_say
+            lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", clock=clock, retrying=_say
         )
     except CallError as error:
         if error.code in {"AccessDenied", "AccessDeniedException"}:
@@ -77,7 +77,7 @@ def endpoint_check(control: Control, name: str, *, clock: Clock) -> Callable[[fl
                 return
             await clock.sleep_until(looked_at + CHECK_EVERY_S)
             began = clock.now()
-            await discover(control, name)
+            await discover(control, name, clock=clock)
             looked_at = began
 
     return check

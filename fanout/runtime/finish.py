@@ -1,6 +1,6 @@
-"""The last step of a run: its durable parts become the output, the summary is written, and the parts go.
+"""Finishes a run: makes the output of its durable parts, writes the summary, and removes the parts.
 
-An `RunResult` enters, a `Summary` and an output file leave. Killed anywhere, it is simply done again.
+A process that is killed at any point of it leaves a run that is finished again from the start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The input that a configuration names, opened: from this machine, or from S3 with the credentials of the run."""
+"""Opens the input that a configuration names: from this machine, or from S3 with the credentials of the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run whose rows have all ended, and what is done with it."""
+"""Holds what the work of a run comes to, and a run whose rows have all ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,23 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 FinishRun = Callable[["RunResult", Callable[[], float]], T_co]
-"""What is done with a run that has ended, the clock at hand."""
+"""Makes something of a run that has ended, the clock at hand; blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkResult:
+    """Rows that have all ended and are durable.
+
+    Attributes:
+        parts: Every part.
+        throttles: Replies that said to slow down.
+        warnings: What a person was warned of by other processes.
+    """
+
+    parts: Sequence[Part]
+    tally: Tally
+    throttles: int
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""The queue that a run listens to: the one it was given, one of its own, or none; opened, and closed at the end."""
+"""Opens the queue that a run listens to, the one it was given or one of its own, and closes it at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def open_run_queue(
         endpoint: What is known of the endpoint; None if this role may not describe it.
         collect: The configuration.
         run_id: The run id; names the queue.
-        warn: Told what a person should know.
+        warn: Called with what a person should know.
         resumable: Whether rows are open at the end: then the queue stays, so that nothing that comes is lost.
 
     Raises:

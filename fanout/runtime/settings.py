@@ -9,7 +9,7 @@ from fanout.config.model import Config
 from fanout.domain.limits import INLINE_MAX_BYTES
 from fanout.domain.location import parse_prefix
 from fanout.domain.records import Options
-from fanout.domain.retry_policy import ModelRetry
+from fanout.domain.retry_policy import PATTERNS, ModelRetry
 from fanout.domain.routing import Routing
 from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits, EngineSettings
@@ -111,7 +111,7 @@ def job(
     name: str,
     endpoint: Endpoint | None,
     routing: Routing,
-    parts: Path,
+    parts: Path | None,
     notified: bool,
 ) -> EngineSettings:
     """Return what a pipeline is told.
@@ -133,7 +133,7 @@ def job(
         routing=routing,
         parts=parts,
         limits=limits(config),
-        patience=patience(config, notified=notified),
+        lookup=lookup_policy(config, notified=notified),
         retry=model_retry(config),
         shared_queue=config.collect.queue_url is not None,
         trust_responses=config.collect.trust_responses,
@@ -160,7 +160,7 @@ def limits(config: Config) -> EngineLimits:
     )
 
 
-def patience(config: Config, *, notified: bool) -> LookupPolicy:
+def lookup_policy(config: Config, *, notified: bool) -> LookupPolicy:
     """Return how long to wait before looking into S3."""
     collect = config.collect
     return LookupPolicy(
@@ -174,9 +174,7 @@ def patience(config: Config, *, notified: bool) -> LookupPolicy:
 def model_retry(config: Config) -> ModelRetry:
     """Return which rows that the model failed are sent again."""
     given = config.retry
-    if given.patterns is None:
-        return ModelRetry(given.generations)
-    return ModelRetry(given.generations, given.patterns)
+    return ModelRetry(given.generations, PATTERNS if given.patterns is None else given.patterns)
 
 
 def absolute(config: Config) -> Config:

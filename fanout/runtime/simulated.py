@@ -1,4 +1,4 @@
-"""The local AWS of a `--local` run: started before the run, stopped after it, in a process of its own."""
+"""Starts the local AWS of a `--local` run, in a process of its own, and stops it after the run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What goes on beside a run's work: the observers look, signals and the deadline stop it in order.
+"""Runs the work of a run, an engine or several processes, while observers look and signals and the deadline stop it.
 
-The work enters, an engine or the processes of a run; what it comes to leaves. Started by the conductor, ended with it.
+The tasks beside the work are started with it and have ended when it has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol, TypeVar
 import anyio
 
 from fanout.engine.snapshot import Observer, Snapshot
-from fanout.errors import DeadlineReached, Interrupted, RunError, root_cause
+from fanout.errors import DeadlineReached, Interrupted, RunError, unwrapped
 from fanout.ports import Clock, T_co
 
 T = TypeVar("T")
@@ -30,24 +30,22 @@ class Supervisor:
 
     Attributes:
         observers: Each looks in its own rhythm.
-        look: Returns where the run stands.
         clock: The run's clock.
-        deadline_at: When the run is to stop, None for never.
-        grace_s: How long a stop may take; told to the person who asked for it.
         next_step: What the person can do next, as a sentence's end.
+        grace_s: How long a stop may take, for the line that a signal is answered with; None if nothing bounds it.
+        deadline_at: When the run is to stop, None for never.
         orders: Of the process that started this one: each is a reason to stop, the first in order, the second at
-            once; None if nobody gives any.
+            once; None if no process gives any.
     """
 
     observers: Sequence[Observer]
-    look: Callable[[], Snapshot]
     clock: Clock
-    deadline_at: float | None
-    grace_s: float
     next_step: str
+    grace_s: float | None
+    deadline_at: float | None = None
     orders: Callable[[], AsyncIterator[str]] | None = None
 
-    async def over(self, work: Work[T]) -> T:
+    async def run(self, work: Work[T]) -> T:
         """Do the work and return what it comes to.
 
         Raises:
@@ -56,18 +54,16 @@ class Supervisor:
         """
         result: list[T] = []
         at_once = anyio.CancelScope()
-        try:
+        with unwrapped():
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self._listen, work, at_once)
                 beside.start_soon(self._obey, work, at_once)
                 beside.start_soon(self._expire, work)
                 for observer in self.observers:
-                    beside.start_soon(functools.partial(observer.watch, self.look, now=self.clock.now))
+                    beside.start_soon(functools.partial(observer.watch, work.look, now=self.clock.now))
                 with at_once:
                     result.append(await work.run())
                 beside.cancel_scope.cancel()
-        except BaseExceptionGroup as group:
-            raise root_cause(group) from group
         if at_once.cancelled_caught:
             raise Interrupted(f"stopped at once; {self.next_step}")
         return result[0]
@@ -75,21 +71,18 @@ class Supervisor:
     async def _listen(self, work: Work[T], at_once: anyio.CancelScope) -> None:
         """First signal: stop in order. Second: at once."""
         if threading.current_thread() is not threading.main_thread():
-            return  # signals reach the main thread alone; whoever started this one answers them
+            return  # signals reach the main thread alone, which answers them
         with anyio.open_signal_receiver(*SIGNALS) as signals:
             async for number in signals:
                 name = signal.Signals(number).name
-                work.stop(Interrupted(f"{name}: stopped; {self.next_step}"))
-                _log.warning(
-                    "%s: collecting what the endpoint has, for %g s at most; again to stop at once",
-                    name,
-                    self.grace_s,
-                )
+                work.stop(Interrupted(f"{name}: stopped; {self.next_step}", by=name))
+                most = "" if self.grace_s is None else f", for {self.grace_s:g} s at most"
+                _log.warning("%s: collecting what the endpoint has%s; again to stop at once", name, most)
                 async for _ in signals:
                     at_once.cancel()
 
     async def _obey(self, work: Work[T], at_once: anyio.CancelScope) -> None:
-        """As for signals, and without a word: whoever gives the order has told the person."""
+        """As for signals, and without a word: the process that gives the order has told the person."""
         if self.orders is None:
             return
         ordered = False
@@ -107,7 +100,7 @@ class Supervisor:
 
 
 class Work(Protocol[T_co]):
-    """What a run consists of: an engine, or several processes that each run one."""
+    """What takes rows to their end: an engine, or several processes that each run one."""
 
     async def run(self) -> T_co:
         """Take every row to its end.
@@ -119,4 +112,8 @@ class Work(Protocol[T_co]):
 
     def stop(self, reason: RunError) -> None:
         """Send nothing more, collect what the endpoint has while the grace lasts, then leave with `reason`."""
+        ...
+
+    def look(self) -> Snapshot:
+        """Return where it stands."""
         ...

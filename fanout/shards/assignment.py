@@ -1,7 +1,7 @@
-"""How a process of a run is led by the one that started it: one line says what to do, each later one says to stop.
+"""Leads a process of a run: one line on its standard input says what to do, each later line says to stop.
 
-The lines travel on the child's standard input. Its end says that whoever holds the other side is gone, however that
-came, so that no child goes on unnoticed.
+The end of the input says that the process at the other side is gone, however that came, so that no child goes on
+unnoticed.
 """
 
 from __future__ import annotations
@@ -9,17 +9,50 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
 
 import anyio
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Stripe
-from fanout.runtime.share import Assignment
 from fanout.runtime.simulated import SimulatorAddress
 
 STOP = b"stop\n"
 """The first stops in order, the second at once, as signals do."""
 _READ_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What a process is to do.
+
+    Attributes:
+        run_id: The shard's run id, if the shard has none yet.
+        config: Its share of the configuration.
+        stripe: Its share of the rows.
+        simulator: The local AWS, which lives with the process that started it; None for AWS itself.
+        log_level: One of `logging.LEVELS`.
+        counts: Whether metrics are asked for.
+    """
+
+    run_id: str
+    config: Config
+    stripe: Stripe
+    simulator: SimulatorAddress | None
+    log_level: str
+    counts: bool
+
+    def encode(self) -> bytes:
+        """Return it as a line. It holds the local AWS's credentials, so it is never written down."""
+        content = {
+            "run": self.run_id,
+            "config": self.config.model_dump(mode="json", exclude_defaults=True),
+            "stripe": asdict(self.stripe),
+            "simulator": None if self.simulator is None else asdict(self.simulator),
+            "log_level": self.log_level,
+            "counts": self.counts,
+        }
+        return json.dumps(content).encode() + b"\n"
 
 
 def decode(line: bytes) -> Assignment:
@@ -29,7 +62,7 @@ def decode(line: bytes) -> Assignment:
         run_id=content["run"],
         config=Config.model_validate(content["config"]),
         stripe=Stripe(**content["stripe"]),
-        simulator=None if content["ready"] is None else SimulatorAddress(**content["ready"]),
+        simulator=(None if content["simulator"] is None else SimulatorAddress(**content["simulator"])),
         log_level=content["log_level"],
         counts=content["counts"],
     )
@@ -47,10 +80,10 @@ class ParentPipe:
         self._rest = b""
 
     def assignment(self) -> Assignment:
-        """Return what this process is to do; blocks until it is told.
+        """Return what this process is to do; blocks until the line has come.
 
         Raises:
-            EOFError: Whoever started it went away before.
+            EOFError: The process that started it went away before.
         """
         while b"\n" not in self._rest:
             data = os.read(self._handle, _READ_BYTES)

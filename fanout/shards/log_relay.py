@@ -1,6 +1,6 @@
-"""Passes on what child processes log: their stderr enters, JSON lines of `logs`, and leaves through this one's loggers.
+"""Passes on what child processes log, JSON lines on their stderr, through this process's loggers.
 
-What several of them say alike is said once; what is not a log line, a bug's traceback, goes to stderr as it is.
+What several of them say alike is said once; what is not a log line, such as a bug's traceback, goes to stderr as it is.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class LogRelay:
             self._rest = b""
 
     def _pass(self, line: bytes) -> None:
-        """Log a line; one that carries an exit code is kept instead: whoever answers for the run tells it."""
+        """Log a line; one that carries an exit code is kept instead, for the error that ends the run."""
         try:
             content = json.loads(line)
             name, level, message = content["logger"], content["level"], str(content["message"])

@@ -1,4 +1,4 @@
-"""What each of several processes of one run may use: a configuration enters, one a process leaves; pure.
+"""Splits the configuration of a run into one for each of its processes; pure.
 
 The sum of the shares never exceeds what is configured. Whole requests a second are dealt out one by one and a fraction
 goes to one process, since a rate of 1.5 lets two requests through in some second: in any second, the shares together

@@ -1,8 +1,7 @@
-"""Several processes of one machine on one run: starts them, follows them, stops them in order, gathers their parts.
+"""Has several processes of this machine run one run: starts them, follows them, stops them in order.
 
-A configuration and a run directory enter; the durable parts of all shards leave, and the sum of their counts. Each
-shard is a run directory of its own under `shards/`, with its own journal, parts and run id, and a process of its own
-(`shard`). A finished shard is not started again. Children have no terminal: this process passes Ctrl-C on.
+Each shard is a run directory of its own under `shards/`, with its own journal, parts and run id, and a process of its
+own (`shards.worker`). A finished shard is not started again. The processes have no terminal: this one passes Ctrl-C on.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ import anyio
 import anyio.to_thread
 from anyio.abc import Process
 
-from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Stripe
 from fanout.engine.snapshot import Snapshot
-from fanout.errors import Exit, Interrupted, RunError, TooManyFailures
+from fanout.errors import Exit, Interrupted, RunError, TooManyFailures, UsageError, unwrapped
 from fanout.files import make_directory
 from fanout.observability.logging import LEVELS
 from fanout.observability.metrics.fold import Dumped, Fold
 from fanout.observability.status_file import FOLLOW_S, read_status_file
 from fanout.observability.warnings import WarningLog
-from fanout.output.parts import Part, read_parts
+from fanout.output.parts import read_parts
 from fanout.rundir.journal import JournalInUse, count_states
 from fanout.rundir.paths import RunDirectory
-from fanout.rundir.shard_result import ShardResult, read_shard_result, total
-from fanout.runtime.share import Assignment
-from fanout.runtime.simulated import SimulatorAddress
-from fanout.shards.assignment import STOP
+from fanout.rundir.shard_result import read_shard_result, total
+from fanout.runtime.result import WorkResult
+from fanout.runtime.session import Session
+from fanout.runtime.spec import RunSpec
+from fanout.shards.assignment import STOP, Assignment
 from fanout.shards.log_relay import LogRelay
 from fanout.shards.plan import split_config
 from fanout.shards.totals import parse_snapshot, total_snapshot
@@ -56,22 +55,14 @@ class _Member:
 
 
 class ProcessExecutor:
-    """`runtime.executor.Executor`: the processes of one run.
+    """`runtime.executor.Executor`: the run on as many processes as it asks for.
 
     Args:
-        directory: Of the run.
-        config: The run's own.
+        spec: The run.
     """
 
-    def __init__(self, directory: RunDirectory, config: Config) -> None:
-        self._directory = directory
-        self._config = config
-        self._reason: RunError | None = None
-        self._stopping = anyio.Event()
-        self._members: list[_Member] = []
-        self._fold: Fold | None = None
-        self._warning_log: WarningLog | None = None
-        self._next_step = ""
+    def __init__(self, spec: RunSpec) -> None:
+        self._spec = spec
 
     def check_free(self) -> None:
         """Return if no process of an earlier start has a shard of the run.
@@ -79,7 +70,8 @@ class ProcessExecutor:
         Raises:
             JournalInUse: One has: it outlives the process that started it by the grace at most.
         """
-        for shard in (self._directory.shard(index) for index in range(self._config.run.processes)):
+        directory = self._spec.directory
+        for shard in (directory.shard(index) for index in range(self._spec.config.run.processes)):
             if shard.journal.exists() and count_states(shard.journal) is None:
                 pid = read_status_file(shard.status).get("pid", "unknown")
                 raise JournalInUse(
@@ -87,57 +79,84 @@ class ProcessExecutor:
                     "collects what the endpoint has and ends: wait for it, or stop it"
                 )
 
-    def prepare(
-        self,
-        *,
-        simulator: SimulatorAddress | None,
-        fold: Fold | None,
-        warning_log: WarningLog,
-        next_step: str,
-    ) -> None:
-        """Give each shard its share of the configuration and of the rows."""
-        self._fold, self._warning_log, self._next_step = fold, warning_log, next_step
-        shares = split_config(self._config)
+    async def prepare(self, session: Session, *, fold: Fold | None) -> ProcessWork:
+        """Return the processes' work: each has its share of the configuration and of the rows.
+
+        Raises:
+            UsageError: The configuration, or a pipe, cannot be shared.
+        """
+        shares = split_config(self._spec.config)
+        if any(file.streamed for file in (await session.source()).inputs):
+            raise UsageError(
+                "a pipe can be read once, and each of several processes reads the whole input: "
+                "write it to a file first, or leave out --processes"
+            )
         level = logging.getLogger("fanout").getEffectiveLevel()
         name = next((name for name in LEVELS if level <= getattr(logging, name.upper())), LEVELS[-1])
-        self._members = [
+        members = [
             _Member(
-                self._directory.shard(index),
+                self._spec.directory.shard(index),
                 Assignment(
                     run_id=new_run(),
                     config=share,
                     stripe=Stripe(index, len(shares)),
-                    simulator=simulator,
+                    simulator=session.simulator,
                     log_level=name,
                     counts=fold is not None,
                 ),
             )
             for index, share in enumerate(shares)
         ]
+        return ProcessWork(self._spec, members, fold=fold, warning_log=session.warnings)
 
-    async def run(self) -> list[Part]:
-        """Run every shard that has not finished to its end, and return the parts of all.
+
+class ProcessWork:
+    """`runtime.supervisor.Work`: the processes of one run; made by `ProcessExecutor`.
+
+    Args:
+        spec: The run.
+        members: Its shards.
+        fold: Holds what all processes count, None if no metrics are asked for.
+        warning_log: What a person has been warned of.
+    """
+
+    def __init__(
+        self, spec: RunSpec, members: list[_Member], *, fold: Fold | None, warning_log: WarningLog
+    ) -> None:
+        self._directory = spec.directory
+        self._max_failures = spec.config.run.max_failures
+        self._next_step = spec.next_step
+        self._members = members
+        self._fold = fold
+        self._warning_log = warning_log
+        self._reason: RunError | None = None
+        self._stopping = anyio.Event()
+
+    async def run(self) -> WorkResult:
+        """Run every shard that has not finished to its end, and return what all of them came to.
 
         Raises:
             RunError: A shard could not go on, or `stop` was called; the others have ended in order.
             Interrupted: The process of a shard was killed; likewise.
+            JournalError: A shard's figures are damaged.
         """
         pending = [member for member in self._members if not member.directory.subtotal.exists()]
         make_directory(self._directory.shards)
         try:
-            async with anyio.create_task_group() as follower:
-                follower.start_soon(self._follow)
-                async with anyio.create_task_group() as minders:
-                    for member in pending:
-                        minders.start_soon(self._mind, member)
-                follower.cancel_scope.cancel()
+            with unwrapped():
+                async with anyio.create_task_group() as follower:
+                    follower.start_soon(self._follow)
+                    async with anyio.create_task_group() as minders:
+                        for member in pending:
+                            minders.start_soon(self._mind, member)
+                    follower.cancel_scope.cancel()
         finally:
             for member in self._members:
                 self._read(member)
             self._count()  # their last words, for metrics
         if self._reason is not None:
             raise self._reason
-        return await anyio.to_thread.run_sync(self._parts)
+        return await anyio.to_thread.run_sync(self._result)
 
     def stop(self, reason: RunError) -> None:
         """Have every process stop in order, then leave with `reason`; only the first reason counts."""
@@ -147,19 +166,13 @@ class ProcessExecutor:
 
     def look(self) -> Snapshot:
         """Return where all shards stand together."""
-        warning_log = [member.last for member in self._members if member.last is not None]
-        return total_snapshot(warning_log, processes=len(self._members))
+        snapshots = [member.last for member in self._members if member.last is not None]
+        return total_snapshot(snapshots, processes=len(self._members))
 
-    def subtotal(self) -> ShardResult:
-        """Return what all shards came to; they have finished.
-
-        Raises:
-            JournalError: A shard's figures are damaged.
-        """
-        return total(read_shard_result(member.directory.subtotal) for member in self._members)
-
-    def _parts(self) -> list[Part]:
-        return [part for member in self._members for part in read_parts(member.directory.parts)]
+    def _result(self) -> WorkResult:
+        parts = [part for member in self._members for part in read_parts(member.directory.parts)]
+        summed = total(read_shard_result(member.directory.subtotal) for member in self._members)
+        return WorkResult(parts, summed.tally, summed.throttles, summed.warnings)
 
     async def _mind(self, member: _Member) -> None:
         """Start a process, tell it what to do, pass on what it says, and judge how it ended."""
@@ -175,7 +188,6 @@ class ProcessExecutor:
             self.stop(RunError(f"a process could not be started ({error.strerror}); {self._next_step}"))
             return
         member.pid = process.pid
-        assert self._warning_log is not None, "prepare comes before run"
         relay = LogRelay(self._warning_log)
         try:
             async with anyio.create_task_group() as tasks:
@@ -218,11 +230,11 @@ class ProcessExecutor:
             await anyio.sleep(FOLLOW_S)
 
     def _read(self, member: _Member) -> None:
-        beat = read_status_file(member.directory.status)
+        status = read_status_file(member.directory.status)
         with suppress(KeyError, TypeError):  # another version's: it says something once it has started
-            member.last = parse_snapshot(beat["snapshot"])
-            if beat["pid"] == member.pid:  # an earlier process's rows were counted in its time
-                member.counted = beat.get("counted")
+            member.last = parse_snapshot(status["snapshot"])
+            if status["pid"] == member.pid:  # an earlier process's rows were counted in its time
+                member.counted = status.get("counted")
 
     def _count(self) -> None:
         """Bring up to date what metrics show."""
@@ -230,8 +242,8 @@ class ProcessExecutor:
             self._fold.replace_by(member.counted for member in self._members if member.counted)
 
     def _judge_failures(self) -> None:
-        """Stop if more rows have failed than may; a single process sees to it itself, several know only their own."""
-        most = self._config.run.max_failures
+        """Stop if more rows have failed than may: each process sees to its own rows alone."""
+        most = self._max_failures
         seen = self.look()
         failed = seen.ended - seen.succeeded
         if most is not None and failed > most:
@@ -240,9 +252,9 @@ class ProcessExecutor:
             )
 
 
-def executor_of(directory: RunDirectory, config: Config) -> ProcessExecutor | None:
+def executor_of(spec: RunSpec) -> ProcessExecutor | None:
     """Return what takes a run's shards to their end, None if one process does all of it."""
-    return ProcessExecutor(directory, config) if config.run.processes > 1 else None
+    return ProcessExecutor(spec) if spec.config.run.processes > 1 else None
 
 
 async def _tell(process: Process, line: bytes) -> None:

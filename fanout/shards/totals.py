@@ -1,4 +1,4 @@
-"""Where several processes of one run stand together: their snapshots enter, as `status.json` holds them, one leaves."""
+"""Adds up where the processes of one run stand, as their `status.json` files say, to where the run stands."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from dataclasses import fields
 from statistics import fmean
 from typing import Any, TypeVar
 
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_rows import OpenRowsStatistics
+from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 
 Counts = TypeVar(
     "Counts",
     OpenRowsStatistics,
     PacerStatistics,
-    WriteStatistics,
+    SinkStatistics,
     JournalWriterStatistics,
     ReconcilerStatistics,
 )
 
 
 def parse_snapshot(content: Mapping[str, Any]) -> Snapshot:
-    """Return what a heartbeat's `snapshot` says.
+    """Return what the `snapshot` of a `status.json` says.
 
     Raises:
         KeyError, TypeError: It was written by another version of the program.
@@ -40,13 +40,13 @@ def parse_snapshot(content: Mapping[str, Any]) -> Snapshot:
 
 
 def _parse_statistics(content: Mapping[str, Any]) -> PipelineStatistics:
-    collect = content["collect"]
+    collect = content["poll"]
     return PipelineStatistics(
         OpenRowsStatistics(**content["open_rows"]),
         PacerStatistics(**content["pacer"]),
-        WriteStatistics(**content["sink"]),
-        JournalWriterStatistics(**content["journal_writer"]),
-        ReconcilerStatistics(**content["reconcile"]),
+        SinkStatistics(**content["sink"]),
+        JournalWriterStatistics(**content["journal"]),
+        ReconcilerStatistics(**content["reconciler"]),
         None if collect is None else PollStatistics(**collect),
         content["held_bytes"],
         content["unfounded"],
@@ -86,9 +86,9 @@ def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
         _add([each.open_rows for each in told]),
         _add([each.pacer for each in told]),
         _add([each.sink for each in told]),
-        _add([each.journal_writer for each in told]),
-        _add([each.reconcile for each in told]),
-        _total_collect([each.collect for each in told if each.collect is not None]),
+        _add([each.journal for each in told]),
+        _add([each.reconciler for each in told]),
+        _total_collect([each.poll for each in told if each.poll is not None]),
         sum(each.held_bytes for each in told),
         sum(each.unfounded for each in told),
     )

@@ -1,7 +1,7 @@
-"""One of several processes of a run: `python -m fanout.shard SHARD_DIR`, started by `fleet` and by nobody else.
+"""Runs one shard of a run in a process of its own: `python -m fanout.shards.worker SHARD_DIR`.
 
-Enters: an `Assignment` on standard input, and the `run.json` of the whole run. Leaves: durable parts and
-`subtotal.json` in its directory; on stderr, log lines in JSON, the last of which tells why it could not finish.
+`shards.processes` starts it, sends an `Assignment` on its standard input and reads its log lines, JSON, on stderr; the
+last one says why it could not finish. It leaves durable parts and `subtotal.json` in its directory.
 """
 
 from __future__ import annotations
@@ -14,38 +14,47 @@ from pathlib import Path
 
 from fanout.errors import Exit, RunError
 from fanout.observability.logging import configure
+from fanout.observability.metrics.fold import Fold
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.shard_result import ShardResult
 from fanout.runtime.event_loop import run_in_event_loop
 from fanout.runtime.result import RunResult
 from fanout.runtime.runner import Runner
-from fanout.runtime.share import Assignment
-from fanout.shards.assignment import ParentPipe
+from fanout.runtime.spec import RunSpec
+from fanout.shards.assignment import Assignment, ParentPipe
 
 
-async def run_shard(directory: RunDirectory, assignment: Assignment, leash: ParentPipe) -> None:
+async def run_shard(directory: RunDirectory, assignment: Assignment, parent: ParentPipe) -> None:
     """Take the shard's rows to their end, or go on where an earlier process of it was.
 
     Raises:
         RunError: It could not be finished.
     """
+    runner = Runner(
+        _spec(directory, assignment),
+        simulator=assignment.simulator,
+        fold=Fold() if assignment.counts else None,
+        orders=parent.orders,
+    )
+    await runner.run(functools.partial(_note, directory))
+
+
+def _spec(directory: RunDirectory, assignment: Assignment) -> RunSpec:
+    """Return the shard as a run: the one that its directory holds, or a new one of the assigned rows."""
+    if directory.manifest.exists():
+        return RunSpec.resumed(read_manifest(directory), directory, config=assignment.config)
     whole = read_manifest(directory.whole)
-    mine = read_manifest(directory) if directory.manifest.exists() else None
-    if mine is None:
-        directory.create()
-    go = Runner(
-        assignment.run_id if mine is None else mine.run_id,
-        assignment.config,
-        directory,
+    directory.create()
+    return RunSpec(
+        run_id=assignment.run_id,
+        config=assignment.config,
+        directory=directory,
         rows=None if whole.rows is None else assignment.stripe.cut(whole.rows),
+        stripe=assignment.stripe,
         retry_of=whole.retry_of,
         fingerprint=whole.fingerprint,
-        observer=None,
-        assignment=assignment,
-        orders=leash.orders,
     )
-    await go.go(manifest=mine, finish_run=functools.partial(_note, directory))
 
 
 def _note(directory: RunDirectory, result: RunResult, _now: Callable[[], float]) -> None:
@@ -54,14 +63,14 @@ def _note(directory: RunDirectory, result: RunResult, _now: Callable[[], float])
 
 def main(path: str) -> int:
     """Do what standard input says, and return the exit code."""
-    leash = ParentPipe(sys.stdin.fileno())
+    parent = ParentPipe(sys.stdin.fileno())
     try:
-        assignment = leash.assignment()
+        assignment = parent.assignment()
     except EOFError:
         return int(Exit.INTERRUPTED)
     configure(level=assignment.log_level, form="json")
     try:
-        run_in_event_loop(functools.partial(run_shard, RunDirectory(Path(path)), assignment, leash))
+        run_in_event_loop(functools.partial(run_shard, RunDirectory(Path(path)), assignment, parent))
     except RunError as error:
         logging.getLogger("fanout").error("%s", error, extra={"exit_code": int(error.exit)})  # noqa: TRY400 - no traceback
         return int(error.exit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fanout.source.suggest import nearest
+from fanout.text import did_you_mean
 
 
 class BadRow(Exception):  # noqa: N818 - a value on its way to `Rejected`, never a failed run
@@ -21,4 +21,4 @@ class BadRow(Exception):  # noqa: N818 - a value on its way to `Rejected`, never
     @classmethod
     def missing(cls, name: str, known: tuple[str, ...]) -> BadRow:
         """The row has no field `name`; `known` are those that it has."""
-        return cls("MissingField", f"no field {name!r}{nearest(name, known)}")
+        return cls("MissingField", f"no field {name!r} ({did_you_mean(name, known)})")

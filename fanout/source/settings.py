@@ -1,4 +1,4 @@
-"""Holds the settings of a source, and the few numbers that bound its memory."""
+"""Holds what to read and how, and the few numbers that bound a source's memory. The configuration has the defaults."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class InputSettings:
 
     paths: tuple[str, ...]
     _: KW_ONLY
-    format: Format | Literal["auto"] = "auto"
-    compression: Compression | Literal["auto"] = "auto"
+    format: Format | Literal["auto"]
+    compression: Compression | Literal["auto"]
     limit: int | None = None
-    line_cap_bytes: int = 64 << 20
-    batch_bytes: int = 8 << 20
+    line_cap_bytes: int
+    batch_bytes: int
     block_bytes: int = 1 << 20
     any_json: bool = False
     text_columns: tuple[str, ...] = ()

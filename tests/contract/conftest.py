@@ -18,9 +18,9 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 from botocore.loaders import create_loader
+from support.settings import aws_settings
 
 from fanout.aws.session import AwsCloud, open_cloud
-from fanout.aws.settings import AwsSettings
 from fanout.concurrency.clock import SystemClock
 from fanout.domain.ids import new_run
 from fanout.ports import Cloud, RunQueue
@@ -78,7 +78,7 @@ async def memory() -> AsyncIterator[Harness]:
 @asynccontextmanager
 async def simulator(client: Literal["wire", "aiobotocore"] = "wire") -> AsyncIterator[Harness]:
     async with open_server(SimulatorSettings(verify_signatures=True)) as server:
-        settings = AwsSettings(
+        settings = aws_settings(
             client=client,
             region=server.identity.region,
             endpoint_url=server.url,
@@ -92,7 +92,7 @@ async def simulator(client: Literal["wire", "aiobotocore"] = "wire") -> AsyncIte
 
 @asynccontextmanager
 async def moto(url: str) -> AsyncIterator[Harness]:
-    settings = AwsSettings(endpoint_url=url, **MOTO_KEYS)  # type: ignore[arg-type]
+    settings = aws_settings(endpoint_url=url, **MOTO_KEYS)  # type: ignore[arg-type]
     async with open_cloud(settings) as cloud:
         clients = cloud._clients
         await clients["s3"].create_bucket(Bucket="scratch")
@@ -102,7 +102,7 @@ async def moto(url: str) -> AsyncIterator[Harness]:
 
 @asynccontextmanager
 async def live() -> AsyncIterator[Harness]:
-    async with open_cloud(AwsSettings()) as cloud:
+    async with open_cloud(aws_settings()) as cloud:
         endpoint = os.environ["FANOUT_LIVE_ENDPOINT"]
         described = await cloud.control.describe(endpoint)
         topic = os.environ.get("FANOUT_LIVE_TOPIC") or described.topics[0]

@@ -6,8 +6,8 @@ import hashlib
 import time
 
 import pytest
+from support.settings import aws_settings
 
-from fanout.aws.settings import AwsSettings
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
 
@@ -54,7 +54,7 @@ async def test_what_is_put_is_what_is_got(storage, run, body):
 
 
 async def test_a_large_object_goes_up_in_parts_and_comes_back_whole(storage, run):
-    size_bytes = AwsSettings().multipart_bytes + 1
+    size_bytes = aws_settings().multipart_bytes + 1
     body = hashlib.shake_128(run.encode()).digest(size_bytes)
     here = at(storage, run)
     await storage.cloud.objects.put(here, body, content_type="application/x-test")

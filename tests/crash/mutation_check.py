@@ -45,23 +45,23 @@ BUGS = (
     Bug(
         "skip the intent",
         "tests/crash/test_campaign.py::test_what_the_endpoint_took_is_found_and_not_sent_again",
-        (Change("engine/stages/record_intent.py", "        await journal_writer.intend(fresh)\n", ""),),
+        (Change("engine/stages/record_intent.py", "        await journal.intend(due)\n", ""),),
     ),
     Bug(
         "delete before commit",
         "tests/simulation/test_messages.py::test_no_message_is_deleted_before_its_row_is_durable",
         (
             Change(
-                "engine/wiring.py",
-                '        await self.journal_writer.part(part.number, rows)\n        failpoint("part.committed")\n',
+                "engine/outcomes.py",
+                '        await self._journal.part(part.number, numbers)\n        failpoint("part.committed")\n',
                 "",
             ),
             Change(
-                "engine/wiring.py",
-                "            await anyio.lowlevel.checkpoint()\n",
-                "            await anyio.lowlevel.checkpoint()\n"
-                "        await self.clock.sleep_until(self.clock.now() + 0.1)\n"
-                "        await self.journal_writer.part(part.number, rows)\n",
+                "engine/outcomes.py",
+                "            await self._clock.sleep(0.0)\n",
+                "            await self._clock.sleep(0.0)\n"
+                "        await self._clock.sleep(0.1)\n"
+                "        await self._journal.part(part.number, numbers)\n",
             ),
         ),
     ),
@@ -77,10 +77,8 @@ BUGS = (
         (
             Change(
                 "engine/open_rows.py",
-                "            self._duplicates += 1\n            return Claim.PENDING\n"
-                "        if entry.state is State.SENT:\n",
-                "            self._duplicates += 1\n            return Claim.WON\n"
-                "        if entry.state is State.SENT:\n",
+                "            return Claim.PENDING\n        row.notice = notice\n",
+                "            return Claim.WON\n        row.notice = notice\n",
             ),
         ),
     ),
@@ -90,7 +88,7 @@ BUGS = (
         (
             Change(
                 "engine/pipeline.py",
-                "        await self._stages.reconcile.worker()\n",
+                "        await self._wiring.reconciler.worker()\n",
                 "        await anyio.sleep_forever()\n",
             ),
         ),
@@ -102,7 +100,7 @@ BUGS = (
             Change("output/parts.py", "        publish(draft, path)\n", "        pass\n"),
             Change("output/parts.py", "        draft.unlink(missing_ok=True)\n", "        pass\n"),
             Change(
-                "engine/wiring.py",
+                "engine/outcomes.py",
                 '        failpoint("part.committed")\n',
                 '        failpoint("part.committed")\n'
                 '        part.path.with_name(f"{part.path.name}.tmp").rename(part.path)\n',
@@ -115,9 +113,8 @@ BUGS = (
         (
             Change(
                 "engine/stages/fetch.py",
-                "self._open_rows.outputs, self._open_rows.output(entry))",
-                "self._open_rows.outputs, "
-                "Location.parse(notice.output_location or '') or self._open_rows.output(entry))",
+                "places.outputs, places.output(row))",
+                "places.outputs, Location.parse(notice.output_location or '') or places.output(row))",
             ),
         ),
     ),
@@ -127,13 +124,8 @@ BUGS = (
         (
             Change(
                 "engine/open_rows.py",
-                "        if line.state == RowState.READY:\n            return entry\n",
-                "        if line.state != RowState.ACCEPTED:\n            return entry\n",
-            ),
-            Change(
-                "engine/stages/admit.py",
-                "        if line.state == RowState.READY or ",
-                "        if line.state != RowState.ACCEPTED or ",
+                "        if line.state == RowState.READY:\n",
+                "        if line.state != RowState.ACCEPTED:\n",
             ),
         ),
     ),

@@ -58,7 +58,7 @@ def test_columns_of_two_files_are_one_and_uuids_stay_uuids(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "env", "words"),
     [
-        (["--id-column", "txt"], {}, "no field 'txt' in the first 100 rows (nearest: 'text')"),
+        (["--id-column", "txt"], {}, "no field 'txt' in the first 100 rows (did you mean 'text'?)"),
         ([], {"FANOUT_PAYLOAD_TEMPLATE": '{"inputs":"$txet"}'}, "no field 'txet' in the first 100 rows"),
         ([], {"FANOUT_PAYLOAD_TEMPLATE": '{"inputs":1}'}, "template: uses no column"),
         ([], {"FANOUT_PAYLOAD_CUSTOM_ATTRIBUTES": "caf\u00e9"}, "characters other than visible US-ASCII"),

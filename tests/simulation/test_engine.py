@@ -11,11 +11,10 @@ from support.audit import audit, busiest_second
 from support.engine import random_payloads, records, run_engine
 from support.faults import QUICK
 from support.faults import settings as fault
+from support.settings import engine_limits, part_limits
 
 from fanout.config.model import Config
 from fanout.domain.records import Rejected
-from fanout.engine.settings import EngineLimits
-from fanout.engine.stages.write import PartLimits
 from fanout.errors import RunError, TooManyFailures
 from fanout.runtime import settings as compose
 from fanout.simulator.faults import InvokeFault
@@ -229,7 +228,7 @@ def test_the_window_bounds_open_rows(tmp_path):
     payloads = random_payloads(300, seed=13)
     slow = settings(instances=1, concurrency_per_instance=1, service_time={"median_s": 0.5})
     ran = run_engine(
-        records(payloads), tmp_path, simulator=slow, limits=EngineLimits(window=10, concurrency=50)
+        records(payloads), tmp_path, simulator=slow, limits=engine_limits(window=10, concurrency=50)
     )
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
     arrivals = [line["arrived_at"] for line in ran.accepted]
@@ -243,7 +242,7 @@ def test_parts_are_rolled_by_rows_and_by_age(tmp_path):
         tmp_path,
         simulator=settings(),
         rate=10,
-        limits=EngineLimits(parts=PartLimits(rows=40, age_s=2.0)),
+        limits=engine_limits(parts=part_limits(rows=40, age_s=2.0)),
     )
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
     assert 10 <= ran.statistics.sink.parts <= 16
@@ -255,7 +254,7 @@ def test_too_many_failures_stop_the_run(tmp_path):
             records(random_payloads(300, seed=15)),
             tmp_path,
             simulator=settings(failure_share=1.0),
-            limits=EngineLimits(max_failures=5, window=20),
+            limits=engine_limits(max_failures=5, window=20),
         )
     assert list((tmp_path / "parts").glob("part-*.parquet")), "what had ended is durable"
 
@@ -331,7 +330,7 @@ def test_what_was_accepted_is_collected_when_too_many_rows_failed(tmp_path):
             records(random_payloads(400, seed=31)),
             tmp_path,
             simulator=settings(failure_share=0.3),
-            limits=EngineLimits(max_failures=0, fetches=2),
+            limits=engine_limits(max_failures=0, fetches=2),
         )
     collected = sum(pq.read_metadata(part).num_rows for part in (tmp_path / "parts").glob("part-*"))
     assert collected > 16, "the workers went on after the failure that was one too many"

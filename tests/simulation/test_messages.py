@@ -5,10 +5,9 @@ from __future__ import annotations
 import orjson
 from support.audit import audit
 from support.engine import random_payloads, records, run_engine
+from support.settings import engine_limits, part_limits
 
 from fanout.domain.ids import parse_inference_id
-from fanout.engine.settings import EngineLimits
-from fanout.engine.stages.write import PartLimits
 from fanout.rundir.journal import Journal
 from fanout.simulator.ports import cloud as memory
 from fanout.simulator.settings import SimulatorSettings
@@ -50,7 +49,7 @@ def test_no_message_is_deleted_before_its_row_is_durable(tmp_path, monkeypatch):
         records(payloads),
         tmp_path,
         simulator=SimulatorSettings.model_validate(QUICK | {"notifications": noisy}),
-        limits=EngineLimits(parts=PartLimits(rows=40)),
+        limits=engine_limits(parts=part_limits(rows=40)),
     )
     assert sum(what == "deleted" for what, _ in events) >= 300
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300}, events=events)

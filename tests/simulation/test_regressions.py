@@ -8,13 +8,10 @@ from collections import Counter
 import pytest
 from support.scenario import BUCKET, Interruption, Scenario, draw
 from support.seed_run import live
+from support.settings import engine_limits, lookup_policy, model_retry, part_limits
 
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record
-from fanout.domain.retry_policy import ModelRetry
-from fanout.engine.reconcile.schedule import LookupPolicy
-from fanout.engine.settings import EngineLimits
-from fanout.engine.stages.write import PartLimits
 from fanout.simulator.settings import SimulatorSettings
 
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
@@ -31,9 +28,9 @@ def plain(*payloads: bytes, world: dict[str, object], **changes: object) -> Scen
         existing=(),
         chunk=64,
         simulator=SimulatorSettings.model_validate(settings),
-        limits=EngineLimits(concurrency=8, fetches=4, pollers=1, uploads=2),
-        retry=ModelRetry(generations=1),
-        patience=LookupPolicy(notified=True),
+        limits=engine_limits(concurrency=8, fetches=4, pollers=1, uploads=2),
+        retry=model_retry(generations=1),
+        patience=lookup_policy(notified=True),
         rate=None,
         bytes_per_s=None,
         fsync_s=0.0,
@@ -63,7 +60,7 @@ def test_a_row_in_doubt_that_fails_meanwhile_is_sent_once_in_its_next_generation
         "notifications": {"delay_s": 9.5, "spread_s": 0.5},  # just before it is looked for and sent again
         "latency": {"runtime": {"median_s": 0.05}},
     }
-    limits = EngineLimits(concurrency=1, pollers=1)
+    limits = engine_limits(concurrency=1, pollers=1)
     report = live(plain(*small(100), world=world, limits=limits), tmp_path)
     assert report.accepted <= 100 + report.faults["failed by the model"] + report.resends
 
@@ -71,7 +68,7 @@ def test_a_row_in_doubt_that_fails_meanwhile_is_sent_once_in_its_next_generation
 @pytest.mark.parametrize("unknown", ["never", "wait"])
 def test_rows_of_unknown_fate_have_a_deadline_after_a_kill(tmp_path, unknown):
     """Nothing told the resumed run when to stop waiting for them."""
-    patience = LookupPolicy(notified=True, unknown=unknown)
+    patience = lookup_policy(notified=True, unknown=unknown)
     world = {"faults": {"reset_before_share": 0.2}}
     report = live(plain(*small(60), world=world, patience=patience, interruptions=killed(20)), tmp_path)
     assert report.endings == Counter(killed=1, finished=1)
@@ -90,7 +87,7 @@ def test_an_endpoint_that_goes_away_rejects_no_row(tmp_path):
 def test_rows_that_were_on_their_way_to_an_upload_do_not_block_a_resume(tmp_path, step):
     """They waited for room in a window full of rows that nobody collected before all of them were known again."""
     payloads = [b"p" * 128_001 if row % 10 == 9 else b"payload %d" % row for row in range(120)]
-    limits = EngineLimits(concurrency=8, window=10, uploads=1, pollers=1, parts=PartLimits(age_s=60.0))
+    limits = engine_limits(concurrency=8, window=10, uploads=1, pollers=1, parts=part_limits(age_s=60.0))
     world = {"latency": {"s3": {"median_s": 1.0}}, "service_time": {"median_s": 0.05}}
     report = live(plain(*payloads, world=world, limits=limits, interruptions=killed(step)), tmp_path)
     assert report.statuses == Counter(succeeded=120)
@@ -99,9 +96,9 @@ def test_rows_that_were_on_their_way_to_an_upload_do_not_block_a_resume(tmp_path
 def test_two_failures_hours_apart_are_no_outage(tmp_path):
     """The circuit breaker counted from the first failure on, whether anything was tried since or not."""
     world = {"faults": {"server_error_share": 0.85}}
-    limits = EngineLimits(concurrency=1, window=1)
+    limits = engine_limits(concurrency=1, window=1)
     report = live(
-        plain(*small(6), world=world, limits=limits, patience=LookupPolicy(notified=True, unknown="wait")),
+        plain(*small(6), world=world, limits=limits, patience=lookup_policy(notified=True, unknown="wait")),
         tmp_path,
     )
     assert report.endings == Counter(finished=1)
@@ -110,15 +107,15 @@ def test_two_failures_hours_apart_are_no_outage(tmp_path):
 def test_a_few_failures_far_apart_are_no_outage(tmp_path):
     """With one row open at a time, five failures in a row took two minutes, and the run gave the service up."""
     world = {"faults": {"server_error_share": 0.5}}
-    limits = EngineLimits(concurrency=1, window=1)
-    patience = LookupPolicy(notified=True, unknown_s=40.0)
+    limits = engine_limits(concurrency=1, window=1)
+    patience = lookup_policy(notified=True, unknown_s=40.0)
     report = live(plain(*small(60), world=world, limits=limits, patience=patience), tmp_path)
     assert report.endings == Counter(finished=1)
 
 
 def test_payloads_in_s3_have_their_generations_too(tmp_path):
     payloads = [b"p" * (128_001 + row) for row in range(12)]
-    report = live(plain(*payloads, world={"failure_share": 0.3}, retry=ModelRetry(generations=6)), tmp_path)
+    report = live(plain(*payloads, world={"failure_share": 0.3}, retry=model_retry(generations=6)), tmp_path)
     assert report.statuses == Counter(succeeded=12)
     assert report.accepted > 12
 
@@ -141,7 +138,7 @@ def test_a_resume_whose_last_rows_have_no_output_does_not_blame_its_permissions(
     """Without s3:ListBucket a missing object is 403; all that could be read had been read by the process before."""
     faults = {"complete_without_object_share": 0.3, "s3_forbidden_for_missing": True}
     stopped = (Interruption("stop", 30.0, 0, 700.0),)
-    limits = EngineLimits(concurrency=8, pollers=1, grace_s=0.0)
+    limits = engine_limits(concurrency=8, pollers=1, grace_s=0.0)
     report = live(plain(*small(40), world={"faults": faults}, limits=limits, interruptions=stopped), tmp_path)
     assert report.endings == Counter(stopped=1, finished=1)
     assert report.statuses["expired"] > 0
@@ -163,7 +160,7 @@ def test_a_resume_that_does_not_know_yet_how_outputs_are_named_is_not_denied_the
         "notifications": {"early": True},
     }
     interruptions = (Interruption("instant", 1.5, 1, 1.0),)
-    limits = EngineLimits(concurrency=4, fetches=4, pollers=1, window=8)
+    limits = engine_limits(concurrency=4, fetches=4, pollers=1, window=8)
     report = live(plain(*small(40), world=world, limits=limits, interruptions=interruptions), tmp_path)
     assert report.statuses == {"succeeded": 40}
 
@@ -176,8 +173,8 @@ def test_a_resume_that_may_send_nothing_learns_from_a_listing_how_outputs_are_na
         "latency": {"runtime": {"median_s": 0.3, "sigma": 0.0}},
     }
     interruptions = (Interruption("instant", 0.2, 1, 700.0),)
-    limits = EngineLimits(concurrency=8, fetches=4, pollers=1, window=8)
-    patience = LookupPolicy(notified=True, unknown="never")
+    limits = engine_limits(concurrency=8, fetches=4, pollers=1, window=8)
+    patience = lookup_policy(notified=True, unknown="never")
     report = live(
         plain(*small(20), world=world, limits=limits, patience=patience, interruptions=interruptions),
         tmp_path,

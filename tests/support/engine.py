@@ -12,14 +12,14 @@ import anyio
 import pyarrow as pa
 import pyarrow.parquet as pq
 from support.loop import LoopClock, run_seeded
+from support.settings import engine_limits, lookup_policy, model_retry, routing
 
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record, Rejected
-from fanout.domain.routing import Mode, Routing
+from fanout.domain.routing import Mode
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits, EngineSettings
 from fanout.engine.statistics import PipelineStatistics
 from fanout.engine.wiring import Wiring
@@ -98,7 +98,7 @@ def run_engine(
         world = World(settings, now=clock.now())
         before(world)
         cloud = MemoryCloud(world, clock)
-        endpoint = await discover(cloud.control, settings.endpoint_name)
+        endpoint = await discover(cloud.control, settings.endpoint_name, clock=clock)
         assert endpoint is not None
         run_queue = (
             await cloud.control.open_run_queue(RUN, endpoint.topics) if notified and endpoint.topics else None
@@ -108,16 +108,17 @@ def run_engine(
         parts = directory / "parts"
         parts.mkdir()
         journal = Journal(directory / "journal.sqlite")
-        stages = Wiring(
-            job=EngineSettings(
+        wiring = Wiring(
+            settings=EngineSettings(
                 run_id=RUN,
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
                 failure_path=endpoint.failure_path,
-                routing=Routing(run_id=RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
+                routing=routing(RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
                 parts=parts,
-                limits=limits or EngineLimits(),
-                patience=LookupPolicy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                limits=limits or engine_limits(),
+                lookup=lookup_policy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                retry=model_retry(),
                 shared_queue=False,
                 trust_responses=trust,
                 keep_inputs=False,
@@ -133,7 +134,7 @@ def run_engine(
             journal=journal,
             run_blocking=in_place,
         )
-        pipeline = Pipeline(stages)
+        pipeline = Pipeline(wiring)
         started = clock.now()
         with anyio.fail_after(LONGEST_S):
             written = await pipeline.run()

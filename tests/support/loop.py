@@ -149,6 +149,9 @@ class LoopClock:
         else:
             await self.nap(instant).wait()
 
+    async def sleep(self, seconds: float) -> None:
+        await self.sleep_until(self.now() + seconds)
+
     def compute(self, seconds: float) -> None:
         """Let time pass within a turn of the loop, as a callback does that keeps the processor."""
         self._loop.pass_time(seconds)

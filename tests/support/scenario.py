@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from support.settings import engine_limits, lookup_policy, model_retry, part_limits
+
 from fanout.domain.ids import RUN_LENGTH
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record, Rejected
@@ -18,7 +20,6 @@ from fanout.domain.retry_policy import ModelRetry
 from fanout.engine.reconcile.reconciler import MAX_RESENDS
 from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits
-from fanout.engine.stages.write import PartLimits
 from fanout.simulator.settings import SimulatorSettings
 
 Kind = Literal["instant", "step", "disk", "stop", "abort", "outage"]
@@ -89,7 +90,7 @@ def draw(seed: int, *, rows: int = 500) -> Scenario:
     simulator = _world(rng, seed, notifications=notifications, faults=faults)
     rate = None if _chance(rng, 0.6) else rng.choice((20.0, 75.0, 400.0))
     quiet_s = rng.choice((2.0, 10.0))
-    retry = ModelRetry(generations=rng.choice((0, 1, 1, 3)))
+    retry = model_retry(generations=rng.choice((0, 1, 1, 3)))
     interruptions = _interruptions(rng)
     ttl_s, timeout_s = options.ttl_s or 21_600, options.invocation_timeout_s or 900
     # Each generation may wait for a deadline, with `wait` for one a re-send; a full window of such rows at a time.
@@ -107,7 +108,7 @@ def draw(seed: int, *, rows: int = 500) -> Scenario:
         simulator=simulator,
         limits=limits,
         retry=retry,
-        patience=LookupPolicy(
+        patience=lookup_policy(
             notified=notifications["enabled"] is True, quiet_s=quiet_s, unknown_s=quiet_s, unknown=unknown
         ),
         rate=rate,
@@ -264,7 +265,7 @@ def _faults(rng: random.Random, *, trusts: bool) -> dict[str, object]:
 
 def _limits(rng: random.Random) -> EngineLimits:
     concurrency = rng.choice((1, 4, 12, 32))
-    return EngineLimits(
+    return engine_limits(
         concurrency=concurrency,
         window=rng.choice((concurrency, 40, 150, 10_000)),
         held_bytes=rng.choice((2_000, 300_000, 256 * 1024 * 1024)),
@@ -273,7 +274,7 @@ def _limits(rng: random.Random) -> EngineLimits:
         pollers=rng.choice((1, 2)),
         poll_s=20.0,
         grace_s=rng.choice((0.0, 5.0, 60.0)),
-        parts=PartLimits(rows=rng.choice((60, 250, 10_000)), age_s=rng.choice((10.0, 60.0, 300.0))),
+        parts=part_limits(rows=rng.choice((60, 250, 10_000)), age_s=rng.choice((10.0, 60.0, 300.0))),
     )
 
 

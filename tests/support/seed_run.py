@@ -20,10 +20,10 @@ from support.invariants import check
 from support.kill_switch import KillSwitch
 from support.loop import LoopClock, run_seeded
 from support.scenario import BUCKET, Interruption, Scenario
+from support.settings import routing
 
 from fanout.domain.ids import Send
 from fanout.domain.location import Location
-from fanout.domain.routing import Routing
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
@@ -174,7 +174,7 @@ class _Run:
 
     async def _listen(self, cloud: MemoryCloud) -> RunQueue | None:
         scenario = self._scenario
-        endpoint = await discover(cloud.control, scenario.simulator.endpoint_name)
+        endpoint = await discover(cloud.control, scenario.simulator.endpoint_name, clock=self._clock)
         assert endpoint is not None
         return await cloud.control.open_run_queue(scenario.run, endpoint.topics) if scenario.listens else None
 
@@ -191,16 +191,16 @@ class _Run:
         scenario = self._scenario
         simulator, limits = scenario.simulator, scenario.limits
         mortal = CrashableCloud(cloud, fate, watch)
-        stages = Wiring(
-            job=EngineSettings(
+        wiring = Wiring(
+            settings=EngineSettings(
                 run_id=scenario.run,
                 endpoint=simulator.endpoint_name,
                 output_path=simulator.output_path,
                 failure_path=simulator.failure_path,
-                routing=Routing(run_id=scenario.run, uploads=Location(BUCKET, "inputs")),
+                routing=routing(scenario.run, uploads=Location(BUCKET, "inputs")),
                 parts=self._parts,
                 limits=limits,
-                patience=scenario.patience,
+                lookup=scenario.patience,
                 retry=scenario.retry,
                 shared_queue=scenario.shared_queue,
                 trust_responses=scenario.trusts,
@@ -218,14 +218,14 @@ class _Run:
             recovered=recovered,
             run_blocking=fate.run_blocking,
         )
-        pipeline = Pipeline(stages)
-        open_rows = stages.open_rows
+        pipeline = Pipeline(wiring)
+        open_rows = wiring.rows
         # What an earlier process had in hand comes back whatever the window is.
         most = max(limits.window, recovered.last + 1 - sum(recovered.durable))
 
         def superseded(send: Send) -> bool:
-            entry = open_rows._open.get(send.row) or open_rows._settled.get(send.row)
-            return entry is not None and entry.generation > send.generation
+            row = open_rows._open.get(send.row) or open_rows._settled._rows.get(send.row)
+            return row is not None and row.generation > send.generation
 
         def bounds() -> None:
             if len(open_rows) > most:

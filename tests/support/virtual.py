@@ -20,6 +20,9 @@ class VirtualClock:
     async def sleep_until(self, instant: float) -> None:
         await trio.sleep_until(instant)
 
+    async def sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
 
 def run_virtual(main: Callable[[], Awaitable[T]]) -> T:
     """Run `main` on a clock that starts at 0 and jumps whenever nothing else can happen."""

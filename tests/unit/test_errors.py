@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fanout import errors
-from fanout.errors import CallError, Exit, Interrupted, Phase, RunError, UsageError, root_cause
+from fanout.errors import CallError, Exit, Interrupted, Phase, RunError, UsageError, root_cause, unwrapped
 
 
 class Cancelled(BaseException):
@@ -45,6 +45,31 @@ def test_a_call_error_is_an_error_like_any_other():
 def test_a_cancellation_alone_is_seen():
     cancelled = Cancelled()
     assert root_cause(group(group(cancelled))) is cancelled
+
+
+def test_a_block_raises_the_one_that_is_seen_and_what_it_came_from():
+    cause = RunError("grant s3:GetObject")
+    cause.__cause__ = reply = CallError(Phase.REPLY, "AccessDenied")
+    with pytest.raises(RunError) as caught, unwrapped():
+        raise group(ValueError("a"), group(cause))
+    assert caught.value is cause
+    assert caught.value.__cause__ is reply
+
+
+def test_what_else_happened_is_the_cause_of_an_error_that_has_none():
+    cause = RunError("grant s3:GetObject")
+    both = group(cause, ValueError("a"))
+    with pytest.raises(RunError) as caught, unwrapped():
+        raise both
+    assert caught.value.__cause__ is both
+
+
+def test_a_block_raises_as_it_is_what_is_no_group():
+    cause = Cancelled()
+    with pytest.raises(Cancelled) as caught, unwrapped():
+        raise cause
+    assert caught.value is cause
+    assert caught.value.__cause__ is None
 
 
 @pytest.mark.parametrize(

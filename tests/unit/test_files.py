@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fanout.errors import StorageError
-from fanout.files import durable_file, make_directory, publish, publish_directory
+from fanout.errors import RunError, StorageError
+from fanout.files import durable_file, make_directory, publish, publish_directory, read_json, write_json
 
 
 def refuse(code: int) -> object:
@@ -86,3 +86,60 @@ def test_make_directory_is_private_and_may_be_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match=r"cannot create .*/file: File exists"):
         make_directory(tmp_path / "file")
+
+
+class DamagedError(RunError):
+    pass
+
+
+def read(path: Path) -> object:
+    return read_json(path, lambda content: content["rows"] + 1, version=1, error=DamagedError)
+
+
+def test_json_is_written_whole_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    write_json(path, {"version": 1, "rows": 6})
+    write_json(path, {"version": 1, "rows": 7})
+    assert read(path) == 8
+    assert (path.stat().st_mode & 0o777, [each.name for each in tmp_path.iterdir()]) == (0o600, ["run.json"])
+
+
+def test_json_that_cannot_be_written_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "run.json"
+    write_json(path, {"version": 1, "rows": 6})
+    monkeypatch.setattr("fanout.files.os.fsync", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        write_json(path, {"version": 1, "rows": 7})
+    assert (read(path), [each.name for each in tmp_path.iterdir()]) == (7, ["run.json"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: .*No such file"),
+        (b"", "cannot be read: "),
+        (b"{", "cannot be read: "),
+        (b"\xff\xfe{", "cannot be read: "),
+        (b"[" * 100_000, "cannot be read: "),
+        (b"null", "is damaged: it has no version"),
+        (b"[1]", "is damaged: it has no version"),
+        (b'{"rows": 7}', "is damaged: it has no version"),
+        (b'{"version": 2, "rows": 7}', "was written by another version of fanout"),
+        (b'{"version": "1", "rows": 7}', "was written by another version of fanout"),
+        (b'{"version": 1}', "is damaged: KeyError: 'rows'"),
+        (b'{"version": 1, "rows": "7"}', "is damaged: TypeError: "),
+    ],
+)
+def test_json_that_cannot_be_used_is_an_error_of_the_callers_that_names_the_file(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    path = tmp_path / "run.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DamagedError, match=rf"run\.json {said}"):
+        read(path)

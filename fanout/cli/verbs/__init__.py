@@ -1,1 +1,1 @@
-"""One verb of the command line a file."""
+"""Holds the verbs of the command line, one a file."""

@@ -1,4 +1,4 @@
-"""`fanout export`: what an unfinished run has collected so far, as a file."""
+"""Writes what an unfinished run has collected so far: `fanout export`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fanout report`: what came of a run, from its output alone."""
+"""Tells what came of a run, from its output alone: `fanout report`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def report(
         raise UsageError(f"{output} is a Parquet file, which a report must not replace: choose another name")
     if chosen == "html":
         _require_figures()
-    prices = load_config(config, environ=os.environ, flags={}).prices
+    prices = load_config(config, environ=os.environ).prices
     text = _rendered(report_of(outputs, prices), chosen, width=_width(output))
     if output is None:
         sys.stdout.write(text)

@@ -1,4 +1,4 @@
-"""`fanout resume`: an interrupted run, to its end."""
+"""Runs an interrupted run to its end: `fanout resume`."""
 
 from __future__ import annotations
 
@@ -9,76 +9,38 @@ from typing import Annotated
 
 import typer
 
-from fanout.cli.console import log_to_stderr, show
-from fanout.cli.options import (
-    AsJson,
-    Concurrency,
-    LogFormat,
-    LogLevel,
-    MetricsPort,
-    MetricsTextfile,
-    Overwrite,
-    Pushgateway,
-    Quiet,
-    Rate,
-    RunDir,
-    Verbose,
-)
+from fanout.cli.console import Reporting
+from fanout.cli.options import RunDir, from_flags
+from fanout.config.flags import RESUME, Sections
 
 
+@from_flags(RESUME)
 def resume(
+    *,
     run_dir: RunDir,
     config: Annotated[
         Path | None,
         typer.Option("-c", "--config", help="TOML file; may differ in what does not matter to results."),
     ] = None,
-    unknown: Annotated[
-        str | None,
-        typer.Option(
-            help="Rows that may have been sent: resend (look first), wait (for their deadline), or never."
-        ),
-    ] = None,
+    flags: Sections,
     rebuild: Annotated[
         bool,
         typer.Option(
             "--rebuild", help="Make a new journal first, from the parts and from what stands in S3."
         ),
     ] = False,
-    rate: Rate = None,
-    concurrency: Concurrency = None,
-    deadline: Annotated[float | None, typer.Option(help="Stop after this many seconds (exit 7).")] = None,
-    metrics_port: MetricsPort = None,
-    metrics_textfile: MetricsTextfile = None,
-    pushgateway: Pushgateway = None,
-    overwrite: Overwrite = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_format: LogFormat = "text",
-    log_level: LogLevel = None,
+    reporting: Reporting,
 ) -> None:
     """Finish an interrupted run: sends nothing that was accepted, and looks before it sends what may have been."""
-    from fanout.api import rebuild as rebuild_journal
-    from fanout.api import resume as resume_to_the_end
+    from fanout.api.verbs import rebuild as rebuild_journal
+    from fanout.api.verbs import resume as resume_to_the_end
     from fanout.config.load import load_config
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
 
-    flags = {
-        "transport": {"concurrency": concurrency},
-        "pacing": {"rate": rate},
-        "collect": {"unknown": unknown},
-        "output": {"overwrite": overwrite},
-        "run": {"deadline_s": deadline},
-        "metrics": {"port": metrics_port, "textfile": metrics_textfile, "pushgateway": pushgateway},
-    }
-    log_to_stderr(form=log_format, level=log_level, verbose=verbose)
+    reporting.configure_logging()
     base = None if config else read_manifest(RunDirectory(run_dir)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
     if rebuild:
         sys.stderr.write(f"fanout: {rebuild_journal(run_dir)}\n")
-    show(
-        lambda observer: resume_to_the_end(run_dir, observer=observer, changed=changed),
-        quiet=quiet,
-        as_json=as_json,
-    )
+    reporting.show(lambda observer: resume_to_the_end(run_dir, observer=observer, config=changed))

@@ -1,4 +1,4 @@
-"""`fanout retry`: a new run of the rows that did not succeed."""
+"""Runs the rows that did not succeed once more, as a new run: `fanout retry`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import Annotated
 
 import typer
 
-from fanout.cli.console import log_to_stderr, show
-from fanout.cli.options import AsJson, LogFormat, LogLevel, Overwrite, Quiet, Verbose
+from fanout.cli.console import Reporting
+from fanout.cli.options import from_flags
+from fanout.config.flags import RETRY, Sections
 
 
+@from_flags(RETRY)
 def retry(
+    *,
     run_dir: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
     output: Annotated[
         str, typer.Option("-o", "--output", help="Parquet file to write, of the retried rows alone.")
@@ -20,25 +23,16 @@ def retry(
     config: Annotated[
         Path | None, typer.Option("-c", "--config", help="TOML file; the input must be the same.")
     ] = None,
-    overwrite: Overwrite = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_format: LogFormat = "text",
-    log_level: LogLevel = None,
+    flags: Sections,
+    reporting: Reporting,
 ) -> None:
     """Send the rows of a finished run that did not succeed once more, as a new run; joins with the first on `row`."""
-    from fanout.api import retry as retry_rows
+    from fanout.api.verbs import retry as retry_rows
     from fanout.config.load import load_config
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
 
-    log_to_stderr(form=log_format, level=log_level, verbose=verbose)
+    reporting.configure_logging()
     base = None if config else read_manifest(RunDirectory(run_dir)).config
-    flags = {"output": {"overwrite": overwrite}}
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
-    show(
-        lambda observer: retry_rows(run_dir, output, observer=observer, changed=changed),
-        quiet=quiet,
-        as_json=as_json,
-    )
+    reporting.show(lambda observer: retry_rows(run_dir, output, observer=observer, config=changed))

@@ -1,4 +1,4 @@
-"""`fanout runs`: the runs in a directory."""
+"""Lists the runs in a directory: `fanout runs`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fanout simulate`: the local AWS, as a server."""
+"""Serves the local AWS: `fanout simulate`."""
 
 from __future__ import annotations
 

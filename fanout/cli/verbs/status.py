@@ -1,4 +1,4 @@
-"""`fanout status`: where a run stands."""
+"""Says where a run stands: `fanout status`."""
 
 from __future__ import annotations
 

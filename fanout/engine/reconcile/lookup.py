@@ -1,7 +1,7 @@
 """Looks into S3 for what came of rows, the cheaper way: one by one, or by listing the run's prefix.
 
-Entries enter; rows whose object is found are claimed and leave on the fetch lane, as noticed ones do. Its lookers are
-started by the pipeline, and cancelled when every row has ended; `reconcile` decides when it is worth looking.
+Rows whose object is found are claimed and fetched, as noticed ones are. The pipeline starts the lookers and cancels
+them when every row has ended; the reconciler decides when it is worth looking.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from fanout.concurrency.notify import Notify
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Notice
+from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow
-from fanout.engine.open_rows import Claim, OpenRows
+from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.schedule import plan_look
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError
@@ -38,103 +39,101 @@ class Lookup:
     """Claims rows by the objects that it finds of them.
 
     Args:
-        claims: Takes rows that were found.
+        rows: The open rows.
+        flow: The ways to the stages.
+        objects: Where results stand.
+        clock: The run's clock.
     """
 
-    def __init__(
-        self,
-        *,
-        open_rows: OpenRows,
-        objects: ObjectStore,
-        clock: Clock,
-        claims: Channel[tuple[OpenRow, Notice]],
-    ) -> None:
-        self._open_rows = open_rows
+    def __init__(self, *, rows: OpenRows, flow: Flow, objects: ObjectStore, clock: Clock) -> None:
+        self._rows = rows
+        self._flow = flow
         self._objects = objects
         self._clock = clock
-        self._claims = claims
         self._singles: Channel[_Look] = Channel(LOOKERS)
         self._may_list = True
         self._found = 0
 
-    async def find(self, entries: Sequence[OpenRow]) -> None:
-        """Look for `entries` the cheaper way: one by one, or by listing the run's prefix."""
-        roots = [
-            root
-            for root in (self._open_rows.outputs.root(), self._open_rows.failures.root())
-            if root is not None
-        ]
+    async def find(self, rows: Sequence[OpenRow]) -> None:
+        """Look for `rows` the cheaper way: one by one, or by listing the run's prefix."""
+        places = self._rows.places
+        roots = [root for root in (places.outputs.root(), places.failures.root()) if root is not None]
         shards = plan_look(
-            [entry.row for entry in entries],
-            rows_seen=self._open_rows.rows_seen,
+            [row.number for row in rows],
+            rows_seen=self._rows.rows_seen,
             may_list=self._may_list and bool(roots),
             roots=len(roots),
         )
         if shards is None or not await self._list(shards):
-            await self.find_singly(entries)
+            await self.find_singly(rows)
 
-    async def find_singly(self, entries: Sequence[OpenRow]) -> None:
-        """Look for `entries` one by one, as many at once as there are lookers, and return when that is done."""
-        group = _Group(len(entries))
-        for entry in entries:
-            await self._singles.put(_Look(entry, group))
+    async def find_singly(self, rows: Sequence[OpenRow]) -> None:
+        """Look for `rows` one by one, as many at once as there are lookers, and return when that is done."""
+        group = _Group(len(rows))
+        for row in rows:
+            await self._singles.put(_Look(row, group))
         await group.wait()
 
     async def looker(self) -> None:
         """Look for the objects of single rows for ever; as many at once as there are lookers."""
         while True:
             look = await self._singles.get()
-            await self._look_for(look.entry)
+            await self._look_for(look.row)
             look.group.done()
 
-    async def _look_for(self, entry: OpenRow) -> None:
+    async def _look_for(self, row: OpenRow) -> None:
         """Look for one row's output, then for its failure object, and claim the row by what is found."""
-        for layout, place, completed in (
-            (self._open_rows.outputs, self._open_rows.output(entry), True),
-            (self._open_rows.failures, self._open_rows.failure(entry), False),
+        places = self._rows.places
+        for paths, place, completed in (
+            (places.outputs, places.output(row), True),
+            (places.failures, places.failure(row), False),
         ):
-            for location in _places(layout, place, entry):
-                generation = entry.generation
+            for location in _where(paths, place, row):
+                generation = row.generation
                 info = await self._head(location)
                 if info is not None:
-                    await self._claim(entry.row, generation, info, completed=completed)
+                    await self._claim(row.number, generation, info, completed=completed)
                     return
 
     async def _head(self, location: Location) -> ObjectInfo | None:
-        return await retry_call(lambda: self._objects.head(location), operation="s3:GetObject")
+        return await retry_call(
+            lambda: self._objects.head(location), operation="s3:GetObject", clock=self._clock
+        )
 
     async def _list(self, shards: Sequence[str]) -> bool:
         """Claim what stands below `shards` of the run's prefixes; return False if that is not permitted."""
-        for layout, completed in ((self._open_rows.outputs, True), (self._open_rows.failures, False)):
-            root = layout.root()
-            if root is None or (not completed and root == self._open_rows.outputs.root()):
+        places = self._rows.places
+        for paths, completed in ((places.outputs, True), (places.failures, False)):
+            root = paths.root()
+            if root is None or (not completed and root == places.outputs.root()):
                 continue
             for shard in shards:
                 try:
-                    await self._list_prefix(layout, root, shard, completed=completed)
+                    await self._list_prefix(paths, root, shard, completed=completed)
                 except CallError as error:
                     _log.warning("cannot list %s (%s): looking for objects one by one", root.uri, error.code)
                     self._may_list = False
                     return False
         return True
 
-    async def _list_prefix(self, layout: OutputPaths, root: Location, shard: str, *, completed: bool) -> None:
+    async def _list_prefix(self, paths: OutputPaths, root: Location, shard: str, *, completed: bool) -> None:
         # A page lost to a passing fault starts this prefix again: what was claimed before is not claimed twice.
         async def pages() -> None:
             async for page in self._objects.list(root.bucket, root.key + shard):
-                await self._claim_page(layout, page, completed=completed)
+                await self._claim_page(paths, page, completed=completed)
 
-        await retry_call(pages, operation="s3:ListBucket")
+        await retry_call(pages, operation="s3:ListBucket", clock=self._clock)
 
-    async def _claim_page(self, layout: OutputPaths, page: Sequence[ObjectInfo], *, completed: bool) -> None:
+    async def _claim_page(self, paths: OutputPaths, page: Sequence[ObjectInfo], *, completed: bool) -> None:
         # A resume whose window is full of rows that it may not send gets no reply that would show how outputs are
         # named. Where failures stand among them, or nobody knows where, a name alone does not say what it is.
-        apart = self._open_rows.failures.root() not in {None, self._open_rows.outputs.root()}
+        places = self._rows.places
+        apart = places.failures.root() not in {None, places.outputs.root()}
         for info in page:
             if apart:
-                layout.discover(info.location)
-            parsed = layout.parse(info.location.key)
-            if parsed is not None and self._open_rows.awaits(*parsed):
+                paths.discover(info.location)
+            parsed = paths.parse(info.location.key)
+            if parsed is not None and self._rows.awaits(*parsed):
                 await self._claim(*parsed, info, completed=completed)
 
     async def _claim(self, row: int, generation: int, info: ObjectInfo, *, completed: bool) -> None:
@@ -147,16 +146,10 @@ class Lookup:
             notified_at=self._clock.now(),
             completed_at=info.modified_at,
         )
-        if self._open_rows.claim(notice) is Claim.WON:
+        claimed = self._rows.found(notice, info.location)
+        if claimed is not None:
             self._found += 1
-            entry = self._open_rows.get(row)
-            layout = self._open_rows.outputs if completed else self._open_rows.failures
-            place = layout.shorten(info.location, row, generation)
-            if completed:
-                entry.output = place
-            else:
-                entry.failure = place
-            await self._claims.put((entry, notice))
+            await self._flow.fetch(claimed)
 
     def statistics(self) -> LookupStatistics:
         """Return a snapshot."""
@@ -164,7 +157,7 @@ class Lookup:
 
 
 class _Group:
-    """Looks that somebody waits for together."""
+    """Looks whose end is waited for together."""
 
     def __init__(self, count: int) -> None:
         self._left = count
@@ -182,11 +175,11 @@ class _Group:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    entry: OpenRow
+    row: OpenRow
     group: _Group
 
 
-def _places(layout: OutputPaths, place: Location | None, entry: OpenRow) -> list[Location]:
+def _where(paths: OutputPaths, place: Location | None, row: OpenRow) -> list[Location]:
     """Return where to look for a row's object: where its reply said, then where the run's others stand."""
-    expected = layout.expected(entry.row, entry.generation)
+    expected = paths.expected(row.number, row.generation)
     return list(dict.fromkeys(location for location in (place, expected) if location is not None))

@@ -28,21 +28,21 @@ class LookupPolicy:
     Attributes:
         notified: Notifications are configured; without them S3 is looked into all the time.
         quiet_s: Silence, or lateness of a row behind its successors, that is suspicious.
-        unknown_s: Wait before a row uncertain is looked for and sent again.
+        unknown_s: Wait before an uncertain row is looked for and sent again.
         unknown: What becomes of such a row when it is not found: sent again, sent again only when its deadline
             has passed, or never sent again.
     """
 
     notified: bool
-    quiet_s: float = 10.0
-    unknown_s: float = 10.0
-    unknown: Literal["resend", "wait", "never"] = "resend"
+    quiet_s: float
+    unknown_s: float
+    unknown: Literal["resend", "wait", "never"]
 
 
 def next_look(
     now: float,
     *,
-    patience: LookupPolicy,
+    policy: LookupPolicy,
     oldest_wait: float | None,
     newest_claimed: float | None,
     last_notice_at: float | None,
@@ -54,7 +54,7 @@ def next_look(
 
     Args:
         now: The present instant.
-        patience: The run's patience.
+        policy: The run's.
         oldest_wait: Since when the oldest row waits for its result; None if none waits.
         newest_claimed: The latest acceptance among rows that were claimed; None if none was.
         last_notice_at: When a message last claimed a row.
@@ -62,10 +62,10 @@ def next_look(
         look_took_s: How long it took.
         fruitless: Looks in a row that found nothing.
     """
-    quiet_s = patience.quiet_s
+    quiet_s = policy.quiet_s
     if oldest_wait is None:
         return now + quiet_s
-    if not patience.notified:
+    if not policy.notified:
         reason_at = oldest_wait + min(quiet_s, 1.0)
     else:
         silent_at = max(oldest_wait, last_notice_at or oldest_wait) + quiet_s
@@ -73,8 +73,8 @@ def next_look(
         reason_at = min(silent_at, now) if overtaken else silent_at
     if looked_at is None:
         return reason_at
-    unit_s, most_s = (quiet_s, MAX_SPACING_S) if patience.notified else (min(quiet_s, 1.0), POLL_SPACING_S)
-    share = SPACING if patience.notified else 1.0  # without messages, looking is the work
+    unit_s, most_s = (quiet_s, MAX_SPACING_S) if policy.notified else (min(quiet_s, 1.0), POLL_SPACING_S)
+    share = SPACING if policy.notified else 1.0  # without messages, looking is the work
     spacing_s = max(min(most_s, unit_s * 1.5 ** min(fruitless, 20)), share * look_took_s)
     return max(reason_at, looked_at + spacing_s)
 

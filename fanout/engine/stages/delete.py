@@ -1,4 +1,4 @@
-"""Stage: deletes messages and uploaded inputs whose rows are durable; receipts and locations enter, nothing leaves.
+"""Deletes messages and uploaded inputs whose rows are durable.
 
 Best effort by design: what is not deleted is delivered again and recognised, or stays under the input prefix.
 """
@@ -16,30 +16,33 @@ from fanout.domain.location import Location
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.failpoints import failpoint
-from fanout.ports import ObjectStore, Queue
+from fanout.ports import Clock, ObjectStore, Queue
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 SQS_BATCH = 10  # DeleteMessageBatch, API reference
 S3_BATCH = 1_000  # DeleteObjects, API reference
 BACKLOG_MAX = 50_000  # receipts, 400 bytes each
+GIVE_UP_AFTER_S = 20.0  # of one batch: what is not deleted costs a look at the next poll
 MAX_TRIES = 3  # of one receipt that SQS refuses inside its 200
 
 
 class Delete:
-    """Deletions to be done. `close` lets the workers end when nothing is left.
+    """Deletions to be done.
 
     Args:
         queue: The queue of the run; None without notifications.
         objects: The store that holds uploaded inputs.
+        clock: The run's clock.
     """
 
-    def __init__(self, *, queue: Queue | None, objects: ObjectStore) -> None:
+    def __init__(self, *, queue: Queue | None, objects: ObjectStore, clock: Clock) -> None:
         self._queue = queue
         self._objects = objects
+        self._clock = clock
         self._receipts: deque[tuple[str, int]] = deque()
         self._uploads: deque[Location] = deque()
-        self._closed = False
+        self._under_way = 0
         self._wakeup = Notify()
         self._deleted = Notify()
         self.deleted = 0
@@ -57,26 +60,28 @@ class Delete:
 
     async def room(self) -> None:
         """Return once fewer than `BACKLOG_MAX` deletions wait: the bound on memory when SQS is slow."""
-        while len(self._receipts) >= BACKLOG_MAX and not self._closed:
+        while len(self._receipts) >= BACKLOG_MAX:
             await self._deleted.wait()
 
-    def close(self) -> None:
-        """Say that nothing more will come."""
-        self._closed = True
-        self._wakeup.notify()
+    async def drained(self) -> None:
+        """Return once nothing is left to be deleted."""
+        while self._receipts or self._uploads or self._under_way:
+            await self._deleted.wait()
 
     async def worker(self) -> None:
-        """Delete until closed and done."""
+        """Delete for ever."""
         while True:
+            self._under_way += 1
             if self._receipts:
                 await self._delete_messages(_take(self._receipts, SQS_BATCH))
-                self._deleted.notify()
             elif self._uploads:
                 await self._delete_uploads(_take(self._uploads, S3_BATCH))
-            elif self._closed:
-                return
-            else:
+            self._under_way -= 1
+            if not self._receipts and not self._uploads:
+                self._deleted.notify()
                 await self._wakeup.wait()
+            elif len(self._receipts) < BACKLOG_MAX:
+                self._deleted.notify()
 
     async def _delete_messages(self, batch: list[tuple[str, int]]) -> None:
         queue = self._queue
@@ -85,7 +90,10 @@ class Delete:
         tries = dict(batch)
         try:
             refused = await retry_call(
-                lambda: queue.delete(list(tries)), operation="sqs:DeleteMessage", give_up_after_s=20.0
+                lambda: queue.delete(list(tries)),
+                operation="sqs:DeleteMessage",
+                clock=self._clock,
+                give_up_after_s=20.0,
             )
         except (CallError, RunError) as error:
             # The results are durable; a message too many costs a look at the next poll, not the run.
@@ -103,7 +111,10 @@ class Delete:
     async def _delete_uploads(self, batch: list[Location]) -> None:
         try:
             left = await retry_call(
-                lambda: self._objects.delete(batch), operation="s3:DeleteObject", give_up_after_s=20.0
+                lambda: self._objects.delete(batch),
+                operation="s3:DeleteObject",
+                clock=self._clock,
+                give_up_after_s=20.0,
             )
         except (CallError, RunError) as error:
             _log.warning("uploaded inputs not deleted: %s", error)

@@ -1,20 +1,19 @@
-"""Stage: turns a claimed row into its outcome; S3 is the truth, a notice only says where to look now.
+"""Turns a claimed row into its outcome: S3 is the truth, a notice only says where to look now.
 
-Started as several workers by the pipeline. A notice that S3 does not confirm gives its row back to the ledger,
-to be settled by a later notice, by the listing, or at its deadline: whoever can publish to the topic can forge.
+The pipeline starts several workers. A row whose notice S3 does not confirm goes back to where it was, to be settled
+by a later notice, by the listing, or at its deadline: anyone who can publish to the topic can forge a notice.
 """
 
 from __future__ import annotations
-
-from collections.abc import Awaitable, Callable
 
 from fanout.concurrency.byte_limiter import ByteLimiter
 from fanout.concurrency.channel import Channel
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX, failure_facts
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Notice, Outcome
+from fanout.domain.records import Notice
 from fanout.domain.remedies import remedy
+from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.retrying import retry_call
@@ -38,9 +37,10 @@ class Fetch:
     """What the fetch workers share.
 
     Args:
-        finish: Takes a row that has ended.
-        room: Returns when the sink takes more.
-        again: Sends a row again that the model failed with this text, if that is allowed; tells whether.
+        rows: The open rows.
+        flow: The ways to the other stages.
+        objects: Where results stand.
+        clock: The run's clock.
         trust: Believe failures that left no object.
         got: Objects that earlier processes of the run could read: S3 does not refuse all of them.
         most_bytes: Bound of the responses that are being downloaded, beside one.
@@ -49,24 +49,20 @@ class Fetch:
     def __init__(
         self,
         *,
-        open_rows: OpenRows,
+        rows: OpenRows,
+        flow: Flow,
         objects: ObjectStore,
         clock: Clock,
-        finish: Callable[[OpenRow, Outcome], None],
-        room: Callable[[], Awaitable[None]],
-        again: Callable[[OpenRow, str | None], bool],
         trust: bool,
         got: int = 0,
         most_bytes: int,
         output_grace_s: float = OUTPUT_GRACE_S,
         failure_grace_s: float = FAILURE_GRACE_S,
     ) -> None:
-        self._open_rows = open_rows
+        self._rows = rows
+        self._flow = flow
         self._objects = objects
         self._clock = clock
-        self._finish = finish
-        self._room = room
-        self._again = again
         self._trust = trust
         self._output_grace_s = output_grace_s
         self._failure_grace_s = failure_grace_s
@@ -76,83 +72,84 @@ class Fetch:
         self.unfounded = 0
         """Notices that S3 did not confirm."""
 
-    async def worker(self, claims: Channel[tuple[OpenRow, Notice]]) -> None:
+    async def worker(self, claimed: Channel[OpenRow]) -> None:
         """Fetch for ever.
 
         Raises:
             RunError: S3 refuses every object.
         """
         while True:
-            entry, notice = await claims.get()
-            await self._room()
-            await self.fetch(entry, notice)
+            row = await claimed.get()
+            await self._flow.room()
+            await self.fetch(row)
 
-    async def fetch(self, entry: OpenRow, notice: Notice) -> None:
-        """Find the row's result and finish it, or give the row back."""
+    async def fetch(self, row: OpenRow) -> None:
+        """Find the row's result and finish it, or take back the claim."""
+        notice = row.notice
+        assert notice is not None, "a claimed row has the notice that claimed it"
         if notice.completed:
-            await self._output(entry, notice)
+            await self._output(row, notice)
         else:
-            await self._failure(entry, notice)
+            await self._failure(row, notice)
 
-    async def _output(self, entry: OpenRow, notice: Notice) -> None:
+    async def _output(self, row: OpenRow, notice: Notice) -> None:
         collected_at = self._clock.now()
         if notice.response is not None:
-            outcome = self._open_rows.outcome(
-                entry,
+            self._flow.finish(
+                row,
                 status="succeeded",
                 response=notice.response,
                 response_content_type=notice.response_content_type,
                 **_instants(notice, collected_at=collected_at, fetched_at=collected_at),
             )
-            self._finish(entry, outcome)
             return
-        found = await self._look(entry, self._open_rows.outputs, self._open_rows.output(entry))
+        places = self._rows.places
+        found = await self._look(row, places.outputs, places.output(row))
         if found is None:
-            self._give_back(entry, notice, self._output_grace_s)
+            self._unconfirmed(row, self._output_grace_s)
             return
         place, body = found
-        entry.output = self._open_rows.outputs.shorten(place, entry.row, entry.generation)
-        outcome = self._open_rows.outcome(
-            entry,
+        self._rows.fetched(row, place)
+        self._flow.finish(
+            row,
             status="succeeded",
             response=body.body,
             response_content_type=body.content_type,
             **_instants(notice, collected_at=collected_at, fetched_at=self._clock.now()),
         )
-        self._finish(entry, outcome)
 
-    async def _failure(self, entry: OpenRow, notice: Notice) -> None:
+    async def _failure(self, row: OpenRow, notice: Notice) -> None:
         collected_at = self._clock.now()
-        told = self._open_rows.failure(entry)
-        if told is not None:
-            found = await self._look(entry, self._open_rows.failures, told)
+        places = self._rows.places
+        place = places.failure(row)
+        if place is not None:
+            found = await self._look(row, places.failures, place)
             if found is None and not self._trust:
-                self._give_back(entry, notice, self._failure_grace_s)
+                self._unconfirmed(row, self._failure_grace_s)
                 return
             text = found[1].body[:ERROR_TEXT_MAX].decode("utf-8", "replace") if found else None
             fetched_at = self._clock.now() if found else None
         else:  # the endpoint has no S3FailurePath: the message is all there is
             text, fetched_at = None, None
         facts = failure_facts(notice, text)
-        if facts["status"] == "failed" and self._again(entry, notice.failure_reason or text):
+        if facts["status"] == "failed" and self._flow.send_after_failure(row, notice.failure_reason or text):
             return
-        instants = _instants(notice, collected_at=collected_at, fetched_at=fetched_at)
-        self._finish(entry, self._open_rows.outcome(entry, **facts, **instants))
+        self._flow.finish(row, **facts, **_instants(notice, collected_at=collected_at, fetched_at=fetched_at))
 
     async def _look(
-        self, entry: OpenRow, layout: OutputPaths, told: Location | None
+        self, row: OpenRow, paths: OutputPaths, told: Location | None
     ) -> tuple[Location, Object] | None:
         """Return the object where the reply said, or where the run's others stand, looking again for a while."""
-        expected = layout.expected(entry.row, entry.generation)
+        expected = paths.expected(row.number, row.generation)
         if (
             told is not None
-            and (found := await self._get(told, shown=layout.confirmed or told != expected)) is not None
+            and (found := await self._get(told, shown=paths.confirmed or told != expected)) is not None
         ):
             return told, found
         places = tuple(dict.fromkeys(place for place in (told, expected) if place is not None))
         for look in range(LOOKS):
             for location in places:
-                shown = layout.confirmed or location != expected
+                shown = paths.confirmed or location != expected
                 if (found := await self._get(location, shown=shown)) is not None:
                     return location, found
             if places:
@@ -164,7 +161,9 @@ class Fetch:
         await self._budget.enter()
         found: Object | None = None
         try:
-            found = await retry_call(lambda: self._objects.get(location), operation="s3:GetObject")
+            found = await retry_call(
+                lambda: self._objects.get(location), operation="s3:GetObject", clock=self._clock
+            )
         except CallError as error:
             if error.status not in {
                 403,
@@ -183,11 +182,9 @@ class Fetch:
         self._got += 1
         return found
 
-    def _give_back(self, entry: OpenRow, notice: Notice, grace_s: float) -> None:
+    def _unconfirmed(self, row: OpenRow, grace_s: float) -> None:
         self.unfounded += 1
-        if not notice.completed:
-            entry.unconfirmed_notice = notice
-        self._open_rows.release(entry, deadline=self._clock.now() + grace_s)
+        self._flow.release(row, grace_s=grace_s)
 
 
 def _instants(notice: Notice, *, collected_at: float, fetched_at: float | None) -> dict[str, object]:

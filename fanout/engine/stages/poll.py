@@ -1,22 +1,21 @@
-"""Stage: takes messages from the queue and claims their rows; claimed rows leave for the fetch lane.
+"""Takes messages from the queue and claims their rows, whose results are then fetched.
 
-Started as several pollers by the pipeline, and cancelled when every row has ended. A message stays in the queue
-until its row is durable (`ack`); one that is nobody's is deleted from a queue of our own and left in a shared one.
+The pipeline starts several pollers, and cancels them when every row has ended. A message stays in the queue until its
+row is durable; one that is of no open row is deleted from a queue of our own and left in a shared one.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from fanout.concurrency.channel import Channel
 from fanout.domain.notifications import Foreign, parse_message
-from fanout.domain.records import Message, Notice
+from fanout.domain.records import Message
 from fanout.domain.remedies import remedy
-from fanout.engine.open_row import OpenRow
-from fanout.engine.open_rows import Claim, OpenRows
+from fanout.engine.flow import Flow
+from fanout.engine.open_row import Claim, OpenRow
+from fanout.engine.open_rows import OpenRows
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Queue
@@ -43,28 +42,29 @@ class Poll:
     """What the pollers share.
 
     Args:
+        queue: The queue.
+        rows: The open rows.
+        flow: The ways to the other stages.
+        clock: The run's clock.
         shared: The queue serves others too: leave what is not ours.
         trust: Take responses out of notifications.
-        acknowledge: Takes receipts of messages that nobody needs any more.
     """
 
     def __init__(
         self,
         *,
         queue: Queue,
-        open_rows: OpenRows,
+        rows: OpenRows,
+        flow: Flow,
         clock: Clock,
-        claims: Channel[tuple[OpenRow, Notice]],
-        acknowledge: Callable[[list[str]], None],
         shared: bool,
         trust: bool,
         wait_s: float = 20.0,
     ) -> None:
         self._queue = queue
-        self._open_rows = open_rows
+        self._rows = rows
+        self._flow = flow
         self._clock = clock
-        self._claims = claims
-        self._acknowledge = acknowledge
         self._shared = shared
         self._trust = trust
         self._wait_s = wait_s
@@ -83,23 +83,24 @@ class Poll:
                 messages = await retry_call(
                     lambda: self._queue.receive(max_messages=10, wait_s=self._wait_s),
                     operation="sqs:ReceiveMessage",
+                    clock=self._clock,
                 )
             except CallError as error:
                 raise RunError(remedy("sqs:ReceiveMessage", error)) from error
             now = self._clock.now()
             useless: list[str] = []
             for message in messages:
-                won = self._take(message, now, useless)
-                if won is not None:
-                    await self._claims.put(won)
+                row = self._take(message, now, useless)
+                if row is not None:
+                    await self._flow.fetch(row)
             if useless:
-                self._acknowledge(useless)
+                self._flow.acknowledge(useless)
 
-    def _take(self, message: Message, now: float, useless: list[str]) -> tuple[OpenRow, Notice] | None:
-        """Return the row that `message` claims, if it claims one; add its receipt to `useless` if nobody needs it."""
+    def _take(self, message: Message, now: float, useless: list[str]) -> OpenRow | None:
+        """Return the row that `message` claims, if it claims one; add its receipt to `useless` if it is of no use."""
         self._messages += 1
         notice = parse_message(
-            message.body, run_id=self._open_rows.run_id, now=now, receipt=message.receipt, trust=self._trust
+            message.body, run_id=self._rows.run_id, now=now, receipt=message.receipt, trust=self._trust
         )
         if isinstance(notice, Foreign):
             self._foreign[notice.reason] += 1
@@ -107,10 +108,10 @@ class Poll:
             if notice.ours or not self._shared:
                 useless.append(message.receipt)
             return None
-        claim = self._open_rows.claim(notice)
+        claim = self._rows.claim(notice)
         if claim is Claim.WON:
             self._last_notice_at = now
-            return self._open_rows.get(notice.row), notice
+            return self._rows.get(notice.row)
         if claim in {Claim.DONE, Claim.STRANGER}:
             self._foreign[claim.value] += 1
             useless.append(message.receipt)

@@ -1,21 +1,17 @@
-"""Stage: makes durable that rows are about to be sent, in groups by count and time, and only then lets them go.
+"""Makes durable that rows are about to be sent, in groups by count and time, and only then lets them go.
 
-Ready rows enter, rows that may be sent leave. One worker, started by the pipeline. Between here and the endpoint
-stand at most two groups and one row a sender: after a kill, only their fates are unknown.
+The pipeline starts one worker. Between here and the endpoint stand at most two groups and one row a sender: after a
+kill, only those are uncertain.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import anyio
-
 from fanout.concurrency.channel import Channel
-from fanout.domain.records import Sendable
 from fanout.engine.journal_writer import JournalWriter
-from fanout.engine.open_row import OpenRow, State
+from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
 from fanout.failpoints import failpoint
+from fanout.ports import Clock
 
 GROUP = 64  # an fsync of 1-5 ms, shared by 64 rows, costs each less than the thread's hand-over
 GROUP_MAX = 4_096
@@ -42,37 +38,30 @@ def next_size(size: int, *, full: bool, left: int) -> int:
 
 
 async def record_intent(
-    ready: Channel[tuple[OpenRow, Sendable]],
-    sending: Channel[tuple[OpenRow, Sendable]],
+    ready: Channel[OpenRow],
+    sending: Channel[OpenRow],
     *,
-    open_rows: OpenRows,
-    journal_writer: JournalWriter,
-    hold: Callable[[OpenRow, Sendable], None],
+    rows: OpenRows,
+    journal: JournalWriter,
+    clock: Clock,
 ) -> None:
-    """Journal and pass on rows for ever; `hold` takes those that a notice has claimed meanwhile."""
+    """Give rows their attempts, journal them and pass the rows on, for ever.
+
+    A row that a notice has claimed while it waited here needs no attempt and goes no further.
+    """
     size, narrow = GROUP, sending.capacity
     next_at = float("-inf")
     while True:
         group = [await ready.get()]
-        if len(ready) < GROUP - 1 and (left_s := next_at - anyio.current_time()) > 0.0:
-            await anyio.sleep(left_s)
-        next_at = anyio.current_time() + EVERY_S
+        if len(ready) < GROUP - 1 and (left_s := next_at - clock.now()) > 0.0:
+            await clock.sleep(left_s)
+        next_at = clock.now() + EVERY_S
         while len(group) < size and (another := ready.get_nowait()) is not None:
             group.append(another)
-        # A row uncertain may have been settled by a notice while it waited here.
-        due = []
-        for entry, item in group:
-            entry.queued = False
-            if entry.state in {State.READY, State.UNKNOWN}:
-                due.append((entry, item))
-            else:
-                hold(entry, item)
-        fresh = [entry for entry, _ in due if not entry.intended]
-        for entry in fresh:
-            open_rows.intend(entry)
-        await journal_writer.intend(fresh)
+        due = [row for row in group if rows.intend(row)]
+        await journal.intend(due)
         failpoint("intent.durable")
         size = next_size(size, full=len(group) == size, left=len(sending))
         ready.capacity = sending.capacity = max(size, narrow)
-        for pair in due:
-            await sending.put(pair)
+        for row in due:
+            await sending.put(row)

@@ -1,7 +1,7 @@
-"""Stage: sends each intended row when it is due and says what came of it; accepted rows stay in the ledger.
+"""Sends each intended row when it is due, and says what came of it.
 
-Started as several workers by the pipeline. A worker has one row in hand and repeats in place what certainly was not
-received, so concurrency bounds requests, and a storm of throttling holds the workers instead of piling rows up.
+The pipeline starts several workers. A worker has one row in hand and repeats in place what certainly was not received,
+so concurrency bounds requests, and a storm of throttling holds the workers instead of piling rows up.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable
 from fanout.concurrency.channel import Channel
 from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.ids import output_extension, output_filename
-from fanout.domain.records import Inline, Invocation, Notice, Outcome, Sendable, Status
+from fanout.domain.records import Inline, Invocation, Sendable, Status, Upload
 from fanout.domain.remedies import remedy
 from fanout.domain.retry_policy import backoff_s
+from fanout.engine.flow import Flow
 from fanout.engine.journal_writer import JournalWriter
-from fanout.engine.open_row import OpenRow
+from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate
 from fanout.errors import CallError, RunError
@@ -35,19 +36,20 @@ HOPELESS_S = 120.0
 
 
 class Send:
-    """What the invoke workers share.
+    """What the workers that send share.
 
     Args:
         endpoint: The endpoint's name.
+        invoker: Makes the requests.
+        rows: The open rows.
+        flow: The ways to the other stages.
+        journal: Told what was accepted, and what was certainly not.
+        gate: Tells when a request is due.
+        clock: The run's clock.
+        rng: Draws the jitter.
         check_endpoint: Raises RunError when the endpoint is gone or not in service after the given instant. Whether
             a ValidationException is the row's fault or the run's cannot be told from its text: not documented.
-        park: Takes a row that may have been received, and how long to wait before it is looked for.
-        unknown_s: How long a result of such a row may take to show.
-        keep: Takes a row that was not sent, because a notice has claimed it.
-        finish: Takes a row that has ended here.
-        release: Told each row whose payload need not be held for a re-send.
-        claims: Takes a row whose notice came before its 202.
-        stopping: Whether no row may be sent any more.
+        unknown_s: How long the result of an uncertain row may take to show.
     """
 
     def __init__(
@@ -55,161 +57,150 @@ class Send:
         *,
         endpoint: str,
         invoker: Invoker,
-        open_rows: OpenRows,
-        journal_writer: JournalWriter,
+        rows: OpenRows,
+        flow: Flow,
+        journal: JournalWriter,
         gate: Gate,
         clock: Clock,
         rng: random.Random,
         check_endpoint: Callable[[float], Awaitable[None]],
-        defer: Callable[[OpenRow, Sendable, float], None],
         unknown_s: float,
-        hold: Callable[[OpenRow, Sendable], None],
-        finish: Callable[[OpenRow, Outcome], None],
-        release: Callable[[OpenRow], None],
-        claims: Channel[tuple[OpenRow, Notice]],
-        stopping: Callable[[], bool],
     ) -> None:
         self._endpoint = endpoint
         self._invoker = invoker
-        self._open_rows = open_rows
-        self._journal_writer = journal_writer
+        self._rows = rows
+        self._flow = flow
+        self._journal = journal
         self._gate = gate
         self._clock = clock
         self._rng = rng
         self._check_endpoint = check_endpoint
-        self._defer = defer
         self._unknown_s = unknown_s
-        self._hold_claimed = hold
-        self._finish = finish
-        self._release = release
-        self._claims = claims
-        self._stopping = stopping
-        self._chatty = _log.isEnabledFor(logging.DEBUG)
+        self._verbose = _log.isEnabledFor(logging.DEBUG)
         self._troubled_since: float | None = None
         self._troubles = 0
         self._troubled_at = float("-inf")
 
-    async def worker(self, sending: Channel[tuple[OpenRow, Sendable]]) -> None:
+    async def worker(self, sending: Channel[OpenRow]) -> None:
         """Send rows for ever.
 
         Raises:
             RunError: The endpoint, the credentials or the network refuse everything; names the remedy.
         """
         while True:
-            entry, item = await sending.get()
+            row = await sending.get()
             tries = 0
-            while not await self._sent(entry, item, tries):
+            while not await self._sent(row, tries):
                 tries += 1
 
-    async def _sent(self, entry: OpenRow, item: Sendable, tries: int) -> bool:
+    async def _sent(self, row: OpenRow, tries: int) -> bool:
         """Send the row once; return False if it is to be sent again under the same id."""
+        item = row.item
+        if item is None or isinstance(item, Upload):  # it has ended while it waited
+            return True
         due = await self._gate.wait(size_bytes=item.body_bytes)
-        if not self._open_rows.may_send(entry):
-            self._hold_claimed(
-                entry, item
-            )  # a notice claimed it while it waited: an earlier send had been taken
+        if not self._rows.may_send(
+            row
+        ):  # a notice claimed it while it waited: an earlier send had been taken
             return True
-        if self._stopping():
-            self._unsent(entry)
+        if self._flow.stopping:
+            self._unsent(row)
             return True
-        inference_id = self._open_rows.send(entry, due=due, now=self._clock.now())
+        inference_id = self._rows.send(row, due=due, now=self._clock.now())
         try:
-            reply = await self._invoker.invoke(self._invocation(entry, item, inference_id))
+            reply = await self._invoker.invoke(self._invocation(row, item, inference_id))
         except CallError as error:
-            return await self._failed(entry, item, error, tries)
+            return await self._failed(row, error, tries)
         failpoint("send.accepted")
         now = self._clock.now()
-        if self._chatty:
-            _log.debug("accepted", extra={"row": entry.row, "request_id": reply.request_id})
+        if self._verbose:
+            _log.debug("accepted", extra={"row": row.number, "request_id": reply.request_id})
         self._troubled_since = None
         self._gate.pacer.accepted(now)
-        notice = self._open_rows.accept(entry, reply, now=now)
-        self._journal_writer.accepted(entry)
-        self._release(entry)
-        if notice is not None:
-            await self._claims.put((entry, notice))
+        claimed = self._rows.accept(row, reply, now=now)
+        self._journal.accepted(row)
+        if claimed:
+            await self._flow.fetch(row)
         return True
 
-    def _invocation(self, entry: OpenRow, item: Sendable, inference_id: str) -> Invocation:
+    def _invocation(self, row: OpenRow, item: Sendable, inference_id: str) -> Invocation:
         return Invocation(
             endpoint=self._endpoint,
             inference_id=inference_id,
-            output_extension=output_extension(self._open_rows.run_id, entry.row),
-            filename=output_filename(entry.row, entry.generation),
+            output_extension=output_extension(self._rows.run_id, row.number),
+            filename=output_filename(row.number, row.generation),
             options=item.options,
             body=item.payload if isinstance(item, Inline) else None,
             input_location=None if isinstance(item, Inline) else item.location,
         )
 
-    async def _failed(self, entry: OpenRow, item: Sendable, error: CallError, tries: int) -> bool:
+    async def _failed(self, row: OpenRow, error: CallError, tries: int) -> bool:
         """Do what a failed send asks for; return False if the row is to be sent again under the same id."""
-        verdict = failure_kind(error)
+        kind = failure_kind(error)
         now = self._clock.now()
-        if self._chatty:  # not the message: AWS may quote the request in it
-            said = {"row": entry.row, "request_id": error.request_id}
-            _log.debug("not accepted (%s, %s)", error.code, verdict.name.lower(), extra=said)
-        if verdict in {FailureKind.UNKNOWN, FailureKind.TRANSIENT}:
-            await self._doubt(entry, item, error, verdict)
+        if self._verbose:  # not the message: AWS may quote the request in it
+            said = {"row": row.number, "request_id": error.request_id}
+            _log.debug("not accepted (%s, %s)", error.code, kind.name.lower(), extra=said)
+        if kind in {FailureKind.UNKNOWN, FailureKind.TRANSIENT}:
+            await self._doubt(row, error, kind)
             return True
-        notice = self._open_rows.unsend(entry)
-        if verdict is FailureKind.THROTTLED:
-            sent_at = entry.sent_at if entry.sent_at is not None else now
+        claimed = self._rows.unsend(row)
+        if kind is FailureKind.THROTTLED:
+            sent_at = row.sent_at if row.sent_at is not None else now
             self._gate.pacer.throttled(now, sent_at=sent_at, retry_after_s=error.retry_after_s)
-        if notice is not None:
-            await self._claims.put((entry, notice))
-            self._hold_claimed(entry, item)
+        if claimed:
+            await self._flow.fetch(row)
             return True
-        if verdict is FailureKind.THROTTLED:
+        if kind is FailureKind.THROTTLED:
             return False
-        if verdict is FailureKind.ROW:
-            try:
-                await self._check_endpoint(entry.sent_at if entry.sent_at is not None else now)
-            except RunError:
-                self._unsent(entry)
-                raise
-            if not self._open_rows.may_send(entry):  # meanwhile a notice of an earlier attempt has claimed it
-                self._hold_claimed(entry, item)
-            elif entry.doubted and entry.resends <= 1:  # that attempt may have been accepted: look once more
-                self._defer(entry, item, self._unknown_s)
-            else:
-                self._end(entry, "rejected", error)
+        if kind is FailureKind.ROW:
+            await self._refused(row, error)
             return True
-        if verdict is FailureKind.RUN:
-            self._unsent(entry)
+        if kind is FailureKind.RUN:
+            self._unsent(row)
             raise RunError(remedy("sagemaker:InvokeEndpointAsync", error)) from error
         self._break_circuit(error, now)
         await self._clock.sleep_until(now + backoff_s(tries + 1, draw=self._rng.random()))
         return False
 
-    def _unsent(self, entry: OpenRow) -> None:
-        """Have it journalled that the row was not received, unless an earlier attempt of it may have been."""
-        if not entry.doubted:
-            self._journal_writer.unsent(entry)
+    async def _refused(self, row: OpenRow, error: CallError) -> None:
+        """End a row that the endpoint refuses, unless the endpoint has gone or may have taken the row before."""
+        try:
+            await self._check_endpoint(row.sent_at if row.sent_at is not None else self._clock.now())
+        except RunError:
+            self._unsent(row)
+            raise
+        if not self._rows.may_send(row):  # meanwhile a notice of an earlier attempt has claimed it
+            return
+        if row.state is State.REINTENDED and row.resends <= 1:
+            self._flow.defer(row)  # that attempt may have been accepted: look once more
+        else:
+            self._end(row, "rejected", error)
 
-    async def _doubt(self, entry: OpenRow, item: Sendable, error: CallError, verdict: FailureKind) -> None:
+    def _unsent(self, row: OpenRow) -> None:
+        """Have it journalled that the row was not received, unless an earlier attempt of it may have been."""
+        if row.state is State.INTENDED:
+            self._journal.unsent(row)
+
+    async def _doubt(self, row: OpenRow, error: CallError, kind: FailureKind) -> None:
         """Put aside a row that may have been received: it is looked for before it is sent again."""
         now = self._clock.now()
-        notice = self._open_rows.doubt(entry, now=now)
-        if notice is not None:
-            await self._claims.put((entry, notice))
-            self._hold_claimed(entry, item)
+        if self._rows.doubt(row, now=now):
+            await self._flow.fetch(row)
             return
         wait_s = self._unknown_s
         self._break_circuit(error, now)
-        if verdict is FailureKind.TRANSIENT:
+        if kind is FailureKind.TRANSIENT:
             # It may have been enqueued before the service failed: sent again at once, it would be served and billed
             # twice, since no model has answered by then. The backoff keeps rows that failed together apart.
-            wait_s += backoff_s(entry.sends, draw=self._rng.random())
-            if entry.sends >= MAX_SENDS and entry.suspect:
-                self._end(entry, "failed", error)
+            wait_s += backoff_s(row.sends, draw=self._rng.random())
+            if row.sends >= MAX_SENDS and row.suspect:
+                self._end(row, "failed", error)
                 return
-        self._defer(entry, item, wait_s)
+        self._flow.defer(row, wait_s)
 
-    def _end(self, entry: OpenRow, status: Status, error: CallError) -> None:
-        outcome = self._open_rows.outcome(
-            entry, status=status, error_code=error.code, error_message=error.message
-        )
-        self._finish(entry, outcome)
+    def _end(self, row: OpenRow, status: Status, error: CallError) -> None:
+        self._flow.finish(row, status=status, error_code=error.code, error_message=error.message)
 
     def _break_circuit(self, error: CallError, now: float) -> None:
         """Raise once nothing has been accepted for long: a failing service must not fail a million rows."""

@@ -1,7 +1,7 @@
-"""Stage: gathers outcomes into part files; a part is durable before anything that depends on it is told.
+"""Writes outcomes to part files in batches.
 
-Outcomes enter through `add`, from any stage, and become columns a few at a time; rows of a durable part leave through
-`on_durable`. Started as one worker by the pipeline; files are written on a thread.
+Any stage adds outcomes; they become columns a few at a time. A part is durable before anything that depends on it is
+told, by `on_durable`. The pipeline starts one worker; a thread writes the files.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pyarrow as pa
 from fanout.concurrency.notify import Notify
 from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.records import Outcome
+from fanout.engine.flow import SinkStatistics
 from fanout.output.parts import Part, write_part
 from fanout.output.row_order import CorruptParts
 from fanout.output.schema import derive, gather
@@ -39,19 +40,9 @@ class PartLimits:
             again after a kill.
     """
 
-    rows: int = 5_000
-    size_bytes: int = 64 * 1024 * 1024
-    age_s: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class WriteStatistics:
-    """A snapshot: rows and bytes that wait to be durable, rows that are, and the parts that hold them."""
-
-    buffered_rows: int
-    buffered_bytes: int
-    durable_rows: int
-    parts: int
+    rows: int
+    size_bytes: int
+    age_s: float
 
 
 class Write:
@@ -192,9 +183,9 @@ class Write:
     def _full(self) -> bool:
         return len(self._rows) >= self._limits.rows or self._bytes >= self._limits.size_bytes
 
-    def statistics(self) -> WriteStatistics:
+    def statistics(self) -> SinkStatistics:
         """Return a snapshot."""
-        return WriteStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
+        return SinkStatistics(len(self._rows), self._bytes, self._durable_rows, len(self.parts))
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

@@ -30,7 +30,7 @@ GAUGES: Mapping[str, tuple[str, Read]] = {
     "fanout_rows_accepted": ("Rows that the endpoint has and that have no notice.", lambda s: s.open_rows.accepted),
     "fanout_rows_claimed": ("Rows with a notice whose result is being fetched.", lambda s: s.open_rows.claimed),
     "fanout_rows_unknown": ("Rows that may have been sent and are looked for.", lambda s: s.open_rows.unknown),
-    "fanout_rows_parked": ("Rows that wait for a look or a backoff.", lambda s: s.reconcile.deferred),
+    "fanout_rows_parked": ("Rows that wait for a look or a backoff.", lambda s: s.reconciler.deferred),
     "fanout_rows_undurable": ("Rows that have ended and stand in no part yet.", lambda s: s.open_rows.undurable),
     "fanout_pacing_rate": (
         "Requests a second that pacing allows now; absent without a limit.",
@@ -46,11 +46,11 @@ GAUGES: Mapping[str, tuple[str, Read]] = {
         lambda s: s.sink.buffered_bytes,
     ),
     "fanout_journal_waiting_lines": ("Lines that are not durable in the journal yet.",
-        lambda s: s.journal_writer.waiting,
+        lambda s: s.journal.waiting,
     ),
     "fanout_last_notice_timestamp_seconds": (
         "When a notification last claimed a row.",
-        lambda s: s.collect.last_notice_at if s.collect else None,
+        lambda s: s.poll.last_notice_at if s.poll else None,
     ),
 }  # fmt: skip
 
@@ -59,11 +59,11 @@ COUNTERS: Mapping[str, tuple[str, Read]] = {
     "fanout_pacing_cuts": ("How often the rate was lowered for them.", lambda s: s.pacer.cuts),
     "fanout_resends": ("Sends of rows that may have been accepted before.", lambda s: s.open_rows.resends),
     "fanout_durable_rows": ("Rows that became durable in a part.", lambda s: s.sink.durable_rows),
-    "fanout_journal_lines": ("Lines written to the journal.", lambda s: s.journal_writer.lines),
-    "fanout_journal_groups": ("Transactions that wrote them.", lambda s: s.journal_writer.groups),
-    "fanout_looks": ("Looks into S3 for rows without a notice.", lambda s: s.reconcile.looks),
-    "fanout_looks_found": ("Rows that they found.", lambda s: s.reconcile.found),
-    "fanout_given_up": ("Rows given up at their deadline.", lambda s: s.reconcile.expired),
+    "fanout_journal_lines": ("Lines written to the journal.", lambda s: s.journal.lines),
+    "fanout_journal_groups": ("Transactions that wrote them.", lambda s: s.journal.groups),
+    "fanout_looks": ("Looks into S3 for rows without a notice.", lambda s: s.reconciler.looks),
+    "fanout_looks_found": ("Rows that they found.", lambda s: s.reconciler.found),
+    "fanout_given_up": ("Rows given up at their deadline.", lambda s: s.reconciler.expired),
     "fanout_unfounded_notices": ("Notices that S3 did not confirm.", lambda s: s.unfounded),
 }
 
@@ -163,9 +163,9 @@ def _messages(statistics: PipelineStatistics) -> Metric:
     family = CounterMetricFamily(
         "fanout_messages", "Messages received, by what they turned out to be.", labels=["outcome"]
     )
-    if statistics.collect is not None:
-        foreign = statistics.collect.foreign
-        family.add_metric([OURS], statistics.collect.messages - sum(foreign.values()))
+    if statistics.poll is not None:
+        foreign = statistics.poll.foreign
+        family.add_metric([OURS], statistics.poll.messages - sum(foreign.values()))
         for reason, count in sorted(foreign.items()):
             family.add_metric([slug(reason)], count)
     return family

@@ -12,6 +12,7 @@ from anyio.from_thread import BlockingPortal
 from prometheus_client import start_http_server
 from prometheus_client.core import Metric
 
+from fanout.errors import unwrapped
 from fanout.observability.metrics.registry import Take, registry
 
 _log = logging.getLogger(__name__)
@@ -33,20 +34,21 @@ async def serving(
     async def on_loop() -> tuple[Metric, ...]:
         return tuple(take())
 
-    async with BlockingPortal() as portal:
-        made = registry(lambda: portal.call(on_loop))
-        try:
-            server, _ = await anyio.to_thread.run_sync(start_http_server, port, address, made)
-        except OSError as error:
-            warn(f"no metrics at {address}:{port} ({error.strerror or error}): the run goes on without")
-            yield None
-            return
-        try:
-            found = int(server.server_port)
-            _log.info("metrics at http://%s:%d/metrics", address, found)
-            yield found
-        finally:
-            # It looks for this every half second; meanwhile a scrape may still want the loop.
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(server.shutdown)
-            server.server_close()
+    with unwrapped():  # a portal is a task group, and the run goes on inside
+        async with BlockingPortal() as portal:
+            made = registry(lambda: portal.call(on_loop))
+            try:
+                server, _ = await anyio.to_thread.run_sync(start_http_server, port, address, made)
+            except OSError as error:
+                warn(f"no metrics at {address}:{port} ({error.strerror or error}): the run goes on without")
+                yield None
+                return
+            try:
+                found = int(server.server_port)
+                _log.info("metrics at http://%s:%d/metrics", address, found)
+                yield found
+            finally:
+                # It looks for this every half second; meanwhile a scrape may still want the loop.
+                with anyio.CancelScope(shield=True):
+                    await anyio.to_thread.run_sync(server.shutdown)
+                server.server_close()

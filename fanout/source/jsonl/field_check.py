@@ -18,7 +18,7 @@ from fanout.source.names import MISSING, find
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
-from fanout.source.suggest import nearest
+from fanout.text import did_you_mean
 
 LINES = 100
 _DEPTH = 3  # of objects in objects whose fields are suggested
@@ -83,7 +83,7 @@ def missing_field(path: str, name: str, rows: Iterable[Mapping[str, object]]) ->
     """Return the error about a field that is in none of the first `rows`."""
     known = tuple(dict.fromkeys(path for row in rows for path in _paths(row, _DEPTH)))
     return InputError(
-        f"{path}: no field {name!r} in the first {LINES} rows{nearest(name, known)}; "
+        f"{path}: no field {name!r} in the first {LINES} rows ({did_you_mean(name, known)}); "
         f"if rows may lack it, write '{name}?'"
     )
 

@@ -12,7 +12,7 @@ from pyarrow import types as pat
 from fanout.errors import InputError
 from fanout.source.names import splits
 from fanout.source.parquet.footers import Footer
-from fanout.source.suggest import nearest
+from fanout.text import did_you_mean
 
 
 class Place(NamedTuple):
@@ -57,7 +57,7 @@ def place_of(footer: Footer, name: str, *, optional: bool) -> Place:
     if optional:
         return Place(pa.null(), ())
     known = (*_names(footer.schema), *footer.partitions)
-    raise InputError(f"{footer.path}: no column {name!r}{nearest(name, known)}")
+    raise InputError(f"{footer.path}: no column {name!r} ({did_you_mean(name, known)})")
 
 
 def _within(types: Mapping[str, pa.DataType], name: str) -> Place | None:

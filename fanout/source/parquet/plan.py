@@ -20,7 +20,7 @@ from fanout.source.parquet.instants import in_nanoseconds
 from fanout.source.parquet.places import place_of
 from fanout.source.parquet.unify import unified
 from fanout.source.selection import Selection
-from fanout.source.suggest import nearest
+from fanout.text import did_you_mean
 
 _INDEX = re.compile(r"__index_level_\d+__")
 """What pandas calls the columns of an index without a name."""
@@ -156,9 +156,10 @@ def _check_whole(footer: Footer, first: Footer) -> None:
     known = _sendable(first)
     extra = [name for name in _sendable(footer) if name not in known]
     if extra:
+        meant = did_you_mean(extra[0], known)
         raise InputError(
-            f"{footer.path}: column {extra[0]!r} is not in {first.path}"
-            f"{nearest(extra[0], known)}; choose the payload's columns, or run the files apart"
+            f"{footer.path}: column {extra[0]!r} is not in {first.path} ({meant}); "
+            "choose the payload's columns, or run the files apart"
         )
 
 

@@ -1,4 +1,4 @@
-"""The ledger against a model of it: any order of sends, replies, notices, releases and commits."""
+"""Open rows against a model of them: any order of sends, replies, notices, turns, releases and commits."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ from support.examples import examples
 from fanout.domain.ids import inference_id, output_extension, output_filename
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Notice, Options, Record, Reply
-from fanout.engine.open_row import OpenRow, State
-from fanout.engine.open_rows import Claim, OpenRows, OpenRowsStatistics
+from fanout.domain.records import Inline, Notice, Options, Record, Reply, Staged, Upload
+from fanout.engine.open_row import Claim, OpenRow, OpenRowsStatistics, State
+from fanout.engine.open_rows import OpenRows
 
 RUN = "abcdefghij"
 SLACK_S = 60.0
 PATIENCE_S = 100 + 50 + SLACK_S
-WAITING = {State.ACCEPTED, State.UNKNOWN}
+WAITING = {State.ACCEPTED, State.UNCERTAIN, State.REQUEUED, State.REINTENDED}
+IN_FLIGHT = {State.SENT, State.RESENT}
+NOT_RECEIVED = {State.UPLOADING, State.QUEUED, State.INTENDED, State.DEFERRED}
+UNCERTAIN = {State.UNCERTAIN, State.REQUEUED, State.REINTENDED}
+ENDING = {State.CLAIMED, State.INTENDED, State.REINTENDED, State.ACCEPTED, State.UNCERTAIN}
+NEXT = {
+    State.QUEUED: State.INTENDED,
+    State.REQUEUED: State.REINTENDED,
+    State.INTENDED: State.SENT,
+    State.REINTENDED: State.RESENT,
+}
+BACK = {State.SENT: State.INTENDED, State.RESENT: State.REINTENDED}
 
 
 @dataclass
@@ -28,15 +39,14 @@ class Row:
 
     entry: OpenRow
     upload: Location | None
-    state: State = State.READY
+    state: State = State.QUEUED
     generation: int = 0
     sends: int = 0
     sends_before: int = 0
     """Those of earlier generations."""
     resends: int = 0
-    intended: bool = False
-    """An attempt is given and not used up."""
-    doubted: bool = False
+    turn_at: float | None = None
+    """When it is to be looked for or sent again."""
     accepted_at: float | None = None
     deadline: float | None = None
     awaited: bool = False
@@ -47,7 +57,7 @@ class Row:
     receipts: list[str] = field(default_factory=list)
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class OpenRowsMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         path = "s3://bucket/out"
@@ -75,17 +85,18 @@ class LedgerMachine(RuleBasedStateMachine):
     def expect(self, model, deadline):
         model.deadline, model.awaited = deadline, True
 
-    def overtaken(self, model, notice):
-        """The ledger handed the early notice over: exactly the one that it was given, and once."""
-        assert notice is model.early
-        if notice is not None:
+    def overtaken(self, model, claimed):
+        """The row is claimed by the notice that came while it was in flight: exactly that one, and once."""
+        assert claimed == (model.early is not None)
+        if claimed:
+            assert model.entry.notice is model.early
             model.early = None
             self.win(model)
 
     def win(self, model):
         assert not model.owned, "a row was won twice"
         model.owned = True
-        model.state = State.CLAIMED
+        model.state, model.turn_at = State.CLAIMED, None
 
     def has(self, *states):
         return any(model.state in states for model in self.open.values())
@@ -96,7 +107,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(uploaded=st.booleans(), wait=st.sampled_from([0.0, 0.1, 7.0]), rejected=st.integers(0, 1))
     def admit(self, uploaded, wait, rejected=0):
         self.now += wait
-        for _ in range(rejected):  # rows that never enter the ledger
+        for _ in range(rejected):  # rows that are never open
             self.open_rows.seen(self.next_row)
             self.done.add(self.next_row)
             self.next_row += 1
@@ -104,14 +115,18 @@ class LedgerMachine(RuleBasedStateMachine):
         self.next_row += 1
         upload = Location("bucket", f"in/{row}") if uploaded else None
         record = Record(row, f"id-{row}", b"12345", Options(ttl_s=100, invocation_timeout_s=50))
-        entry = self.open_rows.admit(record, transport="s3" if uploaded else "inline", upload=upload)
-        assert (entry.row, entry.state, entry.payload_bytes, entry.patience_s) == (
-            row,
-            State.READY,
-            5,
-            PATIENCE_S,
-        )
-        self.open[row] = Row(entry, upload)
+        item = Upload(record.options, b"12345", upload) if upload else Inline(record.options, b"12345")
+        entry = self.open_rows.admit(record, item, upload=upload)
+        assert (entry.number, entry.payload_bytes, entry.patience_s) == (row, 5, PATIENCE_S)
+        self.open[row] = Row(entry, upload, State.UPLOADING if upload else State.QUEUED)
+
+    @precondition(lambda self: self.has(State.UPLOADING))
+    @rule(data=st.data())
+    def upload(self, data):
+        model = self.pick(data, State.UPLOADING)
+        assert self.open_rows.uploaded(model.entry, model.upload, started=self.now, now=self.now + 1.0)
+        assert model.entry.item == Staged(model.entry.item.options, model.upload.uri)
+        model.state = State.QUEUED
 
     @initialize(count=st.integers(0, 3))
     def begin_in_the_middle(self, count):
@@ -123,80 +138,111 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # Requests
 
-    def sendable(self, *, intended):
-        return [
-            row
-            for row, model in self.open.items()
-            if model.state in {State.READY, State.UNKNOWN}
-            and model.intended == intended
-            and model.early is None
-        ]
-
-    @precondition(lambda self: self.sendable(intended=False))
+    @precondition(lambda self: self.has(State.QUEUED, State.REQUEUED))
     @rule(data=st.data())
     def intend(self, data):
-        self.intend_row(self.open[data.draw(st.sampled_from(self.sendable(intended=False)))])
+        self.intend_row(self.pick(data, State.QUEUED, State.REQUEUED))
 
     def intend_row(self, model):
-        self.open_rows.intend(model.entry)
+        assert self.open_rows.intend(model.entry)
         model.sends += 1
-        model.intended = True
-        if model.doubted:
+        if model.state is State.REQUEUED:
             model.resends += 1
             self.resends += 1
+        model.state = NEXT[model.state]
 
-    @precondition(lambda self: self.sendable(intended=True))
+    @precondition(lambda self: any(m.state not in {State.QUEUED, State.REQUEUED} for m in self.open.values()))
+    @rule(data=st.data())
+    def intend_what_is_not_queued(self, data):
+        """It was queued twice, or a notice has claimed it meanwhile."""
+        others = set(State) - {State.QUEUED, State.REQUEUED}
+        assert not self.open_rows.intend(self.pick(data, *others).entry)
+
+    @precondition(lambda self: self.has(State.INTENDED, State.REINTENDED))
     @rule(data=st.data(), late=st.sampled_from([0.0, 0.5]))
     def send(self, data, late):
-        self.send_row(self.open[data.draw(st.sampled_from(self.sendable(intended=True)))], late=late)
+        self.send_row(self.pick(data, State.INTENDED, State.REINTENDED), late=late)
 
     def send_row(self, model, *, late):
         first_due = model.entry.due_at
         due = self.now
         self.now += late
         sent_as = self.open_rows.send(model.entry, due=due, now=self.now)
-        model.state = State.SENT
-        assert sent_as == inference_id(RUN, model.entry.row, generation=model.generation, attempt=model.sends)
+        model.state = NEXT[model.state]
+        assert sent_as == inference_id(
+            RUN, model.entry.number, generation=model.generation, attempt=model.sends
+        )
         assert model.entry.sent_at == self.now
         assert model.entry.due_at == (due if first_due is None else first_due)  # measured from the first due
 
-    @precondition(lambda self: self.has(State.SENT))
+    @precondition(lambda self: self.has(*IN_FLIGHT))
     @rule(data=st.data(), took=st.sampled_from([0.0, 0.2]), astray=st.booleans())
     def accept(self, data, took, astray):
-        model = self.pick(data, State.SENT)
+        model = self.pick(data, *IN_FLIGHT)
         self.now += took
-        row = model.entry.row
+        row = model.entry.number
         place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
         output = Location("bucket", f"elsewhere/{row}" if astray else f"out/{place}")
         failure = Location("bucket", f"failed/{place}")
         reply = Reply("the id of the send", output.uri, failure.uri)
-        notice = self.open_rows.accept(model.entry, reply, now=self.now)
-        model.state, model.accepted_at, model.intended = State.ACCEPTED, self.now, False
+        claimed = self.open_rows.accept(model.entry, reply, now=self.now)
+        model.state, model.accepted_at = State.ACCEPTED, self.now
         self.expect(model, self.now + PATIENCE_S)
-        self.overtaken(model, notice)
-        assert (self.open_rows.output(model.entry), self.open_rows.failure(model.entry)) == (output, failure)
+        self.overtaken(model, claimed)
+        places = self.open_rows.places
+        assert (places.output(model.entry), places.failure(model.entry)) == (output, failure)
 
-    @precondition(lambda self: self.has(State.SENT))
+    @precondition(lambda self: self.has(*IN_FLIGHT))
     @rule(data=st.data())
     def unsend(self, data):
         """Refused or never received: an earlier attempt may still be with the endpoint, this one is made again."""
-        model = self.pick(data, State.SENT)
-        notice = self.open_rows.unsend(model.entry) or self.open_rows.settle_early(model.entry)
-        model.state = State.UNKNOWN if model.doubted else State.READY
-        self.overtaken(model, notice)
+        model = self.pick(data, *IN_FLIGHT)
+        claimed = self.open_rows.unsend(model.entry)
+        model.state = BACK[model.state]
+        self.overtaken(model, claimed)
 
-    @precondition(lambda self: self.has(State.SENT))
+    @precondition(lambda self: self.has(*IN_FLIGHT))
     @rule(data=st.data(), took=st.sampled_from([0.0, 60.0]))
     def doubt(self, data, took):
-        model = self.pick(data, State.SENT)
+        model = self.pick(data, *IN_FLIGHT)
         self.now += took
-        notice = self.open_rows.doubt(model.entry, now=self.now)
-        model.state, model.doubted, model.intended = State.UNKNOWN, True, False
+        claimed = self.open_rows.doubt(model.entry, now=self.now)
+        model.state = State.UNCERTAIN
         self.expect(model, self.now + PATIENCE_S)
-        self.overtaken(model, notice)
-        row = model.entry.row
+        self.overtaken(model, claimed)
+        row = model.entry.number
         place = f"{output_extension(RUN, row)}/{output_filename(row, model.generation)}"
-        assert self.open_rows.output(model.entry) == Location("bucket", f"out/{place}")
+        assert self.open_rows.places.output(model.entry) == Location("bucket", f"out/{place}")
+
+    # Turns
+
+    @precondition(lambda self: self.has(State.UNCERTAIN, State.REINTENDED, State.DEFERRED))
+    @rule(data=st.data(), wait=st.sampled_from([0.0, 5.0, 1_000.0]))
+    def defer(self, data, wait):
+        """A turn instead of any other; a re-send that was refused has its attempt no longer."""
+        model = self.pick(data, State.UNCERTAIN, State.REINTENDED, State.DEFERRED)
+        self.open_rows.defer(model.entry, until=self.now + wait)
+        model.turn_at = self.now + wait
+        if model.state is State.REINTENDED:
+            model.state = State.UNCERTAIN
+
+    @rule(wait=st.sampled_from([0.0, 5.0, 1_000.0]))
+    def take_turns(self, wait):
+        self.now += wait
+        due = [m for m in self.open.values() if m.turn_at is not None and m.turn_at <= self.now]
+        found = self.open_rows.deferrals.due(self.now)
+        assert sorted(entry.number for entry in found) == sorted(model.entry.number for model in due)
+        assert self.open_rows.deferrals.due(self.now) == []
+        for model in due:
+            model.turn_at = None
+
+    @precondition(lambda self: self.has(State.UNCERTAIN, State.DEFERRED))
+    @rule(data=st.data())
+    def requeue(self, data):
+        model = self.pick(data, State.UNCERTAIN, State.DEFERRED)
+        self.open_rows.requeue(model.entry)
+        model.state = State.QUEUED if model.state is State.DEFERRED else State.REQUEUED
+        model.turn_at = None
 
     # Notices
 
@@ -209,11 +255,11 @@ class LedgerMachine(RuleBasedStateMachine):
         return Notice(row, generation, attempt, completed, by, self.now, receipt=receipt)
 
     def heard_of(self):
-        """Rows that may have been received in this generation; one that is ready certainly was not."""
+        """Rows that may have been received in this generation; some certainly were not."""
         return [
             row
             for row, model in self.open.items()
-            if model.sends > model.sends_before and model.state is not State.READY
+            if model.sends > model.sends_before and model.state not in NOT_RECEIVED
         ]
 
     @precondition(lambda self: self.heard_of())
@@ -222,14 +268,14 @@ class LedgerMachine(RuleBasedStateMachine):
         model = self.open[data.draw(st.sampled_from(self.heard_of()))]
         attempt = data.draw(st.integers(model.sends_before + 1, model.sends))
         notice = self.notice(
-            model.entry.row, generation=model.generation, attempt=attempt, completed=completed
+            model.entry.number, generation=model.generation, attempt=attempt, completed=completed
         )
         claim = self.open_rows.claim(notice)
         model.receipts.append(notice.receipt)
         if model.state is State.CLAIMED or model.early is not None:
             assert claim is Claim.PENDING
             self.duplicates += 1
-        elif model.state is State.SENT:
+        elif model.state in IN_FLIGHT:
             assert claim is Claim.EARLY
             model.early = notice
         else:
@@ -241,8 +287,15 @@ class LedgerMachine(RuleBasedStateMachine):
     def find(self, data, completed):
         """The reconciler claims what it found, after it has asked."""
         model = self.pick(data, *WAITING)
-        notice = self.notice(model.entry.row, generation=model.generation, attempt=None, completed=completed)
-        assert self.open_rows.claim(notice) is Claim.WON
+        notice = self.notice(
+            model.entry.number, generation=model.generation, attempt=None, completed=completed
+        )
+        place = Location("bucket", f"somewhere/{model.entry.number}")
+        assert self.open_rows.found(notice, place) is model.entry
+        places = self.open_rows.places
+        assert (places.output if completed else places.failure)(model.entry) == place
+        assert self.open_rows.found(notice, place) is None
+        self.duplicates += 1
         self.win(model)
 
     @rule(data=st.data(), wrong=st.sampled_from(["row", "generation", "attempt", "both"]))
@@ -284,7 +337,7 @@ class LedgerMachine(RuleBasedStateMachine):
         model = self.pick(data, State.CLAIMED)
         self.open_rows.release(model.entry, deadline=self.now + grace)
         model.owned = False
-        model.state = State.ACCEPTED if model.accepted_at is not None else State.UNKNOWN
+        model.state = State.ACCEPTED if model.accepted_at is not None else State.UNCERTAIN
         deadline = self.now + grace
         self.expect(model, deadline if model.deadline is None else min(model.deadline, deadline))
 
@@ -293,7 +346,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def fail_and_try_again(self, data):
         model = self.pick(data, State.CLAIMED)
         self.open_rows.regenerate(model.entry)
-        model.state, model.owned, model.doubted, model.intended = State.READY, False, False, False
+        model.state, model.owned = State.DEFERRED, False
         model.generation += 1
         model.sends_before = model.sends
         model.accepted_at = model.deadline = None
@@ -301,13 +354,13 @@ class LedgerMachine(RuleBasedStateMachine):
         assert model.entry.output is None
         assert model.entry.failure is None
 
-    @precondition(lambda self: self.has(State.CLAIMED, State.READY, *WAITING))
+    @precondition(lambda self: self.has(*ENDING))
     @rule(data=st.data())
     def settle(self, data):
-        model = self.pick(data, State.CLAIMED, State.READY, *WAITING)
+        model = self.pick(data, *ENDING)
         self.open_rows.settle(model.entry)
-        del self.open[model.entry.row]
-        self.settled[model.entry.row] = model
+        del self.open[model.entry.number]
+        self.settled[model.entry.number] = model
         model.state = State.SETTLED
 
     @precondition(lambda self: self.settled)
@@ -334,18 +387,19 @@ class LedgerMachine(RuleBasedStateMachine):
             for model in self.open.values()
             if model.state in WAITING and model.awaited and model.deadline <= self.now
         ]
-        found = self.open_rows.overdue(self.now)
-        assert sorted(entry.row for entry in found) == sorted(model.entry.row for model in due)
-        assert [entry.deadline for entry in found] == sorted(model.deadline for model in due)
+        found = self.open_rows.deadlines.overdue(self.now)
+        deadlines = {model.entry.number: model.deadline for model in due}
+        assert sorted(entry.number for entry in found) == sorted(deadlines)
+        assert [deadlines[entry.number] for entry in found] == sorted(deadlines.values())
         for model in due:
-            model.awaited = False
-        assert self.open_rows.overdue(self.now) == []
+            model.awaited, model.deadline = False, None
+        assert self.open_rows.deadlines.overdue(self.now) == []
 
     @rule()
     def ask_for_the_next_deadline(self):
         """A rule and no invariant: asking drops what is stale, and a bug could hide behind that."""
         awaited = [model.deadline for model in self.open.values() if model.state in WAITING and model.awaited]
-        assert self.open_rows.next_deadline() == min(awaited, default=None)
+        assert self.open_rows.deadlines.next() == min(awaited, default=None)
 
     # What always holds
 
@@ -356,17 +410,22 @@ class LedgerMachine(RuleBasedStateMachine):
 
         assert self.open_rows.statistics() == OpenRowsStatistics(
             open=len(self.open),
-            in_flight=count(State.SENT),
+            in_flight=count(*IN_FLIGHT),
             accepted=count(State.ACCEPTED),
             claimed=count(State.CLAIMED),
-            unknown=count(State.UNKNOWN),
+            unknown=count(*UNCERTAIN),
             undurable=len(self.settled),
             resends=self.resends,
             duplicates=self.duplicates,
             strangers=self.strangers,
         )
         assert len(self.open_rows) == len(self.open)
-        assert self.open_rows.busy == count(State.SENT, State.ACCEPTED, State.CLAIMED)
+        turns = [model.turn_at for model in self.open.values() if model.turn_at is not None]
+        assert len(self.open_rows.deferrals) == len(turns)
+        assert self.open_rows.deferrals.next() == min(turns, default=None)
+        held = sum(len(getattr(model.entry.item, "payload", b"")) for model in self.open.values())
+        assert self.open_rows.held_bytes == held
+        assert self.open_rows.busy == count(*IN_FLIGHT, State.ACCEPTED, State.CLAIMED)
         assert self.open_rows.rows_seen == self.next_row
 
     @invariant()
@@ -387,7 +446,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.open_rows.oldest_wait() == (since[0] if since else None)
 
 
-LedgerMachine.TestCase.settings = settings(
+OpenRowsMachine.TestCase.settings = settings(
     max_examples=examples(100),
     stateful_step_count=50,
     deadline=None,
@@ -395,4 +454,4 @@ LedgerMachine.TestCase.settings = settings(
     report_multiple_bugs=False,
     phases=[Phase.generate, Phase.shrink],
 )
-TestLedger = LedgerMachine.TestCase
+TestOpenRows = OpenRowsMachine.TestCase

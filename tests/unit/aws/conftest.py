@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support import raw_server
 from support.raw_server import INVOCATION, Peer, Script, Served, reply, serve
+from support.settings import aws_settings
 
 from fanout.aws.session import AwsCloud, AwsSettings, open_cloud
 from fanout.domain.records import Invocation
@@ -37,7 +38,7 @@ def settings_for(url: str, **changes: object) -> AwsSettings:
         "connect_timeout_s": 2.0,
         "call_timeout_s": 5.0,
     }
-    return AwsSettings(**(values | changes))  # type: ignore[arg-type]
+    return aws_settings(**(values | changes))  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -6,9 +6,10 @@ import logging
 import os
 
 import pytest
+from support.settings import aws_settings
 
 from fanout.aws.clients import NOISY, SERVICES, client_config, is_aws, lacks, quieten, takes_inline
-from fanout.aws.session import AwsSettings, Keys, open_cloud
+from fanout.aws.session import Keys, open_cloud
 from fanout.domain.location import Location
 from fanout.errors import CallError, RunError
 
@@ -30,32 +31,32 @@ async def failure(settings):
 
 
 async def test_missing_region_profile_and_credentials_name_the_next_step(monkeypatch, tmp_path):
-    assert "set --region, AWS_REGION" in await failure(AwsSettings())
-    assert "run `aws configure` or `aws sso login`" in await failure(AwsSettings(region="us-east-1"))
+    assert "set --region, AWS_REGION" in await failure(aws_settings())
+    assert "run `aws configure` or `aws sso login`" in await failure(aws_settings(region="us-east-1"))
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
-    assert "'wrok' does not exist (there are: work)" in await failure(AwsSettings(profile="wrok"))
+    assert "'wrok' does not exist (there are: work)" in await failure(aws_settings(profile="wrok"))
     monkeypatch.setenv("AWS_PROFILE", "wrok")
-    assert "'wrok' does not exist (there are: work)" in await failure(AwsSettings())
+    assert "'wrok' does not exist (there are: work)" in await failure(aws_settings())
 
 
 async def test_half_a_pair_of_keys_is_said(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
-    text = await failure(AwsSettings(region="us-east-1"))
+    text = await failure(aws_settings(region="us-east-1"))
     assert "credentials cannot be used: Partial credentials found in env" in text
 
 
 async def test_an_unusable_endpoint_url_and_config_file_are_said(keys_in_environment, tmp_path):
     assert "Check the region and the endpoint url" in await failure(
-        AwsSettings(region="x", endpoint_url="nonsense")
+        aws_settings(region="x", endpoint_url="nonsense")
     )
-    assert "Check the region and the endpoint url" in await failure(AwsSettings(region="no such region"))
+    assert "Check the region and the endpoint url" in await failure(aws_settings(region="no such region"))
     (tmp_path / "config").write_text("[profile work\n")
-    assert "Repair the file" in await failure(AwsSettings())
+    assert "Repair the file" in await failure(aws_settings())
 
 
 async def test_a_login_that_has_run_out_is_said_when_opening(monkeypatch, tmp_path):
     (tmp_path / "config").write_text("[default]\nregion = eu-west-1\ncredential_process = /bin/false\n")
-    assert "Sign in again (`aws sso login`)" in await failure(AwsSettings())
+    assert "Sign in again (`aws sso login`)" in await failure(aws_settings())
 
 
 async def test_profile_region_and_environment_endpoints_stay_in_force(
@@ -65,7 +66,7 @@ async def test_profile_region_and_environment_endpoints_stay_in_force(
         "[profile work]\nregion = eu-west-1\naws_access_key_id = A\naws_secret_access_key = B\n"
     )
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://queue.example:1")
-    async with open_cloud(AwsSettings(profile="work")) as cloud:
+    async with open_cloud(aws_settings(profile="work")) as cloud:
         assert cloud.region == "eu-west-1"
         assert cloud.endpoint_url("sqs") == "http://queue.example:1"
         assert cloud.endpoint_url("sagemaker-runtime") == "https://runtime.sagemaker.eu-west-1.amazonaws.com"
@@ -82,14 +83,14 @@ async def test_a_server_of_its_own_gets_path_style_addresses(
         url = server.url.replace("127.0.0.1", host)
         if by_environment:
             monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        settings = AwsSettings(region="us-east-1", endpoint_url=None if by_environment else url)
+        settings = aws_settings(region="us-east-1", endpoint_url=None if by_environment else url)
         async with open_cloud(settings) as cloud:
             await cloud.objects.put(Location("bucket", "a/key"), b"x")
     assert server.requests[0].target == "/bucket/a/key"
 
 
 async def test_every_client_makes_one_attempt_and_has_room_for_all_calls(keys_in_environment):
-    async with open_cloud(AwsSettings(region="us-east-1", max_connections=77)) as cloud:
+    async with open_cloud(aws_settings(region="us-east-1", max_connections=77)) as cloud:
         assert set(cloud._clients) == set(SERVICES)
         for client in cloud._clients.values():
             config = client.meta.config
@@ -102,12 +103,12 @@ async def test_every_client_makes_one_attempt_and_has_room_for_all_calls(keys_in
     ("url", "signed"), [(None, False), ("https://s3.example", False), ("http://s3.example", True)]
 )
 async def test_bodies_are_left_out_of_the_signature_over_tls_only(url, signed):
-    options = client_config("s3", AwsSettings(endpoint_url=url)).s3
+    options = client_config("s3", aws_settings(endpoint_url=url)).s3
     assert options.get("payload_signing_enabled", True) is signed
 
 
 async def test_expired_keys_cannot_be_handed_on(keys_in_environment):
-    async with open_cloud(AwsSettings(region="us-east-1")) as cloud:
+    async with open_cloud(aws_settings(region="us-east-1")) as cloud:
 
         class Gone:
             async def get_frozen_credentials(self):
@@ -139,7 +140,7 @@ async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, m
 
 
 async def test_inline_needs_the_model_and_a_region_that_takes_it(keys_in_environment):
-    async with open_cloud(AwsSettings(region="eu-west-1")) as cloud:
+    async with open_cloud(aws_settings(region="eu-west-1")) as cloud:
         model = cloud._clients["sagemaker-runtime"].meta.service_model
         assert await cloud.control.supports_inline() is True
     aws = "https://runtime.sagemaker.xx-west-1.amazonaws.com"
@@ -165,12 +166,12 @@ async def test_which_urls_are_awss_own(url, aws):
 
 async def test_an_sdk_that_is_too_old_is_said(keys_in_environment, monkeypatch):
     monkeypatch.setattr("fanout.aws.clients.MUST_KNOW", ("Body", "Payload"))
-    text = await failure(AwsSettings(region="us-east-1"))
+    text = await failure(aws_settings(region="us-east-1"))
     assert "does not know Payload of InvokeEndpointAsync: install 1.43.29 or later" in text
 
 
 async def test_the_installed_sdk_knows_all_that_is_needed(keys_in_environment):
-    async with open_cloud(AwsSettings(region="us-east-1")) as cloud:
+    async with open_cloud(aws_settings(region="us-east-1")) as cloud:
         assert lacks(cloud._clients["sagemaker-runtime"].meta.service_model) == ()
 
 
@@ -190,6 +191,6 @@ async def test_loggers_that_would_write_secrets_are_capped():
 
 
 async def test_settings_show_no_secret():
-    text = repr(AwsSettings(secret_access_key="hush", session_token="hush"))
+    text = repr(aws_settings(secret_access_key="hush", session_token="hush"))
     assert "hush" not in text
     assert os.environ.get("AWS_SECRET_ACCESS_KEY") is None

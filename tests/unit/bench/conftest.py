@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.engine import RUN, in_place
 from support.loop import LoopClock, run_seeded
+from support.settings import engine_limits, lookup_policy, model_retry, routing
 
 from fanout.bench.arrivals import Arrivals
 from fanout.bench.early_stop import PairTally
@@ -15,11 +16,8 @@ from fanout.bench.payloads import Made
 from fanout.bench.plan import Plan
 from fanout.bench.run import BENCH_KEY
 from fanout.domain.location import Location
-from fanout.domain.retry_policy import ModelRetry
-from fanout.domain.routing import Routing
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
-from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits, EngineSettings
 from fanout.engine.wiring import Wiring
 from fanout.output.finish import finish
@@ -57,7 +55,7 @@ def experiment(tmp_path: Path) -> Experiment:
         async def main() -> Path:
             clock = LoopClock()
             cloud = MemoryCloud(World(settings, now=clock.now()), clock)
-            endpoint = await discover(cloud.control, settings.endpoint_name)
+            endpoint = await discover(cloud.control, settings.endpoint_name, clock=clock)
             assert endpoint is not None
             run_queue = await cloud.control.open_run_queue(RUN, endpoint.topics)
             arrivals = Arrivals(wanted, Made(wanted), clock=clock, closed=closed is not None)
@@ -67,15 +65,15 @@ def experiment(tmp_path: Path) -> Experiment:
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
                 failure_path=endpoint.failure_path,
-                routing=Routing(run_id=RUN, uploads=Location(settings.buckets[0], "inputs")),
+                routing=routing(RUN, uploads=Location(settings.buckets[0], "inputs")),
                 parts=directory / "parts",
-                limits=limits or EngineLimits(window=closed or 10_000),
-                patience=LookupPolicy(notified=True),
-                retry=ModelRetry(0),
+                limits=limits or engine_limits(window=closed or 10_000),
+                lookup=lookup_policy(notified=True),
+                retry=model_retry(generations=0),
                 seed=wanted.seed,
             )
-            stages = Wiring(
-                job=job,
+            wiring = Wiring(
+                settings=job,
                 source=arrivals,
                 cloud=cloud,
                 queue=cloud.queue(run_queue.url),
@@ -85,7 +83,7 @@ def experiment(tmp_path: Path) -> Experiment:
                 tally=tally,
                 run_blocking=in_place,
             )
-            pipeline = Pipeline(stages)
+            pipeline = Pipeline(wiring)
             parts = await pipeline.run()
             output = directory / "bench.parquet"
             metadata = {

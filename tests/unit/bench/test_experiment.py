@@ -8,6 +8,7 @@ from functools import partial
 import anyio
 import pyarrow.parquet as pq
 import pytest
+from support.settings import engine_limits
 
 from fanout.analysis.comparison import compare
 from fanout.analysis.findings import tell, verdict_of
@@ -15,7 +16,6 @@ from fanout.analysis.pairs import PAIR, WARMUP, read_samples
 from fanout.bench.plan import offsets
 from fanout.bench.run import run_bench
 from fanout.config.load import load_config
-from fanout.engine.settings import EngineLimits
 from fanout.errors import UsageError
 from fanout.simulator.settings import SimulatorSettings
 
@@ -107,7 +107,7 @@ def test_at_twenty_seeds_the_intervals_cover_what_the_simulator_was_told(experim
 def test_a_full_lane_makes_rows_late_and_the_total_says_so(experiment):
     slow = {"runtime": constant(200)}
     wanted = plan(rate_per_s=20.0, arrivals="constant", pairs=30)
-    path = experiment(wanted, settings(latency=slow), limits=EngineLimits(concurrency=1))
+    path = experiment(wanted, settings(latency=slow), limits=engine_limits(concurrency=1))
     verdict = verdict_of(path, throttles=0, closed=False, late_ms=10.0)
     assert verdict.limit == "client"
     assert verdict.offered_per_s == pytest.approx(20.0, rel=0.01)

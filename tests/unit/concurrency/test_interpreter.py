@@ -113,7 +113,7 @@ def test_cycles_that_are_made_inside_are_collected():
 
 
 def test_states_are_told_apart_by_identity():
-    assert {State.READY: 1}[State("ready")] == 1
+    assert {State.QUEUED: 1}[State("queued")] == 1
     assert len({*State}) == len(State)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+import fanout
 from fanout.aws.run_queue import ATTRIBUTES
 from fanout.config.load import load_config
 from fanout.config.model import PART_S_MAX, Config
@@ -47,6 +48,16 @@ def test_with_nothing_said_the_defaults_hold():
     assert (config.transport.mode, config.transport.inline_max_bytes) == ("auto", 128_000)
     assert (config.pacing.rate, config.pacing.window) == (None, 10_000)
     assert (config.input.line_max_bytes, config.run.max_failures) == (64 * 1024 * 1024, None)
+
+
+def test_it_works_with_nothing_else(toml, monkeypatch):
+    monkeypatch.setenv("FANOUT_PACING_RATE", "9")
+    assert load_config() == Config(), "a library reads no variables unless it is asked to"
+    path = toml("[pacing]\nrate = 1\n")
+    assert fanout.load_config(path).pacing.rate == 1
+    assert load_config(str(path)) == load_config(path)
+    assert load_config(path, environ=os.environ).pacing.rate == 9
+    assert complaint(str(toml("[pacing", name="broken.toml"))).startswith(str(path.parent / "broken.toml"))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +193,9 @@ def test_an_unknown_key_names_the_nearest_known_one(toml, text, said):
 
 def test_an_unknown_key_that_is_near_to_nothing_names_all():
     said = complaint(flags={"pacing": {"zzzzzzzz": 1}})
-    assert said == "unknown key 'pacing.zzzzzzzz'; known are " + ", ".join(type(Config().pacing).model_fields)
+    assert said == "unknown key 'pacing.zzzzzzzz'; known are " + ", ".join(
+        map(repr, type(Config().pacing).model_fields)
+    )
 
 
 def test_every_mistake_is_named(toml):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import trio
-from support.virtual import run_virtual
+from support.settings import model_retry
+from support.virtual import VirtualClock, run_virtual
 
 from fanout.domain.failures import FailureKind, failure_kind
-from fanout.domain.retry_policy import ModelRetry, backoff_s
+from fanout.domain.retry_policy import backoff_s
 from fanout.engine.retrying import retriable, retry_call
 from fanout.errors import CallError, Exit, Phase, RunError
 
@@ -156,22 +157,22 @@ def test_backoff_takes_its_base_and_its_cap():
     ],
 )
 def test_a_model_failure_that_may_pass_is_tried_again(text, allowed):
-    assert ModelRetry().allows(generation=0, text=text) is allowed
+    assert model_retry().allows(generation=0, text=text) is allowed
 
 
 @pytest.mark.parametrize(("generations", "allowed"), [(0, 0), (1, 1), (3, 3)])
 def test_a_row_has_so_many_generations_beyond_the_first(generations, allowed):
-    retry = ModelRetry(generations=generations)
+    retry = model_retry(generations=generations)
     assert [retry.allows(generation=number, text="timeout") for number in range(6)] == [
         number < allowed for number in range(6)
     ]
 
 
 def test_the_users_patterns_replace_ours():
-    retry = ModelRetry(patterns=("CUDA out of memory",))
+    retry = model_retry(patterns=("CUDA out of memory",))
     assert retry.allows(generation=0, text="error: cuda OUT of memory at 0x0")
     assert not retry.allows(generation=0, text="timeout")
-    assert not ModelRetry(patterns=()).allows(generation=0, text="timeout")
+    assert not model_retry(patterns=()).allows(generation=0, text="timeout")
 
 
 class Script:
@@ -205,7 +206,7 @@ def persisted(call, **options):
 
     async def main():
         try:
-            return await retry_call(call, operation="s3:GetObject", **options)
+            return await retry_call(call, operation="s3:GetObject", clock=VirtualClock(), **options)
         except (CallError, RunError) as error:
             return error
 
@@ -313,7 +314,7 @@ def test_a_service_that_will_not_answer_ends_the_run(error):
 def test_our_own_bugs_pass_through():
     async def main():
         with pytest.raises(ZeroDivisionError):
-            await retry_call(Script(ZeroDivisionError()), operation="s3:GetObject")
+            await retry_call(Script(ZeroDivisionError()), operation="s3:GetObject", clock=VirtualClock())
         return trio.current_time()
 
     assert run_virtual(main) == 0.0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from support.settings import routing
 
 from fanout.domain.location import Location
 from fanout.domain.records import Inline, Options, Record, Rejected, Staged, Upload
-from fanout.domain.routing import Router, Routing, options_problem
+from fanout.domain.routing import Router, options_problem
 
 RUN = "abcdefghij"
 UPLOADS = Location("bucket", "inputs")
@@ -18,8 +19,8 @@ def record(payload=b"", *, options=PLAIN, location=None, row=7):
 
 
 def route(payload=b"", *, mode="auto", uploads=UPLOADS, inline_max_bytes=128_000, **facts):
-    routing = Routing(RUN, mode=mode, inline_max_bytes=inline_max_bytes, uploads=uploads)
-    return Router(routing).route(record(payload, **facts))
+    chosen = routing(RUN, mode=mode, inline_max_bytes=inline_max_bytes, uploads=uploads)
+    return Router(chosen).route(record(payload, **facts))
 
 
 class Long(bytes):
@@ -53,7 +54,7 @@ def test_auto_goes_inline_up_to_the_limit(size, kind):
 
 
 def test_the_limit_of_the_service_is_the_default():
-    router = Router(Routing(RUN, uploads=UPLOADS))
+    router = Router(routing(RUN, uploads=UPLOADS))
     assert [type(router.route(record(b"a" * size))) for size in (128_000, 128_001)] == [Inline, Upload]
 
 
@@ -208,7 +209,7 @@ def test_options_are_checked_for_every_way(location):
 
 
 def test_a_valid_row_does_not_vouch_for_the_next():
-    router = Router(Routing(RUN))
+    router = Router(routing(RUN))
     good, bad = Options(ttl_s=60), Options(ttl_s=59)
     kinds = [type(router.route(record(options=options))) for options in (good, bad, good, bad, bad)]
     assert kinds == [Inline, Rejected, Inline, Rejected, Rejected]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import trio
-from support.virtual import run_virtual
+from support.virtual import VirtualClock, run_virtual
 
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Options, Record
+from fanout.domain.records import Inline, Options, Record
 from fanout.domain.row_state import RowState
 from fanout.engine.journal_writer import LAG_S, JournalWriter
 from fanout.engine.open_rows import OpenRows
@@ -34,21 +34,23 @@ async def in_200_ms(call):
     return call()
 
 
-def scribed(play, *, run_blocking=at_once):
+def written(play, *, run_blocking=at_once):
     """Return what was written when, in seconds after the start, while `play` ran beside the worker."""
 
     async def main():
         pages = Pages()
         open_rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
-        entries = [
-            open_rows.admit(Record(row, None, b"", Options()), transport="inline") for row in range(100)
+        rows = [
+            open_rows.admit(Record(row, None, b"", Options()), Inline(Options(), b"")) for row in range(100)
         ]
-        journal_writer = JournalWriter(pages, open_rows=open_rows, run_blocking=run_blocking)
+        journal_writer = JournalWriter(
+            pages, places=open_rows.places, clock=VirtualClock(), run_blocking=run_blocking
+        )
         await journal_writer.flush()  # where outputs stand is written once
         started = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(journal_writer.worker)
-            await play(journal_writer, entries)
+            await play(journal_writer, rows)
             nursery.cancel_scope.cancel()
         return [(round(at - started, 6), lines) for at, lines in pages.groups[1:]]
 
@@ -56,15 +58,15 @@ def scribed(play, *, run_blocking=at_once):
 
 
 def test_an_acceptance_is_durable_soon_although_nothing_else_happens():
-    async def play(journal_writer, entries):
-        for entry in entries[:3]:
-            journal_writer.accepted(entry)
+    async def play(journal_writer, rows):
+        for row in rows[:3]:
+            journal_writer.accepted(row)
             await trio.sleep(0.01)
         await trio.sleep(1.0)
-        journal_writer.accepted(entries[3])
+        journal_writer.accepted(rows[3])
         await trio.sleep(1.0)
 
-    assert scribed(play) == [
+    assert written(play) == [
         (LAG_S, [(row, RowState.ACCEPTED) for row in range(3)]),
         (pytest.approx(1.03 + LAG_S), [(3, RowState.ACCEPTED)]),
     ]
@@ -73,26 +75,26 @@ def test_an_acceptance_is_durable_soon_although_nothing_else_happens():
 def test_what_the_next_intents_take_along_needs_no_group_of_its_own():
     """At 100 open rows a fifth of all groups were such, of one or two lines, and each costs what a hundred do."""
 
-    async def play(journal_writer, entries):
+    async def play(journal_writer, rows):
         for row in range(0, 80, 2):
-            journal_writer.accepted(entries[row])
+            journal_writer.accepted(rows[row])
             await trio.sleep(0.4 * LAG_S)
-            await journal_writer.intend([entries[row + 1]])
+            await journal_writer.intend([rows[row + 1]])
 
-    groups = scribed(play)
+    groups = written(play)
     assert [[row for row, _ in lines] for _, lines in groups] == [[row, row + 1] for row in range(0, 80, 2)]
 
 
 def test_on_a_slow_disk_acceptances_wait_for_the_intents_that_are_next():
-    async def play(journal_writer, entries):
+    async def play(journal_writer, rows):
         for row in range(0, 20, 2):
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(journal_writer.intend, [entries[row]])
+                nursery.start_soon(journal_writer.intend, [rows[row]])
                 await trio.sleep(0.12)
-                journal_writer.accepted(entries[row + 1])  # due while the intents before it are written
+                journal_writer.accepted(rows[row + 1])  # due while the intents before it are written
             await trio.sleep(0.01)
 
-    groups = scribed(play, run_blocking=in_200_ms)
+    groups = written(play, run_blocking=in_200_ms)
     assert [[row for row, _ in lines] for _, lines in groups] == [
         [0],
         *([row, row + 1] for row in range(1, 19, 2)),

@@ -10,7 +10,7 @@ from fanout.engine.stop import Stop
 from fanout.errors import DeadlineReached, InputError, Interrupted
 
 
-def test_the_first_order_counts_and_ends_intake():
+def test_the_first_order_counts_and_ends_admission():
     async def main():
         changed = Notify()
         stop = Stop(clock=VirtualClock(), changed=changed)
@@ -24,7 +24,7 @@ def test_the_first_order_counts_and_ends_intake():
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(give_orders)
-            with stop.intake:
+            with stop.admission:
                 await trio.sleep_forever()
             ended_at = trio.current_time()
         return ended_at, stop.at, stop.reason is first
@@ -53,8 +53,8 @@ def test_a_run_that_has_a_reason_already_stops_when_ordered_and_keeps_it():
         stop = Stop(clock=VirtualClock(), changed=Notify())
         damage = InputError("damaged")
         stop.reason = damage
-        going_on = stop.at is None and not stop.intake.cancel_called
+        going_on = stop.at is None and not stop.admission.cancel_called
         stop.order(Interrupted("SIGTERM"))
-        return going_on, stop.at, stop.reason is damage, stop.intake.cancel_called
+        return going_on, stop.at, stop.reason is damage, stop.admission.cancel_called
 
     assert run_virtual(main) == (True, 0.0, True, True)

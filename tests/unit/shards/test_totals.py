@@ -13,21 +13,20 @@ from fanout.config.model import Config
 from fanout.domain.records import Outcome
 from fanout.domain.row_ranges import Stripe
 from fanout.domain.tally import EXAMPLES_MAX, Tally
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_rows import OpenRowsStatistics
+from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 from fanout.errors import JournalError
 from fanout.observability.logging import JsonFormatter
 from fanout.observability.metrics.fold import Fold
 from fanout.observability.warnings import WarningLog
 from fanout.rundir.shard_result import ShardResult, read_shard_result, total
-from fanout.runtime.share import Assignment
-from fanout.shards.assignment import STOP, ParentPipe
+from fanout.shards.assignment import STOP, Assignment, ParentPipe
 from fanout.shards.log_relay import LogRelay
 from fanout.shards.totals import parse_snapshot, total_snapshot
 from fanout.simulator.process import SimulatorAddress
@@ -37,7 +36,7 @@ def snapshot(by=1, *, rate=None, collect=None, **more):
     statistics = PipelineStatistics(
         OpenRowsStatistics(*(by * n for n in range(1, 10))),
         PacerStatistics(rate, rate, by, by),
-        WriteStatistics(by, by, by, by),
+        SinkStatistics(by, by, by, by),
         JournalWriterStatistics(by, by, by),
         ReconcilerStatistics(by, by, by, by),
         collect,
@@ -137,13 +136,13 @@ def heard(said):
     reader, writer = os.pipe()
     os.write(writer, said)
     os.close(writer)
-    leash = ParentPipe(reader)
+    parent = ParentPipe(reader)
 
     async def orders():
-        return [order async for order in leash.orders()]
+        return [order async for order in parent.orders()]
 
     try:
-        return leash.assignment(), anyio.run(orders)
+        return parent.assignment(), anyio.run(orders)
     finally:
         os.close(reader)
 

@@ -9,11 +9,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.settings import input_settings
 
 from fanout.domain.records import Record, Rejected
 from fanout.errors import InputError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 
@@ -47,7 +47,7 @@ def read() -> Read:
     def read_all(path: object, selection: Selection | None = None, **settings: object) -> Outcome:
         paths = tuple(str(one) for one in path) if isinstance(path, tuple) else (str(path),)
         rows: list[Record | Rejected] = []
-        source = open_source(InputSettings(paths, **settings), selection or Selection())
+        source = open_source(input_settings(paths, **settings), selection or Selection())
         try:
             for chunk in source.read():
                 rows += chunk

@@ -8,10 +8,10 @@ import threading
 
 import pytest
 from pyarrow import fs as pafs
+from support.settings import input_settings
 
 from fanout.errors import InputError, UsageError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 LINE = b'{"a":1}\n'
@@ -19,7 +19,7 @@ LINE = b'{"a":1}\n'
 
 def names(root, *paths, filesystem=None, **settings):
     source = open_source(
-        InputSettings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+        input_settings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
     )
     return [file.path.removeprefix(f"{root}/") for file in source.inputs]
 
@@ -27,7 +27,7 @@ def names(root, *paths, filesystem=None, **settings):
 def message(*paths, filesystem=None, **settings):
     with pytest.raises(InputError) as caught:
         open_source(
-            InputSettings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+            input_settings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
         )
     assert isinstance(caught.value, UsageError)
     return str(caught.value)
@@ -122,9 +122,9 @@ def test_a_format_without_suffix_is_told_by_its_bytes(jsonl, parquet, tmp_path):
     parquet({"a": [1]}, "first")
     jsonl(b'\xef\xbb\xbf  {"a":1}', "second")
     jsonl(b"", "third")
-    assert open_source(InputSettings((str(tmp_path / "first"),)), Selection()).inputs[0].format == "parquet"
-    assert open_source(InputSettings((str(tmp_path / "second"),)), Selection()).inputs[0].format == "jsonl"
-    assert open_source(InputSettings((str(tmp_path / "third"),)), Selection()).inputs[0].format == "jsonl"
+    assert open_source(input_settings((str(tmp_path / "first"),)), Selection()).inputs[0].format == "parquet"
+    assert open_source(input_settings((str(tmp_path / "second"),)), Selection()).inputs[0].format == "jsonl"
+    assert open_source(input_settings((str(tmp_path / "third"),)), Selection()).inputs[0].format == "jsonl"
     array = jsonl(b'[{"a":1}]', "array.json")
     assert message(array) == f"{array}: looks like one JSON array; make it JSON Lines with: jq -c '.[]'"
     table = jsonl(b"a,b\n1,2\n", "table.csv")
@@ -165,7 +165,7 @@ def test_s3_uris_are_read_through_the_filesystem_that_was_handed_in(bucket):
     assert names("", "s3://lake/a/*", filesystem=bucket) == every[1:2]
     assert names("", "s3://lake/_tmp/*", filesystem=bucket) == ["s3://lake/_tmp/x.jsonl"]
     assert names("", "s3://lake/*.txt", filesystem=bucket) == ["s3://lake/notes.txt"]
-    source = open_source(InputSettings(("s3://lake/",)), Selection(), filesystem=bucket)
+    source = open_source(input_settings(("s3://lake/",)), Selection(), filesystem=bucket)
     assert [row.payload for chunk in source.read() for row in chunk] == [LINE.strip()] * 3
     assert source.statistics().bytes_read == source.statistics().bytes_total == 24
 
@@ -181,7 +181,7 @@ def test_s3_errors(bucket):
 def test_parquet_in_s3(parquet, tmp_path):
     parquet({"a": [1, 2]}, "lake/p.parquet")
     filesystem = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
-    source = open_source(InputSettings(("s3://lake/p.parquet",)), Selection(), filesystem=filesystem)
+    source = open_source(input_settings(("s3://lake/p.parquet",)), Selection(), filesystem=filesystem)
     assert [row.payload for chunk in source.read() for row in chunk] == [b'{"a":1}', b'{"a":2}']
     parquet({"a": [1, 3]}, "lake/p.parquet")
     os.utime(tmp_path / "lake/p.parquet", ns=(5, 5))
@@ -207,7 +207,7 @@ def mixed(tree, bucket):
 
 def warnings(*paths, filesystem=None, **settings):
     source = open_source(
-        InputSettings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+        input_settings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
     )
     return source.warnings
 

@@ -8,12 +8,12 @@ import zlib
 
 import pytest
 import zstandard
+from support.settings import input_settings
 
 from fanout.domain.records import Record
 from fanout.errors import InputError
 from fanout.source.jsonl.blocks import BrokenStreamError, decompress
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 ROWS = [b'{"row":%d,"text":"%s"}' % (n, (b"%d" % (n * 7919)) * 20) for n in range(2_000)]
@@ -106,7 +106,7 @@ def test_a_suffix_that_the_bytes_deny_is_an_error(read, jsonl, kind):
 @pytest.mark.parametrize("stated", [False, True])
 def test_a_file_without_bytes_has_no_rows_and_that_is_said(jsonl, kind, stated):
     path = jsonl(b"", f"in.jsonl.{SUFFIX[kind]}")
-    source = open_source(InputSettings((str(path),), compression=kind if stated else "auto"), Selection())
+    source = open_source(input_settings((str(path),), compression=kind if stated else "auto"), Selection())
     assert list(source.read()) == []
     assert source.warnings == (f"{path}: has no bytes, and so no rows",)
 

@@ -6,12 +6,12 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from support.settings import input_settings
 
 from fanout.domain.records import Options
 from fanout.errors import UsageError
 from fanout.source.row_options import RowOptions
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 
@@ -86,4 +86,4 @@ def test_a_decimal_that_is_a_ttl_and_sent_is_sent_as_it_was(read, parquet):
 def test_an_option_of_the_whole_run_is_checked_before_the_first_row(jsonl, parquet, defaults, problem):
     for path in (jsonl([b'{"a":1}'] * 40), parquet({"a": [1] * 40})):
         with pytest.raises(UsageError, match=problem):
-            open_source(InputSettings((str(path),)), Selection(defaults=defaults))
+            open_source(input_settings((str(path),)), Selection(defaults=defaults))

@@ -10,11 +10,11 @@ import sys
 
 import anyio
 import pytest
+from support.settings import input_settings
 
 from fanout.domain.records import Options, Rejected
 from fanout.errors import InputError, UsageError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 from fanout.source.statistics import SourceStatistics
 
@@ -33,7 +33,7 @@ def folder(jsonl, tmp_path):
 
 @backends
 def test_rows_are_numbered_densely_over_files_and_rejected_ones_count(folder, backend):
-    source = open_source(InputSettings((str(folder),)), Selection())
+    source = open_source(input_settings((str(folder),)), Selection())
 
     async def collect():
         return [row async for chunk in source.chunks() for row in chunk]
@@ -50,7 +50,7 @@ def test_rows_are_numbered_densely_over_files_and_rejected_ones_count(folder, ba
 @backends
 def test_an_error_comes_after_the_rows_before_it(jsonl, backend):
     packed = gzip.compress(b"".join(b'{"n":%d}\n' % n for n in range(5)))
-    source = open_source(InputSettings((str(jsonl(packed[:-3])),)), Selection())
+    source = open_source(input_settings((str(jsonl(packed[:-3])),)), Selection())
     rows = []
 
     async def collect():
@@ -75,7 +75,7 @@ def silent_pipe(tmp_path):
 @backends
 def test_rows_of_a_pipe_come_as_they_are_written(silent_pipe, backend):
     pipe, descriptor = silent_pipe
-    source = open_source(InputSettings((str(pipe),)), Selection())
+    source = open_source(input_settings((str(pipe),)), Selection())
 
     async def main():
         chunks = source.chunks()
@@ -97,7 +97,7 @@ def test_a_compressed_pipe_is_recognised_even_if_it_dribbles(silent_pipe, read):
 
 @backends
 def test_a_cancelled_read_of_a_silent_pipe_ends_and_the_loop_goes_on_meanwhile(silent_pipe, backend):
-    source = open_source(InputSettings((str(silent_pipe[0]),)), Selection())
+    source = open_source(input_settings((str(silent_pipe[0]),)), Selection())
 
     async def main():
         async with anyio.create_task_group() as group:
@@ -115,7 +115,7 @@ def test_a_cancelled_read_of_a_silent_pipe_ends_and_the_loop_goes_on_meanwhile(s
 
 
 def test_a_source_left_early_can_be_read_again(folder):
-    source = open_source(InputSettings((str(folder),)), Selection())
+    source = open_source(input_settings((str(folder),)), Selection())
 
     async def main():
         chunks = source.chunks()
@@ -140,17 +140,17 @@ def test_a_limit_that_is_reached_reads_no_further(jsonl, read):
 
 
 def test_total_rows(folder, parquet, tmp_path):
-    assert open_source(InputSettings((str(folder),)), Selection()).total_rows() is None
+    assert open_source(input_settings((str(folder),)), Selection()).total_rows() is None
     parquet({"a": [1, 2, 3]}, "p/1.parquet")
     parquet({"a": [4]}, "p/2.parquet")
     path = (str(tmp_path / "p"),)
-    assert open_source(InputSettings(path), Selection()).total_rows() == 4
-    assert open_source(InputSettings(path, limit=2), Selection()).total_rows() == 2
+    assert open_source(input_settings(path), Selection()).total_rows() == 4
+    assert open_source(input_settings(path, limit=2), Selection()).total_rows() == 2
 
 
 def test_the_fingerprint_changes_with_any_file(folder):
     def fingerprint():
-        return open_source(InputSettings((str(folder),)), Selection()).fingerprint()
+        return open_source(input_settings((str(folder),)), Selection()).fingerprint()
 
     first = fingerprint()
     assert fingerprint() == first
@@ -168,7 +168,7 @@ def test_the_fingerprint_changes_with_any_file(folder):
 
 def test_progress_of_parquet_is_counted_in_bytes_of_the_file(parquet):
     path = parquet({"a": range(4_000)}, row_group_size=1_000)
-    source = open_source(InputSettings((str(path),)), Selection())
+    source = open_source(input_settings((str(path),)), Selection())
     size = path.stat().st_size
     chunks = source.read()
     next(chunks)
@@ -182,7 +182,7 @@ def test_progress_of_parquet_is_counted_in_bytes_of_the_file(parquet):
 @pytest.mark.parametrize(("limit", "shares"), [(2_000, [0.5, 1.0]), (None, [0.0, 0.25, 0.5, 0.75])])
 def test_the_share_that_was_read_is_of_what_is_to_be_read(parquet, limit, shares):
     path = parquet({"a": range(4_000)}, row_group_size=1_000)
-    source = open_source(InputSettings((str(path),), limit=limit), Selection())
+    source = open_source(input_settings((str(path),), limit=limit), Selection())
     # A row group counts once it was read to its end, and that is known when the next one begins.
     assert [source.statistics().share for _ in source.read()] == shares
     assert source.statistics().share == 1.0
@@ -198,7 +198,8 @@ def test_without_sizes_and_limit_nobody_knows_the_share():
 def test_stdin(tmp_path, packed, piped):
     script = """
 from fanout.source import InputSettings, Selection, open_source
-source = open_source(InputSettings(("-",)), Selection())
+settings = InputSettings(("-",), format="auto", compression="auto", line_cap_bytes=1 << 26, batch_bytes=1 << 23)
+source = open_source(settings, Selection())
 for chunk in source.read():
     for row in chunk:
         print(row.row, row.payload.decode())
@@ -215,7 +216,7 @@ print(source.statistics().bytes_total, source.total_rows())
 
 def test_a_contradiction_is_refused_before_any_file_is_looked_at():
     with pytest.raises(UsageError, match="are both set"):
-        open_source(InputSettings(("nowhere",)), Selection(payload_column="a", payload_fields=("b",)))
+        open_source(input_settings(("nowhere",)), Selection(payload_column="a", payload_fields=("b",)))
 
 
 def test_rows_without_option_columns_share_their_options(folder, read):

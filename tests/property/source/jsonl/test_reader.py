@@ -12,13 +12,13 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.examples import examples
+from support.settings import input_settings
 
 from fanout.domain.records import Record
 from fanout.source import exact_json as exact
 from fanout.source.jsonl.lines import LongLine, split_lines
 from fanout.source.jsonl.validity import Validity
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -70,7 +70,7 @@ def payloads(content: bytes, selection: Selection, **options: int) -> list[bytes
         path.write_bytes(content)
         rows = [
             row
-            for chunk in open_source(InputSettings((str(path),), **options), selection).read()
+            for chunk in open_source(input_settings((str(path),), **options), selection).read()
             for row in chunk
         ]
     assert all(isinstance(row, Record) for row in rows), rows

@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.examples import examples
+from support.settings import input_settings
 
 from fanout.domain.records import Record
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 int64 = st.integers(-(2**63), 2**63 - 1)
@@ -54,7 +54,7 @@ def test_rows_come_in_order_whatever_the_batches(rows, group, batch_bytes):
         path = Path(folder, "rows.parquet")
         pq.write_table(table, path, row_group_size=group)
         stored = pq.read_table(path)
-        source = open_source(InputSettings((str(path),), batch_bytes=batch_bytes), selection)
+        source = open_source(input_settings((str(path),), batch_bytes=batch_bytes), selection)
         seen = [row for chunk in source.read() for row in chunk]
     assert [(type(row), row.row, row.id) for row in seen] == [
         (Record, index, row["tag"]) for index, row in enumerate(rows)

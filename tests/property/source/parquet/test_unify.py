@@ -22,7 +22,10 @@ def decimals(draw):
     precision = draw(st.integers(1, 38))
     scale = draw(st.integers(0, precision))
     digits = draw(st.integers(-(10**precision) + 1, 10**precision - 1))
-    return pa.decimal128(precision, scale), Decimal(digits).scaleb(-scale, None) if digits else Decimal(0)
+    text = Decimal(
+        (int(digits < 0), tuple(map(int, str(abs(digits)))), -scale)
+    )  # exactly: no context rounds it
+    return pa.decimal128(precision, scale), text
 
 
 floats = st.tuples(st.just(pa.float32()), st.floats(width=32, allow_nan=False)) | st.tuples(

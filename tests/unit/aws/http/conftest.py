@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from support import raw_server
 from support.raw_server import INVOCATION, Peer, Script, Served, reply, serve
+from support.settings import aws_settings
 
 from fanout.aws.http.channel import HttpChannel
 from fanout.aws.http.clock_skew import ClockSkew
@@ -137,7 +138,7 @@ def settings_for(url: str, **changes: object) -> AwsSettings:
         "connect_timeout_s": 5.0,
         "call_timeout_s": 10.0,
     }
-    return AwsSettings(**(values | changes))  # type: ignore[arg-type]
+    return aws_settings(**(values | changes))  # type: ignore[arg-type]
 
 
 @asynccontextmanager

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from support.settings import aws_settings
 
 from fanout.aws.session import open_cloud
-from fanout.aws.settings import AwsSettings
 from fanout.domain.location import Location
 
 pytestmark = pytest.mark.asyncio
@@ -14,7 +14,7 @@ KEYS = {"access_key_id": "AKIDEXAMPLE", "secret_access_key": "secret"}
 
 async def routes(**settings):
     """Return (invoke, S3, SQS) as scheme, host and path, for an account that is reached with `settings`."""
-    async with open_cloud(AwsSettings(**(KEYS | {"region": "eu-west-1"} | settings))) as cloud:
+    async with open_cloud(aws_settings(**(KEYS | {"region": "eu-west-1"} | settings))) as cloud:
         channels = cloud._data_plane._channels
         found = (
             await channels["sagemaker-runtime"].find(
@@ -71,13 +71,13 @@ async def test_one_endpoint_for_all():
 
 
 async def test_a_bucket_with_dots_stands_in_the_path_so_that_its_certificate_holds():
-    async with open_cloud(AwsSettings(region="eu-west-1", **KEYS)) as cloud:
+    async with open_cloud(aws_settings(region="eu-west-1", **KEYS)) as cloud:
         channel = await cloud._data_plane._channels["s3"].find("a.b", "head_object", Bucket="a.b", Key="k")
     assert (channel.route.host, channel.route.path) == ("s3.eu-west-1.amazonaws.com", "/a.b/k")
 
 
 async def test_the_user_agent_is_botocores_with_our_name_in_it():
-    async with open_cloud(AwsSettings(region="eu-west-1", **KEYS)) as cloud:
+    async with open_cloud(aws_settings(region="eu-west-1", **KEYS)) as cloud:
         channel = await cloud._data_plane._channels["s3"].find(
             "bucket", "head_object", Bucket="bucket", Key="k"
         )
@@ -88,7 +88,7 @@ async def test_the_user_agent_is_botocores_with_our_name_in_it():
 async def test_what_is_signed_in_another_way_is_left_to_aiobotocore(caplog):
     """An S3 Express bucket has sessions of its own, a multi-region access point another algorithm."""
     caplog.set_level("INFO", "fanout.aws.http")
-    async with open_cloud(AwsSettings(region="us-east-1", **KEYS)) as cloud:
+    async with open_cloud(aws_settings(region="us-east-1", **KEYS)) as cloud:
         channels = cloud._data_plane._channels["s3"]
         for bucket in ("bucket--use1-az4--x-s3", "arn:aws:s3::123456789012:accesspoint/mfzwi23gnjvgw.mrap"):
             assert await channels.find(bucket, "head_object", Bucket=bucket, Key="k") is None
@@ -96,7 +96,7 @@ async def test_what_is_signed_in_another_way_is_left_to_aiobotocore(caplog):
 
 
 async def test_what_botocore_refuses_is_said_by_the_call_itself(wire):
-    async with open_cloud(AwsSettings(region="us-east-1", **KEYS)) as cloud:
+    async with open_cloud(aws_settings(region="us-east-1", **KEYS)) as cloud:
         error = await wire.failure(cloud.objects.get(Location("no/bucket", "k")))
     assert error.code == "ParamValidation"
 

@@ -10,15 +10,15 @@ from itertools import pairwise
 import anyio
 import pytest
 from botocore.exceptions import ClientError
+from support.settings import aws_settings
 
 from fanout.aws.sdk.multipart import MultipartUpload, cut
-from fanout.aws.session import AwsSettings
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
 
 MIB = 1024 * 1024
 HERE = Location("bucket", "key")
-SETTINGS = AwsSettings(part_bytes=10, parts_at_once=4, call_timeout_s=5.0)
+SETTINGS = aws_settings(part_bytes=10, parts_at_once=4, call_timeout_s=5.0)
 
 
 def refusal(code, status=500):

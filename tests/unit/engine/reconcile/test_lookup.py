@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import trio
+from support.flow import RecordingFlow
 from support.virtual import VirtualClock, run_virtual
 
-from fanout.concurrency.channel import Channel
 from fanout.domain.location import Location
 from fanout.domain.output_paths import AS_EXPECTED, OutputPaths
-from fanout.domain.records import Options, Record, Reply
+from fanout.domain.records import Inline, Options, Record, Reply
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.errors import CallError, Phase
@@ -48,7 +48,7 @@ def key(row, root="out", generation=0):
 
 
 def searched(bucket, *, rows=ROWS, of=None, twice=False):
-    """Return the ledger after `rows` were accepted and those of `of` looked for, and who was claimed how."""
+    """Return the rows that were claimed, and by what, after `rows` were accepted and those of `of` looked for."""
 
     async def main():
         open_rows = OpenRows(
@@ -57,13 +57,13 @@ def searched(bucket, *, rows=ROWS, of=None, twice=False):
             failures=OutputPaths(RUN, path="s3://bucket/err"),
         )
         for row in range(rows):
-            entry = open_rows.admit(Record(row, None, b"", Options()), transport="inline")
+            entry = open_rows.admit(Record(row, None, b"", Options()), Inline(Options(), b""))
             open_rows.intend(entry)
             open_rows.send(entry, due=0.0, now=0.0)
             reply = Reply("the id of the send", f"s3://bucket/{key(row)}", f"s3://bucket/{key(row, 'err')}")
             open_rows.accept(entry, reply, now=1.0)
-        claims = Channel(2 * rows)
-        search = Lookup(open_rows=open_rows, objects=bucket, clock=VirtualClock(), claims=claims)
+        flow = RecordingFlow(open_rows, capacity=2 * rows)
+        search = Lookup(rows=open_rows, flow=flow, objects=bucket, clock=VirtualClock())
         async with trio.open_nursery() as nursery:
             for _ in range(4):
                 nursery.start_soon(search.looker)
@@ -71,8 +71,8 @@ def searched(bucket, *, rows=ROWS, of=None, twice=False):
                 await search.find([open_rows.get(row) for row in (of or range(rows))])
             nursery.cancel_scope.cancel()
         found = []
-        while (claim := claims.get_nowait()) is not None:
-            found.append(claim)
+        while (row := flow.fetches.get_nowait()) is not None:
+            found.append((row, row.notice))
         assert search.statistics().found == len(found)
         assert search.statistics().waiting == 0
         return found
@@ -91,8 +91,8 @@ def test_many_rows_are_found_by_listing_each_once():
         ]
     )
     found = searched(bucket, twice=True)
-    assert sorted(entry.row for entry, notice in found if notice.completed) == [*range(0, ROWS, 2)]
-    assert [entry.row for entry, notice in found if not notice.completed] == [1]
+    assert sorted(entry.number for entry, notice in found if notice.completed) == [*range(0, ROWS, 2)]
+    assert [entry.number for entry, notice in found if not notice.completed] == [1]
     assert bucket.heads == 0
     # It stands where all do, and costs the row nothing.
     assert all(entry.output is AS_EXPECTED for entry, notice in found if notice.completed)
@@ -104,21 +104,21 @@ def test_many_rows_are_found_by_listing_each_once():
 def test_a_few_rows_are_looked_for_singly():
     bucket = Bucket([key(5), key(6, "err")])
     found = searched(bucket, of=[5])
-    assert [(entry.row, notice.completed) for entry, notice in found] == [(5, True)]
+    assert [(entry.number, notice.completed) for entry, notice in found] == [(5, True)]
     assert (bucket.heads, bucket.lists) == (1, 0)
 
 
 def test_a_failure_is_looked_for_where_there_is_no_output():
     bucket = Bucket([key(6, "err")])
     found = searched(bucket, of=[6])
-    assert [(entry.row, notice.completed) for entry, notice in found] == [(6, False)]
+    assert [(entry.number, notice.completed) for entry, notice in found] == [(6, False)]
     assert bucket.heads == 2
 
 
 def test_where_listing_is_denied_every_row_is_looked_for_and_listing_is_not_tried_again(caplog):
     bucket = Bucket([key(row) for row in range(ROWS)], denied=True)
     found = searched(bucket, twice=True)
-    assert sorted(entry.row for entry, _ in found) == [*range(ROWS)]
+    assert sorted(entry.number for entry, _ in found) == [*range(ROWS)]
     assert bucket.lists == 1
     assert "cannot list s3://bucket/out/fanout/abcdefghij/ (AccessDenied)" in caplog.text
 

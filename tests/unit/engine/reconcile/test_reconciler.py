@@ -1,22 +1,27 @@
-"""Rows uncertain, one at a time: who is to send them again, and when."""
+"""Uncertain rows, one at a time: who sends them again, and when."""
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
+
 import pytest
 import trio
+from support.flow import RecordingFlow
+from support.settings import lookup_policy
 from support.virtual import VirtualClock, run_virtual
 
-from fanout.concurrency.channel import Channel
+from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Options, Record
+from fanout.domain.records import Inline, Notice, Options, Record, Upload
+from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.open_row import State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
-from fanout.engine.reconcile.reconciler import Reconciler
-from fanout.engine.reconcile.schedule import LookupPolicy
+from fanout.engine.reconcile.reconciler import MAX_RESENDS, Reconciler
 
 RUN = "abcdefghij"
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
+UNKNOWN_S = lookup_policy(notified=True).unknown_s
 
 
 class NoObjects:
@@ -26,43 +31,151 @@ class NoObjects:
         return None
 
 
-@pytest.mark.parametrize("attempt_left", [False, True])
-def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(attempt_left):
-    """Its next attempt may have been journalled already: a notice that S3 did not confirm kept it from being sent."""
+class Scene:
+    """One row, and what reconciles it."""
 
-    async def main():
-        clock = VirtualClock()
-        open_rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
-        ready = Channel(1)
-        finished = []
-        search = Lookup(open_rows=open_rows, objects=NoObjects(), clock=clock, claims=Channel(1))
-        reconcile = Reconciler(
-            open_rows=open_rows,
-            search=search,
-            clock=clock,
-            ready=ready,
-            finish=lambda entry, outcome: finished.append(outcome),
+    def __init__(self, unknown):
+        self.clock = VirtualClock()
+        self.rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
+        self.flow = RecordingFlow(self.rows)
+        self.lookup = Lookup(rows=self.rows, flow=self.flow, objects=NoObjects(), clock=self.clock)
+        self.reconciler = Reconciler(
+            rows=self.rows,
+            flow=self.flow,
+            lookup=self.lookup,
+            clock=self.clock,
             last_notice_at=lambda: None,
-            patience=LookupPolicy(notified=True, unknown="wait"),
+            policy=lookup_policy(notified=True, unknown=unknown),
         )
-        entry = open_rows.admit(Record(0, None, b"payload", OPTIONS), transport="inline")
-        item = Inline(OPTIONS, b"payload")
-        open_rows.intend(entry)
-        open_rows.send(entry, due=clock.now(), now=clock.now())
-        open_rows.doubt(entry, now=clock.now())
-        if attempt_left:
-            open_rows.intend(entry)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(reconcile.worker)
-            nursery.start_soon(search.looker)
-            reconcile.hold(entry, item)
-            with trio.fail_after(2 * entry.patience_s):
-                again = await ready.get()
-            nursery.cancel_scope.cancel()
-        return again == (entry, item), entry.state, clock.now(), entry.patience_s, finished
+        self.row = self.rows.admit(Record(0, None, b"payload", OPTIONS), Inline(OPTIONS, b"payload"))
 
-    same, state, sent_at, patience_s, finished = run_virtual(main)
-    assert same
-    assert state is State.UNKNOWN
-    assert patience_s <= sent_at <= patience_s + 30.0
-    assert finished == []
+    def lose_a_reply(self):
+        now = self.clock.now()
+        self.rows.intend(self.row)
+        self.rows.send(self.row, due=now, now=now)
+        self.rows.doubt(self.row, now=now)
+
+    @asynccontextmanager
+    async def running(self):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.reconciler.worker)
+            nursery.start_soon(self.lookup.looker)
+            with trio.fail_after(1_000):
+                yield
+            nursery.cancel_scope.cancel()
+
+
+def in_virtual_time(unknown):
+    """Run the decorated test on a scene, in virtual time."""
+
+    def decorate(test):
+        def run():
+            async def main():
+                await test(Scene(unknown))
+
+            run_virtual(main)
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorate
+
+
+@in_virtual_time("resend")
+async def test_a_row_that_is_nowhere_is_sent_again_after_its_wait(scene):
+    scene.lose_a_reply()
+    async with scene.running():
+        scene.reconciler.defer(scene.row)
+        assert await scene.flow.sends.get() is scene.row
+    assert (scene.row.state, scene.clock.now()) == (State.REQUEUED, UNKNOWN_S)
+
+
+@in_virtual_time("wait")
+async def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(scene):
+    scene.lose_a_reply()
+    patience_s = scene.row.patience_s
+    async with scene.running():
+        scene.reconciler.defer(scene.row)
+        assert await scene.flow.sends.get() is scene.row
+    assert scene.row.state is State.REQUEUED
+    assert patience_s <= scene.clock.now() <= patience_s + 30.0
+    assert scene.flow.finished == []
+
+
+@pytest.mark.parametrize("unknown", ["resend", "wait"])
+def test_a_claim_that_is_not_confirmed_is_looked_after_again(unknown):
+    """A notice that S3 did not confirm came while the row waited: it is sent again all the same."""
+
+    @in_virtual_time(unknown)
+    async def play(scene):
+        scene.lose_a_reply()
+        async with scene.running():
+            scene.reconciler.defer(scene.row)
+            await scene.clock.sleep(UNKNOWN_S / 2)
+            scene.rows.claim(Notice(0, 0, 1, True, "sqs", scene.clock.now()))
+            scene.reconciler.release(scene.row, grace_s=900.0)
+            assert await scene.flow.sends.get() is scene.row
+        assert scene.row.state is State.REQUEUED
+        earliest = 1.5 * UNKNOWN_S if unknown == "resend" else scene.row.patience_s
+        assert earliest <= scene.clock.now() <= earliest + 30.0
+
+    play()
+
+
+@in_virtual_time("never")
+async def test_a_row_that_is_never_sent_again_ends_uncertain_at_its_deadline(scene):
+    scene.lose_a_reply()
+    async with scene.running():
+        scene.reconciler.defer(scene.row)
+        await scene.clock.sleep(scene.row.patience_s + 30.0)
+    [outcome] = scene.flow.finished
+    assert (outcome.status, outcome.error_code, len(scene.flow.sends)) == ("unknown", "FateUnknown", 0)
+
+
+@in_virtual_time("resend")
+async def test_a_failure_that_was_announced_and_never_confirmed_is_believed_at_the_deadline(scene):
+    scene.lose_a_reply()
+    scene.rows.claim(
+        Notice(0, 0, 1, False, "sqs", 0.0, failure_status="Failed", failure_reason="out of memory")
+    )
+    scene.row.accepted_at = 0.0
+    async with scene.running():
+        scene.reconciler.release(scene.row, grace_s=60.0)
+        await scene.clock.sleep(90.0)
+    [outcome] = scene.flow.finished
+    assert (outcome.status, outcome.error_message) == ("failed", "out of memory")
+
+
+@in_virtual_time("resend")
+async def test_a_row_that_breaks_the_connection_again_and_again_is_given_up(scene):
+    scene.row.resends = MAX_RESENDS
+    scene.lose_a_reply()
+    scene.row.suspect = True
+    async with scene.running():
+        scene.reconciler.defer(scene.row)
+        await scene.clock.sleep(UNKNOWN_S + 1.0)
+    assert [outcome.error_code for outcome in scene.flow.finished] == ["FateUnknown"]
+
+
+@in_virtual_time("resend")
+async def test_a_row_that_the_model_failed_is_sent_after_its_backoff_without_a_look(scene):
+    scene.lose_a_reply()
+    scene.rows.claim(Notice(0, 0, 1, False, "sqs", 0.0))
+    scene.rows.regenerate(scene.row)
+    async with scene.running():
+        scene.reconciler.defer(scene.row, 3.0)
+        assert await scene.flow.sends.get() is scene.row
+    assert (scene.row.state, scene.clock.now()) == (State.QUEUED, 3.0)
+    assert scene.reconciler.statistics().looks == 0
+
+
+@in_virtual_time("resend")
+async def test_a_row_whose_upload_is_not_known_is_uploaded_when_it_is_nowhere(scene):
+    place = Location("bucket", "in/7")
+    line = RowRecord(7, RowState.INTENT, 0, 1, 0)
+    record, item = Record(7, None, b"x", OPTIONS), Upload(OPTIONS, b"x", place)
+    row = scene.rows.restore(record, item, line, upload=place, now=0.0)
+    async with scene.running():
+        scene.reconciler.defer(row)
+        assert await scene.flow.uploads.get() is row
+    assert (row.state, scene.clock.now()) == (State.UNCERTAIN, UNKNOWN_S)

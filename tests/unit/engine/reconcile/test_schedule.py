@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.settings import lookup_policy
 
 from fanout.domain.ids import shard
-from fanout.engine.reconcile.schedule import MAX_SPACING_S, LookupPolicy, next_look, plan_look
+from fanout.engine.reconcile.schedule import MAX_SPACING_S, next_look, plan_look
 
 QUIET_S = 10.0
 
@@ -19,7 +20,7 @@ def look(now=1_000.0, *, notified=True, **facts):
         "look_took_s": 0.0,
         "fruitless": 0,
     }
-    return next_look(now, patience=LookupPolicy(notified=notified, quiet_s=QUIET_S), **(told | facts))
+    return next_look(now, policy=lookup_policy(notified=notified, quiet_s=QUIET_S), **(told | facts))
 
 
 @pytest.mark.parametrize("notified", [True, False])
@@ -73,7 +74,7 @@ def test_without_notifications_it_looks_again_soon():
 
 
 def test_without_notifications_a_quiet_time_below_a_second_counts():
-    patience = LookupPolicy(notified=False, quiet_s=0.1)
+    patience = lookup_policy(notified=False, quiet_s=0.1)
     told = {
         "newest_claimed": None,
         "last_notice_at": None,
@@ -81,7 +82,7 @@ def test_without_notifications_a_quiet_time_below_a_second_counts():
         "look_took_s": 0.0,
         "fruitless": 0,
     }
-    assert next_look(5.0, patience=patience, oldest_wait=5.0, **told) == pytest.approx(5.1)
+    assert next_look(5.0, policy=patience, oldest_wait=5.0, **told) == pytest.approx(5.1)
 
 
 # Spacing

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import trio
-from support.virtual import run_virtual
+from support.virtual import VirtualClock, run_virtual
 
 from fanout.concurrency.channel import Channel
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Options, Record
+from fanout.domain.records import Inline, Notice, Options, Record
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.stages.record_intent import EVERY_S, GROUP, GROUP_MAX, next_size, record_intent
 
@@ -29,7 +29,7 @@ def test_the_next_group(size, full, left, expected):
 
 
 class SlowDisk:
-    """What `record_intent` asks of a scribe, each group taking `sync_s`."""
+    """What `record_intent` asks of a journal writer, each group taking `sync_s`."""
 
     def __init__(self, sync_s):
         self.sync_s = sync_s
@@ -58,22 +58,20 @@ def test_a_slow_disk_gets_large_groups_and_the_senders_stay_busy(sync_s, send_s,
         async def source():
             for row in range(rows):
                 record = Record(row, None, b"x", Options())
-                await ready.put(
-                    (open_rows.admit(record, transport="inline"), Inline(record.options, record.payload))
-                )
+                await ready.put(open_rows.admit(record, Inline(record.options, record.payload)))
 
         async def sender():
             while True:
-                entry, _ = await sending.get()
+                row = await sending.get()
                 await trio.sleep(send_s)
-                sent.append(entry.row)
+                sent.append(row.number)
                 if len(sent) == rows:
                     nursery.cancel_scope.cancel()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(source)
             nursery.start_soon(
-                lambda: record_intent(ready, sending, open_rows=open_rows, journal_writer=disk, hold=None)
+                lambda: record_intent(ready, sending, rows=open_rows, journal=disk, clock=VirtualClock())
             )
             for _ in range(senders):
                 nursery.start_soon(sender)
@@ -97,7 +95,7 @@ def passed_on(arrivals):
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(
-                lambda: record_intent(ready, sending, open_rows=open_rows, journal_writer=disk, hold=None)
+                lambda: record_intent(ready, sending, rows=open_rows, journal=disk, clock=VirtualClock())
             )
 
             async def sender():
@@ -110,9 +108,7 @@ def passed_on(arrivals):
             for row, arrival in enumerate(arrivals):
                 await trio.sleep_until(arrival)
                 record = Record(row, None, b"x", Options())
-                await ready.put(
-                    (open_rows.admit(record, transport="inline"), Inline(record.options, record.payload))
-                )
+                await ready.put(open_rows.admit(record, Inline(record.options, record.payload)))
         return at, disk.groups
 
     return run_virtual(main)
@@ -136,3 +132,28 @@ def test_only_what_is_left_over_after_full_groups_waits():
     at, groups = passed_on([1.0] * (4 * GROUP))
     assert at[-groups[-1] - 1] < 1.0 + EVERY_S / 2
     assert at[-1] < 1.0 + EVERY_S + 0.002
+
+
+def test_a_row_that_a_notice_has_claimed_meanwhile_gets_no_attempt_and_goes_no_further():
+    async def main():
+        rows = OpenRows("abcdefghij", outputs=OutputPaths("abcdefghij"), failures=OutputPaths("abcdefghij"))
+        ready, sending, disk = Channel(4), Channel(4), SlowDisk(0.0)
+        claimed, other = (
+            rows.admit(Record(row, None, b"x", Options()), Inline(Options(), b"x")) for row in range(2)
+        )
+        rows.intend(claimed)
+        rows.send(claimed, due=0.0, now=0.0)
+        rows.doubt(claimed, now=0.0)
+        rows.requeue(claimed)
+        for row in (claimed, other):
+            await ready.put(row)
+        rows.claim(Notice(0, 0, 1, True, "sqs", 0.0))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(
+                lambda: record_intent(ready, sending, rows=rows, journal=disk, clock=VirtualClock())
+            )
+            passed = await sending.get()
+            nursery.cancel_scope.cancel()
+        assert (passed, claimed.sends, claimed.resends, disk.groups) == (other, 1, 0, [1])
+
+    run_virtual(main)

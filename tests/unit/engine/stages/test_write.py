@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.parts import EPOCH, KEPT, NOTHING_KEPT, outcome
+from support.settings import part_limits
 
 from fanout.concurrency.clock import SystemClock
 from fanout.concurrency.threads import RunBlocking, run_in_thread
@@ -54,7 +55,7 @@ def sink_of(
     limits: PartLimits | None = None,
     run_blocking: RunBlocking = run_in_thread,
 ) -> Write:
-    limits = limits or PartLimits(age_s=3600.0)
+    limits = limits or part_limits(age_s=3600.0)
     return Write(
         directory=directory,
         passthrough_schema=passthrough,
@@ -159,7 +160,7 @@ def test_kept_values_count_to_the_size_of_a_part(
     told = Told()
 
     async def run() -> None:
-        limits = PartLimits(size_bytes=10_000, age_s=3600.0)
+        limits = part_limits(size_bytes=10_000, age_s=3600.0)
         sink = sink_of(tmp_path, told, passthrough=pa.schema([("k", passthrough)]), limits=limits)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(sink.worker)
@@ -243,7 +244,9 @@ def test_a_cancelled_worker_tells_of_the_part_that_it_has_begun(tmp_path: Path) 
                 tasks.cancel_scope.cancel()
                 return await run_in_thread(call)
 
-            sink = sink_of(tmp_path, told, limits=PartLimits(rows=3, age_s=3600.0), run_blocking=run_blocking)
+            sink = sink_of(
+                tmp_path, told, limits=part_limits(rows=3, age_s=3600.0), run_blocking=run_blocking
+            )
             tasks.start_soon(sink.worker)
             add(sink, range(3))
         assert len(sink.parts) == 1

@@ -15,13 +15,13 @@ from support.parts import to_table
 
 import fanout
 from fanout.domain.records import Outcome
+from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_rows import OpenRowsStatistics
+from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
 from fanout.engine.snapshot import Snapshot
 from fanout.engine.stages.poll import PollStatistics
-from fanout.engine.stages.write import WriteStatistics
 from fanout.engine.statistics import PipelineStatistics
 from fanout.errors import Exit, Interrupted, RunError
 from fanout.observability.metrics.facts import Facts, build
@@ -52,7 +52,7 @@ def statistics(*, collect=None, rate=None, configured=None):
             strangers=9,
         ),
         PacerStatistics(configured, rate, 10, 11),
-        WriteStatistics(12, 13, 14, 15),
+        SinkStatistics(12, 13, 14, 15),
         JournalWriterStatistics(16, 17, 18),
         ReconcilerStatistics(19, 20, 21, 22),
         collect,

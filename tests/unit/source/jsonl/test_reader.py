@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.settings import input_settings
 
 from fanout.domain.records import Options, Record, Rejected
 from fanout.errors import InputError
 from fanout.source.jsonl.reader import JSON_TEXT
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 GOOD = b'{"a":1}'
@@ -155,7 +155,7 @@ def test_a_payload_column_is_a_string_verbatim(read, jsonl):
         (b'{"q":null}', "NullPayload", "column 'q' is null"),
         (b'{"q":{"x":1}}', "InvalidPayload", "column 'q' is an object, not a string: use template \"$q\""),
         (b'{"q":true}', "InvalidPayload", "is a boolean"),
-        (b'{"p":"x"}', "MissingField", "no field 'q' (there are: 'p')"),
+        (b'{"p":"x"}', "MissingField", "no field 'q' (known are 'p')"),
     ],
 )
 def test_a_payload_column_without_text_rejects_the_row(read, jsonl, value, code, message):
@@ -201,7 +201,7 @@ def test_kept_fields_are_json_texts_and_survive_rejection(read, jsonl, tmp_path)
         (None, None),
     ]
     assert rows[2].id == "5"
-    schema = open_source(InputSettings((str(path),)), selection).passthrough_schema
+    schema = open_source(input_settings((str(path),)), selection).passthrough_schema
     assert schema.names == ["n", "s"]
     assert all(field.metadata == JSON_TEXT and str(field.type) == "string" for field in schema)
 
@@ -282,9 +282,9 @@ def test_the_content_type_of_lines_is_json_unless_the_run_says_otherwise(read, j
 def test_a_misspelt_field_is_found_before_the_first_row(jsonl, selection):
     path = jsonl([json.dumps({"question": "q", "other": 1}).encode()])
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(path),)), selection)
+        open_source(input_settings((str(path),)), selection)
     assert str(caught.value) == (
-        f"{path}: no field 'quesion' in the first 100 rows (nearest: 'question'); "
+        f"{path}: no field 'quesion' in the first 100 rows (did you mean 'question'?); "
         "if rows may lack it, write 'quesion?'"
     )
 
@@ -305,8 +305,8 @@ OTHERS = [
 @pytest.mark.parametrize("selection", OTHERS)
 def test_a_field_that_is_like_no_other_is_missed_too(jsonl, selection):
     path = jsonl([GOOD])
-    with pytest.raises(InputError, match=r"no field '\w+' in the first 100 rows \(there are: 'a'\)"):
-        open_source(InputSettings((str(path),)), selection)
+    with pytest.raises(InputError, match=r"no field '\w+' in the first 100 rows \(known are 'a'\)"):
+        open_source(input_settings((str(path),)), selection)
 
 
 def test_a_field_that_is_marked_as_rare_may_be_missing(read, jsonl):
@@ -314,7 +314,7 @@ def test_a_field_that_is_marked_as_rare_may_be_missing(read, jsonl):
     rows = read(path, Selection(keep=("remarks?",), id_column="uuid?", ttl_column="b?")).rows
     assert {(row.id, row.passthrough, row.options.ttl_s) for row in rows[:150]} == {(None, (None,), None)}
     assert (rows[150].id, rows[150].passthrough, rows[150].options.ttl_s) == ("7", ('"z"',), 60)
-    names = open_source(InputSettings((str(path),)), Selection(keep=("remarks?",))).passthrough_schema.names
+    names = open_source(input_settings((str(path),)), Selection(keep=("remarks?",))).passthrough_schema.names
     assert names == ["remarks"]
     assert read(path, Selection(payload_fields=("a", "remarks?"))).payloads[149:] == [
         b'{"a":1,"remarks":null}',
@@ -332,7 +332,7 @@ def test_an_empty_first_file_hides_no_mistake(jsonl, tmp_path):
     jsonl(b"\n", "d/1.jsonl")
     second = jsonl([GOOD], "d/2.jsonl")
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(tmp_path / "d"),)), Selection(keep=("b",)))
+        open_source(input_settings((str(tmp_path / "d"),)), Selection(keep=("b",)))
     assert str(caught.value).startswith(f"{second}: no field 'b'")
 
 
@@ -353,9 +353,9 @@ def test_a_field_of_an_object_is_selected_by_its_path(read, jsonl):
 def test_a_misspelt_path_names_the_nearest(jsonl):
     path = jsonl([NESTED])
     with pytest.raises(
-        InputError, match=r"no field 'data\.txt' in the first 100 rows \(nearest: 'data\.text'\)"
+        InputError, match=r"no field 'data\.txt' in the first 100 rows \(did you mean 'data\.text'\?\)"
     ):
-        open_source(InputSettings((str(path),)), Selection(payload_column="data.txt"))
+        open_source(input_settings((str(path),)), Selection(payload_column="data.txt"))
 
 
 def test_a_broken_first_line_hides_no_field(read, jsonl):

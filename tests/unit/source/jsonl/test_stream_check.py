@@ -7,11 +7,11 @@ import os
 import threading
 
 import pytest
+from support.settings import input_settings
 
 from fanout.domain.records import Rejected
 from fanout.errors import InputError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 
@@ -27,7 +27,7 @@ def piped(tmp_path):
             threading.Thread(target=lambda: pipe.write_bytes(b"".join(line + b"\n" for line in lines)))
         )
         writers[0].start()
-        return open_source(InputSettings((str(pipe),), **settings), selection)
+        return open_source(input_settings((str(pipe),), **settings), selection)
 
     yield make
     writers[0].join()
@@ -44,7 +44,7 @@ def test_a_misspelt_field_ends_the_run_before_a_row_leaves(piped, lines):
     with pytest.raises(InputError) as caught:
         next(chunks)
     assert str(caught.value).endswith(
-        "pipe: no field 'labels' in the first 100 rows (nearest: 'label'); if rows may lack it, write 'labels?'"
+        "pipe: no field 'labels' in the first 100 rows (did you mean 'label'?); if rows may lack it, write 'labels?'"
     )
 
 

@@ -128,7 +128,7 @@ def test_a_missing_column_names_the_nearest():
         Template.compile({"x": "$question"}).render({"questions": 1, "z": 2})
     assert (caught.value.code, caught.value.message) == (
         "MissingField",
-        "no field 'question' (nearest: 'questions')",
+        "no field 'question' (did you mean 'questions'?)",
     )
 
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as encrypting
 import pytest
+from support.settings import input_settings
 
 from fanout.errors import InputError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 ROWS = 3_000
@@ -47,14 +47,14 @@ def sound(parquet):
 def test_not_parquet(jsonl, content, message):
     path = jsonl(content, "in.parquet")
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(path),)), Selection())
+        open_source(input_settings((str(path),)), Selection())
     assert str(caught.value).startswith(f"{path}: {message}")
 
 
 def test_truncated(sound):
     sound.write_bytes(sound.read_bytes()[:-100])
     with pytest.raises(InputError, match="not Parquet, or truncated: the footer is missing"):
-        open_source(InputSettings((str(sound),)), Selection())
+        open_source(input_settings((str(sound),)), Selection())
 
 
 def test_broken_footer(sound):
@@ -62,7 +62,7 @@ def test_broken_footer(sound):
     content[-200:-100] = bytes(100)
     sound.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        for _ in open_source(InputSettings((str(sound),)), Selection()).read():
+        for _ in open_source(input_settings((str(sound),)), Selection()).read():
             pass
     assert str(caught.value).startswith(f"{sound}: ")
 
@@ -89,12 +89,13 @@ path = Path(sys.argv[1])
 sound = path.read_bytes()
 footer = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
 random.seed(1)
+settings = InputSettings((str(path),), format="auto", compression="auto", line_cap_bytes=1 << 26, batch_bytes=1 << 23)
 for _ in range(400):
     damaged = bytearray(sound)
     damaged[random.randrange(footer, len(sound))] ^= 1 << random.randrange(8)
     path.write_bytes(damaged)
     try:
-        for chunk in open_source(InputSettings((str(path),)), Selection(payload_fields=("a", "l"))).read():
+        for chunk in open_source(settings, Selection(payload_fields=("a", "l"))).read():
             pass
     except InputError as error:
         assert str(error).startswith(str(path)), error
@@ -149,7 +150,7 @@ def grow(path):
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 def test_a_file_changed_while_it_is_read_ends_the_run(sound, jsonl, change, kind):
     path = sound if kind == "parquet" else jsonl([b'{"p":"%d"}' % n for n in range(ROWS)])
-    source = open_source(InputSettings((str(path),)), Selection(payload_column="p"))
+    source = open_source(input_settings((str(path),)), Selection(payload_column="p"))
     chunks = source.read()
     assert len(next(chunks)) == 1_000
     change(path)
@@ -169,7 +170,7 @@ def test_ten_thousand_row_groups_are_many_rows_per_chunk(parquet, tmp_path):
     with pq.ParquetWriter(path, batch.schema) as writer:
         for _ in range(10_000):
             writer.write_batch(batch, row_group_size=2)
-    source = open_source(InputSettings((str(path),)), Selection(payload_column="p"))
+    source = open_source(input_settings((str(path),)), Selection(payload_column="p"))
     assert source.total_rows() == 20_000
     assert [len(chunk) for chunk in source.read()] == [1_000] * 20
 
@@ -200,7 +201,9 @@ column, rows_wanted = (sys.argv[2] or None), int(sys.argv[3])
 selection = Selection(payload_column=column) if column else Selection()
 def peak_kb():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
-source = open_source(InputSettings((sys.argv[1],)), selection)
+bounds = {"line_cap_bytes": 1 << 26, "batch_bytes": 1 << 23}
+settings = InputSettings((sys.argv[1],), format="auto", compression="auto", **bounds)
+source = open_source(settings, selection)
 before = peak_kb()
 rows = size = largest = 0
 codes = set()
@@ -267,7 +270,7 @@ def encrypted(tmp_path):
 def test_an_encrypted_file_is_not_called_damaged(encrypted):
     path = encrypted(plaintext_footer=False)
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(path),)), Selection())
+        open_source(input_settings((str(path),)), Selection())
     assert str(caught.value) == f"{path}: {ENCRYPTED}"
 
 
@@ -314,7 +317,7 @@ def test_what_the_reader_does_not_know_is_not_called_damaged(parquet, monkeypatc
 
     monkeypatch.setattr(pq, "ParquetFile", refuse)
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(path),)), Selection())
+        open_source(input_settings((str(path),)), Selection())
     assert str(caught.value) == (
         f"{path}: holds what this reader (pyarrow {pa.__version__}) does not know ({error}): "
         "update pyarrow, or write the file again with another type or codec"

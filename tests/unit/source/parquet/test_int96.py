@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pyarrow as pa
 import pytest
+from support.settings import input_settings
 
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 # Naive, as INT96 is; 9999-12-31 is the "for ever" of warehouses, 1677 and 2262 are where nanoseconds wrap.
@@ -40,5 +40,5 @@ def test_an_int96_instant_is_sent_and_kept_as_the_date_that_it_is(read, parquet,
     assert [json.loads(row.payload)["t"] for row in rows] == texts
     if shape == "column":
         assert [row.id for row in rows] == texts
-    kind = open_source(InputSettings((str(path),)), selection).passthrough_schema.field("t").type
+    kind = open_source(input_settings((str(path),)), selection).passthrough_schema.field("t").type
     assert pa.array([row.passthrough[0] for row in rows], kind).to_pylist() == column.to_pylist()

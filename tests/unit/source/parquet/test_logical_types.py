@@ -9,10 +9,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.settings import input_settings
 
 from fanout.errors import InputError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 IDS = [uuid.UUID(int=number + 1) for number in range(2)]
@@ -21,7 +21,7 @@ UUIDS = pa.ExtensionArray.from_storage(pa.uuid(), RAW)
 
 
 def kept_type_of(path, selection):
-    return open_source(InputSettings((str(path),)), selection).passthrough_schema.field(0).type
+    return open_source(input_settings((str(path),)), selection).passthrough_schema.field(0).type
 
 
 @pytest.mark.parametrize("store_schema", [True, False])
@@ -38,7 +38,7 @@ def test_uuids_are_text_in_ids_and_payloads_and_uuids_in_the_output(read, tmp_pa
     assert [row.id for row in rows] == texts
     assert [json.loads(row.payload) for row in rows] == [{"u": t, "s": {"x": t}, "l": [t]} for t in texts]
     assert [row.passthrough for row in rows] == [(one.bytes, {"x": one.bytes}, [one.bytes]) for one in IDS]
-    schema = open_source(InputSettings((str(path),)), Selection(keep=("u", "s", "l"))).passthrough_schema
+    schema = open_source(input_settings((str(path),)), Selection(keep=("u", "s", "l"))).passthrough_schema
     assert schema.types == [
         pa.uuid(),
         pa.struct([("x", pa.uuid())]),
@@ -55,7 +55,7 @@ def test_sixteen_bytes_without_the_mark_are_no_uuid(parquet):
     with pytest.raises(
         InputError, match=r"column 'u' is fixed_size_binary\[16\], which JSON has no text for"
     ):
-        open_source(InputSettings((str(path),)), Selection())
+        open_source(input_settings((str(path),)), Selection())
 
 
 def test_intervals_are_iso_8601_in_ids_payloads_and_the_output(read, tmp_path):
@@ -111,8 +111,8 @@ def test_binary_can_be_declared_text(read, parquet):
 def test_what_is_declared_text_has_to_be_there_and_binary(parquet):
     path = parquet(TEXT)
     for columns, message in (
-        (("tt",), r"no column 'tt' \(nearest: 't'\)"),
+        (("tt",), r"no column 'tt' \(did you mean 't'\?\)"),
         (("t", "n"), "column 'n' is int64, not binary: it cannot be read as text"),
     ):
         with pytest.raises(InputError, match=message):
-            open_source(InputSettings((str(path),), text_columns=columns), Selection())
+            open_source(input_settings((str(path),), text_columns=columns), Selection())

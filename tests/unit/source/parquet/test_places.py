@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+from support.settings import input_settings
 
 from fanout.errors import InputError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 AUDIO = pa.array(
@@ -23,7 +23,7 @@ def test_a_field_of_a_struct_is_selected_by_its_path(read, parquet, batch_bytes)
     rows = read(path, selection, batch_bytes=batch_bytes).rows
     assert [getattr(row, "payload", None) for row in rows] == [b"RIFF", None, None]
     assert [(row.id, row.passthrough) for row in rows] == [("1", ("de",)), (None, (None,)), (None, (None,))]
-    schema = open_source(InputSettings((str(path),)), selection).passthrough_schema
+    schema = open_source(input_settings((str(path),)), selection).passthrough_schema
     assert schema == pa.schema([("audio.meta.lang", pa.string())])
     fields = Selection(payload_fields=("audio.meta", "audio.meta.n"))
     assert read(path, fields).payloads[0] == b'{"meta":{"lang":"de","n":1},"n":1}'
@@ -43,8 +43,8 @@ def test_a_path_that_leads_nowhere_names_the_nearest(parquet):
     path = parquet({"audio": AUDIO})
     for name, nearest in (("audio.byte", "audio.bytes"), ("audio.meta.lange", "audio.meta.lang")):
         with pytest.raises(InputError) as caught:
-            open_source(InputSettings((str(path),)), Selection(payload_column=name))
-        assert str(caught.value) == f"{path}: no column {name!r} (nearest: {nearest!r})"
+            open_source(input_settings((str(path),)), Selection(payload_column=name))
+        assert str(caught.value) == f"{path}: no column {name!r} (did you mean {nearest!r}?)"
 
 
 @pytest.fixture

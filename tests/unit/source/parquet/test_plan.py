@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from support.settings import input_settings
 
 from fanout.errors import InputError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 NOTHING = {
@@ -34,7 +34,7 @@ def test_a_file_without_rows_has_no_say(read, parquet, tmp_path, empty, place, s
     parquet({"text": ["x", "y"], "k": [1, 2]}, "d/1.parquet")
     parquet(NOTHING[empty], f"d/{place}")
     assert read(tmp_path / "d", selection).payloads == payloads
-    source = open_source(InputSettings((str(tmp_path / "d"),)), selection)
+    source = open_source(input_settings((str(tmp_path / "d"),)), selection)
     assert source.total_rows() == 2
     assert [str(field.type) for field in source.passthrough_schema] == ["int64"] * len(selection.keep)
     assert list(source.read())
@@ -46,14 +46,14 @@ def test_an_input_without_rows_ends_at_once_whatever_is_selected(read, parquet, 
     path = parquet(NOTHING[empty])
     selection = Selection(payload_column="text", keep=("k",))
     assert read(path) == read(path, selection) == ([], None)
-    kind = open_source(InputSettings((str(path),)), selection).passthrough_schema.field("k").type
+    kind = open_source(input_settings((str(path),)), selection).passthrough_schema.field("k").type
     assert kind == (pa.date32() if empty == "other types" else pa.null())
 
 
 def test_rows_without_a_column_are_not_sent_as_empty_objects(tmp_path, parquet):
     path = parquet({"__index_level_0__": [1, 2]})
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(path),)), Selection())
+        open_source(input_settings((str(path),)), Selection())
     assert str(caught.value) == f"{path}: has 2 rows and no column to send; name the payload's columns"
 
 
@@ -109,7 +109,7 @@ def test_one_column_under_types_that_mean_the_same_is_one_column(read, parquet, 
     selection = Selection(payload_column="text", keep=("k",), id_column="k")
     outcome = read(tmp_path / "d", selection)
     assert outcome.payloads == [b"x", b"x"]
-    kind = open_source(InputSettings((str(tmp_path / "d"),)), selection).passthrough_schema.field("k").type
+    kind = open_source(input_settings((str(tmp_path / "d"),)), selection).passthrough_schema.field("k").type
     kept = pa.array([row.passthrough[0] for row in outcome.rows], kind)
     assert kept.to_pylist() == [column.to_pylist()[0] for column in columns]
     (alone,) = read(tmp_path / "d/0.parquet", selection).rows
@@ -135,7 +135,7 @@ def test_a_column_that_would_lose_is_refused_with_both_files_named(parquet, tmp_
     with pytest.raises(
         InputError, match=f"^{second}: passthrough column 'k' is {kinds} in {first}; no type holds both"
     ):
-        open_source(InputSettings((str(tmp_path / "d"),)), Selection(payload_column="text", keep=("k",)))
+        open_source(input_settings((str(tmp_path / "d"),)), Selection(payload_column="text", keep=("k",)))
 
 
 def test_an_instant_that_does_not_fit_the_finer_unit_rejects_its_row_alone(read, parquet, tmp_path):
@@ -198,7 +198,7 @@ def test_instants_that_all_fit_become_nanoseconds(read, parquet, tmp_path, unit)
         (2**33 * per, 2**33 * per, None),
         (2**62 + 1, 2**62 + 1, 2**62 + 1),
     ]
-    schema = open_source(InputSettings((str(tmp_path / "d"),)), selection).passthrough_schema
+    schema = open_source(input_settings((str(tmp_path / "d"),)), selection).passthrough_schema
     assert schema.types == [pa.timestamp("ns", "UTC")] * 3
 
 
@@ -206,4 +206,4 @@ def test_without_statistics_nothing_proves_that_instants_fit(parquet, tmp_path):
     parquet({"text": ["x"], "k": pa.array([1], pa.timestamp("us"))}, "d/0.parquet", write_statistics=False)
     parquet({"text": ["x"], "k": pa.array([1], pa.timestamp("ns"))}, "d/1.parquet")
     with pytest.raises(InputError, match="no type holds both without loss"):
-        open_source(InputSettings((str(tmp_path / "d"),)), Selection(payload_column="text", keep=("k",)))
+        open_source(input_settings((str(tmp_path / "d"),)), Selection(payload_column="text", keep=("k",)))

@@ -9,11 +9,11 @@ from decimal import Decimal
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.settings import input_settings
 
 from fanout.domain.records import Options, Record, Rejected
 from fanout.errors import InputError
 from fanout.source.selection import Selection
-from fanout.source.settings import InputSettings
 from fanout.source.source import open_source
 
 WHEN = datetime(2022, 1, 25, 22, 46, 0, 608000, tzinfo=UTC)
@@ -135,7 +135,7 @@ def test_kept_values_restore_the_column_exactly(read, parquet, column):
     path = parquet({"p": ["x"] * len(column), "k": column})
     selection = Selection(payload_column="p", keep=("k",))
     rows = read(path, selection).rows
-    kind = open_source(InputSettings((str(path),)), selection).passthrough_schema.field("k").type
+    kind = open_source(input_settings((str(path),)), selection).passthrough_schema.field("k").type
     restored = pa.array([row.passthrough[0] for row in rows], type=kind)
     stored = pq.read_table(path)["k"].combine_chunks()
     plain = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary(), pa.float16(): pa.float32()}
@@ -221,13 +221,13 @@ TABLE = {"question": ["q"], "image": [b"x"], "nested": [[1]], "ids": [1]}
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        (Selection(payload_column="quesion"), "no column 'quesion' (nearest: 'question')"),
+        (Selection(payload_column="quesion"), "no column 'quesion' (did you mean 'question'?)"),
         (Selection(payload_fields=("question", "zzz")),
-         "no column 'zzz' (there are: 'question', 'image', 'nested', 'ids')"),
-        (Selection(template={"x": ["$id"]}), "no column 'id' (nearest: 'ids')"),
-        (Selection(payload_column="image", keep=("nest",)), "no column 'nest' (nearest: 'nested')"),
-        (Selection(payload_column="image", id_column="id"), "no column 'id' (nearest: 'ids')"),
-        (Selection(payload_column="image", ttl_column="id"), "no column 'id' (nearest: 'ids')"),
+         "no column 'zzz' (known are 'question', 'image', 'nested', 'ids')"),
+        (Selection(template={"x": ["$id"]}), "no column 'id' (did you mean 'ids'?)"),
+        (Selection(payload_column="image", keep=("nest",)), "no column 'nest' (did you mean 'nested'?)"),
+        (Selection(payload_column="image", id_column="id"), "no column 'id' (did you mean 'ids'?)"),
+        (Selection(payload_column="image", ttl_column="id"), "no column 'id' (did you mean 'ids'?)"),
         (Selection(),
          ("column 'image' is binary, which JSON has no text for: use it as the payload column or leave it out, "
           "or name it in input.text_columns if its bytes are text")),
@@ -245,7 +245,7 @@ TABLE = {"question": ["q"], "image": [b"x"], "nested": [[1]], "ids": [1]}
 def test_columns_are_checked_before_the_first_row(parquet, selection, message):
     path = parquet(TABLE)
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(path),)), selection)
+        open_source(input_settings((str(path),)), selection)
     assert str(caught.value) == f"{path}: {message}"
 
 
@@ -265,9 +265,9 @@ def test_files_of_a_directory_may_order_their_columns_differently(read, parquet,
 @pytest.mark.parametrize(
     ("columns", "selection", "message"),
     [
-        ({"a": [1]}, Selection(), "no column 'b' (there are: 'a')"),
+        ({"a": [1]}, Selection(), "no column 'b' (known are 'a')"),
         ({"a": [1], "b": ["x"], "c": [1]}, Selection(),
-         "column 'c' is not in {first} (there are: 'a', 'b'); choose the payload's columns, or run the files apart"),
+         "column 'c' is not in {first} (known are 'a', 'b'); choose the payload's columns, or run the files apart"),
         ({"a": ["1"], "b": ["x"]}, Selection(payload_column="b", keep=("a",)),
          ("passthrough column 'a' is string, but int64 in {first}; no type holds both without loss: "
           "cast one of them, or run the files apart")),
@@ -277,11 +277,11 @@ def test_a_file_that_differs_from_the_first_is_named(parquet, tmp_path, columns,
     first = parquet({"a": [1], "b": ["x"]}, "d/1.parquet")
     second = parquet(columns, "d/2.parquet")
     with pytest.raises(InputError) as caught:
-        open_source(InputSettings((str(tmp_path / "d"),)), selection)
+        open_source(input_settings((str(tmp_path / "d"),)), selection)
     assert str(caught.value) == f"{second}: {message.format(first=first)}"
 
 
 def test_no_rows_are_fine(read, parquet):
     path = parquet({"a": pa.array([], pa.string())})
-    source = open_source(InputSettings((str(path),)), Selection())
+    source = open_source(input_settings((str(path),)), Selection())
     assert (read(path), source.total_rows()) == (([], None), 0)

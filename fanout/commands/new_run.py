@@ -1,0 +1,67 @@
+"""Starts a run: claims its output, makes its directory, and takes it to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fanout.commands.paths import check_paths
+from fanout.config.model import Config
+from fanout.domain.ids import new_run
+from fanout.domain.row_ranges import Ranges
+from fanout.engine.snapshot import Observer
+from fanout.output.destination import check_name, claim
+from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.rundir.summary import Summary
+from fanout.runtime import settings as compose
+from fanout.runtime.finish import finish_run
+from fanout.runtime.runner import Runner
+from fanout.runtime.spec import RunSpec
+from fanout.shards.plan import split_config
+from fanout.shards.processes import executor_of
+
+
+async def start_run(
+    config: Config,
+    *,
+    observer: Observer | None = None,
+    rows: Ranges | None = None,
+    retry_of: str | None = None,
+    fingerprint: str | None = None,
+) -> Summary:
+    """Take a new run to its end and return its summary.
+
+    Args:
+        config: Its configuration, paths absolute.
+        observer: Watches.
+        rows: The rows to send, None for all.
+        retry_of: The run whose rows these are.
+        fingerprint: Of the input that `rows` were counted in.
+
+    Raises:
+        UsageError: The configuration, the input or the output cannot be meant.
+        RunError: The run could not be finished; its message names the next step.
+    """
+    # Before anything is made: what cannot be shared by so many processes is a wrong word.
+    split_config(config)
+    output = compose.required(config.output.path, "no output: name a file with -o out.parquet")
+    check_paths(config.input.paths, output)
+    run_id = new_run()
+    claim(output, run_id=run_id, overwrite=config.output.overwrite)
+    spec = RunSpec(
+        run_id=run_id,
+        config=config,
+        directory=_directory(config, output, run_id),
+        rows=rows,
+        retry_of=retry_of,
+        fingerprint=fingerprint,
+    )
+    check_name(spec.directory.path)
+    spec.directory.create()
+    return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)
+
+
+def _directory(config: Config, output: str, run_id: str) -> RunDirectory:
+    """Return the run's directory: the one that is named, or one beside the output."""
+    if config.run.dir:
+        return RunDirectory(Path(config.run.dir).absolute())
+    return RunDirectory(Path(output.rstrip("/")).parent / RUNS / run_id)

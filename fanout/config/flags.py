@@ -1,0 +1,176 @@
+"""Declares each flag once: its name, the key that it sets, what it takes, and its help.
+
+The command line makes its options from these tables, the library its keywords. Nothing heavy is imported: `--help`
+answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Literal
+
+from fanout.errors import UsageError
+from fanout.text import did_you_mean
+
+Sections = dict[str, dict[str, Any]]
+Kind = Literal["text", "int", "float", "names", "paths", "on", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """One flag, and the keyword of the same name.
+
+    Attributes:
+        name: The keyword, `max_failures`; the flag is `--max-failures`.
+        key: What it sets, `run.max_failures`.
+        kind: What it takes: one value; `names`, separated by commas; `paths`, the arguments of the command line that
+            have no flag; or nothing, where being there sets its key to true (`on`) or false (`off`).
+        help: One sentence.
+        short: Its short form, `-o`; none if empty.
+        metavar: What stands for its value in `--help`; empty for the value's type.
+    """
+
+    name: str
+    key: str
+    kind: Kind
+    help: str
+    _: KW_ONLY
+    short: str = ""
+    metavar: str = ""
+
+    @property
+    def option(self) -> str:
+        """The flag as it is typed."""
+        return f"--{self.name.replace('_', '-')}"
+
+    def read(self, value: object) -> object:
+        """Return `value`, as a person or a program gave it, as the configuration takes it; None says nothing.
+
+        Raises:
+            UsageError: A switch that turns something off is neither true nor false.
+        """
+        match self.kind, value:
+            case "off", bool():
+                return not value
+            case "off", _ if value is not None:
+                raise UsageError(f"{self.name}: {value!r} should be true or false")
+            case "names", str():
+                return [name.strip() for name in value.split(",") if name.strip()]
+            case "paths", str() | os.PathLike():
+                return [os.fspath(value)]
+            case "paths", list() | tuple():
+                return [_plain(path) for path in value] or None
+            case _:
+                return _plain(value)
+
+
+RUN: Sequence[Flag] = (
+    Flag("inputs", "input.paths", "paths", "Files, directories, globs, s3:// locations, or - for stdin.",
+         metavar="INPUT"),
+    Flag("output", "output.path", "text", "Parquet file to write; with a slash at its end, a dataset.", short="-o"),
+    Flag("endpoint", "endpoint.name", "text", "Name of the asynchronous endpoint."),
+    Flag("local", "local.enabled", "on", "Run against the local AWS that ships with fanout."),
+    Flag("transport", "transport.mode", "text", "auto, inline or s3."),
+    Flag("input_prefix", "transport.input_prefix", "text",
+         "s3://bucket/prefix for payloads that are too large to go inline."),
+    Flag("keep_inputs", "transport.keep_inputs", "on", "Leave uploaded payloads in S3."),
+    Flag("kms_key_id", "transport.kms_key_id", "text", "KMS key that encrypts uploaded payloads."),
+    Flag("payload_column", "payload.column", "text", "This column, verbatim, is the payload (bytes or text)."),
+    Flag("payload_fields", "payload.fields", "names", "These columns (a,b) are the payload, as one JSON object."),
+    Flag("id_column", "columns.id", "text", "Column that becomes `id` in the output."),
+    Flag("location_column", "columns.location", "text",
+         "Column that names an s3:// object to send instead of a payload."),
+    Flag("keep", "columns.keep", "names", "Columns (a,b) to copy into the output."),
+    Flag("content_type", "payload.content_type", "text", "Content type of every payload."),
+    Flag("content_type_column", "columns.content_type", "text", "Column that holds each row's content type."),
+    Flag("accept", "payload.accept", "text", "Content type asked of the model."),
+    Flag("custom_attributes", "payload.custom_attributes", "text", "Handed to the model with every row."),
+    Flag("ttl", "payload.ttl_s", "int", "Seconds a row may wait in the endpoint's queue."),
+    Flag("invocation_timeout", "payload.invocation_timeout_s", "int", "Seconds the model may take for a row."),
+    Flag("rate", "pacing.rate", "float", "Requests a second, never exceeded."),
+    Flag("concurrency", "transport.concurrency", "int", "Requests in flight at once."),
+    Flag("window", "pacing.window", "int", "Rows open at once, sent and not finished."),
+    Flag("limit", "input.limit", "int", "Rows to read at most."),
+    Flag("max_failures", "run.max_failures", "int", "Stop after more failed rows than this."),
+    Flag("queue_url", "collect.queue_url", "text", "SQS queue to listen to; by default one is made."),
+    Flag("no_notifications", "collect.notifications", "off", "Find results by listing S3."),
+    Flag("trust_responses", "collect.trust_responses", "on", "Take responses out of notifications."),
+    Flag("region", "endpoint.region", "text", "AWS region."),
+    Flag("profile", "endpoint.profile", "text", "AWS profile."),
+    Flag("deadline", "run.deadline_s", "float", "Stop after this many seconds (exit 7), resumable."),
+    Flag("grace", "run.grace_s", "float", "Seconds to collect what the endpoint has, once stopped."),
+    Flag("processes", "run.processes", "int", "Processes of this machine that share the run; 1 by default."),
+    Flag("run_dir", "run.dir", "text", "Directory of the run's own files."),
+    Flag("metrics_port", "metrics.port", "int",
+         "Serve Prometheus metrics on 127.0.0.1 while it runs; 0 picks."),
+    Flag("metrics_textfile", "metrics.textfile", "text", "Write them to this .prom file (node_exporter)."),
+    Flag("pushgateway", "metrics.pushgateway", "text", "Push them to this gateway at the end."),
+    Flag("overwrite", "output.overwrite", "on", "Replace an output that exists."),
+)  # fmt: skip
+"""The flags of a run, in the order of its `--help`."""
+
+
+def _named(*names: str) -> Sequence[Flag]:
+    """Return flags of `RUN`."""
+    by_name = {flag.name: flag for flag in RUN}
+    return [by_name[name] for name in names]
+
+
+RESUME: Sequence[Flag] = (
+    Flag("unknown", "collect.unknown", "text",
+         "Rows that may have been sent: resend (look first), wait (for their deadline), or never."),
+    *_named("rate", "concurrency", "deadline", "metrics_port", "metrics_textfile", "pushgateway", "overwrite"),
+)  # fmt: skip
+
+RETRY: Sequence[Flag] = _named("overwrite")
+
+BENCH: Sequence[Flag] = (
+    replace(RUN[0], help="A dataset whose rows are sent both ways; by default, payloads of our own making."),
+    *_named("endpoint"),
+    Flag("local", "local.enabled", "on", "Against the local AWS, with a simulated network."),
+    Flag("input_prefix", "transport.input_prefix", "text",
+         "s3://bucket/prefix for the payloads that go via S3."),
+    Flag("rate", "bench.rate", "float", "Requests due a second, both ways together; default 40."),
+    Flag("arrivals", "bench.arrivals", "text", "poisson (default) or constant."),
+    Flag("closed", "bench.closed", "int",
+         "Closed loop: N rows open at once, the next when one has ended.", metavar="N"),
+    Flag("sizes", "bench.sizes", "names", "Payload sizes; default 1KB,8KB,32KB,64KB,127999,128000."),
+    Flag("pairs", "bench.pairs", "int", "Pairs of each size; default 150."),
+    Flag("warmup", "bench.warmup", "int", "Pairs before those that count; default 60."),
+    Flag("seed", "run.seed", "int", "Of orders, arrivals and the local AWS; default 0."),
+    *_named("limit", "payload_column", "payload_fields", "content_type", "concurrency", "region", "profile"),
+)  # fmt: skip
+
+
+def sections(flags: Iterable[Flag], given: Mapping[str, object]) -> Sections:
+    """Return what was `given`, by the names of `flags`, as the sections of a configuration; None says nothing."""
+    found: Sections = {}
+    for flag in flags:
+        value = flag.read(given.get(flag.name))
+        if value is not None:
+            section, _, key = flag.key.partition(".")
+            found.setdefault(section, {})[key] = value
+    return found
+
+
+def from_keywords(flags: Sequence[Flag] = RUN, /, **keywords: object) -> Sections:
+    """Return keywords as the sections of a configuration: `rate=200` says what `--rate 200` does.
+
+    Args:
+        flags: Whose names are keywords: those of `fanout run`, unless it is another verb.
+        keywords: `inputs` takes a path or a list of them; what lists columns takes `"a,b"` or a list.
+
+    Raises:
+        UsageError: No flag has the name of a keyword; names the one that was probably meant.
+    """
+    known = tuple(flag.name for flag in flags)
+    for name in keywords:
+        if name not in known:
+            raise UsageError(f"unknown keyword {name!r}; {did_you_mean(name, known)}")
+    return sections(flags, keywords)
+
+
+def _plain(value: object) -> object:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value

@@ -1,0 +1,67 @@
+"""Names the keywords of the Python API for type checkers and editors: the flags, with `_` for `-`.
+
+A test compares them with `config.flags`, which decides what each means.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypedDict
+
+StrPath = str | os.PathLike[str]
+
+
+class RunKeywords(TypedDict, total=False):
+    """Keywords of `fanout.run` and `fanout.open`."""
+
+    inputs: StrPath | Sequence[StrPath] | None
+    output: StrPath | None
+    endpoint: str | None
+    local: bool | None
+    transport: str | None
+    input_prefix: str | None
+    keep_inputs: bool | None
+    kms_key_id: str | None
+    payload_column: str | None
+    payload_fields: str | Sequence[str] | None
+    id_column: str | None
+    location_column: str | None
+    keep: str | Sequence[str] | None
+    content_type: str | None
+    content_type_column: str | None
+    accept: str | None
+    custom_attributes: str | None
+    ttl: int | None
+    invocation_timeout: int | None
+    rate: float | None
+    concurrency: int | None
+    window: int | None
+    limit: int | None
+    max_failures: int | None
+    queue_url: str | None
+    no_notifications: bool | None
+    trust_responses: bool | None
+    region: str | None
+    profile: str | None
+    deadline: float | None
+    grace: float | None
+    processes: int | None
+    run_dir: StrPath | None
+    metrics_port: int | None
+    metrics_textfile: StrPath | None
+    pushgateway: str | None
+    overwrite: bool | None
+
+
+class ResumeKeywords(TypedDict, total=False):
+    """Keywords of `fanout.resume`."""
+
+    unknown: str | None
+    rate: float | None
+    concurrency: int | None
+    deadline: float | None
+    metrics_port: int | None
+    metrics_textfile: StrPath | None
+    pushgateway: str | None
+    overwrite: bool | None

@@ -1,0 +1,108 @@
+"""What stages see of each other: the ways between them, and where outcomes go in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from fanout.domain.records import Outcome, Rejected
+from fanout.engine.open_row import OpenRow
+from fanout.output.parts import Part
+
+
+class Flow(Protocol):
+    """The ways from each stage to the others; `Wiring` implements it."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no row may be sent any more."""
+        ...
+
+    async def upload(self, row: OpenRow) -> None:
+        """Have the row's payload put into S3, then the row sent."""
+        ...
+
+    async def send(self, row: OpenRow) -> None:
+        """Have the row sent: its intent is journalled first."""
+        ...
+
+    async def fetch(self, row: OpenRow) -> None:
+        """Have the result of a row fetched that a notice has claimed."""
+        ...
+
+    def defer(self, row: OpenRow, wait_s: float | None = None) -> None:
+        """Have the row looked for, and sent if it is nowhere, after `wait_s` seconds; None for the policy's wait."""
+        ...
+
+    def release(self, row: OpenRow, *, grace_s: float) -> None:
+        """Take back the claim on a row whose object is not there, and wait for it for `grace_s` seconds at most."""
+        ...
+
+    def send_after_failure(self, row: OpenRow, text: str | None) -> bool:
+        """Have a row that the model failed with `text` sent again, if that is allowed; return whether it is."""
+        ...
+
+    def finish(self, row: OpenRow, **facts: object) -> None:
+        """End the row with an outcome of these `facts` (fields of `Outcome`)."""
+        ...
+
+    def reject(self, rejected: Rejected) -> None:
+        """End a row that cannot be sent."""
+        ...
+
+    def acknowledge(self, receipts: Iterable[str]) -> None:
+        """Have messages deleted that no row needs any more."""
+        ...
+
+    async def room(self) -> None:
+        """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatistics:
+    """A snapshot: rows and bytes that wait to be durable, rows that are, and the parts that hold them."""
+
+    buffered_rows: int
+    buffered_bytes: int
+    durable_rows: int
+    parts: int
+
+
+class Sink(Protocol):
+    """Where outcomes go: part files (`stages.write`), or the caller (`stages.deliver`)."""
+
+    finished: anyio.Event
+    """Set once the sink is closed and has let go of every outcome."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The durable parts."""
+        ...
+
+    def add(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+        ...
+
+    async def room(self) -> None:
+        """Return once more outcomes can be taken: the bound on memory when the other side is slow."""
+        ...
+
+    def close(self) -> None:
+        """Say that no more outcomes will come."""
+        ...
+
+    async def worker(self) -> None:
+        """Pass outcomes on until closed and empty."""
+        ...
+
+    async def flush(self) -> None:
+        """Pass on what is there, after the worker has ended."""
+        ...
+
+    def statistics(self) -> SinkStatistics:
+        """Return a snapshot."""
+        ...

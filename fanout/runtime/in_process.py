@@ -1,0 +1,171 @@
+"""Runs the engine in this process: the one place where an engine is built of a session."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anyio.to_thread
+
+from fanout.concurrency.interpreter import tuned_gc
+from fanout.domain.records import Outcome
+from fanout.domain.tally import Tally
+from fanout.engine.pacing import Pacer
+from fanout.engine.pipeline import Pipeline
+from fanout.engine.snapshot import Progress, Snapshot, snapshot
+from fanout.engine.wiring import Wiring
+from fanout.errors import RunError
+from fanout.observability.logging import outcome_folds
+from fanout.observability.metrics.fold import Fold
+from fanout.ports import Queue, Rows
+from fanout.rundir.journal import Journal
+from fanout.rundir.recovery import Recovered, recovered_tally
+from fanout.runtime.result import WorkResult
+from fanout.runtime.session import Session
+from fanout.runtime.spec import RunSpec
+from fanout.source.subset import Subset
+
+
+class InProcess:
+    """`runtime.executor.Executor`: all rows of a run, or of a shard, in this process.
+
+    Args:
+        spec: The run.
+        journal: Its journal, None if it keeps none.
+        recovered: What earlier processes left behind.
+    """
+
+    def __init__(self, spec: RunSpec, *, journal: Journal | None, recovered: Recovered) -> None:
+        self._spec = spec
+        self._journal = journal
+        self._recovered = recovered
+
+    def check_free(self) -> None:
+        """Return: the process that has the journal open has the run to itself."""
+
+    async def prepare(self, session: Session, *, fold: Fold | None) -> EngineWork:
+        """Return the engine's work; see `Executor`."""
+        spec, recovered = self._spec, self._recovered
+        work: EngineWork | None = None
+
+        def resumable() -> bool:
+            if self._journal is None:
+                return False
+            # A resume that fails early leaves the earlier process's queue alone.
+            return bool(recovered.open) if work is None else work.rows_left
+
+        queue = await session.queue(spec.run_id, resumable=resumable)
+        source = await session.source()
+        subset = Subset(source, spec.wanted) if spec.wanted is not None else None
+        tally = await anyio.to_thread.run_sync(recovered_tally, recovered)
+        pipeline = await build_pipeline(
+            session,
+            spec.run_id,
+            parts=spec.directory.parts,
+            source=subset or source,
+            queue=queue,
+            tally=tally,
+            folds=(*((fold.add,) if fold is not None else ()), *outcome_folds()),
+            journal=self._journal,
+            recovered=recovered,
+        )
+        count = subset.count if subset is not None else lambda rows: rows
+        work = EngineWork(pipeline, source=source, tally=tally, wanted=count, rows_left=bool(recovered.open))
+        return work
+
+
+class EngineWork:
+    """`runtime.supervisor.Work`: an engine, from its first row to its last durable part.
+
+    Args:
+        pipeline: The engine.
+        source: Tells how far the reading has come.
+        tally: What the engine counts.
+        wanted: Returns how many of the first rows of the source are sent.
+        rows_left: Whether rows are open before it has run.
+
+    Attributes:
+        rows_left: Whether the endpoint may have rows that have not ended; true to what is known once it has run.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        source: Progress,
+        tally: Tally,
+        wanted: Callable[[int | None], int | None] = lambda rows: rows,
+        rows_left: bool = False,
+    ) -> None:
+        self._pipeline = pipeline
+        self._source = source
+        self._tally = tally
+        self._wanted = wanted
+        self.rows_left = rows_left
+
+    async def run(self) -> WorkResult:
+        """Take every row to its end; see `Work`."""
+        try:
+            with tuned_gc():
+                parts = await self._pipeline.run()
+        finally:
+            statistics = self._pipeline.statistics()
+            self.rows_left = statistics.open_rows.open > 0
+        return WorkResult(parts, self._tally, statistics.pacer.throttles)
+
+    def stop(self, reason: RunError) -> None:
+        """Send nothing more, collect what the endpoint has while the grace lasts, then leave with `reason`."""
+        self._pipeline.stop(reason)
+
+    def look(self) -> Snapshot:
+        """Return where the rows stand."""
+        return snapshot(self._pipeline, self._source, self._tally, wanted=self._wanted)
+
+
+async def build_pipeline(
+    session: Session,
+    run_id: str,
+    *,
+    parts: Path | None,
+    source: Rows,
+    queue: Queue | None,
+    tally: Tally,
+    folds: Sequence[Callable[[Outcome], None]] = (),
+    journal: Journal | None = None,
+    recovered: Recovered | None = None,
+    deliver: Callable[[Outcome], None] | None = None,
+) -> Pipeline:
+    """Return the engine that takes the rows of `source` to their end; nothing of it runs yet.
+
+    Args:
+        session: Where they are sent, and how.
+        run_id: The run's id.
+        parts: Directory of the part files; None if outcomes are delivered.
+        source: The rows.
+        queue: Where notifications arrive; None to find results by listing.
+        tally: Counts the outcomes.
+        folds: Are given every outcome, too.
+        journal: The open journal; None to keep none.
+        recovered: What earlier processes of the run left behind.
+        deliver: Takes each outcome at once; None to write part files.
+
+    Raises:
+        RunError: The endpoint is not there, or rows cannot travel as configured.
+    """
+    pacing = session.config.pacing
+    return Pipeline(
+        Wiring(
+            settings=await session.engine_settings(run_id, parts=parts, notified=queue is not None),
+            source=source,
+            cloud=session.cloud,
+            queue=queue,
+            clock=session.clock,
+            pacer=Pacer(rate_per_s=pacing.rate, bytes_per_s=pacing.bytes_per_s, burst=pacing.burst),
+            check_endpoint=session.endpoint_check(),
+            tally=tally,
+            folds=folds,
+            journal=journal,
+            recovered=recovered,
+            deliver=deliver,
+        )
+    )

@@ -1,0 +1,66 @@
+"""Tells `status.json` and the metrics how a run goes, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from fanout.engine.snapshot import Observer
+from fanout.errors import Exit, RunError
+from fanout.observability.metrics.exporting import exporting
+from fanout.observability.metrics.fold import Fold
+from fanout.observability.status_file import EVERY_S, FOLLOW_S, StatusFile
+from fanout.runtime.spec import RunSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """What watches a run on behalf of other programs.
+
+    Attributes:
+        observers: Watch the run.
+        fold: Counts every outcome; None if no metrics are asked for.
+        completed: To be called, with the exit code, once the output is written.
+    """
+
+    observers: tuple[Observer, ...]
+    fold: Fold | None
+    completed: Callable[[Exit], None]
+
+
+@asynccontextmanager
+async def monitoring(
+    spec: RunSpec, *, fold: Fold | None, now: Callable[[], float], warn: Callable[[str], None]
+) -> AsyncIterator[Monitor]:
+    """Yield what is to watch the run; on leaving, however that is, say how it ended.
+
+    Args:
+        spec: The run.
+        fold: Counts the outcomes of a shard for the process that started it, which reads them in `status.json`.
+        now: The run's clock.
+        warn: Called with what does not work; none of it fails the run.
+    """
+
+    def counted() -> dict[str, Any]:
+        return {} if fold is None else {"counted": fold.dump()}
+
+    status = StatusFile(
+        spec.directory.status,
+        run_id=spec.run_id,
+        now=now,
+        every_s=EVERY_S if spec.stripe is None else FOLLOW_S,
+        more=counted,
+    )
+    try:
+        async with exporting(spec.config, now=now, warn=warn) as exporters:
+            yield Monitor(
+                (status, *exporters.observers),
+                fold or exporters.fold,
+                lambda code: exporters.completed(code, now=now()),
+            )
+    except BaseException as error:
+        status.stopped(str(error) if isinstance(error, RunError) else type(error).__name__)
+        raise
+    status.finished()

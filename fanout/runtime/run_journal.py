@@ -1,0 +1,39 @@
+"""Opens the journal of a run, which locks the run, and tidies up after a run that sent nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fanout.errors import UsageError
+from fanout.failpoints import failpoint
+from fanout.rundir.journal import Journal
+from fanout.runtime.spec import RunSpec
+
+
+@contextmanager
+def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
+    """Yield the run's journal, None if it keeps none; the directory of a new run that sent nothing is removed.
+
+    Raises:
+        UsageError: The directory holds a run whose `run.json` is gone.
+        JournalError: Another process is at the run, or its journal is damaged or missing.
+    """
+    directory = spec.directory
+    journal = Journal(directory.journal, must_exist=spec.begun) if spec.config.run.journal else None
+    failpoint("journal.opened")
+    if journal is None:
+        yield None
+        return
+    try:
+        if spec.begun:
+            journal.check()
+        elif not journal.is_empty():
+            raise UsageError(f"{directory.path} holds a run whose run.json is gone: name another directory")
+        yield journal
+    finally:
+        unused = journal.is_empty()
+        journal.close()
+        finished = directory.summary.exists() or directory.subtotal.exists()
+        if unused and not spec.begun and not finished:
+            directory.remove_if_unused()

@@ -1,0 +1,95 @@
+"""Describes a run before anything is opened: which rows of which input, by which configuration, in which directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fanout.config.model import Config
+from fanout.domain.row_ranges import Ranges, Stripe, Wanted
+from fanout.errors import UsageError
+from fanout.rundir.manifest import Manifest
+from fanout.rundir.paths import RunDirectory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """A run, or one shard of it, new or begun by an earlier process.
+
+    Attributes:
+        config: Its configuration, paths absolute.
+        directory: Its directory; exists.
+        rows: The rows to send; None for all of the input, or of the stripe.
+        stripe: Which of several processes' shares it is; None for a run of its own.
+        retry_of: The run whose rows these are.
+        fingerprint: Of the input that must be found; None for whatever is there.
+        begun: An earlier process wrote the run's `run.json`.
+    """
+
+    run_id: str
+    config: Config
+    directory: RunDirectory
+    rows: Ranges | None = None
+    stripe: Stripe | None = None
+    retry_of: str | None = None
+    fingerprint: str | None = None
+    begun: bool = False
+
+    @classmethod
+    def resumed(cls, manifest: Manifest, directory: RunDirectory, *, config: Config) -> RunSpec:
+        """Return the run that an earlier process began; `config` may differ in what does not matter to its result."""
+        return cls(
+            run_id=manifest.run_id,
+            config=config,
+            directory=directory,
+            rows=manifest.rows,
+            stripe=manifest.stripe,
+            retry_of=manifest.retry_of,
+            fingerprint=manifest.fingerprint,
+            begun=True,
+        )
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """The rows to send; None for all of the input."""
+        return self.rows if self.rows is not None else self.stripe
+
+    @property
+    def next_step(self) -> str:
+        """What a person can do if the run stops early, as a sentence's end."""
+        path = (self.directory.whole if self.stripe is not None else self.directory).path
+        if not self.config.run.journal:
+            return "it kept no journal and cannot be resumed: start a new run"
+        if self.config.local.enabled:
+            return f"the local AWS ends with it; `fanout export {path} -o FILE` writes what it has"
+        if "-" in self.config.input.paths:
+            return f"standard input cannot be read again; `fanout export {path} -o FILE` writes what there is"
+        return f"`fanout resume {path}` goes on"
+
+    def check_input(self, fingerprint: str) -> None:
+        """Return if the input with this fingerprint is the one that the run is of.
+
+        Raises:
+            UsageError: It is not, or it cannot be read again.
+        """
+        if self.begun and "-" in self.config.input.paths:
+            raise UsageError("standard input cannot be read again: `fanout export` writes what this run has")
+        if self.fingerprint is None or self.fingerprint == fingerprint:
+            return
+        if self.begun:
+            raise UsageError(
+                "the input has changed since the run began (a file's size or time, or which files there are): "
+                "put it back, or start a new run"
+            )
+        raise UsageError("the input has changed since the earlier run: its rows could not be told apart")
+
+    def manifest(self, *, fingerprint: str, endpoint: str) -> Manifest:
+        """Return what a later process must find unchanged: the input by its fingerprint, the endpoint by its name."""
+        return Manifest(
+            self.run_id,
+            self.config,
+            fingerprint,
+            endpoint,
+            rows=self.rows,
+            retry_of=self.retry_of,
+            stripe=self.stripe,
+        )

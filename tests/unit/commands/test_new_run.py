@@ -1,0 +1,108 @@
+"""A new run, from its configuration to its summary, against an account in memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pyarrow.parquet as pq
+import pytest
+from support.cli import write_jsonl
+from support.in_memory import in_memory
+
+from fanout.commands.new_run import start_run
+from fanout.commands.resume import resume_job
+from fanout.commands.retry import retry_job
+from fanout.config.model import Config
+from fanout.errors import UsageError
+from fanout.rundir.manifest import read_manifest
+from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.simulator.settings import SimulatorSettings
+
+
+@pytest.fixture
+def config(tmp_path):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(10)])
+
+    def make(**sections):
+        standard = {
+            "endpoint": {"name": "simulated"},
+            "input": {"paths": [str(tmp_path / "in.jsonl")]},
+            "output": {"path": str(tmp_path / "out" / "out.parquet")},
+        }
+        return Config.model_validate(standard | sections)
+
+    return make
+
+
+def start(config, **more):
+    async def main():
+        return await start_run(config, **more)
+
+    return anyio.run(main)
+
+
+def test_its_directory_stands_beside_the_output_and_keeps_the_summary(monkeypatch, config, tmp_path):
+    in_memory(monkeypatch)
+    summary = start(config())
+    assert summary.rows == 10
+    [directory] = (tmp_path / "out" / RUNS).iterdir()
+    assert directory.name == summary.run_id == read_manifest(RunDirectory(directory)).run_id
+    assert pq.read_metadata(tmp_path / "out" / "out.parquet").num_rows == 10
+    account = in_memory(monkeypatch)
+    assert anyio.run(resume_job, directory) == summary
+    assert account.log == [], "a finished run is resumed by doing nothing"
+
+
+def test_its_directory_may_be_named(monkeypatch, config, tmp_path):
+    in_memory(monkeypatch)
+    summary = start(config(run={"dir": str(tmp_path / "mine")}))
+    assert summary.run_dir == str(tmp_path / "mine")
+    assert read_manifest(RunDirectory(tmp_path / "mine")).run_id == summary.run_id
+
+
+@pytest.mark.parametrize(
+    ("sections", "words"),
+    [
+        ({"output": {}}, "no output: name a file with -o"),
+        ({"input": {}}, "no input"),
+        ({"run": {"processes": 2}, "pacing": {"window": 1}}, "pacing.window = 1 is less than one for each"),
+        ({"output": {"path": "s3://bucket/out.parquet"}}, "outputs are local files"),
+        ({"output": {"path": "in.csv"}}, "in.csv"),
+    ],
+)
+def test_a_wrong_word_is_told_before_anything_is_made_or_opened(
+    monkeypatch, config, tmp_path, sections, words
+):
+    monkeypatch.chdir(tmp_path)
+    account = in_memory(monkeypatch)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UsageError, match=words):
+        start(config(**sections))
+    assert sorted(tmp_path.iterdir()) == before
+    assert account.log == []
+
+
+def test_a_retry_sends_the_rows_that_failed_alone(monkeypatch, config, tmp_path):
+    in_memory(monkeypatch, SimulatorSettings.model_validate({"failure_share": 0.5, "seed": 2}))
+    earlier = start(config(retry={"generations": 0}))
+    failed = [row["row"] for row in pq.read_table(earlier.output).to_pylist() if row["status"] == "failed"]
+    assert 0 < len(failed) < 10
+    account = in_memory(monkeypatch)
+
+    async def retry(output):
+        return await retry_job(Path(earlier.run_dir), output)
+
+    summary = anyio.run(retry, str(tmp_path / "again.parquet"))
+    assert pq.read_table(summary.output)["row"].to_pylist() == failed
+    assert sorted(int(line.inference_id.split(".")[1]) for line in account.world.log) == failed
+    manifest = read_manifest(RunDirectory(Path(summary.run_dir)))
+    assert (manifest.retry_of, manifest.run_id) == (earlier.run_id, summary.run_id)
+
+    link = tmp_path / "link.parquet"
+    link.symlink_to(earlier.output)
+    with pytest.raises(UsageError, match="is the output of that run"):
+        anyio.run(retry, str(link))
+    write_jsonl(tmp_path / "in.jsonl", [{"other": "rows"}])
+    with pytest.raises(UsageError, match="the input has changed since the earlier run"):
+        anyio.run(retry, str(tmp_path / "third.parquet"))

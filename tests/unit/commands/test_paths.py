@@ -1,0 +1,86 @@
+"""Names of inputs and outputs that cannot be meant, refused before anything is made."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.commands.paths import check_paths, is_same_file
+from fanout.errors import UsageError
+
+
+@pytest.fixture
+def given(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text("{}\n")
+    return path
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "deep/er/out.parquet", "dataset/"])
+def test_the_output_s_directory_is_made(given, tmp_path, name):
+    output = f"{tmp_path}/{name}"
+    check_paths([str(given), "s3://bucket/rows/", "-"], output)
+    parent = tmp_path / name.rstrip("/").rpartition("/")[0]
+    assert parent.is_dir()
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "words"),
+    [
+        ([], "out.parquet", "no input: name files"),
+        (["in.jsonl"], "-", "cannot go to standard output"),
+        (["in.jsonl"], "in.jsonl", "is the input: choose another name"),
+        (["other.jsonl", "link.jsonl"], "in.jsonl", "is the input: choose another name"),
+        (["in.jsonl"], "in.jsonl/out.parquet", r"in\.jsonl cannot be created"),
+        (["in.jsonl"], "s3://bucket/out.parquet", "outputs are local files, not s3://"),
+    ],
+)
+def test_what_cannot_be_meant(given, tmp_path, monkeypatch, inputs, output, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.jsonl").symlink_to(given)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(UsageError, match=words):
+        check_paths(inputs, output)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_that_is_not_there_is_no_other_file(given, tmp_path):
+    assert is_same_file(given, tmp_path / "." / given.name)
+    assert not is_same_file(given, tmp_path / "nowhere")
+    assert not is_same_file(tmp_path / "nowhere", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("path", "output"),
+    [
+        ("in", "in/out.parquet"),
+        ("in/", "in/deep/out.parquet"),
+        ("in", "in/out/"),
+        ("in/../in", "in/out.parquet"),
+        ("link", "in/out.parquet"),
+        ("in/*.parquet", "in/out.parquet"),
+        ("i*", "in/out.parquet"),
+        ("**/*.parquet", "in/deep/out.parquet"),
+    ],
+)
+def test_an_output_among_the_inputs_is_refused(tmp_path, path, output):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to("in")
+    with pytest.raises(UsageError, match=r"is among the inputs .* choose another place for it"):
+        check_paths([f"{tmp_path}/{path}"], f"{tmp_path}/{output}")
+
+
+@pytest.mark.parametrize(
+    ("path", "output"),
+    [
+        ("in", "out.parquet"),
+        ("in", "in.parquet"),
+        ("in/*.jsonl", "in/out.parquet"),
+        ("in/*.parquet", "in/deep/out.parquet"),
+        ("in/x.jsonl", "in/out.parquet"),
+        ("-", "in/out.parquet"),
+    ],
+)
+def test_an_output_beside_the_inputs_is_not(tmp_path, path, output):
+    (tmp_path / "in").mkdir()
+    check_paths([f"{tmp_path}/{path}"], f"{tmp_path}/{output}")

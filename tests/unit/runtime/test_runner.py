@@ -1,0 +1,281 @@
+"""A whole run, or a shard of one, against an account in memory: what happens in which order, and what is left."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+
+import anyio
+import pytest
+from support.cli import write_jsonl
+from support.in_memory import in_memory
+
+from fanout.config.model import Config
+from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
+from fanout.domain.tally import Tally
+from fanout.engine.snapshot import Snapshot
+from fanout.errors import DeadlineReached, Exit, Interrupted, RunError, UsageError
+from fanout.observability.metrics.fold import Fold
+from fanout.rundir.journal import JournalInUse
+from fanout.rundir.manifest import read_manifest
+from fanout.rundir.paths import RunDirectory
+from fanout.runtime import in_process
+from fanout.runtime.result import RunResult, WorkResult
+from fanout.runtime.runner import Runner
+from fanout.runtime.spec import RunSpec
+from fanout.simulator.settings import SimulatorSettings
+
+RUN = "abcdefghij"
+QUEUE = f"fanout-{RUN}"
+OPENED = ["+local", "+cloud", "+source", "+queue"]
+CLOSED = ["-queue", "-source", "-cloud", "-local"]
+
+
+@pytest.fixture
+def account(monkeypatch):
+    return in_memory(monkeypatch)
+
+
+@pytest.fixture
+def slow_account(monkeypatch):
+    """Rows stay in its queue for longer than any test."""
+    return in_memory(monkeypatch, SimulatorSettings.model_validate({"service_time": {"median_s": 1_000}}))
+
+
+@pytest.fixture
+def spec(tmp_path):
+    directory = RunDirectory(tmp_path / "rd")
+    directory.create()
+
+    def make(count=20, *, sections=None, **more):
+        write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(count)])
+        standard = {
+            "endpoint": {"name": "simulated"},
+            "input": {"paths": [str(tmp_path / "in.jsonl")]},
+            "output": {"path": str(tmp_path / "out.parquet")},
+        }
+        config = Config.model_validate(standard | (sections or {}))
+        return RunSpec(run_id=RUN, config=config, directory=directory, **more)
+
+    return make
+
+
+def go(spec, *, finish=lambda result, _now: result, **more):
+    async def main():
+        return await Runner(spec, **more).run(finish)
+
+    return anyio.run(main)
+
+
+def resumed(spec):
+    return RunSpec.resumed(read_manifest(spec.directory), spec.directory, config=spec.config)
+
+
+def status(spec):
+    return json.loads(spec.directory.status.read_text())
+
+
+def test_a_run_is_taken_to_its_end_and_finished_once_everything_is_closed(account, spec):
+    seen = []
+
+    def finish(result, now):
+        seen.append((list(account.log), threading.current_thread() is threading.main_thread()))
+        assert result.started_at <= now()
+        assert status(given)["state"] == "running"
+        return result
+
+    given = spec()
+    result = go(given, finish=finish)
+    [(log, on_main_thread)] = seen
+    assert (log[:4], log[-4:]) == (OPENED, CLOSED)
+    assert not on_main_thread, "it blocks"
+    assert isinstance(result, RunResult)
+    assert (result.run_id, result.endpoint, result.whole, result.simulated) == (RUN, "simulated", True, True)
+    assert (result.tally.rows, result.throttles, result.exit) == (20, 0, Exit.OK)
+    assert sum(part.rows for part in result.parts) == 20
+    assert result.warnings == ()
+    assert len(account.world.log) == 20
+    assert account.world.queues.names == ()
+    manifest = read_manifest(given.directory)
+    assert (manifest.run_id, manifest.endpoint, manifest.rows) == (RUN, "simulated", None)
+    assert status(given)["state"] == "finished"
+
+
+def test_rows_that_fail_are_in_the_exit_code_and_what_was_warned_of_in_the_result(monkeypatch, spec):
+    in_memory(
+        monkeypatch,
+        SimulatorSettings.model_validate({"failure_share": 1.0, "notifications": {"enabled": False}}),
+    )
+    result = go(spec(2, sections={"retry": {"generations": 0}, "collect": {"quiet_s": 0.1}}))
+    assert result.exit is Exit.ROWS_FAILED
+    assert result.tally.by_status["failed"] == 2
+    assert result.warnings == (
+        "the endpoint notifies no topic: results are found by listing its output path",
+    )
+
+
+def test_a_role_that_may_not_describe_the_endpoint_gets_its_run(monkeypatch, spec):
+    account = in_memory(
+        monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": ["DescribeEndpointConfig"]}})
+    )
+    result = go(spec(5, sections={"collect": {"quiet_s": 0.1}}))
+    assert (result.tally.by_status["succeeded"], result.simulated) == (5, False)
+    assert account.world.queues.names == ()
+
+
+def test_what_the_run_is_is_written_down_before_aws_is_asked_for_anything(account, spec):
+    given = spec()
+
+    async def describe(_name):
+        assert read_manifest(given.directory).run_id == RUN
+        raise RunError("endpoint 'simulated' is gone")
+
+    account.cloud.control.describe = describe
+    with pytest.raises(RunError, match="is gone"):
+        go(given)
+    assert account.log == ["+local", "+cloud", "+source", "-source", "-cloud", "-local"]
+    assert not given.directory.path.exists(), "nothing was sent: there is nothing to resume"
+
+
+def test_a_shard_sends_its_rows_alone_and_counts_for_another_process(account, spec):
+    fold = Fold()
+    result = go(spec(3 * STRIPE_ROWS, stripe=Stripe(1, 2)), fold=fold)
+    assert (result.tally.rows, result.whole) == (STRIPE_ROWS, True)
+    rows = sorted(int(line.inference_id.split(".")[1]) for line in account.world.log)
+    assert rows == list(range(STRIPE_ROWS, 2 * STRIPE_ROWS))
+    assert fold.lots["inline"].statuses == {"succeeded": STRIPE_ROWS}
+
+
+def test_the_rows_of_a_retry_are_not_the_whole_input(account, spec):
+    result = go(spec(20, rows=((4, 6), (9, 10)), retry_of="bcdefghijk"))
+    assert (result.tally.rows, result.whole) == (3, False)
+    assert read_manifest(result.directory).retry_of == "bcdefghijk"
+
+
+def stopped_early(spec, account, **more):
+    """A run that is stopped at once, while the endpoint has all its rows."""
+    given = spec(sections={"run": {"grace_s": 0.0, **more}})
+
+    async def orders():
+        while len(account.world.log) < 20:
+            await anyio.lowlevel.checkpoint()
+        yield "stopped by another process"
+
+    with pytest.raises(Interrupted, match="stopped by another process"):
+        go(given, orders=orders)
+    return given
+
+
+def test_the_deadline_ends_the_run_and_says_what_goes_on(slow_account, spec):
+    given = spec(sections={"run": {"deadline_s": 0.05, "grace_s": 0.0}})
+    with pytest.raises(DeadlineReached, match=r"the deadline has passed; `fanout resume .*` goes on"):
+        go(given, finish=lambda _result, _now: pytest.fail("finished"))
+
+
+def test_the_queue_stays_while_the_endpoint_has_rows_of_a_run_that_can_be_resumed(slow_account, spec):
+    given = stopped_early(spec, slow_account)
+    assert len(slow_account.world.log) == 20
+    assert slow_account.world.queues.names == (QUEUE,)
+    assert status(given)["state"] == "stopped"
+    assert status(given)["reason"].startswith("stopped by another process")
+
+
+def test_no_queue_stays_of_a_run_that_keeps_no_journal(slow_account, spec):
+    stopped_early(spec, slow_account, journal=False)
+    assert len(slow_account.world.log) == 20
+    assert slow_account.world.queues.names == ()
+
+
+def test_a_resume_that_fails_early_leaves_the_queue_to_the_next_one(slow_account, spec, monkeypatch):
+    given = stopped_early(spec, slow_account)
+
+    async def fails(*_arguments, **_more):
+        raise RunError("no longer")
+
+    monkeypatch.setattr(in_process, "build_pipeline", fails)
+    with pytest.raises(RunError, match="no longer"):
+        go(resumed(given))
+    assert slow_account.world.queues.names == (QUEUE,)
+
+
+def test_a_resume_refuses_another_input_and_sends_nothing(slow_account, spec, tmp_path):
+    given = stopped_early(spec, slow_account)
+    (tmp_path / "in.jsonl").write_text('{"n": 1}\n')
+    with pytest.raises(UsageError, match="the input has changed since the run began"):
+        go(resumed(given))
+    assert status(given)["reason"].startswith("the input has changed")
+    assert len(slow_account.world.log) == 20
+
+
+class Elsewhere:
+    """An executor that has nothing to do, and notes what it is asked."""
+
+    def __init__(self, *, busy=False):
+        self.asked = []
+        self.busy = busy
+
+    def check_free(self):
+        self.asked.append("check_free")
+        if self.busy:
+            raise JournalInUse("a shard is in use")
+
+    async def prepare(self, session, *, fold):
+        self.asked.append("prepare")
+        self.fold = fold
+        session.warnings.warn("here")
+        return self
+
+    async def run(self):
+        self.asked.append("run")
+        parts: Sequence[object] = ()
+        return WorkResult(parts, Tally(), 7, ("there", "here"))
+
+    def stop(self, reason):
+        raise AssertionError(reason)
+
+    def look(self):
+        return Snapshot(0, 0, None, None, 0, 0, 0, 0, None)
+
+
+def test_an_executor_does_the_work_instead(account, spec, tmp_path):
+    executor = Elsewhere()
+    given = spec(sections={"metrics": {"textfile": str(tmp_path / "f.prom")}})
+    result = go(given, executor=executor)
+    assert executor.asked == ["prepare", "run"], "nobody can be at a run that is new"
+    assert executor.fold is not None
+    assert result.throttles == 7
+    assert result.warnings == ("here", "there")
+    assert account.log == ["+local", "+cloud", "+source", "-source", "-cloud", "-local"], (
+        "no queue of its own"
+    )
+
+
+def test_what_is_left_of_an_earlier_start_is_not_disturbed(slow_account, spec):
+    given = stopped_early(spec, slow_account)
+    before, opened = status(given), len(slow_account.log)
+    executor = Elsewhere(busy=True)
+    with pytest.raises(JournalInUse):
+        go(resumed(given), executor=executor)
+    assert executor.asked == ["check_free"]
+    assert status(given) == before
+    assert len(slow_account.log) == opened
+    executor.busy = False
+    go(resumed(given), executor=executor)
+    assert executor.asked == ["check_free", "check_free", "prepare", "run"]
+
+
+def test_a_run_that_is_cancelled_closes_everything(slow_account, spec):
+    given = spec()
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(Runner(given).run, lambda result, _now: pytest.fail("finished"))
+            while len(slow_account.world.log) < 20:
+                await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert (slow_account.log[:4], slow_account.log[-4:]) == (OPENED, CLOSED)
+    assert slow_account.world.queues.names == (QUEUE,)
+    assert status(given)["state"] == "stopped"

@@ -1,0 +1,303 @@
+"""A session: what is asked for is opened once, and closed whatever happens; nothing else is touched."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import pytest
+from support.cli import write_jsonl
+from support.in_memory import in_memory
+
+from fanout.config.model import Config
+from fanout.errors import CallError, InputError, Phase, RunError, UsageError
+from fanout.observability.warnings import WarningLog
+from fanout.runtime import session as sessions
+from fanout.runtime.session import open_session
+from fanout.simulator.process import SimulatorAddress
+from fanout.simulator.settings import SimulatorSettings
+
+RUN = "abcdefghij"
+QUEUE = f"fanout-{RUN}"
+ALL = ["+local", "+cloud", "+source", "+queue", "-queue", "-source", "-cloud", "-local"]
+SIMULATOR = SimulatorAddress(
+    "http://x", "eu-1", "key", "secret", "token", "theirs", "1", "in", "out", None, None, 7
+)
+
+
+@pytest.fixture
+def account(monkeypatch):
+    return in_memory(monkeypatch)
+
+
+@pytest.fixture
+def config(tmp_path):
+    write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
+
+    def make(**sections):
+        standard = {"endpoint": {"name": "simulated"}, "input": {"paths": [str(tmp_path / "in.jsonl")]}}
+        return Config.model_validate(standard | sections)
+
+    return make
+
+
+async def open_all(session):
+    await session.source()
+    await session.queue(RUN)
+
+
+def test_what_is_not_asked_for_is_not_opened(account, config):
+    async def main():
+        async with open_session(config(input={"paths": ["/nowhere"]})) as session:
+            found = await session.endpoint()
+            assert await session.is_simulated() == found.simulated
+            assert session.warnings.of_run == ()
+            return found.name
+
+    assert anyio.run(main) == "simulated"
+    assert account.log == ["+local", "+cloud", "-cloud", "-local"]
+
+
+@pytest.mark.parametrize("error", [None, RunError("the verb's own"), KeyError("a bug")])
+def test_all_of_it_is_closed_the_last_first_and_an_error_is_the_one_that_was_raised(account, config, error):
+    handlers = list(logging.getLogger("fanout").handlers)
+
+    async def main():
+        async with open_session(config()) as session:
+            await open_all(session)
+            assert QUEUE in account.world.queues.names
+            if error is not None:
+                raise error
+
+    if error is None:
+        anyio.run(main)
+    else:
+        with pytest.raises(type(error)) as caught:
+            anyio.run(main)
+        assert caught.value is error
+    assert account.log == ALL
+    assert account.world.queues.names == ()
+    assert logging.getLogger("fanout").handlers == handlers
+
+
+def test_a_session_that_is_cancelled_half_way_closes_what_it_has(account, config, monkeypatch):
+    opening = anyio.Event()
+
+    async def never(*_):
+        opening.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(sessions, "open_input", never)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+
+            async def verb():
+                async with open_session(config()) as session:
+                    await session.queue(RUN)
+                    await session.source()
+
+            tasks.start_soon(verb)
+            await opening.wait()
+            assert QUEUE in account.world.queues.names
+            tasks.cancel_scope.cancel()
+
+    anyio.run(main)
+    assert account.log == ["+local", "+cloud", "+queue", "-queue", "-cloud", "-local"]
+    assert account.world.queues.names == (), "also what takes a call to be closed"
+
+
+@pytest.mark.parametrize(
+    ("step", "before"),
+    [
+        ("local_aws", []),
+        ("open_cloud", ["+local", "-local"]),
+        ("discover", ["+local", "+cloud", "-cloud", "-local"]),
+        ("open_input", ["+local", "+cloud", "-cloud", "-local"]),
+        ("open_run_queue", ["+local", "+cloud", "+source", "-source", "-cloud", "-local"]),
+    ],
+)
+def test_a_step_that_fails_has_those_before_it_closed(account, config, monkeypatch, step, before):
+    error = RunError(step)
+
+    def fails(*_arguments, **_more):
+        raise error
+
+    monkeypatch.setattr(sessions, step, fails)
+    handlers = list(logging.getLogger("fanout").handlers)
+
+    async def main():
+        async with open_session(config()) as session:
+            if step == "discover":
+                await session.endpoint()
+            await open_all(session)
+
+    with pytest.raises(RunError) as caught:
+        anyio.run(main)
+    assert caught.value is error
+    assert account.log == before
+    assert logging.getLogger("fanout").handlers == handlers
+
+
+def test_the_endpoint_and_the_input_are_opened_once_and_each_queue_is_one_of_its_own(account, config):
+    calls = []
+    describe = account.cloud.control.describe
+
+    async def counted(name):
+        calls.append(name)
+        return await describe(name)
+
+    account.cloud.control.describe = counted
+
+    async def main():
+        async with open_session(config()) as session:
+            assert await session.source() is await session.source()
+            assert await session.endpoint() is await session.endpoint()
+            for run in (RUN, "bcdefghijk"):
+                await session.queue(run)
+            assert len(account.world.queues.names) == 2
+
+    anyio.run(main)
+    assert calls == ["simulated"]
+    assert account.log.count("+source") == 1
+    assert account.log.count("-queue") == 2
+    assert account.world.queues.names == ()
+
+
+def test_a_role_that_may_not_describe_is_asked_once_and_finds_results_by_listing(monkeypatch, config, caplog):
+    settings = SimulatorSettings.model_validate({"faults": {"denied": ["DescribeEndpointConfig"]}})
+    account = in_memory(monkeypatch, settings)
+
+    async def main():
+        async with open_session(config()) as session:
+            assert await session.endpoint() is None
+            assert await session.queue(RUN) is None
+            assert not await session.is_simulated()
+            settings = await session.engine_settings(RUN, parts="parts", notified=False)
+            assert (settings.endpoint, settings.output_path) == ("simulated", None)
+
+    anyio.run(main)
+    assert caplog.text.count("may not describe endpoint simulated") == 1
+    assert account.log.count("-queue") == 1
+
+
+def test_the_queue_stays_if_the_run_goes_on_elsewhere(account, config):
+    async def main(resumable):
+        async with open_session(config()) as session:
+            await session.queue(RUN, resumable=lambda: resumable)
+
+    anyio.run(main, True)
+    assert account.world.queues.names == (QUEUE,)
+    anyio.run(main, False)
+    assert account.world.queues.names == ()
+
+
+def test_the_endpoints_name_is_the_configurations_or_the_local_aws_s(account, config):
+    async def name(given, simulator=None):
+        async with open_session(given, simulator=simulator) as session:
+            assert session.simulator is simulator
+            return session.endpoint_name
+
+    assert anyio.run(name, config()) == "simulated"
+    assert anyio.run(name, config(), SIMULATOR) == "theirs"
+    with pytest.raises(UsageError, match="name it with --endpoint, or try --local"):
+        anyio.run(name, config(endpoint={}))
+
+
+def test_what_belongs_to_the_caller_is_used_and_left_open(account, config):
+    async def main():
+        with WarningLog() as mine:
+            local = config(local={"enabled": True})
+            async with open_session(local, warnings=mine, simulator=SIMULATOR) as session:
+                assert session.warnings is mine
+            assert mine in logging.getLogger("fanout").handlers
+
+    anyio.run(main)
+    assert account.log == ["+cloud", "-cloud"], "no local AWS of its own"
+
+
+@pytest.mark.parametrize(
+    ("mode", "inline", "limit", "told"),
+    [
+        ("auto", True, 128_000, ()),
+        ("auto", False, -1, ("inline payloads are not available in eu-memory-1: every payload goes via S3",)),
+        ("s3", False, -1, ()),
+        ("inline", True, 128_000, ()),
+    ],
+)
+def test_rows_travel_as_the_region_allows(monkeypatch, config, mode, inline, limit, told):
+    in_memory(monkeypatch, inline=inline)
+
+    async def main():
+        async with open_session(
+            config(transport={"mode": mode, "input_prefix": "s3://here/inputs"})
+        ) as session:
+            routing = await session.routing(RUN)
+            assert await session.routing(RUN) == routing
+            return routing, session.warnings.of_run
+
+    routing, warnings = anyio.run(main)
+    assert (routing.run_id, routing.mode, routing.inline_max_bytes) == (RUN, mode, limit)
+    assert routing.uploads.uri == "s3://here/inputs"
+    assert warnings == told, "once, although it was asked twice"
+
+
+def test_a_run_that_must_go_inline_where_it_cannot_is_refused(monkeypatch, config):
+    in_memory(monkeypatch, inline=False)
+
+    async def main():
+        async with open_session(config(transport={"mode": "inline"})) as session:
+            await session.routing(RUN)
+
+    with pytest.raises(RunError, match="not available in eu-memory-1: use --transport auto"):
+        anyio.run(main)
+
+
+def test_the_engine_is_told_where_the_endpoint_writes_and_whether_it_is_notified(account, config, tmp_path):
+    async def main(notified):
+        async with open_session(config(run={"seed": 3})) as session:
+            return await session.engine_settings(RUN, parts=tmp_path, notified=notified)
+
+    settings = anyio.run(main, True)
+    assert settings.output_path.startswith("s3://simulated/async-outputs")
+    assert settings.failure_path.startswith("s3://simulated/async-failures")
+    assert (settings.run_id, settings.endpoint, settings.parts) == (RUN, "simulated", tmp_path)
+    assert (settings.seed, settings.lookup.notified) == (3, True)
+    assert not anyio.run(main, False).lookup.notified
+
+
+def test_an_input_that_is_not_there_is_told_when_it_is_asked_for(account, config):
+    async def main():
+        async with open_session(config(input={"paths": ["/nowhere.jsonl"]})) as session:
+            await session.source()
+
+    with pytest.raises(InputError, match="nowhere"):
+        anyio.run(main)
+    assert account.log == ["+local", "+cloud", "-cloud", "-local"]
+
+
+def test_the_check_of_the_endpoint_looks_at_this_one(account, config):
+    async def main():
+        async with open_session(config(), clock=account.clock) as session:
+            check = session.endpoint_check()
+            await check(account.clock.now())
+            account.world.status = "OutOfService"
+            await check(account.clock.now())
+
+    with pytest.raises(RunError, match="endpoint 'simulated' is OutOfService"):
+        anyio.run(main)
+
+
+def test_a_queue_that_cannot_be_made_is_a_precondition(monkeypatch, config):
+    settings = SimulatorSettings.model_validate({"faults": {"denied": ["CreateQueue"]}})
+    account = in_memory(monkeypatch, settings)
+
+    async def main():
+        async with open_session(config()) as session:
+            await open_all(session)
+
+    with pytest.raises(RunError, match="--no-notifications") as caught:
+        anyio.run(main)
+    assert isinstance(caught.value.__cause__, CallError)
+    assert caught.value.__cause__.phase is Phase.REPLY
+    assert account.log == ["+local", "+cloud", "+source", "-source", "-cloud", "-local"]

@@ -1,0 +1,41 @@
+"""The name that was probably meant is said; where none is near, the known ones are."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.text import NAMES_SHOWN, did_you_mean, escape, iso, nearest
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "said"),
+    [
+        ("raet", ("window", "rate"), "did you mean 'rate'?"),
+        ("quesion", ("questions", "question"), "did you mean 'question'?"),
+        ("zzz", ("rate", "window"), "known are 'rate', 'window'"),
+        ("zzz", ("two words", "line\nend"), r"known are 'two words', 'line\nend'"),
+        ("zzz", (), "there is none"),
+    ],
+)
+def test_a_name_that_is_not_known_gets_the_one_that_was_meant(name, known, said):
+    assert did_you_mean(name, known) == said
+
+
+def test_a_table_of_hundreds_of_columns_is_not_listed_whole():
+    known = tuple(f"column{number}" for number in range(300))
+    said = did_you_mean("zzz", known)
+    assert said == "known are " + ", ".join(map(repr, known[:NAMES_SHOWN])) + ", ..."
+
+
+def test_how_near_a_name_must_be_can_be_said():
+    assert nearest("live", ("local", "output")) is None
+    assert nearest("pacng", ("pacing",), cutoff=0.8) == "pacing"
+    assert nearest("paces", ("pacing",), cutoff=0.8) is None
+
+
+def test_instants_are_told_in_utc_to_the_millisecond():
+    assert iso(1_763_629_200.1234) == "2025-11-20T09:00:00.123Z"
+
+
+def test_text_cannot_command_a_terminal():
+    assert escape("a\x1b[31mb\nc\u202e") == r"a\x1b[31mb\nc\u202e"
