@@ -1,4 +1,4 @@
-"""Named places at which a test kills this process, as a power cut would: no cleanup, no last word.
+"""Kills this process at a named place when a test asks for it, as a power cut would: no cleanup, no last word.
 
 `FANOUT_FAILPOINT=name[:count]` in the environment at import arms one; its `count`-th pass is the last thing that
 the process does. Without it, a pass is a call of a function that does nothing.
@@ -18,7 +18,7 @@ POINTS = frozenset({
     "manifest.written",  # run.json is durable; nothing was asked of AWS
     "upload.stored",     # a payload is in S3; its row is not intended
     "intent.durable",    # rows are intended; none of them is sent
-    "send.accepted",     # the endpoint has answered 202; nobody has noted it
+    "send.accepted",     # the endpoint has answered 202; the row is not noted yet
     "accept.durable",    # acceptances are journalled
     "part.drafted",      # a part stands under its temporary name
     "part.named",        # it has its name; the journal does not know it

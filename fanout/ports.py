@@ -1,7 +1,7 @@
-"""What the engine sees of the world: small Protocols, implemented by `aws/` and by `simulator/memory.py`.
+"""Defines what the engine sees of the world as small Protocols.
 
-Every call may raise `CallError` and nothing else; what a failure means is decided by `retry`, not here.
-Every implementation passes the same suite, `tests/contract/`.
+`aws/` and `simulator/ports/` implement them; every implementation passes the same suite, `tests/contract/`. Every call
+may raise `CallError` and nothing else; `domain.failures` decides what a failure means.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The account in memory that ships with fanout, for the tests of programs that use it."""
+"""Offers the account in memory that ships with fanout to the tests of programs that use it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Was it the client? Watches the event loop while requests go out, and judges afterwards; the judgement is pure.
+"""Judges whether an experiment measured the service or its own client.
 
-Enters: how late sends were, how late the loop was, what was throttled. Leaves: what kept the experiment from
-measuring the service, if anything did, in words for the report.
+It takes how late sends were, how late the event loop was, and what was throttled; it returns what kept the
+experiment from measuring the service, if anything did, in sentences for the report. Pure.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from statistics import median
 
 LATE_SHARE = 0.5
 """From this share of late sends on even the median has waited in the client, and no number says anything about the
-service. Late is what leaves more than `bench.late_ms` after it was due, 10 by default: timers wake 1-2 ms late, a
-thread switch of CPython costs 5, and what is beyond both is not the price of being a Python program."""
+service. A send is late if it leaves more than `bench.late_ms` after it was due, 10 by default: timers wake 1-2 ms late,
+a thread switch of CPython costs 5, and any Python program pays these two."""
 
 WARN_SHARE = 0.01
-"""From here on the p99 has."""
+"""From this share of late sends on the p99 has waited in the client."""
 
 STALL_S = 0.5
-"""A gap in the loop's own clock that is told of by itself."""
+"""Seconds: a single gap in the event loop's own clock that is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be said of the client.
+    """The verdict on the client.
 
     Attributes:
         limit: What was measured instead of the service: the client's own limits, or throttling; None for neither.

@@ -1,6 +1,6 @@
-"""What the pairs say: quantiles of every phase and way, and the median of the paired differences, size by size.
+"""Compares the two transports: quantiles of every phase, and the median of the paired differences, size by size.
 
-Enters: the samples of an output file. Leaves: a `Comparison`. A difference is S3 minus inline, pair by pair:
+It takes the samples of an output file and returns a `Comparison`. A difference is S3 minus inline, pair by pair:
 positive where inline saves time.
 """
 
@@ -20,7 +20,7 @@ from fanout.analysis.units import size_text
 
 @dataclass(frozen=True, slots=True)
 class PhaseResult:
-    """One phase: each way's latencies, None where a way has no such phase, and the paired difference."""
+    """One phase: the latencies of each transport, None where it has no such phase, and the paired difference."""
 
     inline: Quantiles | None
     s3: Quantiles | None
@@ -45,7 +45,7 @@ class Comparison:
     Attributes:
         everything: All pairs together.
         groups: By size, ascending.
-        crossing: Where one way overtakes the other.
+        crossing: Where one transport overtakes the other.
     """
 
     everything: GroupResult

@@ -1,7 +1,7 @@
-"""At which payload size one way overtakes the other, if the pairs can tell; pure.
+"""Finds the payload size at which one transport overtakes the other, if the pairs can tell.
 
-Enters: sizes and the paired differences of their totals. Leaves: a `Crossing`. Only differences whose interval
-leaves out zero count as signs: a crossing is never read out of noise.
+It takes sizes and the paired differences of their totals, and returns a `Crossing`. Only a difference whose interval
+leaves out zero counts as a sign, so that a crossing is never read out of noise. Pure.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Kind = Literal["inline", "s3", "crosses", "undecided"]
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """Which way is faster where.
+    """Which transport is faster at which size.
 
     Attributes:
-        kind: `inline` or `s3`: faster at every size that tells; `crosses`: one below, the other above; `undecided`:
-            no size tells, or they change sides more than once.
+        kind: `inline` or `s3`: faster at every size whose sign is certain; `crosses`: one below, the other above;
+            `undecided`: no sign is certain, or it changes more than once.
         at_bytes: Where the two are equal, interpolated on a logarithmic scale of sizes; only for `crosses`.
-        between_bytes: The nearest sizes that tell, on either side of it.
-        below: The faster way below it.
+        between_bytes: The nearest sizes with a certain sign, on either side of it.
+        below: The faster transport below it.
         untold: Sizes whose interval holds zero.
     """
 

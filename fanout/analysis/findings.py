@@ -1,6 +1,6 @@
-"""From an experiment's output file to what it says: of the client first, then, if that was no limit, of the service.
+"""Reads what an experiment found from its output file: first of the client, then, if that was no limit, of the service.
 
-Enters: the Parquet file. Leaves: a `Verdict` and, if it allows, a `Comparison`. Shared by `bench` and `report`.
+It returns a `Verdict` and, if that allows it, a `Comparison`. Shared by `bench` and `report`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Told:
 def verdict_of(
     path: Path, *, throttles: int, closed: bool, late_ms: float, lags_ms: Sequence[float] = ()
 ) -> Verdict:
-    """Return whether the service was measured, or the client; how late the loop was is known only at the time."""
+    """Return whether the service was measured, or the client; only a running experiment knows how late the loop was."""
     table = pq.read_table(path, columns=[WARMUP, "wait_ms", "due_at", "sent_at"])
     table = table.filter(pc.invert(table[WARMUP]))
     return judge(
@@ -48,7 +48,7 @@ def verdict_of(
 
 
 def tell(path: Path, verdict: Verdict) -> Told:
-    """Return what the pairs of `path` say, nothing if they are of the client."""
+    """Return what the pairs of `path` say, nothing if they measured the client."""
     samples = read_samples(path)
     if verdict.limit is not None:
         return Told(None, samples.pairs, samples.incomplete)

@@ -1,4 +1,4 @@
-"""The output files of a report: opened, recognised, and read a column at a time; nothing of a response is ever read."""
+"""Opens the output files of a report, recognises them, and reads a column at a time; it never reads a response."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Facts:
 
     Attributes:
         plan: Of an experiment (`fanout bench`), as it was written down.
-        throttles: Replies that said to slow down; no row tells of them.
+        throttles: Replies that said to slow down; no row of the file holds them.
     """
 
     path: str
@@ -52,7 +52,7 @@ class Outputs:
         self, columns: Sequence[str], *, where: ds.Expression | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield the columns a batch at a time."""
-        # Without read-ahead across row groups: a report of a million rows is to fit beside its run.
+        # Without read-ahead across row groups: a report of a million rows must fit beside its run.
         yield from self.dataset.to_batches(
             columns=list(columns),
             filter=where,

@@ -1,7 +1,7 @@
-"""The pairs of an output file: which rows belong together, and a phase's latencies of both ways, side by side.
+"""Finds the pairs of an experiment's output file, and returns a phase's latencies of both transports side by side.
 
-Enters: the Parquet file of an experiment. Leaves: Arrow arrays in pair order, one phase at a time, so that a million
-pairs need no more memory than one column. Warm-up and pairs that did not both succeed are left out, and counted.
+They are Arrow arrays in pair order, one phase at a time, so that a million pairs need no more memory than one column.
+Warm-up and pairs that did not both succeed are left out, and counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PAIR, WARMUP = "bench_pair", "bench_warmup"
 """Passthrough columns of the output: which rows belong together, and which do not count."""
 
 PHASES = ("wait", "upload", "invoke", "service", "notify", "fetch", "total", "raw")
-"""`total` counts from when the request was due; `raw` is the same without the wait: what a tool would say that
+"""`total` counts from when the request was due; `raw` is the same without the wait, as a tool would measure it that
 starts its stopwatch when it sends."""
 
 DISTINCT_MAX = 12
@@ -51,7 +51,7 @@ class Samples:
     _s3: pa.Array = field(repr=False)
 
     def phase(self, name: str) -> tuple[pa.Array, pa.Array]:
-        """Return the milliseconds of a phase, inline and S3, in pair order; a phase that a way lacks is null."""
+        """Return the milliseconds of a phase, inline and S3, in pair order; a phase that a transport lacks is null."""
         if name == "raw":
             table = pq.read_table(self.path, columns=["total_ms", "wait_ms"])
             column = pc.subtract(table["total_ms"], table["wait_ms"])

@@ -12,7 +12,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests that a million rows cause, by whoever makes them in the account.
+    """Requests that a million rows cause in the account, whether we, SageMaker or SNS make them.
 
     Attributes:
         invocations: InvokeEndpointAsync, which has no price of its own.

@@ -1,6 +1,6 @@
-"""Medians and how sure they are, without assuming a distribution: latencies have long tails and shared machines stall.
+"""Computes medians and their intervals without assuming a distribution.
 
-Enters: an Arrow array of milliseconds. Leaves: quantiles and intervals. Medians, because one stall of two seconds
+It takes an Arrow array of milliseconds. Latencies have long tails and shared machines stall: one stall of two seconds
 moves a mean of 200 pairs by 10 ms and their median not at all.
 """
 
@@ -33,7 +33,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether it tells the sign."""
+        """Whether the sign is certain: the interval leaves out zero."""
         return self.low > 0 or self.high < 0
 
 

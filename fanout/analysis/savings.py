@@ -1,4 +1,4 @@
-"""What going inline saves per million rows: requests and dollars by the price table, and waiting; pure."""
+"""Computes what inline saves per million rows: requests and dollars by the price table, and waiting. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes and durations as people write them; text enters, bytes and milliseconds leave, or None."""
+"""Parses sizes and durations as people write them into bytes and milliseconds, and formats sizes."""
 
 from __future__ import annotations
 

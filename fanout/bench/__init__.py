@@ -1,1 +1,1 @@
-"""The experiment: each payload both ways, inline and via S3, paired, interleaved, and timed from when it was due."""
+"""Runs the experiment: each payload inline and via S3, paired, interleaved, and timed from when it was due."""

@@ -1,7 +1,7 @@
-"""The experiment as `ports.Rows`: two records of each payload, each let go when it is due and not a moment before.
+"""Releases the experiment's records as `ports.Rows`: two of each payload, each when it is due and not before.
 
 The schedule is fixed in advance, and every record carries its due time: whatever holds it up after that (a stalled
-client, a full lane, a slow disk) makes it late, and its latency counts from when it was due: Gil Tene's cure for
+client, a full channel, a slow disk) makes it late, and its latency counts from when it was due: Gil Tene's cure for
 coordinated omission.
 """
 
@@ -22,7 +22,9 @@ from fanout.source.statistics import SourceStatistics
 
 
 class Arrivals:
-    """Lets requests arrive. All that the engine knows of an experiment is `Record.due_at` and `Record.transport`.
+    """Releases the records when they are due.
+
+    All that the engine knows of an experiment is `Record.due_at` and `Record.transport`.
 
     Args:
         plan: What is tried, and when.

@@ -1,4 +1,4 @@
-"""What changed since an earlier experiment: medians then and now, with the interval of their difference; pure."""
+"""Compares with an earlier experiment: medians then and now, with the interval of their difference. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Change:
     """One median then and now, in milliseconds; `change` is now minus then.
 
     Attributes:
-        way: Whose latency; `difference` is that of the pairs, S3 minus inline.
+        way: Whose latency: `inline`, `s3`, or `difference`, that of the pairs, S3 minus inline.
     """
 
     group: str
@@ -30,14 +30,14 @@ class Change:
 
     @property
     def verdict(self) -> Literal["slower", "faster", "alike"]:
-        """What the interval says; `alike` means that the two cannot be told apart."""
+        """What the interval says; `alike`: it holds zero, so the two may be equal."""
         if not self.change.excludes_zero:
             return "alike"
         return "slower" if self.change.low > 0 else "faster"
 
 
 def changes(now: Comparison, before: Comparison) -> list[Change]:
-    """Return the changes of every phase and way, for all pairs and for each size that both experiments had."""
+    """Return the changes of every phase and transport, for all pairs and for each size that both experiments had."""
     earlier = {(group.from_bytes, group.to_bytes): group for group in before.groups}
     found = list(_changes(now.everything, before.everything))
     for group in now.groups:

@@ -1,4 +1,4 @@
-"""`bench.json`: what an experiment found, for programs and for a later `--baseline`; written whole, read strictly.
+"""Writes `bench.json`, what an experiment found, and reads it strictly for a later `--baseline`.
 
 Version 1. Durations are milliseconds, sizes bytes, differences S3 minus inline. `valid` is false, and `all`, `groups`,
 `crossing` and `savings` are null or empty, where the client (or throttling) was measured instead of the service.
@@ -30,7 +30,7 @@ KIND, VERSION = "fanout-bench", 1
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """An earlier experiment, as `bench.json` tells of it."""
+    """An earlier experiment, as read from its `bench.json`."""
 
     path: Path
     simulated: bool
@@ -41,7 +41,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything that is told of an experiment.
+    """Everything that an experiment found.
 
     Attributes:
         comparison: What the pairs say; None where they say nothing of the service.
@@ -114,7 +114,7 @@ class Result:
 
     @property
     def unlike(self) -> list[str]:
-        """In what the two experiments differ, so that their difference may be of that."""
+        """In what the two experiments differ, which may explain a difference of their results."""
         before, ran = self.baseline, self.ran
         if before is None:
             return []

@@ -1,6 +1,6 @@
-"""The pairs as they come in, to stop early: outcomes enter, the half-width of the widest interval leaves.
+"""Ends an experiment early, once the widest interval of its pairs is narrow enough.
 
-A `Tally`, so that the engine tells it every outcome and needs no further hook.
+It is a `Tally`, so that it receives every outcome from the engine and needs no further hook.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The experiment from beginning to end: a configuration enters; a file, `bench.json` and a `Result` leave.
+"""Carries out the experiment from beginning to end: from a configuration to a file, `bench.json` and a `Result`.
 
-What can be wrong with the question is said before anything is sent.
+An error in what the user asks is reported before anything is sent.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def ask(fail_if: Sequence[str], baseline: Path | None) -> Questions:
     """Return the questions.
 
     Raises:
-        UsageError: A condition that says nothing, or asks for a baseline where there is none; an unusable baseline.
+        UsageError: A condition that is none, or that needs a baseline where there is none; an unusable baseline.
     """
     conditions = [parse_condition(text) for text in fail_if]
     for condition in conditions:

@@ -1,6 +1,6 @@
-"""`--fail-if`: a sentence about the result that makes the command exit with 3; parsed before anything is sent.
+"""Parses `--fail-if`, a condition on the result that makes the command exit with 3, before anything is sent.
 
-`[inline.|s3.]PHASE.(p50|p90|p99|max)[@SIZE] OP BOUND` (without a way: either way), `PHASE.difference[@SIZE] OP BOUND`
+`[inline.|s3.]PHASE.(p50|p90|p99|max)[@SIZE] OP BOUND` (without a transport: either), `PHASE.difference[@SIZE] OP BOUND`
 (S3 minus inline, the median), or `worse` (a total got slower than the baseline's, beyond chance). OP is > >= < <=;
 BOUND is `80ms`, `1.5s`, `-2ms`, `baseline`, `baseline + 5ms` or `baseline * 1.1`.
 """
@@ -61,7 +61,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What became of a condition: whether it holds, and what was found, in words."""
+    """The check of a condition: whether it holds, and what was found, in words."""
 
     text: str
     holds: bool
@@ -72,7 +72,7 @@ def parse_condition(text: str) -> Condition:
     """Return what `text` says.
 
     Raises:
-        UsageError: It says nothing; names the place and what could stand there.
+        UsageError: It is no condition; the message names the place and what could stand there.
     """
     return _Parser(text).condition()
 

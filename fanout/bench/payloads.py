@@ -1,6 +1,7 @@
-"""Payloads to send: of our own making in the planned sizes, or the rows of a dataset; pairs leave as templates.
+"""Makes the payloads to send: of its own in the planned sizes, or from the rows of a dataset.
 
-A template is a `Record` without its row: `arrivals` makes two of each. What cannot go both ways is counted.
+Each is a template, a `Record` without its row; `arrivals` makes two of each. Rows that cannot be sent both inline
+and via S3 are counted.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from fanout.ports import Rows
 
 
 class Payloads(Protocol):
-    """What is sent both ways; `skipped` are rows that cannot go both ways, by reason."""
+    """Pairs to send inline and via S3; `skipped` are rows that cannot be sent both ways, by reason."""
 
     @property
     def passthrough_schema(self) -> pa.Schema:
-        """Types of the columns that are kept."""
+        """Types of the passthrough columns."""
         ...
 
     @property
@@ -46,7 +47,7 @@ class Payloads(Protocol):
 class Made:
     """JSON texts of exactly the planned sizes.
 
-    A model that wants more than JSON gets a dataset of the user's; the local AWS takes anything.
+    A model that needs more than any JSON gets a dataset of the user's; the local AWS takes anything.
     """
 
     passthrough_schema: pa.Schema = pa.schema([])
@@ -71,7 +72,7 @@ class Made:
 
 @dataclass
 class Dataset:
-    """The rows of the user's input that can go both ways, in its order.
+    """The rows of the user's input that can be sent both inline and via S3, in its order.
 
     Attributes:
         rows: The input.
@@ -85,7 +86,7 @@ class Dataset:
 
     @property
     def passthrough_schema(self) -> pa.Schema:
-        """Types of the columns that the user keeps."""
+        """Types of the passthrough columns that the user chose."""
         return self.rows.passthrough_schema
 
     @property

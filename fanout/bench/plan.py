@@ -1,7 +1,7 @@
-"""The design of the experiment: which payload goes which way, in which order, and when; pure, seeded, lazy.
+"""Plans the experiment: which payload is sent how, in which order, and when; pure, seeded, lazy.
 
-Enters: a seed, a rate, sizes. Leaves: offsets in seconds from the start, fixed before the first request is sent,
-pairs in randomized blocks, and the order within each pair. Owned by `arrivals`.
+From a seed, a rate and sizes come offsets in seconds from the start, fixed before the first request is sent, pairs in
+randomized blocks, and the order within each pair. Owned by `arrivals`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Plan:
 
     Attributes:
         seed: Of the arrivals and of both orders; each has a stream of its own, so that changing one leaves the others.
-        rate_per_s: Requests a second, both ways together; what the schedule is made of.
+        rate_per_s: Requests a second, both transports together; the schedule is made of it.
         arrivals: `poisson` sees what an average arrival sees and cannot fall in step with anything periodic;
             `constant` spaces requests evenly.
         pairs: Pairs of each size.
@@ -52,7 +52,7 @@ def offsets(plan: Plan) -> Iterator[float]:
 
 
 def orders(plan: Plan) -> Iterator[tuple[Transport, Transport]]:
-    """Yield the order of each pair's two requests, without end: what comes first by a toss of a coin.
+    """Yield the order of each pair's two requests, without end; a coin decides which comes first.
 
     The two are neighbours in time, so that whatever drifts (the network, the endpoint, this machine) meets both.
     """

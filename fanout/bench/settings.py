@@ -1,4 +1,4 @@
-"""From a configuration to an experiment: the plan, and the configuration of the run that carries it out; pure.
+"""Derives the plan of the experiment, and the configuration of the run that carries it out, from a configuration. Pure.
 
 The run keeps no journal and repeats no failed row: an experiment cannot be resumed, since its schedule has passed.
 """
@@ -21,7 +21,7 @@ NETWORK: dict[str, Any] = {
     "s3": {"median_s": 0.1, "sigma": 0.4},
     "sqs": {"median_s": 0.03, "sigma": 0.5},
 }
-"""What the local AWS is told to be like when the user says nothing else: round numbers, not measurements.
+"""Latencies of the local AWS unless the user sets them: round numbers, not measurements.
 
 Seconds. S3: between "small object latencies [...] of roughly 100-200 milliseconds" (S3 user guide, "Best practices
 design patterns: optimizing Amazon S3 performance") and medians often in the tens of milliseconds for requests below
@@ -63,7 +63,7 @@ def plan_of(config: Config, *, seed: int) -> Plan:
 
 
 def run_config(config: Config, *, output: Path, seed: int) -> Config:
-    """Return the configuration of the run: the user's, but for what an experiment must have its own way."""
+    """Return the configuration of the run: the user's, except where an experiment needs its own values."""
     update: dict[str, Any] = {
         "output": config.output.model_copy(update={"path": str(output)}),
         "run": config.run.model_copy(update={"journal": False}),

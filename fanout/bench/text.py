@@ -1,4 +1,4 @@
-"""An experiment as a person reads it on a terminal: the answer first, then the numbers; `bench.json` has them all."""
+"""Prints an experiment for a person on a terminal: the answer first, then the numbers; `bench.json` has them all."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Primitives for one event loop, cheaper than anyio's: channel, notify, event, byte limiter, clock, threads."""
+"""Provides primitives for one event loop, cheaper than anyio's: channels, events, a byte limiter, a clock, timers."""

@@ -1,7 +1,6 @@
 """Bounds the bytes under way where sizes are known only afterwards: responses that are being downloaded.
 
-Enters: a wish to begin, and sizes as they become known. Leaves: permission, once the next would fit if it were as large
-as the largest of late.
+A download may begin once it would fit if it were as large as the largest of late; each reports its size at its end.
 """
 
 from __future__ import annotations
@@ -9,11 +8,11 @@ from __future__ import annotations
 from fanout.concurrency.notify import Notify
 
 FIRST = 8
-"""How many may be under way before any size is known."""
+"""Downloads that may be under way before any size is known."""
 
 DECAY = 0.9
-"""What the largest size still counts for one download later: 40 after a response as large as the whole bound, 64 small
-ones fit again."""
+"""How much of the largest size still counts after one more download: 40 downloads after a response as large as the
+whole bound, 64 small ones fit again."""
 
 
 class ByteLimiter:

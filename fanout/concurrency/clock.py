@@ -1,4 +1,4 @@
-"""The run's clock: the wall clock read once, then advanced by the monotonic clock.
+"""Reads the wall clock once and then advances it by the monotonic clock: the run's clock.
 
 Implements `ports.Clock`. A wall clock that is stepped (NTP, an administrator) changes no latency and no
 deadline of a run that is under way. On Linux the monotonic clock stands still while the machine is suspended.
@@ -17,7 +17,7 @@ from fanout.concurrency.timer import sleep_until_ns
 SHORTEST_SLEEP_S = 0.001
 """uvloop's timers count whole milliseconds; asking for less would spin until the instant has come."""
 EXACT_S = 0.005
-"""The end of a longer wait, which a timer of the kernel's takes: nobody holds a descriptor for longer."""
+"""The end of a longer wait, which a timer of the kernel's takes: no wait holds a descriptor for longer."""
 
 
 class SystemClock:

@@ -1,4 +1,4 @@
-"""An event that is set once and waited for by one: the cheapest that the running event loop has.
+"""Makes events that are set once and waited for by one task, the cheapest that the running event loop has.
 
 anyio's Event asks which library runs, makes an asyncio.Event, and that makes a future: 7 us more a wait than the
 future alone, which takes 4, and a record that is sent waits once. On other loops (tests run on trio) it is anyio's.
@@ -17,10 +17,10 @@ class Event(Protocol):
     """What `make_event` makes."""
 
     def set(self) -> None:
-        """Let the one who waits go on."""
+        """Let the task that waits go on."""
 
     def is_set(self) -> bool:
-        """Whether `set` was called, also if whoever waited was cancelled before."""
+        """Whether `set` was called, also if the task that waited was cancelled before."""
 
     async def wait(self) -> None:
         """Return once `set` was called."""

@@ -1,4 +1,4 @@
-"""How the interpreter treats memory and threads while a run is under way, and between its phases."""
+"""Tunes the interpreter's garbage collection and threads during a run, and frees memory between its phases."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import pyarrow as pa
 
 YOUNG_OBJECTS, YOUNG_ROUNDS, MIDDLE_ROUNDS = 1_000, 5, 3
 """Thresholds of the cycle collector; Python's are 700, 10 and 10. With the collector off, 60,000 rows peaked 18 MB
-higher than with Python's: records leave few cycles, and those still go. A collection of everything comes after 24,000
-objects that stay, and looks at no others, since those before are frozen: at 0.2 us each, 5 ms."""
+higher than with Python's: records leave few cycles, but these must be freed. A full collection comes after 24,000
+objects that stay, and looks at those only, since the ones before are frozen: at 0.2 us each, 5 ms."""
 OLDEST = 2  # generations are 0, 1 and 2
 SWITCH_S = 0.001
-"""How long a thread that computes, as one that makes a part, keeps the interpreter from the event loop before it is
-asked for it; Python's default is 5 ms."""
+"""How long a thread that computes (one that makes a part, say) keeps the interpreter before the event loop gets it;
+Python's default is 5 ms."""
 
 
 @contextmanager
 def tuned_gc() -> Iterator[None]:
-    """Keep the pauses of the event loop short inside: a request is to leave when it is due.
+    """Keep the pauses of the event loop short inside: a request should leave when it is due.
 
-    Everything that is there now, all the modules and five clients, is left out of collections: the longest of a run of
-    10,000 rows took 141 ms with it. So is later whatever has survived a collection of everything, the open rows: they
-    go when nothing refers to them, as they are no cycles. Looked at again and again, 50,000 of them took 50 ms.
-    Restored at the end, for whoever runs us inside a program of theirs.
+    Collections leave out everything that is there now, all the modules and five clients: with it, the longest
+    collection of a run of 10,000 rows took 141 ms. Later they also leave out what has survived a full collection, the
+    open rows: these form no cycles, so reference counts free them. Looking at 50,000 of them took 50 ms each time.
+    Restored at the end, for a program that runs fanout inside its own process.
     """
     thresholds, switch_s, frozen = gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count()
     gc.freeze()
     gc.callbacks.append(_freeze_survivors)
-    # Collects nothing, and has the collector forget how much there was: it puts off a collection of everything until
-    # what is new is a quarter of that.
+    # Collects nothing, but makes the collector forget how many objects there were: it puts off a full collection
+    # until the new ones are a quarter of them.
     gc.collect()
     gc.set_threshold(YOUNG_OBJECTS, YOUNG_ROUNDS, MIDDLE_ROUNDS)
     sys.setswitchinterval(SWITCH_S)
@@ -43,7 +43,7 @@ def tuned_gc() -> Iterator[None]:
         sys.setswitchinterval(switch_s)
         gc.set_threshold(*thresholds)
         gc.callbacks.remove(_freeze_survivors)
-        if not frozen:  # else they were frozen by somebody else, and stay so
+        if not frozen:  # else other code froze them, and they stay so
             gc.unfreeze()
 
 

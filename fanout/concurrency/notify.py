@@ -1,4 +1,4 @@
-"""A signal that wakes whoever waits now and remembers nothing; the condition itself stays with its owner."""
+"""Wakes the tasks that wait now and remembers nothing; the condition itself stays with its owner."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fanout.concurrency.event import Event, make_event
 class Notify:
     """Wakes all present waiters; costs an attribute look-up when there is none.
 
-    Use it as `while not condition(): await wakeup.wait()`: nothing can be missed in between, because there is no
+    Use it as `while not condition(): await notify.wait()`: nothing can be missed in between, because there is no
     await between the look and the wait.
     """
 
@@ -23,7 +23,7 @@ class Notify:
         self._waiters: list[Event] = []
 
     def notify(self) -> None:
-        """Wake all who wait."""
+        """Wake all tasks that wait."""
         if self._waiters:
             waiters, self._waiters = self._waiters, []
             for event in waiters:
@@ -38,7 +38,7 @@ class Notify:
         try:
             await event.wait()
         except BaseException:
-            if not event.is_set():  # whoever leaves is not kept until the next notify, which may never come
+            if not event.is_set():  # do not keep a task that leaves: the next notify may never come
                 self._waiters.remove(event)
             raise
 

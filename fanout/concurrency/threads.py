@@ -1,4 +1,4 @@
-"""Runs what blocks on the disk: on a thread, or in place where time is virtual."""
+"""Runs blocking disk calls on a thread, or in place where time is virtual."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Words and decisions of the program: values and pure functions, without I/O, clock or logging."""
+"""Defines the values and the decisions of the program: pure functions, without I/O, clock or logging."""

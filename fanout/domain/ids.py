@@ -1,4 +1,4 @@
-"""Names that a row goes by on AWS: inference id, output path, upload key; pure, and parsed back strictly.
+"""Makes the names that a row has on AWS, and parses them back strictly: inference id, output path, upload key. Pure.
 
 Nothing that the user wrote enters a path, a header or a label; only the run, the row's ordinal, its
 generation (rises after a definitive failure) and its attempt (rises with every send).
@@ -43,7 +43,7 @@ def inference_id(run_id: str, row: int, *, generation: int, attempt: int) -> str
 
 
 def parse_inference_id(text: str) -> Send | None:
-    """Return what `inference_id` was made of, or None if it is not one of ours, byte for byte."""
+    """Return the parts of `inference_id`, None unless it is, byte for byte, one that fanout made."""
     found = _INFERENCE_ID.fullmatch(text)
     if found is None:
         return None

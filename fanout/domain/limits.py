@@ -1,4 +1,4 @@
-"""Limits of InvokeEndpointAsync (botocore service model 1.43.117)."""
+"""Names the limits of InvokeEndpointAsync (botocore service model 1.43.117)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reads a message that may be SageMaker's: raw or in SNS's envelope; everything in it is a hint and nothing is trusted.
+"""Reads a message that may be SageMaker's, raw or in SNS's envelope, as a hint: nothing in it is trusted.
 
-Shapes as AWS documents them and as public code has captured them (see `aws-facts`); for an inline request the
+Shapes as AWS documents them and as public code has captured them; for an inline request the
 shape of `requestParameters` is unknown, so rows are joined on `inferenceId` alone.
 """
 
@@ -25,7 +25,7 @@ class Foreign:
     """A message that is not about a row of this run.
 
     Attributes:
-        ours: Whether it names this run all the same, so that nobody else waits for it.
+        ours: Whether it names this run all the same, so that no other run waits for it.
         reason: Why it is not a notice; a short fixed text, nothing from the message.
     """
 
@@ -41,7 +41,7 @@ def parse_message(body: str, *, run_id: str, now: float, receipt: str, trust: bo
         run_id: This run's id.
         now: When the message was received.
         receipt: The handle that deletes it.
-        trust: Take the response that rides along; whoever may publish to the topic can forge it.
+        trust: Take the response that rides along; anyone who may publish to the topic can forge it.
     """
     fields = _load(body)
     if fields is not None and "inferenceId" not in fields and fields.get("Type") == "Notification":

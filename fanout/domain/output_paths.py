@@ -1,6 +1,6 @@
-"""Where SageMaker writes a run's outputs: expected from the endpoint's configuration, corrected by its replies.
+"""Computes where SageMaker writes a run's outputs, from the endpoint's configuration and from its replies.
 
-How OutputPath, S3OutputPathExtension and Filename join is not documented, so the first replies tell: the part
+How OutputPath, S3OutputPathExtension and Filename join is not documented, so the first replies show it: the part
 before `fanout/<run>/` and whatever follows the file name. A row's own reply always wins over the expectation.
 """
 
@@ -13,7 +13,7 @@ from fanout.domain.ids import PREFIX, output_extension, output_filename, parse_o
 from fanout.domain.location import Location
 
 AS_EXPECTED = Location("", "")
-"""Stands for the place that a confirmed `OutputPaths.expected` tells. Rows keep it instead of that place: two places
+"""Stands for the place that a confirmed `OutputPaths.expected` returns. Rows keep it instead of that place: two places
 are 340 bytes of a row that waits, and a window may have 100,000 rows."""
 
 _NAME = re.compile(r"(0|[1-9]\d{0,17})\.(0|[1-9]\d{0,8})(?!\d)")
@@ -79,11 +79,11 @@ class OutputPaths:
         return AS_EXPECTED if self.confirmed else self.expected(row, generation)
 
     def shorten(self, place: Location, row: int, generation: int) -> Location:
-        """Return `AS_EXPECTED` for the place that it stands for, any other as it is."""
+        """Return `AS_EXPECTED` if `place` is what it stands for, else `place` itself."""
         return AS_EXPECTED if self.confirmed and place == self.expected(row, generation) else place
 
     def resolve(self, place: Location | None, row: int, generation: int) -> Location | None:
-        """Return what `place`, as a row keeps it, stands for."""
+        """Return the location that `place`, as a row keeps it, stands for."""
         return self.expected(row, generation) if place is AS_EXPECTED else place
 
     def root(self) -> Location | None:
@@ -100,7 +100,7 @@ class OutputPaths:
 
     @property
     def shape(self) -> tuple[str | None, str, str, bool, bool]:
-        """What replies have shown, to be compared: the text of it for every group of the journal would cost more."""
+        """What replies have shown, for comparison; making its text for every group of the journal would cost more."""
         return self._bucket, self._head, self._tail, self.confirmed, self.strays > 0
 
     def dump(self) -> str:

@@ -1,8 +1,7 @@
-"""What AWS charges for requests, and what a million rows cost either way; pure.
+"""Holds what AWS charges for requests: the configuration's `[prices]`. `analysis` computes with them.
 
-Enters: prices (the configuration's `[prices]`). Leaves: requests and dollars of each way. What is the same both ways
-stays out of it: instance hours, storage of outputs, transfer, what SNS takes for filtering by the body, long polls that
-find nothing, and notifications of more than 64 KB, which carry their response.
+They leave out what both transports cost alike: instance hours, storage of outputs, transfer, what SNS takes for
+filtering by the body, long polls that find nothing, and notifications of more than 64 KB, which carry their response.
 """
 
 from __future__ import annotations

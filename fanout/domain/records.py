@@ -1,6 +1,6 @@
-"""The words: what a row is called at each step of its way, so that no stage can use what does not exist yet.
+"""Defines what a row is at each step of its way, so that no stage can use what does not exist yet.
 
-`Record` -> `Inline` | `Upload` -> `Staged` -> (sent, in the ledger) -> `Notice` -> `Outcome`; a row that cannot be
+`Record` -> `Inline` | `Upload` -> `Staged` -> (sent, in `OpenRows`) -> `Notice` -> `Outcome`; a row that cannot be
 sent becomes `Rejected` at once. Instants are seconds since the epoch on the run's own clock (`ports.Clock`):
 one wall-clock anchor, advanced monotonically. Durations are derived when writing, never stored.
 """
@@ -43,9 +43,9 @@ class Record:
         id: The user's id of the row, only ever a column of the output.
         payload: What the model receives; empty if `location` is set.
         location: An object that is already in S3 and is sent as it is, without upload.
-        due_at: When an experiment has it due; its latency counts from then, however late it leaves. None in an
-            ordinary run: a row is due when the pacing says so.
-        transport: How an experiment has it travel; None leaves that to the routing of the run.
+        due_at: When it is due by the schedule of an experiment; its latency counts from then, however late it
+            leaves. None in an ordinary run: a row is due when the pacing says so.
+        transport: How it travels in an experiment; None leaves that to the routing of the run.
     """
 
     row: int
@@ -111,7 +111,7 @@ class Inline:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """Routed: the payload is to be put at `location` first."""
+    """Routed: the payload must be put at `location` first."""
 
     options: Options
     payload: bytes
@@ -171,7 +171,7 @@ class Notice:
 
     Attributes:
         generation: Generation of the send that it speaks of.
-        attempt: Attempt of that send; None from a listing, which cannot tell.
+        attempt: Attempt of that send; None from a listing, which does not show it.
         completed: True for an output, False for a failure or expiry.
         received_at: SageMaker's clock: when it took the request. None from a listing.
         completed_at: SageMaker's clock: when the model was done; from a listing, S3's Last-Modified.

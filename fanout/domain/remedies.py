@@ -1,4 +1,4 @@
-"""The next step for a person, for each way in which AWS refuses a run; text only, decides nothing."""
+"""Writes the next step for a person, for each way in which AWS refuses a run; text only, decides nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationErro
 
 
 def remedy(operation: str, error: CallError) -> str:
-    """Return one or two sentences: what `operation` (`s3:PutObject`) was told, and what to do about it."""
+    """Return one or two sentences: what AWS answered to `operation` (`s3:PutObject`), and what to do about it."""
     said = f"{operation}: {error}"
     if error.request_id:
         said += f" (request {error.request_id})"

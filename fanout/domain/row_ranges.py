@@ -1,4 +1,4 @@
-"""Sets of rows as ranges, or as every n-th row of the input."""
+"""Represents sets of rows as ranges, or as every n-th group of rows of the input."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 STRIPE_ROWS = 256
-"""Rows that stand together in a stripe: few, so that shares are even and parts of all processes cover the same rows
-when they are merged; more than one, so that neighbours, which are often alike, still share a part."""
+"""Neighbouring rows that go to one process: few, so that shares are even and the parts of all processes cover the same
+rows when they are merged; more than one, so that neighbours, which are often alike, still share a part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def wants(wanted: Wanted, row: int) -> bool:
 
 
 def reach(wanted: Wanted | None, last: int, rows: int) -> int:
-    """Return the row that is reached from `last` by taking in so many more of the wanted rows; None wants all."""
+    """Return the row that is reached from `last` by so many more of the wanted rows; None means that all are wanted."""
     if wanted is None:
         return last + rows
     if isinstance(wanted, Stripe):

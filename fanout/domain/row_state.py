@@ -1,4 +1,4 @@
-"""What the journal knows of a row, and of a part."""
+"""Defines what the journal knows of a row, and of a part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class RowState(IntEnum):
     """What is known for sure of a row that is in the journal; one that is not was never sent."""
 
     INTENT = 1
-    """It may have been sent: after a kill its fate is unknown."""
+    """It may have been sent: after a kill it is uncertain whether the endpoint has it."""
     ACCEPTED = 2
     """The endpoint has it: it is never sent again before its deadline."""
     DURABLE = 3
@@ -26,7 +26,7 @@ class RowRecord(NamedTuple):
 
     Attributes:
         input: Where its payload was uploaded to; None for one that travels in the request.
-        output: Where its output will stand, if that is not where the layout says.
+        output: Where its output will stand, if that is not where `OutputPaths` expects it.
     """
 
     row: int

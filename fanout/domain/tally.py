@@ -1,4 +1,4 @@
-"""A running fold over outcomes: what progress shows, `max_failures` asks, and the summary counts."""
+"""Counts outcomes as they come: progress shows it, `max_failures` reads it, and the summary repeats it."""
 
 from __future__ import annotations
 

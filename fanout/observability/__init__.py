@@ -1,1 +1,1 @@
-"""Tells people and programs what a run does: log lines, warnings, `status.json`, metrics."""
+"""Reports what a run does to people and programs: log lines, warnings, `status.json`, metrics."""

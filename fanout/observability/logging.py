@@ -1,7 +1,7 @@
-"""How the program logs: text for a person or JSON lines for a machine, on stderr, one line a record.
+"""Formats the program's log lines: text for a person or JSON lines for a machine, on stderr.
 
-Messages enter from any logger; what leaves has no control characters, so that nothing that a model, a topic or AWS
-wrote can forge a line or speak to a terminal. Rows are logged at debug only; payloads, tokens and signatures never.
+A line never holds control characters, so that nothing that a model, a topic or AWS wrote can forge a line or speak
+to a terminal. Rows are logged at debug only; payloads, tokens and signatures never.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _run: ContextVar[str | None] = ContextVar("fanout_run", default=None)
 
 
 def bind(run_id: str) -> None:
-    """Have every line of this task, and of those that it starts, name the run."""
+    """Make every line of this task, and of those that it starts, name the run."""
     _run.set(run_id)
 
 
@@ -92,7 +92,7 @@ def configure(*, level: str | None = None, form: str = "text", stream: TextIO | 
 
 @contextmanager
 def above(write: Callable[[str], None]) -> Iterator[None]:
-    """Hand every line to `write`, for as long as a live line stands on stderr that other text would tear."""
+    """Hand every line to `write` while a live display stands on stderr, which other text would tear."""
     handlers = [each for each in logging.getLogger().handlers if isinstance(each, _Lines)]
     for handler in handlers:
         handler.instead = write
@@ -104,7 +104,7 @@ def above(write: Callable[[str], None]) -> Iterator[None]:
 
 
 class _Lines(logging.StreamHandler[TextIO]):
-    """Writes whole lines to its stream, or to who keeps the stream meanwhile."""
+    """Writes whole lines to its stream, or to the live display that holds the stream meanwhile."""
 
     instead: Callable[[str], None] | None = None
 
@@ -124,7 +124,7 @@ def is_json() -> bool:
 
 
 def outcome_folds() -> tuple[Callable[[Outcome], None], ...]:
-    """Return what is to be told every outcome: a function that logs it, at debug; nothing otherwise."""
+    """Return the observers of every outcome: a function that logs it at debug; none at other levels."""
     return (_log_outcome,) if _rows.isEnabledFor(logging.DEBUG) else ()
 
 

@@ -1,6 +1,7 @@
-"""A run's sign of life: `status.json` in its directory, replaced every two seconds, for `fanout status` and programs.
+"""Writes `status.json` into the run directory every two seconds, for `fanout status` and for programs.
 
-Snapshots enter, a small file leaves; nothing here can fail a run. The format is described in `docs/summary.md`.
+It shows where the run stands and that it is alive. The file is replaced atomically; a failure to write it never fails
+the run. The format is described in `docs/summary.md`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class StatusFile:
         run_id: The run id.
         now: The run's clock.
         every_s: How often.
-        more: Further keys, for whoever started this process.
+        more: Further keys, for the process that started this one.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class StatusFile:
         try:
             with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                 json.dump(content, file, indent=2)
-            temporary.replace(self._path)  # no fsync: whoever finds it torn after a power cut does without it
+            temporary.replace(self._path)  # no fsync: readers ignore a file torn by a power cut
         except OSError as error:
             self._broken = True
             _log.warning("%s cannot be written (%s): the run goes on without", self._path, error.strerror)

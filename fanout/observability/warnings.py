@@ -1,4 +1,4 @@
-"""Collects the warnings that a person was shown, so that the summary can repeat them."""
+"""Collects the warnings that were shown, so that the summary can repeat them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _log = logging.getLogger(__name__)
 
 
 class WarningLog(logging.Handler):
-    """What a person was warned of while the block runs, by logger and text: by this process, too."""
+    """Warnings that were logged inside the block, by logger and text; those of this process, too."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -32,10 +32,10 @@ class WarningLog(logging.Handler):
         self.warnings.add((record.name, record.getMessage()))
 
     def __enter__(self) -> Self:
-        """Begin to listen."""
+        """Begin to collect."""
         logging.getLogger("fanout").addHandler(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Listen no more."""
+        """Stop collecting."""
         logging.getLogger("fanout").removeHandler(self)

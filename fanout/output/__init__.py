@@ -1,6 +1,6 @@
-"""The output on disk: verified part files while the run goes on, and one file (or dataset) when it ends.
+"""Writes the output: verified part files while the run goes on, and one file (or dataset) when it ends.
 
-Synchronous: the pipeline calls it from a worker thread. Pure functions of what was handed in and what is on disk.
+Synchronous: the pipeline calls it from a worker thread. The result depends only on the arguments and on the files.
 """
 
 from __future__ import annotations

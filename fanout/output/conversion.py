@@ -1,4 +1,7 @@
-"""Turns the tables of parts into tables of the output: JSON texts become values of one type, all else stays."""
+"""Converts a part's columns to the output's: the same, but JSON texts become values of one type.
+
+The output's types follow from all parts together, so they do not depend on which part held which row.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Where the output goes: its name is claimed early, its content built beside it, and moved there in one step.
+"""Claims the output's name at the start, and moves the finished content there in one step at the end.
 
-Enters: what the user named. Leaves: an output that is absent or complete, at any instant and after any crash.
+The content is built beside the name: the output is absent or complete at any instant and after any crash.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Target:
 
 
 def claim(output: str | Path, *, run_id: str, overwrite: bool, remedy: str = REMEDY) -> Target:
-    """Return the target, if it may be written as far as can be told now.
+    """Return the target, if it may be written as far as is known now.
 
     Raises:
         UsageError: It exists and may not be replaced, a directory stands where a file is asked for, there is no

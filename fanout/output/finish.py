@@ -1,7 +1,7 @@
-"""The end of a run: its parts become the output, one file or a dataset directory, whole or not at all.
+"""Merges a run's parts into the output: one file or a dataset directory, complete or absent.
 
-Enters: all parts, the passthrough columns, how many rows the input had. Leaves: the output under its name, verified and
-durable. A pure function of the parts: killed anywhere, it is simply done again.
+The output is verified and durable before it gets its name. It is a pure function of the parts, the passthrough
+columns and the number of input rows: after a kill at any point it is made again.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def finish(
         parts: Every part of the run, in any order.
         output: The file; with a slash at its end a directory of files, each sorted and following the one before.
         run_id: Goes into the metadata. An output that names the same run is replaced: it was made by a `finish` that
-            was killed before anyone heard of its success.
-        passthrough_schema: As given to the sink.
+            was killed before it could report success.
+        passthrough_schema: As given to the write stage.
         expected_rows: Rows of the input; None for an output of the rows that there are, whichever they be.
         metadata: More key-value pairs for the file's metadata.
         overwrite: Replace a file, or a directory that holds nothing but such output.
@@ -70,7 +70,7 @@ def finish(
     )
     by_status: Counter[str] = Counter()
     with workspace(target) as directory:
-        # Parts are compressed like the output; merging them in two steps needs the room twice.
+        # Parts are compressed like the output; merging them in two steps needs twice the room.
         steps = 1 if overlap(parts) <= FAN_IN else 2
         ensure_space(directory, steps * sum(part.size_bytes for part in parts))
         tables = merge(narrow(parts, directory))
@@ -94,7 +94,7 @@ def _checked(tables: Iterable[pa.Table], expected_rows: int | None) -> Iterator[
 
 
 class _Order:
-    """Sees to it that rows come in order: all of `expected_rows`, or any if that is None."""
+    """Checks that rows come in order: all of `expected_rows`, or any if that is None."""
 
     def __init__(self, expected_rows: int | None) -> None:
         self._expected_rows = expected_rows
@@ -133,7 +133,7 @@ def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table], *, dataset
 
 
 def _rolled(tables: Iterator[pa.Table]) -> Iterator[Iterator[pa.Table]]:
-    """Yield the tables of one file after the other; each is to be read to its end before the next is asked for."""
+    """Yield the tables of one file after the other; read each to its end before asking for the next."""
     for first in tables:
         yield chain([first], _until_full(tables, _FILE_BYTES - first.nbytes))
 
@@ -148,7 +148,7 @@ def _until_full(tables: Iterator[pa.Table], room_bytes: int) -> Iterator[pa.Tabl
 
 
 def _verify(files: Iterable[Path], expected_rows: int | None) -> None:
-    """Read back every page of what was written, and see that the rows are all there, each once, in order."""
+    """Read back every page of what was written, and check that the rows are all there, each once, in order."""
     check = _Order(expected_rows)
     for file in files:
         for rows in read_back(file):

@@ -1,7 +1,7 @@
-"""Finds the one Arrow type that holds the JSON texts of a passthrough column, and converts them to it.
+"""Finds the kinds of the JSON texts in a passthrough column, and the one Arrow type that holds them all.
 
-A part carries in its metadata the kinds of its texts; the union over all parts decides, so that the type does not
-depend on how rows fell into parts.
+A part carries the kinds of its own texts in its metadata; the union over all parts decides on the column's final
+type. Pure, and independent of which rows went into which part.
 """
 
 from __future__ import annotations

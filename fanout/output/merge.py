@@ -1,7 +1,7 @@
-"""Many sorted part files as one sorted stream, in memory that depends on neither their number nor their size.
+"""Merges many sorted part files into one sorted stream, in memory that depends on neither their number nor their size.
 
-Enters: parts, each sorted by row. Leaves: tables in row order, ready to be row groups. A part is opened when its
-first row is due; the smallest row that is not loaded yet is the frontier, and all rows before it can go out.
+Each part is sorted by row; the tables that come out are in row order, ready to be row groups. A part is opened when
+its first row is due. The smallest row that is not loaded yet is the frontier: all rows before it can be written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One part while it is merged: knows the row that comes next without holding what comes with it.
+"""Reads one part during a merge, batch by batch in row order, and knows the first row of the next batch.
 
-Enters: a part. Leaves: its batches in row order, and before each of them its first row. Owned by `merge`.
+It knows that row without holding the rest of the batch in memory. Owned by `merge`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Parquet as we write and read it: page checksums, bounded pages and row groups, every byte read back.
+"""Writes and reads Parquet files with page checksums, bounded pages and row groups, and reads back every byte.
 
-Enters: tables, one after the other, or a path. Leaves: a durable file, or its batches in bounded memory. Owned by
-`parts`, `merge` and `finish`, which decide on names and on what the rows must be.
+`write` makes a durable file of tables; `batches` reads one in bounded memory. Used by `parts`, `merge` and `finish`,
+which decide on names and on what the rows must be.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Layout:
 
 
 # A merge holds one page a column of many parts, so pages are small. Nothing long has a dictionary: the sizes in
-# the footer then tell what a batch takes in memory, which is how `batches` bounds it.
+# the footer are then those that a batch takes in memory, by which `batches` bounds it.
 PART = Layout(page_bytes=64 * 1024, group_bytes=4 << 20, dictionary=_ENUMS)
 FINAL = Layout(page_bytes=1 << 20, group_bytes=16 << 20, dictionary=_REPEATED)
 
@@ -62,7 +62,7 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
             schema,
             compression="zstd",
             use_dictionary=[*layout.dictionary],
-            # Statistics of responses would cost a comparison a byte and tell nobody anything.
+            # Statistics of responses would cost a comparison a byte and serve no query.
             write_statistics=[name for name in schema.names if name != "response"],
             data_page_size=layout.page_bytes,
             write_batch_size=_page_values(first, layout),
@@ -75,7 +75,7 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
                     writer.write_table(group, row_group_size=max(1, group.num_rows))
             writer.close()
         except BaseException:
-            # Otherwise its finalizer writes a footer into a closed file, long after, as a warning.
+            # Otherwise its finalizer writes a footer into a closed file long after, which shows as a warning.
             with suppress(Exception):
                 writer.close()
             raise

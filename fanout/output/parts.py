@@ -1,7 +1,7 @@
-"""Part files: what the run has finished so far, each closed, verified and durable before anything is acknowledged.
+"""Writes part files: each is closed, verified and durable before anything in it is acknowledged.
 
-Enters: a table of outcomes. Leaves: `part-NNNNN.parquet` and the `Part` that tells of it; after a crash, the parts
-that a directory holds. Owned by the sink, which commits a part to the journal only when `write_part` has returned.
+A table of outcomes becomes `part-NNNNN.parquet` and the `Part` that describes it; `read_parts` finds the parts of
+a directory after a crash. The write stage commits a part to the journal only when `write_part` has returned.
 """
 
 from __future__ import annotations

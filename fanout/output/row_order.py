@@ -1,6 +1,7 @@
-"""The promise that every input row is one output row, checked as rows go by: 0, 1, 2, ... and no other.
+"""Checks that every input row is one output row: 0, 1, 2, ... and no other.
 
-Enters: the row numbers of a stream, chunk by chunk. Leaves: the row that must come next, or `CorruptParts`.
+It checks the row numbers of a stream chunk by chunk, and returns the row that must come next, or raises
+`CorruptParts`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _NAMED = 5  # places that a message names; the first ones lead to the cause, the
 
 
 class CorruptParts(RunError):  # noqa: N818 - reads as what is the case
-    """The part files do not hold every row once, in order: a bug of ours, never the disk's doing.
+    """The part files do not hold every row once, in order: a bug of fanout, not damage of the disk.
 
     Damage on the disk is found by page checksums and is a `StorageError`.
     """

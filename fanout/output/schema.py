@@ -1,6 +1,7 @@
-"""Defines the output's columns, their types and order, and makes tables of them from outcomes.
+"""Defines the output's columns, their types and order, and builds tables of outcomes in them.
 
-Every duration is derived from the instants beside it. The write stage calls this; `parts` and `merge` sort and store.
+Every duration is derived from the instants beside it. The write stage gathers and derives; the other modules of
+`output` sort, store and merge.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ _PHASES = {
 
 _INSTANTS = (
     *(field.name for field in _AFTER_KEPT if field.type == _INSTANT),
-    *("upload_started_at", "uploaded_at"),  # not written: durations come of them
+    *("upload_started_at", "uploaded_at"),  # not written: durations are derived from them
 )
 _GATHERED = (
     *(f for f in _BEFORE_KEPT + _AFTER_KEPT if f.name not in _INSTANTS and not f.name.endswith("_ms")),

@@ -1,1 +1,1 @@
-"""What came of a run, or of an experiment, read from its output files alone: for a terminal, a program, a browser."""
+"""Reports on a run, or on an experiment, from its output files alone: for a terminal, a program, a browser."""

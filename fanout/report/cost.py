@@ -1,4 +1,4 @@
-"""What the requests of these rows cost by the price table, and what the S3 rows would have cost inline; pure."""
+"""Computes what the requests of these rows cost, and what the S3 rows would have cost inline. Pure."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Cost:
 
 
 def cost(by_way: Mapping[str, int], prices: Prices, *, small_s3: int) -> Cost:
-    """Return the cost of so many rows each way; `small_s3` of those via S3 would fit into a request."""
+    """Return the cost of so many rows by each transport; `small_s3` of those via S3 would fit into a request."""
     inline, s3 = per_million("inline").dollars(prices), per_million("s3").dollars(prices)
-    upload = prices.s3_put_per_1000 * 1_000  # a million of them; an object of the user's is not uploaded
+    upload = prices.s3_put_per_1000 * 1_000  # a million uploads; an object of the user's is not uploaded
     a_million = {"inline": inline, "s3": s3, "existing": s3 - upload}
     found = {way: count / MILLION * a_million[way] for way, count in by_way.items() if way in a_million}
     more = (s3 - inline) / MILLION

@@ -1,4 +1,4 @@
-"""How many rows ended how, and what went wrong, with an example of each; a fold over batches."""
+"""Counts how many rows ended how, and what went wrong, with an example of each; a fold over batches."""
 
 from __future__ import annotations
 

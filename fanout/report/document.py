@@ -1,4 +1,4 @@
-"""The report as values: everything that is told, computed from the output files once, in whatever form it is shown.
+"""Computes the report as values, once, from the output files; every form of it shows these values.
 
 `as_dict` is the JSON form, version 1, described field by field in docs/report-json.md: durations in milliseconds
 (`*_ms`, and all quantiles), sizes in bytes, instants in seconds since the epoch, money in US dollars.
@@ -63,12 +63,12 @@ class Report:
     experiment: Experiment | None
 
     def spread(self, phase: str, way: str) -> Spread | None:
-        """Return one phase's latencies of one way, if there are any."""
+        """Return one phase's latencies of one transport, if there are any."""
         return next((each for each in self.spreads if (each.phase, each.way) == (phase, way)), None)
 
     @property
     def ways(self) -> list[str]:
-        """The ways that any row took."""
+        """The transports of the rows."""
         return list(dict.fromkeys(each.way for each in self.spreads))
 
     @property

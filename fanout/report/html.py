@@ -1,6 +1,6 @@
-"""The report as one HTML file without outside references: tables and inline SVG, no script, light, dark and paper.
+"""Writes the report as one HTML file without outside references: tables and inline SVG, no script, light, dark, paper.
 
-Enters: a `Report`. Leaves: text. Every string that comes from a file is escaped.
+It takes a `Report` and returns text. Every string that comes from a file is escaped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Latencies of each phase and way: quantiles, the curve of their distribution, and how they grow with the payload.
+"""Computes latencies of each phase and transport: quantiles, their distribution, and how they grow with the payload.
 
-Enters: output files. Leaves: milliseconds. One column is in memory at a time (8 bytes a row); quantiles are exact.
+One column of the output files is in memory at a time (8 bytes a row); quantiles are exact, in milliseconds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DISTINCT_MAX = 12
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Latencies of one phase and way: `n` of them; quantiles in milliseconds.
+    """Latencies of one phase and transport: `n` of them; quantiles in milliseconds.
 
     Attributes:
         curve: Milliseconds at the shares of `CURVE`; those of the tail only where there are rows enough.
@@ -44,7 +44,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class SizeClass:
-    """Whole latencies of succeeded rows with payloads of `from_bytes` to `to_bytes` bytes, one way."""
+    """Whole latencies of succeeded rows with payloads of `from_bytes` to `to_bytes` bytes, by one transport."""
 
     from_bytes: int
     to_bytes: int
@@ -56,7 +56,7 @@ class SizeClass:
 
 
 def spreads(outputs: Outputs) -> tuple[Spread, ...]:
-    """Return the latencies of every phase and way that there is."""
+    """Return the latencies of every phase and transport that there is."""
     ways = pc.fill_null(outputs.column("transport"), "")
     found = []
     for phase in PHASES:

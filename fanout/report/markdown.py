@@ -1,4 +1,4 @@
-"""The report as Markdown: for a pull request, a wiki, a chat; tables alone."""
+"""Writes the report as Markdown, tables alone: for a pull request, a wiki, a chat."""
 
 from __future__ import annotations
 

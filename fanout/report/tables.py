@@ -1,4 +1,4 @@
-"""The tables of a report, as text cells: shared by terminal, Markdown and HTML, so that they cannot disagree."""
+"""Builds the tables of a report as text cells; terminal, Markdown and HTML share them, so that they cannot disagree."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def errors(report: Report) -> Table | None:
 
 
 def latencies(report: Report) -> Table | None:
-    """Quantiles of every phase and way, in milliseconds."""
+    """Quantiles of every phase and transport, in milliseconds."""
     lines = []
     for phase in report.phases:
         for way in report.ways:

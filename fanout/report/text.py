@@ -1,4 +1,4 @@
-"""The report for a terminal."""
+"""Prints the report on a terminal."""
 
 from __future__ import annotations
 

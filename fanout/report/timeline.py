@@ -1,4 +1,4 @@
-"""Throughput and rows in flight over time, from the instants in the output; a fold over batches into fixed steps."""
+"""Counts throughput and rows in flight over time, from the instants in the output; a fold over batches."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def timeline(outputs: Outputs) -> Timeline | None:
     for _, sent, ended in _instants(outputs):
         both = pc.and_(pc.is_valid(sent), pc.is_valid(ended))
         _add(sent_counts, sent, first=first, step_s=step_s)
-        # What ended without a send that we know of would make the number in flight negative.
+        # A row that ended without a known send would make the number in flight negative.
         _add(ended_counts, ended.filter(both), first=first, step_s=step_s)
     in_flight = tuple(accumulate(one - other for one, other in zip(sent_counts, ended_counts, strict=True)))
     return Timeline(first / 1e6, seconds, step_s, tuple(sent_counts), tuple(ended_counts), in_flight)

@@ -1,4 +1,4 @@
-"""Where the milliseconds of one row went, end to end: the median row of each way, and the slowest of all."""
+"""Finds where the milliseconds of one row went: of the median row of each transport, and of the slowest of all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:
-    """One row: its way, its whole latency in milliseconds, and its phases in order; gaps are its own waiting here."""
+    """One row: its transport, its whole latency in milliseconds, and its phases in order; in gaps fanout held it."""
 
     which: str
     row: int
@@ -46,7 +46,7 @@ _INSTANTS = (
 
 
 def waterfalls(outputs: Outputs) -> tuple[Waterfall, ...]:
-    """Return the median row of each way, then the slowest row, of those that succeeded."""
+    """Return the median row of each transport, then the slowest row, of those that succeeded."""
     found = []
     slowest: tuple[float, str] | None = None
     for way in WAYS:
@@ -83,7 +83,7 @@ def bars(row: dict[str, Any]) -> tuple[Bar, ...]:
     """
 
     def at(name: str) -> float | None:
-        # Differences of whole microseconds first: 1.7e12 ms have no digits left for a thousandth of one.
+        # Differences of whole microseconds first: at 1.7e12 ms a float has no digits left for a thousandth of one.
         return None if row[name] is None else (row[name] - row["fetched_at"]) / 1e3 + row["total_ms"]
 
     due, sent = at("due_at"), at("sent_at")

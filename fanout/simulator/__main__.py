@@ -1,4 +1,4 @@
-"""`python -m fanout.simulator`: the local AWS as a process; prints one JSON line on stdout when it is ready."""
+"""Serves the local AWS as a process, and prints one JSON line on stdout when it is ready."""
 
 from __future__ import annotations
 

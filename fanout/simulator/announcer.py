@@ -1,6 +1,7 @@
-"""From the end of a row to SNS: notifications lost, doubled, late and shuffled, strangers and forgers among them.
+"""Publishes to SNS that a request has ended, with the notification faults that the settings ask for.
 
-Enters a message document, leaves publications, some of them later, by `advance`. Owned by `world`.
+Notifications may be lost, doubled, late or out of order; foreign and forged ones may go out beside them. Late ones
+are published by `advance`. Owned by `world`.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ class Announcer:
     Args:
         settings: Loss, duplicates, delays.
         topics: Where to.
-        header: Makes the forger's TestNotification.
-        faults: Draws strangers and forgeries.
+        header: Makes the TestNotification.
+        faults: Draws foreign and forged messages.
         rng: Draws losses, duplicates and delays.
 
     Attributes:
@@ -59,7 +60,7 @@ class Announcer:
         self._expected: set[str] = set()
 
     def expect(self, inference_id: str) -> None:
-        """Remember that this inference is to be announced; `is_announced` tells when it was."""
+        """Remember that this inference will be announced; `is_announced` says whether it was."""
         self._expected.add(inference_id)
 
     def is_announced(self, inference_id: str) -> bool:

@@ -1,6 +1,6 @@
-"""One S3 bucket: objects by key, and an index of the keys in order that is brought up to date when somebody lists.
+"""Holds one S3 bucket: the objects by key, and a sorted index of the keys.
 
-Pure; owned by `objects`. Runs write a million keys and list now and then, so that sorting waits for the listing.
+Pure; owned by `objects`. A run writes a million keys and lists them rarely, so the index is sorted at the listing.
 """
 
 from __future__ import annotations

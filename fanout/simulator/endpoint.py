@@ -1,6 +1,6 @@
-"""The asynchronous endpoint as a queueing system: instances x slots, first come first served.
+"""Models the asynchronous endpoint as a queue in front of instances x slots, first come first served.
 
-Enters a task at an instant; leaves, by `advance`, how and when it ended: served, failed, timed out or expired.
+`admit` takes a request at an instant; `advance` returns how and when it ended: served, failed, timed out or expired.
 Pure and deterministic for a seed; knows nothing of payloads, S3 or messages. Owned by `world`.
 """
 
@@ -45,7 +45,7 @@ class Finished(NamedTuple, Generic[Task]):
 
 @dataclass(slots=True, eq=False)
 class _Waiting(Generic[Task]):
-    """A task without a slot; `over` once it has one or has expired, as it stands in two structures."""
+    """A task without a slot; `over` once it has one or has expired, since two structures hold it."""
 
     task: Task
     timeout_s: float
@@ -172,7 +172,7 @@ class EndpointModel(Generic[Task]):
         )
 
     def _fill(self, now: float) -> None:
-        """Give free slots to those who have waited longest."""
+        """Give free slots to the tasks that have waited longest."""
         while self._waiting_count and len(self._running) < self.slots:
             waiting = self._waiting.popleft()
             if not waiting.over:

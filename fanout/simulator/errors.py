@@ -1,6 +1,6 @@
-"""What a simulated service answers instead of a result.
+"""Defines the error that a simulated service answers with.
 
-Raised by the pure models; `http` writes it on the wire, `memory` turns it into a `CallError` of `Phase.REPLY`.
+The pure models raise it; `http` writes it as a reply, `ports` raises it as a `CallError` of `Phase.REPLY`.
 """
 
 from __future__ import annotations

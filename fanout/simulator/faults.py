@@ -1,6 +1,6 @@
-"""What goes wrong with a call, drawn from the settings' shares: the one place where faults are drawn.
+"""Draws what goes wrong with a call; no other module draws faults.
 
-`memory` applies a fault by raising, `http` by what it does on the wire; `world` applies those of rows and messages.
+`ports` raises a fault, `http` sends it as bytes or as a lost connection; `world` applies those of rows and messages.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _BEFORE = frozenset({
 
 @unique
 class Forgery(Enum):
-    """What a forger publishes in front of a true notification."""
+    """A forged message that goes out before a true notification."""
 
     FOREIGN_OUTPUT = "foreign output"
     NOT_JSON = "not json"
@@ -71,7 +71,7 @@ class Faults:
 
     Args:
         settings: The shares.
-        rng: The generator; the order of calls decides who is hit.
+        rng: The generator; the order of calls decides which call is hit.
     """
 
     def __init__(self, settings: FaultSettings, *, rng: random.Random) -> None:
@@ -105,11 +105,11 @@ class Faults:
         return None
 
     def forgery(self) -> Forgery | None:
-        """Return what a forger publishes before the next notification, None for nothing."""
+        """Return the forged message to publish before the next notification, None for none."""
         return self._rng.choice(_FORGERIES) if self.hits(self.settings.forged_messages) else None
 
     def slow_down(self) -> None:
-        """Return unless this PUT, GET or DELETE meets S3 while it splits a prefix.
+        """Return, unless this PUT, GET or DELETE comes while S3 splits a prefix.
 
         Raises:
             ServiceError: SlowDown.

@@ -1,6 +1,6 @@
-"""SNS subscription filters of scope MessageBody: a policy document compiled to nested predicates.
+"""Compiles an SNS subscription filter of scope MessageBody to nested predicates.
 
-Enters a policy (JSON text), leaves a `Filter` that says whether a parsed message passes. Pure.
+It takes a policy as JSON text and returns a `Filter`, which says whether a parsed message passes. Pure.
 Operators: exact values, prefix, suffix, equals-ignore-case, anything-but, exists; nested keys.
 """
 

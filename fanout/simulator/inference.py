@@ -1,4 +1,4 @@
-"""One request from acceptance to its end, as values: what the 202 says, what the log keeps, what its end needs."""
+"""Defines one request from acceptance to its end: what the 202 says, what the log keeps, what its end needs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LogLine(NamedTuple):
 
 
 class Inference(NamedTuple):
-    """A request under way: all that its end needs, without its payload."""
+    """A request under way: what its end needs, without its payload."""
 
     parameters: Parameters
     accepted: Accepted

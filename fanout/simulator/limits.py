@@ -1,6 +1,6 @@
-"""What InvokeEndpointAsync accepts: every documented limit of its fields, checked as the service checks them.
+"""Checks a request against every documented limit of InvokeEndpointAsync, as the service does.
 
-Enters a request as it came over the wire, raises what the service answers. Pure; limits are botocore's service model.
+It takes the request as it came and raises what the service answers. Pure; the limits are botocore's service model.
 """
 
 from __future__ import annotations

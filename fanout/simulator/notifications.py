@@ -1,7 +1,7 @@
-"""The endpoint's SNS messages, as documents: what the service says, and what a liar would.
+"""Writes the endpoint's SNS messages as documents, true ones and forged ones.
 
-Enters an inference and its end, leaves a dict for `orjson.dumps`. Pure; the shapes are those of AWS's documentation
-and of messages that public code presents as captured.
+Each is a dict for `orjson.dumps`, made from an inference and its end. Pure; the shapes are those of AWS's
+documentation and of messages that public code presents as captured.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def of_another_run(document: Mapping[str, object]) -> Document:
 
 
 def with_foreign_output(document: Mapping[str, object]) -> Document:
-    """Return a lie about the same row: completed, with an output in somebody else's bucket."""
+    """Return a forged message about the same row: completed, with an output in a foreign bucket."""
     lie = {key: value for key, value in document.items() if key not in {"failureReason", "failureLocation"}}
     return lie | {
         "invocationStatus": "Completed",

@@ -1,4 +1,4 @@
-"""S3's state: buckets of objects, conditional writes, listings in key order, multipart uploads.
+"""Holds S3's state: buckets of objects, conditional writes, listings in key order, multipart uploads.
 
 Pure: `now` is handed in, bodies are kept as they come. Owned by `world`; errors carry S3's codes.
 """
@@ -56,7 +56,7 @@ class Objects:
         return tuple(self._buckets)
 
     def create_bucket(self, bucket: str) -> None:
-        """Make the bucket; harmless when it exists."""
+        """Create the bucket; harmless when it exists."""
         self._buckets.setdefault(bucket, Bucket())
 
     def put(

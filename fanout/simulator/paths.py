@@ -1,7 +1,7 @@
-"""Where the endpoint writes: how S3OutputPath, extension and filename join, which AWS does not document.
+"""Computes where the endpoint writes the output and the failure of a request.
 
-Enters a request, leaves the output and failure location of its 202. Pure for a seed; the variants are
-`settings.join`.
+AWS does not document how S3OutputPath, extension and filename join, so `settings.join` chooses among the variants.
+Pure for a seed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Paths:
 
     Args:
         settings: The paths and the way they join.
-        rng: Where names come from that nobody has given.
+        rng: Draws the names that a request does not bring.
     """
 
     def __init__(self, settings: SimulatorSettings, *, rng: random.Random) -> None:

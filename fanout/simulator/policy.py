@@ -1,6 +1,6 @@
-"""Queue policies, as far as SNS needs them: may this topic send to the queue?
+"""Decides by a queue's policy (JSON text) whether a topic may send to the queue.
 
-Enters a policy document (JSON text) and a topic's ARN. Pure.
+Pure; knows what SNS needs of a policy, and nothing else.
 """
 
 from __future__ import annotations

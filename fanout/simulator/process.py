@@ -1,4 +1,4 @@
-"""The local AWS as a child process: settings in, a `SimulatorAddress` out while the block runs, nothing left after it.
+"""Runs the local AWS as a child process for the length of a block, and yields its `SimulatorAddress`.
 
 Settings travel on stdin, and the child ends with stdin, so that it also dies with a parent that was killed.
 """
@@ -52,7 +52,7 @@ async def start(settings: SimulatorSettings) -> AsyncIterator[SimulatorAddress]:
         RunError: It could not be started, or said something else than where it listens; with its stderr.
     """
     command = [sys.executable, "-m", "fanout.simulator", "--until-eof", "--port", "0", "--settings", "-"]
-    with tempfile.TemporaryFile() as errors:  # a pipe that nobody reads would fill up and stop the child
+    with tempfile.TemporaryFile() as errors:  # a pipe that is not read would fill up and stop the child
         try:
             process = await anyio.open_process(
                 command,

@@ -1,6 +1,7 @@
-"""One SQS queue: what is visible, what is in flight until when, which handle deletes what.
+"""Holds one SQS queue: which messages are visible, which are in flight until when, which handle deletes which.
 
-Pure, `now` handed in. A message's life is a number `hidden_until`; a heap of those wakes it. Owned by `queues`.
+Pure, `now` handed in. A message carries `hidden_until`; a heap of these instants makes it visible again. Owned by
+`queues`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SQS's state: standard queues with visibility, redrive to dead letters, and a cap on what is in flight.
+"""Holds SQS's state: standard queues with visibility, redrive to dead letters, and a cap on what is in flight.
 
 Pure: `now` (seconds since the epoch, never falling) is handed in. Owned by `world`; errors carry SQS's codes.
 """

@@ -1,6 +1,6 @@
-"""How a request ends: the model's answer or failure in S3, and the notification of it.
+"""Ends requests: writes the model's answer or failure to S3, and announces it.
 
-Enters what the endpoint model says has finished, leave an object and an announcement. Owned by `world`.
+It is called with what the endpoint model says has finished. Owned by `world`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the local AWS is like: its endpoint, its speed, and its faults; validated, frozen, unknown keys refused.
+"""Defines the settings of the local AWS: its endpoint, its speed, its faults; validated, frozen, unknown keys refused.
 
 Durations are seconds, shares are probabilities in 0..1. The defaults are a well-behaved endpoint without delays.
 """
@@ -57,7 +57,7 @@ class ThrottleSettings(_Model):
 
 
 class NotificationSettings(_Model):
-    """What becomes of the messages that say a row has finished.
+    """Loss, delay and content of the messages that say a row has finished.
 
     Attributes:
         enabled: Whether the endpoint's config names topics at all.
@@ -67,7 +67,7 @@ class NotificationSettings(_Model):
         duplicate_share: Share of notifications that are published `copies` times, each with its own delay.
         delay_s: How late each message is published, at least.
         spread_s: A further delay, uniform up to this, which shuffles messages.
-        early: Let the reply to an invocation follow its notification (`http` and `memory` hold it back).
+        early: Let the reply to an invocation follow its notification (`http` and `ports` hold it back).
         filter_lag_s: How long after Subscribe or a change a filter policy does not hold yet (AWS: up to 900).
         outside_filter: Whether foreign and forged messages pass filters, as they do in that time.
     """
@@ -100,7 +100,7 @@ class FaultSettings(_Model):
     success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes).
 
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
-    (for a share, a lie or garbage first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
+    (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
 
     `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied.
     """
@@ -147,7 +147,7 @@ class SimulatorSettings(_Model):
         failure_prefix: Key prefix of S3FailurePath; None for an endpoint without one.
         join: How S3OutputPath, extension and filename make a key, which AWS does not document: `joined` is
             path/extension/filename, `suffixed` the same with `.out`, `ignored` is path/inference-id.out.
-        mailbox_visibility_s: VisibilityTimeout of the queues that `memory` opens for a run.
+        mailbox_visibility_s: VisibilityTimeout of the queues that `ports` opens for a run.
         verify_signatures: Whether `http` checks SigV4.
     """
 

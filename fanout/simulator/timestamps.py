@@ -1,4 +1,4 @@
-"""Instants as AWS writes them in JSON: ISO 8601, UTC, milliseconds."""
+"""Formats instants as AWS writes them in JSON: ISO 8601, UTC, milliseconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SNS's state: topics, their subscriptions to queues, and what a published message becomes in each queue.
+"""Holds SNS's state: the topics, their subscriptions to queues, and the delivery of messages to these.
 
 Pure but for `Queues`, into which it delivers; `now` is handed in. Owned by `world`; errors carry SNS's codes.
 """

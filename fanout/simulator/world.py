@@ -1,7 +1,7 @@
-"""One account in which everything happens: the endpoint takes requests, writes to S3, publishes to SNS.
+"""Holds one account: the endpoint takes requests, writes to S3 and publishes to SNS.
 
-Enters an `AsyncRequest` or the passing of time, leave objects and messages. Pure: `now` is handed in and never
-falls. `memory` and `http` wrap the same object, and call `advance(now)` before they touch any part of it.
+`invoke` takes an `AsyncRequest`, `advance` lets time pass. Pure: `now` is handed in and never falls. `ports` and
+`http` wrap the same object, and call `advance(now)` before they touch any part of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`ports.Queue`, and the mailbox of `ports.Control`, on every cloud."""
+"""`ports.Queue`, and the run queue of `ports.Control`, on every cloud."""
 
 from __future__ import annotations
 

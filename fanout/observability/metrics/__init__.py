@@ -1,7 +1,7 @@
-"""What Prometheus is told of a run: counted as rows end, read from snapshots when somebody asks.
+"""Shows a run's metrics to Prometheus: counted as rows end, read from snapshots at each scrape.
 
-Outcomes and snapshots enter, `fanout_*` families leave: over HTTP while the run goes on, to a text file, to a
-Pushgateway. Nothing is counted unless one of them is asked for, and none of them can fail a run.
+The `fanout_*` families go out over HTTP while the run goes on, to a text file, to a Pushgateway. Nothing is counted
+unless the configuration has one of them, and none of them can fail a run.
 """
 
 from __future__ import annotations

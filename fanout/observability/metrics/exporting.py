@@ -1,4 +1,4 @@
-"""Opens what a configuration asks for around a run: an endpoint, a text file, a Pushgateway; or nothing at all."""
+"""Opens the metric exporters of a configuration around a run: an HTTP endpoint, a text file, a Pushgateway, or none."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Warn = Callable[[str], None]
 
 
 class Metrics:
-    """What is known of one run, as families; an observer, so that it knows where to look."""
+    """Builds the families of one run; an observer, so that it receives the run's snapshots."""
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -33,7 +33,7 @@ class Metrics:
         self._look: Callable[[], Snapshot] | None = None
 
     async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:  # noqa: ARG002 - Observer's
-        """Remember where to look; that stays true when the run has ended."""
+        """Keep `look`; it stays valid when the run has ended."""
         self._look = look
         await anyio.sleep_forever()
 
@@ -49,8 +49,8 @@ class Exporters:
 
     Attributes:
         observers: Watch the run.
-        fold: Is to be told every outcome; None if nobody asks for metrics.
-        facts: Told how the run ended; None likewise.
+        fold: Counts every outcome; None where no metrics are exported.
+        facts: Keeps how the run ended; None likewise.
         port: Where metrics are served, if they are.
     """
 
@@ -67,12 +67,12 @@ class Exporters:
 
 @asynccontextmanager
 async def exporting(config: Config, *, now: Callable[[], float], warn: Warn) -> AsyncIterator[Exporters]:
-    """Yield what the run is to do for its metrics; on leaving, however that is, write and push the last ones.
+    """Yield what the run must do for its metrics; on leaving, however that is, write and push the last ones.
 
     Args:
         config: `[metrics]` of it, and the bounds that metrics show.
         now: The run's clock.
-        warn: Told what does not work; none of it fails the run.
+        warn: Called with what does not work; none of it fails the run.
     """
     settings = config.metrics
     if not settings.wanted:
@@ -109,7 +109,7 @@ async def exporting(config: Config, *, now: Callable[[], float], warn: Warn) -> 
 
 
 async def _shielded(last: Callable[[], Awaitable[None]]) -> None:
-    """Let the last word be said although the run was cancelled; each is bounded in time."""
+    """Let the last metrics go out although the run was cancelled; each export is bounded in time."""
     with anyio.CancelScope(shield=True):
         await last()
 

@@ -1,4 +1,4 @@
-"""What metrics say of a run as a whole: what it stands on, when it began, how it and the one before it ended."""
+"""Holds what metrics say of a run as a whole: its versions, when it began, how it and the one before it ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIBRARIES = ("botocore", "aiobotocore", "pyarrow")
 
 
 def build() -> dict[str, str]:
-    """Return the versions of this program, of Python and of the libraries that decide what goes over the wire."""
+    """Return the versions of this program, of Python and of the libraries that decide what is sent to AWS."""
     return {
         "version": __version__,
         "python": platform.python_version(),

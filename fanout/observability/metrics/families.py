@@ -1,6 +1,6 @@
-"""The families that Prometheus is shown: names, units and sentences; pure.
+"""Builds the metric families that Prometheus reads: names, units and help texts. Pure.
 
-A fold, a snapshot and the run's own facts enter, prometheus_client's metric families leave. Labels are words of this
+It makes prometheus_client's families of a fold, a snapshot and the run's own facts. Labels are fixed words of this
 program; nothing that a user, a model or AWS wrote enters one.
 """
 
@@ -30,7 +30,7 @@ GAUGES: Mapping[str, tuple[str, Read]] = {
     "fanout_rows_accepted": ("Rows that the endpoint has and that have no notice.", lambda s: s.open_rows.accepted),
     "fanout_rows_claimed": ("Rows with a notice whose result is being fetched.", lambda s: s.open_rows.claimed),
     "fanout_rows_unknown": ("Rows that may have been sent and are looked for.", lambda s: s.open_rows.unknown),
-    "fanout_rows_parked": ("Rows that wait for a look or a backoff.", lambda s: s.reconciler.deferred),
+    "fanout_rows_parked": ("Rows deferred, until a look into S3 or a backoff.", lambda s: s.reconciler.deferred),
     "fanout_rows_undurable": ("Rows that have ended and stand in no part yet.", lambda s: s.open_rows.undurable),
     "fanout_pacing_rate": (
         "Requests a second that pacing allows now; absent without a limit.",
@@ -87,7 +87,7 @@ def families(facts: Facts, fold: Fold, look: Snapshot | None) -> Iterator[Metric
         "fanout_rows_ended", "Rows of the run that have ended, in earlier processes too.", look.ended
     )
     if look.total is not None:
-        yield _gauge("fanout_input_rows", "Rows of the input, where it tells.", look.total)
+        yield _gauge("fanout_input_rows", "Rows of the input, where it is known before its end.", look.total)
     if look.share is not None:
         yield _gauge("fanout_input_read_ratio", "Share of the input that was read.", look.share)
     for name, (text, read) in GAUGES.items():
@@ -110,7 +110,9 @@ def labelled(metrics: Iterable[Metric], labels: Mapping[str, str]) -> Iterator[M
 
 
 def _facts(facts: Facts) -> Iterator[Metric]:
-    yield InfoMetricFamily("fanout_build", "What this is, and what it stands on.", value=dict(facts.build))
+    yield InfoMetricFamily(
+        "fanout_build", "Versions of the program and its platform.", value=dict(facts.build)
+    )
     yield _gauge("fanout_running", "1 while the run goes on, 0 once it has ended.", facts.exit_code is None)
     yield _gauge("fanout_window_rows", "Rows that may be open at once.", facts.window_rows)
     yield _gauge("fanout_held_limit_bytes", "Payload bytes that may be in memory.", facts.held_bytes)

@@ -1,4 +1,4 @@
-"""The fold over outcomes that metrics show: rows, durations and bytes by transport; the one place that counts them."""
+"""Counts rows, durations and bytes of outcomes by transport, for the metrics; no other module counts them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ PHASES = ("wait", "upload", "invoke", "service", "notify", "fetch", "total")
 """As the output file's `*_ms` columns, with the same ends."""
 
 NO_TRANSPORT = "none"
-"""Rows that were rejected before they had a way to travel."""
+"""The transport of rows that were rejected before they were routed."""
 
 
 class Lot:
-    """What came of the rows of one transport."""
+    """Counts the ended rows of one transport."""
 
     __slots__ = ("payload_bytes", "response_bytes", "statuses", *PHASES)
 

@@ -1,4 +1,4 @@
-"""Durations by size: plain integers that a fold can afford, in the buckets that Prometheus is shown."""
+"""Counts durations in the buckets that Prometheus reads, in plain integers that a fold can afford."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Histogram:
         self._sum_s += sum_s
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Return (upper bound, observations up to it) of every bucket, as the exposition format wants them."""
+        """Return (upper bound, observations up to it) of every bucket, as the exposition format has them."""
         found: list[tuple[str, float]] = []
         count = 0
         for name, more in zip(_NAMES, self._counts, strict=True):

@@ -1,4 +1,4 @@
-"""The HTTP endpoint of a run: prometheus_client's server on a thread, the families made on the run's event loop."""
+"""Serves a run's metrics over HTTP: prometheus_client's server on a thread, families made on the event loop."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 async def serving(
     take: Take, *, address: str, port: int, warn: Callable[[str], None]
 ) -> AsyncIterator[int | None]:
-    """Serve `/metrics` inside the block; yield the port, or None if it could not be had, which is a warning.
+    """Serve `/metrics` inside the block; yield the port, or None, with a warning, if it is not to be had.
 
     Args:
-        take: Called on the event loop, so that nothing changes under its hands.
+        take: Returns the families; called on the event loop, so that nothing changes while it reads.
         address: Interface to listen on; an empty one would be all of them.
         port: 0 picks a free one.
-        warn: Told why nothing is served.
+        warn: Called with the reason why nothing is served.
     """
 
     async def on_loop() -> tuple[Metric, ...]:

@@ -1,4 +1,4 @@
-"""The last word to a Pushgateway, once the run has ended: bounded in time, and never an error of the run."""
+"""Pushes the last metrics to a Pushgateway once the run has ended: bounded in time, and never an error of the run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fanout.observability.metrics.registry import Take, registry
 
 _log = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
-"""A gateway answers in milliseconds; a scheduler waits for our exit."""
+"""Seconds for the whole push: a gateway answers in milliseconds, and a scheduler waits for our exit."""
 
 
 async def push(take: Take, *, gateway: str, job: str, warn: Callable[[str], None]) -> None:
@@ -26,7 +26,7 @@ async def push(take: Take, *, gateway: str, job: str, warn: Callable[[str], None
         take: Returns the families; called on the event loop.
         gateway: `host:port` or a URL.
         job: The grouping key.
-        warn: Told why it did not work.
+        warn: Called with the reason why it did not work.
     """
     families = tuple(take())
     failure: list[str] = []
@@ -38,8 +38,8 @@ async def push(take: Take, *, gateway: str, job: str, warn: Callable[[str], None
         except Exception as error:  # noqa: BLE001 - whatever urllib finds wrong, the run has ended well
             failure.append(str(error) or type(error).__name__)
 
-    # A thread of its own, and a daemon: the timeout is one for each read, so a gateway that dribbles would
-    # otherwise keep the process from ending.
+    # A daemon thread of its own: the timeout is one for each read, so a gateway that sends a byte now and then
+    # would otherwise keep the process from ending.
     thread = threading.Thread(target=work, name="pushgateway", daemon=True)
     thread.start()
     await anyio.to_thread.run_sync(thread.join, TIMEOUT_S)

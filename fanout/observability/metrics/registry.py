@@ -1,4 +1,4 @@
-"""A registry of our own for each reader: the families as they are when it asks, and the process's own numbers."""
+"""Makes a registry for each reader: the families as they are when it asks, and the process's own numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Take = Callable[[], Iterable[Metric]]
 
 
 class Families(Collector):
-    """Asks `take` each time somebody reads; `labels` go on every sample."""
+    """Calls `take` at each read; `labels` go on every sample."""
 
     def __init__(self, take: Take, *, labels: Mapping[str, str]) -> None:
         self._take = take

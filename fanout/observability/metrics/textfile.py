@@ -1,6 +1,6 @@
-"""The text file of a run, for node_exporter's textfile collector: replaced atomically at intervals and at the end.
+"""Writes a run's metrics to a text file for node_exporter's textfile collector, at intervals and at the end.
 
-It also remembers, across runs, when one last completed and when one last succeeded.
+The file is replaced atomically. It also remembers, across runs, when one last completed and when one last succeeded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class TextFile:
         take: Returns the families; called on the event loop.
         every_s: Seconds between two writes.
         labels: On every sample: two jobs on one machine must not show the same series.
-        warn: Told once when the file cannot be written; the run goes on.
+        warn: Called once when the file cannot be written; the run goes on.
     """
 
     def __init__(
@@ -75,6 +75,6 @@ def remembered(path: Path, name: str) -> float | None:
         for family in text_string_to_metric_families(text):
             if family.name == name and family.samples:
                 return float(family.samples[0].value)
-    except (OSError, ValueError):  # a file that somebody else wrote is replaced, whatever it holds
+    except (OSError, ValueError):  # a file that another program wrote is replaced, whatever it holds
         return None
     return None

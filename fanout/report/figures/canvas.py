@@ -1,4 +1,4 @@
-"""What all figures share: the sheet that they are drawn on, and axes of milliseconds."""
+"""Makes the sheet that all figures are drawn on, and their axes of milliseconds."""
 
 from __future__ import annotations
 

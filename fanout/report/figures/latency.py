@@ -1,4 +1,4 @@
-"""The figures of latencies: their distributions, their percentiles, and how they grow with the payload."""
+"""Draws the figures of latencies: their distributions, their percentiles, and how they grow with the payload."""
 
 from __future__ import annotations
 

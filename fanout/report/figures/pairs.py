@@ -1,4 +1,4 @@
-"""The figure of an experiment: what inline saves, with how sure that is."""
+"""Draws the figure of an experiment: what inline saves, with its interval."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def draw_differences(report: Report) -> Figure | None:
                 solid_capstyle="butt",
             )
             axes.plot(found.median, place, marker="o", color=STANDINS[role], markersize=5)
-        axes.axvline(0, color=STANDINS["ink"], linewidth=0.9, zorder=1)  # behind the points that stand on it
+        axes.axvline(0, color=STANDINS["ink"], linewidth=0.9, zorder=1)  # behind the points on it
         axes.set_yticks(range(len(known)), [label for label, _ in known])
         axes.set_ylim(len(known) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")

@@ -1,4 +1,4 @@
-"""The figures, as inline SVG: a `Report` enters, elements of the page leave.
+"""Draws every figure that a `Report` has data for, and returns them as inline SVG elements of the page.
 
 matplotlib draws them: well kept, sharp in print, and 15-120 kB a figure without any script, where plotly's bundle
 takes 4.6 MB. Text and colours stay the page's own (`theme`), so that one drawing serves light, dark and paper. What

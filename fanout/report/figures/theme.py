@@ -1,4 +1,4 @@
-"""Colours and type of the figures: matplotlib draws in stand-in colours, which become CSS variables of the page.
+"""Sets colours and type of the figures: matplotlib draws in stand-in colours, which become CSS variables of the page.
 
 One drawing serves light, dark and print; `page.css` says what each name looks like. Dashes repeat what colours say,
 for readers who do not see them and for printers that have none.

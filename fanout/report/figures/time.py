@@ -1,4 +1,4 @@
-"""The figures of time: how a run went on, and where the milliseconds of single rows went."""
+"""Draws the figures of time: how a run went on, and where the milliseconds of single rows went."""
 
 from __future__ import annotations
 

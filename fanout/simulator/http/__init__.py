@@ -1,4 +1,5 @@
-"""The local AWS behind one HTTP port: sockets in `connection`, signatures in `sigv4`, one file a service.
+"""Serves the local AWS on one HTTP port.
 
-`server.serve` runs it; `fanout.simulator.process.start` runs it as a child. The state is `simulator.world.World`.
+`connection` holds the sockets, `sigv4` checks signatures, and each service has a file. `server.serve` runs it,
+`fanout.simulator.process.start` runs it as a child process. The state is `simulator.world.World`.
 """

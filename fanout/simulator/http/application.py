@@ -1,6 +1,6 @@
-"""From a request to its reply: which service, whose signature, what is denied, how late; free of sockets.
+"""Answers one request: finds the service, checks the signature, applies denials and latency; knows no sockets.
 
-All services share one URL and are told apart by how SDKs call them, not by host names.
+All services share one URL. It tells them apart by how SDKs call them, not by host names.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Application:
         self._s3: tuple[Service, Spread] = S3(world), latency.s3
 
     def __call__(self, request: Request) -> Reply | Awaitable[Reply]:
-        """Return the reply, or what will become one."""
+        """Return the reply, or an awaitable of it."""
         if request.path.startswith(CONTROL):
             return self._control(request)
         now = self._now()
@@ -125,7 +125,7 @@ class Application:
         return reply
 
     def _control(self, request: Request) -> Reply:
-        """Answer an auditor, who needs no signature."""
+        """Answer a request of a test's audit, which needs no signature."""
         asked = request.path.removeprefix(CONTROL)
         if request.method == "GET" and asked == "log":
             prefix = request.parameters().get("inference-id-prefix", "")  # a run's own, of a log of millions

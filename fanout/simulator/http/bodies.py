@@ -1,4 +1,4 @@
-"""Request bodies as they arrive: by length or in chunks; bytes in, the whole body (and trailers) out.
+"""Reads request bodies as their bytes arrive, by length or in chunks with trailers.
 
 A body is collected as a list of pieces and joined once, so that a 1 GB upload is copied once, not quadratically.
 """

@@ -1,6 +1,6 @@
-"""What an uploader says its bytes are, against what arrived: Content-MD5, x-amz-checksum-*, aws-chunked.
+"""Compares an uploaded body with what the client says of it: Content-MD5, x-amz-checksum-*, aws-chunked.
 
-CRC32C and CRC64NVME are computed here in Python, so beyond `MAX_SLOW_BYTES` they are taken on trust.
+CRC32C and CRC64NVME are computed here in Python, so bodies beyond `MAX_SLOW_BYTES` are not checked against them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Lets the world's time pass: one timer for its next event, and those who wait for what an event may bring.
+"""Advances the world's time by one timer, set to its next event, and wakes the requests that wait for it.
 
-Called around every request; costs next to nothing while nothing is due.
+The application calls it around every request; it costs next to nothing while nothing is due.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Clockwork:
         self.polls = Polls(world.queues, now=now, alarm=lambda: self._set(now()))
 
     def before(self, now: float) -> None:
-        """Let happen what is due before a request is served."""
+        """Let the world do what is due before a request is served."""
         if self._due_at <= now:
             self._world.advance(now)
 
     def after(self, now: float) -> None:
-        """Let happen what a request has brought about; wake who waits for it; set the timer to what comes next."""
+        """Let the world do what a request caused, wake the requests that wait for it, and set the timer anew."""
         due_at = self._world.next_event_at()
         if due_at is not None and due_at <= now:
             self._world.advance(now)
@@ -51,7 +51,7 @@ class Clockwork:
         self._set(now)
 
     async def tick(self) -> None:
-        """Return when something may have happened."""
+        """Return after the world may have changed."""
         if self._ticked is None:
             self._ticked = asyncio.get_running_loop().create_future()
         await asyncio.shield(self._ticked)

@@ -1,7 +1,8 @@
-"""One client connection: bytes in, requests to `answer`, replies out in order; what goes wrong on a wire is done here.
+"""Reads requests from one client connection and writes the replies in order.
 
-A plain Protocol: `aiohttp.web.Server` served 38,000 requests/s where this serves 68,000, and it hides the path
-as it was sent and the socket to reset.
+Faults of the connection (reset, cut off, dribbled, no reply) are applied here. A plain asyncio Protocol:
+`aiohttp.web.Server` served 38,000 requests/s where this serves 68,000, and it hides the path as it was sent and
+the socket to reset.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from fanout.simulator.http.head import MAX_HEAD_BYTES, body_of, parse_head
 from fanout.simulator.http.messages import Reply, Request, Wire
 
 Answer = Callable[[Request], Reply | Awaitable[Reply]]
-"""Turns a request into its reply: at once where nothing is waited for, so that the common case needs no task."""
+"""Turns a request into its reply: at once where it need not wait, so that the common case needs no task."""
 
 DRIBBLE_S = 0.5  # between two bytes of a dribbled reply; no client's read timeout is that short
 _MAX_PIPELINED_BYTES = 1 << 20  # read ahead while a request is being answered; then the socket waits
@@ -62,7 +63,7 @@ class Connection(asyncio.Protocol):
         self._open.add(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
-        """Stop what is still being answered: nobody is left to read it."""
+        """Stop what is still being answered: the client that would read it has gone."""
         self._open.discard(self)
         self.closed.set_result(None)
         self._busy = True
@@ -147,7 +148,7 @@ class Connection(asyncio.Protocol):
         self._go_on()
 
     def _deliver(self, reply: Reply) -> None:
-        """Send the reply when its time has come, in the way that it is to arrive."""
+        """Send the reply when its time has come, with the fault that it has on the wire, if any."""
         if reply.after_s > 0:
             self._busy = True
             self._later(reply.after_s, lambda: self._send(reply))

@@ -1,4 +1,4 @@
-"""A JSON request body, read strictly: names and types as the service model has them, or an error of the service."""
+"""Reads a JSON request body strictly: names and types as in the service model, or the service's own error."""
 
 from __future__ import annotations
 

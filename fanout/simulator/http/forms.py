@@ -1,4 +1,4 @@
-"""A query-protocol request body: `Action=…&Attributes.entry.1.key=…` in, names and values out, read strictly."""
+"""Reads a query-protocol request body strictly: `Action=…&Attributes.entry.1.key=…`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The head of a request: the bytes before the empty line in, method, target and headers out."""
+"""Parses the head of a request: the method, the target and the headers before the empty line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _lower_names: dict[str, str] = {}
 
 
 def parse_head(head: bytes) -> tuple[Request, bool]:
-    """Return the request, without its body, and whether the connection is to stay open after it.
+    """Return the request, without its body, and whether the connection stays open after it.
 
     Raises:
         MalformedRequest: This is not the head of an HTTP/1.x request.

@@ -1,6 +1,6 @@
-"""The words on the wire: a request as it was sent, and the reply to it.
+"""Defines a request as it was sent, and the reply to it.
 
-`connection` makes the one from bytes and the other into bytes; everything between them is free of sockets.
+`connection` makes a `Request` from bytes and turns a `Reply` into bytes; the modules between them know no sockets.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Request:
     Attributes:
         path: The path as it was sent, still percent-encoded: signatures are over these bytes.
         query: What follows the `?`, as it was sent; empty without one.
-        headers: Lower-case names; values of repeated headers joined by commas, as SigV4 wants them. Latin-1.
+        headers: Lower-case names; values of repeated headers joined by commas, as SigV4 signs them. Latin-1.
         body: The whole body, transfer coding removed.
         trailers: Headers after a chunked body, lower-case names.
     """
@@ -65,7 +65,7 @@ class Reply:
 
     Attributes:
         after_s: Seconds to wait before it is sent: the network's latency.
-        wire: What happens to it on its way, None for nothing.
+        wire: The fault of its bytes on the connection, None for none.
     """
 
     status: int

@@ -1,7 +1,7 @@
-"""Long polls under way: each waits for its queue, nothing is asked twice while nothing has changed.
+"""Holds the long polls that wait, each for its queue, and wakes them when there is a message.
 
-`look` is called after everything that may have put a message into a queue; `next_at` tells the timer when a
-message that is in flight becomes visible again.
+Call `look` after everything that may have put a message into a queue; `next_at` gives the timer the instant at
+which a message that is in flight becomes visible again.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from fanout.simulator.queues import Queues
 
 
 class Polls:
-    """Who waits for which queue.
+    """The long polls that wait, by queue.
 
     Args:
         queues: The queues.
         now: The server's clock, in seconds since the epoch.
-        alarm: Called when somebody begins to wait, so that the timer may be set earlier.
+        alarm: Called when a poll begins to wait, so that the timer may be set earlier.
     """
 
     def __init__(self, queues: Queues, *, now: Callable[[], float], alarm: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""How each service words a refused signature: pure tables, from a `Refusal` to the service's own error."""
+"""Maps each reason to refuse a signature to the error that the service answers with; pure tables."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Replies in the shapes that SDKs parse: JSON, S3's XML, the query protocol's XML, and errors in each.
+"""Writes replies in the shapes that SDKs parse: JSON, S3's XML, the query protocol's XML, and errors in each.
 
-Pure: values in, `Reply` out. Request ids look like AWS's, are unique in a process, and cost no randomness each.
+Pure. Request ids look like AWS's, are unique in a process, and cost no randomness each.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""SageMaker's runtime: `POST /endpoints/{name}/async-invocations` in, `World.invoke` asked, a 202 out, or a fault.
+"""Answers `POST /endpoints/{name}/async-invocations`, the one operation of SageMaker's runtime.
 
-The payload is the raw body, everything else a header (botocore service model of sagemaker-runtime).
+It calls `World.invoke` and replies with a 202 or a fault. The payload is the raw body, everything else a header
+(botocore service model of sagemaker-runtime).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Runtime:
 
     Args:
         world: Where the endpoint is.
-        clockwork: Tells when a notification is out that the settings want before the reply.
+        clockwork: Waits for a notification that the settings publish before the reply.
     """
 
     signing_name = "sagemaker"
@@ -47,7 +48,7 @@ class Runtime:
         )
 
     def operation(self, _request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         return "InvokeEndpointAsync"
 
     def perform(self, _operation: str, request: Request, *, now: float) -> Reply | Awaitable[Reply]:
@@ -75,7 +76,7 @@ class Runtime:
         return json_refusal(refused)
 
     def _refused(self, fault: InvokeFault) -> Reply:
-        """Return what a request gets that the endpoint never sees."""
+        """Return the reply to a request that the endpoint never sees."""
         if fault is InvokeFault.THROTTLE:
             retry_after_s = self._world.settings.throttle.retry_after_s
             raise ServiceError(400, "ThrottlingException", "Rate exceeded", retry_after_s=retry_after_s)
@@ -87,7 +88,7 @@ class Runtime:
         return Reply(503, wire=Wire.RESET)
 
     def _spoilt(self, accepted: Accepted, fault: InvokeFault) -> Reply:
-        """Return what a request gets that the endpoint has taken."""
+        """Return the reply to a request that the endpoint has taken."""
         if fault is InvokeFault.SERVER_ERROR_AFTER:
             raise _internal()
         if fault is InvokeFault.NO_LOCATION:

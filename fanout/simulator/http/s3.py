@@ -1,4 +1,4 @@
-"""S3 behind its REST protocol: the service, and what it does to buckets; objects, parts and listings have files.
+"""Answers S3's REST protocol and does what concerns buckets; objects, parts and listings have files of their own.
 
 Metadata, ACLs, tags, versions and copies are not simulated.
 """
@@ -46,7 +46,7 @@ class S3:
         }
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         return target_of(request).operation
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply:

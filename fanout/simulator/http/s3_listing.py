@@ -1,4 +1,4 @@
-"""ListObjectsV2: a page of keys, rolled up at a delimiter if one is asked for, as XML."""
+"""Answers ListObjectsV2 with a page of keys as XML, rolled up at a delimiter if one is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""S3's uploads in parts: create, upload a part, complete, abort."""
+"""Answers the calls of an S3 upload in parts: create, upload a part, complete, abort."""
 
 from __future__ import annotations
 

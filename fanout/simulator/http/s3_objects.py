@@ -1,4 +1,4 @@
-"""What S3 does to objects: put, get with ranges and conditions, head, delete one or many."""
+"""Answers S3's calls on objects: put, get with ranges and conditions, head, delete one or many."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class ObjectCalls:
 
 
 def if_none_match(request: Request) -> bool:
-    """Whether the write is to fail if the key exists.
+    """Whether the write must fail if the key exists.
 
     Raises:
         ServiceError: NotImplemented for anything but `*`, as S3 says.

@@ -1,6 +1,7 @@
-"""What an S3 request is about: its bucket, key and operation, from Host, path and query; path and virtual-hosted style.
+"""Reads the bucket, the key and the operation of an S3 request from its Host, path and query.
 
-Pure. A subresource that is not simulated is an error, never mistaken for the plain operation.
+It knows path style and virtual-hosted style. Pure. A subresource that is not simulated is an error, never mistaken
+for the plain operation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SageMaker's control plane, as far as a run reads it: DescribeEndpoint and DescribeEndpointConfig (JSON 1.1)."""
+"""Answers DescribeEndpoint and DescribeEndpointConfig (JSON 1.1), all of SageMaker's control plane that a run reads."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class SageMaker:
         self._world = world
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         name = request.headers.get("x-amz-target", "").removeprefix(_TARGET)
         if name not in {"DescribeEndpoint", "DescribeEndpointConfig"}:
             raise ServiceError(400, "UnknownOperationException", f"{name!r} is not simulated.")
         return name
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply:  # noqa: ARG002 - nothing passes here
-        """Describe what is asked for."""
+        """Return the description."""
         fields = Fields.parse(request.body)
         if operation == "DescribeEndpoint":
             value = self._endpoint(fields.text("EndpointName"))

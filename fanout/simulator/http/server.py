@@ -1,4 +1,4 @@
-"""The server: settings in, a listening port out, and what a client must know; runs until it is told to stop."""
+"""Listens on a port, hands connections their application, and reports what a client must know to call it."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def serve(
     Raises:
         OSError: The port is taken.
     """
-    # AWS does not stand still for 70 ms because it has a hundred thousand objects.
+    # With a hundred thousand objects a collection would stop the server for 70 ms, which AWS never does.
     with asyncio.Runner(loop_factory=_loop_factory()) as runner, tuned_gc():
         runner.run(_serve(settings, port=port, ready=ready, until_eof=until_eof))
 

@@ -1,4 +1,4 @@
-"""What a simulated service is to the server: it names an operation, performs it, and words its own errors."""
+"""Defines a simulated service as the server sees it: it names an operation, performs it, and writes its own errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Service(Protocol):
         ...
 
     def operation(self, request: Request, /) -> str:
-        """Return the API's name of what is asked (`PutObject`), before anything is checked.
+        """Return the API's name of the operation (`PutObject`), before anything is checked.
 
         Raises:
             ServiceError: Nothing that this service knows.

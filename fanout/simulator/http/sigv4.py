@@ -1,4 +1,4 @@
-"""Signature Version 4, the server's side: a request in, nothing or the reason for refusing it out.
+"""Checks Signature Version 4 of a request, on the server's side, and says why it refuses one.
 
 Built from the path and query as they were sent. S3 encodes the path once, every other service twice
 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).

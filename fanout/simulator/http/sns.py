@@ -1,4 +1,4 @@
-"""SNS and STS behind the query protocol: a form in, `Topics` asked, XML out.
+"""Answers SNS's query protocol: it reads a form, calls `Topics`, and writes XML.
 
 Subscriptions of queues only; they are confirmed at once, as for a queue of the same account.
 """
@@ -52,7 +52,7 @@ class Sns:
         }
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         name = Form.parse(request.body).get("Action")
         if name not in self._operations:
             raise ServiceError(400, "InvalidAction", f"The action {name!r} is not simulated.")

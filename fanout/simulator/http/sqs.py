@@ -1,6 +1,6 @@
-"""SQS behind its JSON 1.0 protocol: the service, and what it does to queues; messages are in `sqs_messages`.
+"""Answers SQS's JSON 1.0 protocol and does what concerns queues; messages are in `sqs_messages`.
 
-`X-Amz-Target: AmazonSQS.*` in, `Queues` asked, JSON out. FIFO queues are not simulated.
+`X-Amz-Target: AmazonSQS.*` names the operation. FIFO queues are not simulated.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Sqs:
         }
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         name = request.headers.get("x-amz-target", "").removeprefix(_TARGET)
         if name not in self._operations:
             raise ServiceError(

@@ -1,4 +1,4 @@
-"""What SQS does to messages: send, receive with long polls, delete, change visibility, one by one and in batches.
+"""Answers SQS's calls on messages: send, receive with long polls, delete, change visibility, singly and in batches.
 
 Message attributes and delays are not simulated and are refused, not dropped.
 """
@@ -167,7 +167,7 @@ class Messages:
 
 
 def _batch(fields: Fields, act: Callable[[Fields], None]) -> Reply:
-    """Do `act` for every entry; an entry that fails is part of the 200, as SQS has it."""
+    """Do `act` for every entry; an entry that fails is part of the 200, as with SQS."""
     entries = fields.entries("Entries")
     ids = [entry.text("Id") for entry in entries]
     if not entries:

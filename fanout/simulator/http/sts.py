@@ -1,4 +1,4 @@
-"""STS, as far as a run asks it: GetCallerIdentity (query protocol)."""
+"""Answers GetCallerIdentity, the one call of STS that a run makes (query protocol)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 
 class Sts:
-    """Tells the caller who it is."""
+    """The identity service."""
 
     signing_name = "sts"
 
@@ -21,7 +21,7 @@ class Sts:
         self._account_id = account_id
 
     def operation(self, request: Request) -> str:
-        """Return the API's name of what is asked."""
+        """Return the API's name of the operation."""
         name = Form.parse(request.body).get("Action")
         if name != "GetCallerIdentity":
             raise ServiceError(400, "InvalidAction", f"The action {name!r} is not simulated.")

@@ -1,1 +1,1 @@
-"""The engine's ports on a simulated account in memory, without HTTP."""
+"""Implements the engine's ports on a simulated account in memory, without HTTP."""

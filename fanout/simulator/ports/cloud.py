@@ -1,7 +1,7 @@
-"""The engine's ports on a `World`, without network or tasks of its own: what tests and simulations run on.
+"""Implements the engine's ports on a `World`, without network or tasks of its own; tests and simulations run on it.
 
-Enters what `ports` says, raises `CallError` and nothing else. Time passes by the clock that is handed in: calls and
-long polls let the world advance to it. Faults and latencies are the settings'.
+It takes what `ports` says and raises `CallError`, nothing else. Time passes by the clock that is handed in: calls
+and long polls let the world advance to it. Faults and latencies are the settings'.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class _MemoryObjects:
 
 
 class _Pages:
-    """The pages of one listing; not a generator, so that whoever stops early leaves nothing to be closed."""
+    """The pages of one listing; not a generator, so that a caller that stops early has nothing to close."""
 
     def __init__(self, wire: Wire, bucket: str, prefix: str) -> None:
         self._wire = wire

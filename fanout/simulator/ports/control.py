@@ -1,4 +1,7 @@
-"""The control port on a `World`: describes the endpoint, opens and closes a run's queue. Owned by `memory`."""
+"""Implements the control port on a `World`: describes the endpoint, opens and closes a run's queue.
+
+Owned by `cloud`.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +62,7 @@ class MemoryControl:
                 subscriptions.append(arn)
                 are_filtered.append(is_filtered)
         except BaseException:
-            # Cancelled or refused: whoever called has no Mailbox to close. What an earlier run left stays.
+            # Cancelled or refused: the caller has no RunQueue to close. What an earlier run left stays.
             if not existed:
                 for arn in subscriptions:
                     world.topics.unsubscribe(arn)
@@ -82,7 +85,7 @@ class MemoryControl:
         await self._wire.call("DeleteQueue", self._latency.sqs, remove)
 
     async def supports_inline(self) -> bool:
-        """Say yes: this endpoint takes `Body` wherever it stands."""
+        """Return True: this endpoint takes `Body` in every region."""
         await self._wire.travel(0.0)
         return True
 

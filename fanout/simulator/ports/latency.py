@@ -1,6 +1,6 @@
-"""The way to a service and back, without a network: latency, errors as an SDK would report them, naps.
+"""Delays the calls of the in-memory ports, and reports their errors as an SDK would.
 
-Owned by `memory`; every call of the in-memory ports goes through one `Wire`. Time is the clock's that is handed in.
+Owned by `cloud`; every call goes through one `Wire`. Time is the clock's that is handed in.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Wire:
         self._rng = world.rng("latency")
 
     def now(self) -> float:
-        """Return the instant, after everything has happened that was due until then."""
+        """Return the instant, once the world has done everything that was due until then."""
         now = self._clock.now()
         self.world.advance(now)
         return now
@@ -44,11 +44,11 @@ class Wire:
         return spread.draw(self._rng)
 
     async def travel(self, seconds: float) -> None:
-        """Return `seconds` later; at least let others run."""
+        """Return `seconds` later; at least let other tasks run."""
         await self._clock.sleep_until(self._clock.now() + seconds)
 
     async def call(self, operation: str, spread: Spread, work: Callable[[float], Answer]) -> Answer:
-        """Return what `work(now)` returns, half of the latency after it; cancelled in between, the effect stands.
+        """Return what `work(now)` returns, half of the latency after it; if cancelled in between, the effect remains.
 
         Raises:
             CallError: The service refused.

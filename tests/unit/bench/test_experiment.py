@@ -104,7 +104,7 @@ def test_at_twenty_seeds_the_intervals_cover_what_the_simulator_was_told(experim
     assert sum(hits.values()) < 20 * len(hits), "intervals that never miss are too wide to be of 95 %"
 
 
-def test_a_full_lane_makes_rows_late_and_the_total_says_so(experiment):
+def test_a_full_channel_makes_rows_late_and_the_total_says_so(experiment):
     slow = {"runtime": constant(200)}
     wanted = plan(rate_per_s=20.0, arrivals="constant", pairs=30)
     path = experiment(wanted, settings(latency=slow), limits=engine_limits(concurrency=1))

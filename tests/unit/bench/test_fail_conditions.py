@@ -4,37 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
-from fanout.analysis.crossover import Crossing
-from fanout.analysis.quantiles import Interval, Quantiles
-from fanout.bench.baseline import changes, slower
+from fanout.bench.baseline import changes
 from fanout.bench.fail_conditions import check, parse_condition
 from fanout.errors import UsageError
 
-
-def quantiles(p50, p99=None):
-    return Quantiles(100, p50, p50 - 2, p50 + 2, p50 * 1.5, p99 or p50 * 2, p50 * 3)
-
-
-def group(label, low, high, *, inline, s3):
-    phases = {
-        "invoke": PhaseResult(quantiles(inline), quantiles(s3), Interval(100, s3 - inline, 1.0, 2.0)),
-        "upload": PhaseResult(None, quantiles(50), Interval(100, 50.0, 49.0, 51.0)),
-        "total": PhaseResult(quantiles(inline + 60), quantiles(s3 + 110), Interval(100, 50.0, 45.0, 55.0)),
-    }
-    return GroupResult(label, low, high, 100, phases)
-
-
-def comparison(inline=40.0, s3=42.0):
-    return Comparison(
-        everything=group("all sizes", 1_000, 64_000, inline=inline, s3=s3),
-        groups=(
-            group("1 KB", 1_000, 1_000, inline=inline - 10, s3=s3),
-            group("64 KB", 64_000, 64_000, inline=inline + 10, s3=s3),
-        ),
-        crossing=Crossing("inline"),
-        incomplete=0,
-    )
+from .conftest import comparison
 
 
 @pytest.mark.parametrize(
@@ -91,14 +65,3 @@ def test_a_size_that_was_not_tried_and_a_baseline_that_is_not_there():
         check(parse_condition("invoke.p50@2KB > 1ms"), comparison(), before=None, changes=())
     with pytest.raises(UsageError, match="needs --baseline"):
         check(parse_condition("worse"), comparison(), before=None, changes=())
-
-
-def test_changes_are_slower_faster_or_alike():
-    now, before = comparison(inline=40.0, s3=42.0), comparison(inline=30.0, s3=42.5)
-    found = {(each.group, each.way, each.phase): each for each in changes(now, before)}
-    assert found["all sizes", "inline", "invoke"].verdict == "slower"
-    assert found["all sizes", "s3", "invoke"].verdict == "alike"
-    assert found["64 KB", "inline", "invoke"].change.median == 10.0
-    assert {each.verdict for each in changes(before, now) if each.way == "inline"} == {"faster"}
-    assert [(each.way, each.group) for each in slower(changes(now, before))] == [("inline", "all sizes")]
-    assert slower(changes(before, now)) == []

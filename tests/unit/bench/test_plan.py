@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from itertools import islice, pairwise
 from statistics import mean
 
 import pytest
 
-from fanout.bench.payloads import payload_of
 from fanout.bench.plan import blocks, offsets, orders
 
 from .conftest import plan
@@ -56,11 +54,3 @@ def test_every_block_holds_every_size_once():
     whole = [tuple(given[start : start + 4]) for start in range(0, 400, 4)]
     assert all(sorted(block) == list(sizes) for block in whole)
     assert len(set(whole)) > 12, "each block in an order of its own"
-
-
-@pytest.mark.parametrize("size", [1, 19, 20, 100, 127_999, 128_000])
-def test_payloads_are_json_of_exactly_their_size(size):
-    payload = payload_of(size)
-    assert len(payload) == size
-    if size < 4_000:
-        json.loads(payload)

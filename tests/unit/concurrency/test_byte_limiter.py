@@ -14,21 +14,21 @@ def most_at_once(sizes, *, most_bytes, workers=64, takes_s=1.0):
     found = []
 
     async def main():
-        budget = ByteLimiter(most_bytes)
+        limiter = ByteLimiter(most_bytes)
         left, under_way = list(enumerate(sizes)), []
 
         async def worker():
             while left:
-                await budget.enter()
+                await limiter.enter()
                 if not left:
-                    budget.leave(None)
+                    limiter.leave(None)
                     return
                 _, size = left.pop(0)
                 under_way.append(size)
                 found.append(sum(under_way))
                 await anyio.sleep(takes_s)
                 under_way.remove(size)
-                budget.leave(size)
+                limiter.leave(size)
 
         async with anyio.create_task_group() as tasks:
             for _ in range(workers):
@@ -64,12 +64,12 @@ def test_one_large_response_is_forgotten():
 @pytest.mark.parametrize("size", [None, 0])
 def test_what_brought_nothing_makes_room(size):
     async def main():
-        budget = ByteLimiter(100)
+        limiter = ByteLimiter(100)
         for _ in range(FIRST):
-            await budget.enter()
+            await limiter.enter()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(budget.enter)
+            tasks.start_soon(limiter.enter)
             await anyio.wait_all_tasks_blocked()
-            budget.leave(size)
+            limiter.leave(size)
 
     run_virtual(main)

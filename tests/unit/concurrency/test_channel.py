@@ -12,12 +12,12 @@ from fanout.concurrency.channel import Channel
 
 def test_items_leave_in_the_order_in_which_they_came():
     async def main():
-        lane = Channel(3)
+        channel = Channel(3)
         for number in range(3):
-            await lane.put(number)
-        assert len(lane) == 3
-        left = [await lane.get() for _ in range(3)]
-        assert len(lane) == 0
+            await channel.put(number)
+        assert len(channel) == 3
+        left = [await channel.get() for _ in range(3)]
+        assert len(channel) == 0
         return left
 
     assert run_virtual(main) == [0, 1, 2]
@@ -25,48 +25,48 @@ def test_items_leave_in_the_order_in_which_they_came():
 
 def test_looking_in_takes_the_first_item_or_nothing():
     async def main():
-        lane = Channel(2)
-        assert lane.get_nowait() is None
-        await lane.put("a")
-        await lane.put("b")
-        return lane.get_nowait(), lane.get_nowait(), lane.get_nowait(), len(lane)
+        channel = Channel(2)
+        assert channel.get_nowait() is None
+        await channel.put("a")
+        await channel.put("b")
+        return channel.get_nowait(), channel.get_nowait(), channel.get_nowait(), len(channel)
 
     assert run_virtual(main) == ("a", "b", None, 0)
 
 
 @pytest.mark.parametrize("take", ["get", "get_nowait"])
-def test_a_full_lane_makes_whoever_puts_more_wait(take):
+def test_a_full_channel_makes_a_put_wait(take):
     async def main():
-        lane, sent = Channel(2), []
+        channel, sent = Channel(2), []
 
         async def sender():
             for number in range(5):
-                await lane.put(number)
+                await channel.put(number)
                 sent.append(number)
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(sender)
             await trio.testing.wait_all_tasks_blocked()
-            assert (sent, len(lane)) == ([0, 1], 2)
-            assert (lane.get_nowait() if take == "get_nowait" else await lane.get()) == 0
+            assert (sent, len(channel)) == ([0, 1], 2)
+            assert (channel.get_nowait() if take == "get_nowait" else await channel.get()) == 0
             await trio.testing.wait_all_tasks_blocked()
-            assert (sent, len(lane)) == ([0, 1, 2], 2)
+            assert (sent, len(channel)) == ([0, 1, 2], 2)
             nursery.cancel_scope.cancel()
 
     run_virtual(main)
 
 
-def test_whoever_takes_from_an_empty_lane_waits():
+def test_an_empty_channel_makes_a_get_wait():
     async def main():
-        lane = Channel(1)
+        channel = Channel(1)
         async with trio.open_nursery() as nursery:
 
             async def late():
                 await trio.sleep(5.0)
-                await lane.put("item")
+                await channel.put("item")
 
             nursery.start_soon(late)
-            item = await lane.get()
+            item = await channel.get()
         return item, trio.current_time()
 
     assert run_virtual(main) == ("item", 5.0)
@@ -74,18 +74,18 @@ def test_whoever_takes_from_an_empty_lane_waits():
 
 @pytest.mark.parametrize("capacity", [1, 2, 7, 1_000])
 @pytest.mark.parametrize(("putters", "getters"), [(1, 1), (1, 8), (8, 1), (5, 5)])
-def test_every_item_goes_to_one_worker_and_the_lane_is_never_overfull(capacity, putters, getters):
+def test_every_item_goes_to_one_worker_and_the_channel_is_never_overfull(capacity, putters, getters):
     async def main():
-        lane, taken = Channel(capacity), []
+        channel, taken = Channel(capacity), []
 
         async def putter(first):
             for number in range(first, 200, putters):
-                await lane.put(number)
-                assert len(lane) <= capacity
+                await channel.put(number)
+                assert len(channel) <= capacity
 
         async def getter():
             while True:
-                taken.append(await lane.get())
+                taken.append(await channel.get())
                 await trio.lowlevel.checkpoint()
 
         async with trio.open_nursery() as workers:
@@ -109,12 +109,12 @@ def test_one_who_gives_up_taking_leaves_the_item_to_the_next(waiting):
     """The item comes and the first in line is cancelled in the same turn of the loop."""
 
     async def main():
-        lane, taken = Channel(4), []
+        channel, taken = Channel(4), []
         first = trio.CancelScope()
 
         async def getter(scope):
             with scope:
-                taken.append(await lane.get())
+                taken.append(await channel.get())
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(getter, first)
@@ -123,9 +123,9 @@ def test_one_who_gives_up_taking_leaves_the_item_to_the_next(waiting):
                 nursery.start_soon(getter, trio.CancelScope())
             await trio.testing.wait_all_tasks_blocked()
             first.cancel()
-            await lane.put("item")
+            await channel.put("item")
             await trio.testing.wait_all_tasks_blocked()
-            assert (taken, len(lane)) == (["item"], 0)
+            assert (taken, len(channel)) == (["item"], 0)
             nursery.cancel_scope.cancel()
 
     run_virtual(main)
@@ -133,13 +133,13 @@ def test_one_who_gives_up_taking_leaves_the_item_to_the_next(waiting):
 
 def test_one_who_gives_up_putting_leaves_the_room_to_the_next():
     async def main():
-        lane, put = Channel(1), []
-        await lane.put("there")
+        channel, put = Channel(1), []
+        await channel.put("there")
         first = trio.CancelScope()
 
         async def putter(item, scope):
             with scope:
-                await lane.put(item)
+                await channel.put(item)
                 put.append(item)
 
         async with trio.open_nursery() as nursery:
@@ -148,26 +148,26 @@ def test_one_who_gives_up_putting_leaves_the_room_to_the_next():
             nursery.start_soon(putter, "b", trio.CancelScope())
             await trio.testing.wait_all_tasks_blocked()
             first.cancel()
-            assert lane.get_nowait() == "there"
+            assert channel.get_nowait() == "there"
             await trio.testing.wait_all_tasks_blocked()
-            # Whether the one who was cancelled got in before is its own affair; the lane is not stuck.
+            # Whether the one who was cancelled got in before is its own affair; the channel is not stuck.
             assert put in (["a"], ["b"])
-            assert lane.get_nowait() == put[0]
+            assert channel.get_nowait() == put[0]
 
     run_virtual(main)
 
 
 def test_a_wait_that_is_cancelled_long_before_takes_nothing():
     async def main():
-        lane = Channel(1)
+        channel = Channel(1)
         with trio.move_on_after(1.0) as scope:
-            await lane.get()
+            await channel.get()
         assert scope.cancelled_caught
-        await lane.put("item")
+        await channel.put("item")
         with trio.move_on_after(1.0) as scope:
-            await lane.put("more")
+            await channel.put("more")
         assert scope.cancelled_caught
-        return lane.get_nowait(), len(lane)
+        return channel.get_nowait(), len(channel)
 
     assert run_virtual(main) == ("item", 0)
 
@@ -175,13 +175,13 @@ def test_a_wait_that_is_cancelled_long_before_takes_nothing():
 @pytest.mark.parametrize("side", ["get", "put"])
 def test_one_who_has_gone_is_not_woken_in_place_of_the_next(side):
     async def main():
-        lane, done = Channel(1), []
+        channel, done = Channel(1), []
         if side == "put":
-            await lane.put("there")
+            await channel.put("there")
 
         async def worker(scope):
             with scope:
-                await (lane.get() if side == "get" else lane.put("item"))
+                await (channel.get() if side == "get" else channel.put("item"))
                 done.append(trio.current_time())
 
         gone = trio.CancelScope()
@@ -193,9 +193,9 @@ def test_one_who_has_gone_is_not_woken_in_place_of_the_next(side):
             gone.cancel()
             await trio.testing.wait_all_tasks_blocked()
             if side == "get":
-                await lane.put("item")
+                await channel.put("item")
             else:
-                assert lane.get_nowait() == "there"
+                assert channel.get_nowait() == "there"
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
         return done

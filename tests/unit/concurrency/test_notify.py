@@ -12,10 +12,10 @@ from fanout.concurrency.notify import Notify
 
 def test_everybody_who_waits_is_woken_once():
     async def main():
-        wakeup, woken = Notify(), []
+        notify, woken = Notify(), []
 
         async def waiter(name):
-            await wakeup.wait()
+            await notify.wait()
             woken.append(name)
 
         async with trio.open_nursery() as nursery:
@@ -23,7 +23,7 @@ def test_everybody_who_waits_is_woken_once():
                 nursery.start_soon(waiter, name)
             await trio.testing.wait_all_tasks_blocked()
             assert woken == []
-            wakeup.notify()
+            notify.notify()
         return sorted(woken)
 
     assert run_virtual(main) == ["a", "b", "c"]
@@ -31,29 +31,29 @@ def test_everybody_who_waits_is_woken_once():
 
 def test_a_notification_is_not_remembered():
     async def main():
-        wakeup = Notify()
-        wakeup.notify()
-        wakeup.notify()
-        return await wakeup.wait_for(5.0), trio.current_time()
+        notify = Notify()
+        notify.notify()
+        notify.notify()
+        return await notify.wait_for(5.0), trio.current_time()
 
     assert run_virtual(main) == (False, 5.0)
 
 
 def test_those_who_come_after_a_notification_wait_for_the_next():
     async def main():
-        wakeup, at = Notify(), []
+        notify, at = Notify(), []
 
         async def waiter():
             for _ in range(3):
-                await wakeup.wait()
+                await notify.wait()
                 at.append(trio.current_time())
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(waiter)
             for _ in range(3):
                 await trio.sleep(2.0)
-                wakeup.notify()
-                wakeup.notify()  # in one go: there is nobody any more
+                notify.notify()
+                notify.notify()  # in one go: no task waits any more
         return at
 
     assert run_virtual(main) == [2.0, 4.0, 6.0]
@@ -61,19 +61,19 @@ def test_those_who_come_after_a_notification_wait_for_the_next():
 
 def test_a_condition_that_is_looked_at_again_is_never_missed():
     async def main():
-        wakeup, items, taken = Notify(), [], []
+        notify, items, taken = Notify(), [], []
 
         async def consumer():
             while len(taken) < 50:
                 while not items:
-                    await wakeup.wait()
+                    await notify.wait()
                 taken.append(items.pop(0))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(consumer)
             for number in range(50):
                 items.append(number)
-                wakeup.notify()
+                notify.notify()
                 if number % 3 == 0:
                     await trio.lowlevel.checkpoint()
         return taken
@@ -84,15 +84,15 @@ def test_a_condition_that_is_looked_at_again_is_never_missed():
 @pytest.mark.parametrize(("after_s", "woken"), [(1.0, True), (2.9, True), (3.1, False)])
 def test_waiting_for_a_while_tells_whether_it_was_woken(after_s, woken):
     async def main():
-        wakeup = Notify()
+        notify = Notify()
 
         async def notifier():
             await trio.sleep(after_s)
-            wakeup.notify()
+            notify.notify()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(notifier)
-            result = await wakeup.wait_for(3.0)
+            result = await notify.wait_for(3.0)
             at = trio.current_time()
         return result, at
 
@@ -109,17 +109,17 @@ def test_no_time_to_wait_returns_at_once(timeout_s):
 
 def test_one_who_gives_up_takes_nobody_along():
     async def main():
-        wakeup, woken = Notify(), []
+        notify, woken = Notify(), []
 
         async def patient():
-            await wakeup.wait()
+            await notify.wait()
             woken.append(trio.current_time())
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(patient)
-            assert not await wakeup.wait_for(1.0)
+            assert not await notify.wait_for(1.0)
             await trio.sleep(1.0)
-            wakeup.notify()
+            notify.notify()
         return woken
 
     assert run_virtual(main) == [2.0]

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from fanout.concurrency import timer as alarm
+from fanout.concurrency import timer
 from fanout.concurrency.timer import sleep_until_ns
 
 pytestmark = pytest.mark.skipif(
@@ -28,7 +28,7 @@ def run(request):
     return lambda main: anyio.run(main, backend="asyncio", backend_options=options)
 
 
-def test_it_rings_at_the_instant_more_exactly_than_the_loop_does(run):
+def test_it_returns_at_the_instant_more_exactly_than_the_loop_does(run):
     async def main():
         late, loops = [], []
         for _ in range(60):
@@ -88,14 +88,14 @@ def test_without_a_descriptor_to_spare_it_says_so(run, monkeypatch):
         def timerfd_create(self, *_):
             return -1
 
-    monkeypatch.setattr(alarm, "_libc", Exhausted)
+    monkeypatch.setattr(timer, "_libc", Exhausted)
     assert run(lambda: sleep_until_ns(time.monotonic_ns() + 3_600_000 * MS)) is False
 
 
 def test_where_there_are_no_such_timers_it_says_so(run, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
-    alarm._libc.cache_clear()
+    timer._libc.cache_clear()
     try:
         assert run(lambda: sleep_until_ns(time.monotonic_ns() + 3_600_000 * MS)) is False
     finally:
-        alarm._libc.cache_clear()
+        timer._libc.cache_clear()

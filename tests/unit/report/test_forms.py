@@ -6,13 +6,11 @@ import io
 import re
 
 import pytest
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from fanout.domain.prices import Prices
 from fanout.report.document import report_of
-from fanout.report.figures.canvas import milliseconds
-from fanout.report.figures.theme import STANDINS, themed
+from fanout.report.figures.theme import STANDINS
 from fanout.report.html import html
 from fanout.report.markdown import markdown
 from fanout.report.tables import latencies, tiles
@@ -89,28 +87,3 @@ def test_text_has_the_tiles_and_the_tables(report):
     assert "throttled 7" in text
     assert re.search(r"total +inline +30 +114\.5 ", text), text
     assert ("rows", "40") in tiles(report)
-
-
-def test_themed_leaves_no_prolog_no_style_and_no_foreign_id():
-    svg = '<?xml?><!DOCTYPE svg><svg width="1" viewBox="0 0 1 1"><metadata>x</metadata><style>*{}</style>'
-    svg += '<g id="a" style="fill: #010101; font-family: \'X\', sans"/><use xlink:href="#a"/></svg>'
-    assert themed(svg, name="n", label="l") == (
-        '<svg id="n" role="img" aria-label="l" viewBox="0 0 1 1">'
-        '<g id="n-a" style="fill: var(--ink); font-family: var(--sans)"/><use href="#n-a"/></svg>'
-    )
-
-
-@pytest.mark.parametrize(
-    ("limits", "ticks"),
-    [
-        ((0.5, 3_000), [1, 10, 100, 1_000]),
-        ((1.2, 80), [3, 10, 30]),
-        ((15, 90), [20, 50]),
-    ],
-)
-def test_an_axis_of_milliseconds_has_more_than_one_tick(limits, ticks):
-    axes = Figure().subplots()
-    axes.set_xlim(*limits)
-    milliseconds(axes, "x")
-    shown = [tick for tick in axes.xaxis.get_majorticklocs() if limits[0] <= tick <= limits[1]]
-    assert shown == pytest.approx(ticks)

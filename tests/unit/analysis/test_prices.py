@@ -1,0 +1,52 @@
+"""What a million rows of each transport ask of the account."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.analysis.prices import MILLION, per_million
+from fanout.domain.prices import Prices
+
+
+def test_a_row_via_s3_adds_an_upload_a_download_and_a_deletion():
+    inline, s3 = per_million("inline"), per_million("s3")
+    assert (inline.puts, inline.gets, inline.deletes) == (MILLION, MILLION, 0)
+    assert (s3.puts, s3.gets, s3.deletes) == (2 * MILLION, 2 * MILLION, 1_000), (
+        "a thousand deletions a request"
+    )
+    for same in ("invocations", "publishes", "sqs"):
+        assert getattr(inline, same) == getattr(s3, same)
+    assert (inline.publishes, inline.sqs) == (MILLION, 1_200_000), "receives and deletes come in tens"
+
+
+@pytest.mark.parametrize(
+    ("prices", "dollars"),
+    [
+        (
+            Prices(
+                s3_put_per_1000=1, s3_get_per_1000=0, sns_publish_per_million=0, sqs_request_per_million=0
+            ),
+            2_000.0,
+        ),
+        (
+            Prices(
+                s3_put_per_1000=0, s3_get_per_1000=1, sns_publish_per_million=0, sqs_request_per_million=0
+            ),
+            2_000.0,
+        ),
+        (
+            Prices(
+                s3_put_per_1000=0, s3_get_per_1000=0, sns_publish_per_million=1, sqs_request_per_million=0
+            ),
+            1.0,
+        ),
+        (
+            Prices(
+                s3_put_per_1000=0, s3_get_per_1000=0, sns_publish_per_million=0, sqs_request_per_million=1
+            ),
+            1.2,
+        ),
+    ],
+)
+def test_each_price_is_of_its_own_unit(prices, dollars):
+    assert per_million("s3").dollars(prices) == pytest.approx(dollars)

@@ -1,0 +1,37 @@
+"""Sizes and durations, as people write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.analysis.units import parse_duration, parse_size, size_text
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("8KB", 8_000),
+        ("127,999", 127_999),
+        ("1.5 KiB", 1_536),
+        ("2MB", 2_000_000),
+        ("5 B", 5),
+        ("1.0001KB", None),
+        ("big", None),
+        ("", None),
+    ],
+)
+def test_sizes(text, size):
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [("80ms", 80.0), ("1.5 s", 1_500.0), ("200us", 0.2), ("2min", 120_000.0), ("80", None), ("ms", None)],
+)
+def test_durations(text, ms):
+    assert parse_duration(text) == ms
+
+
+def test_sizes_as_text():
+    texts = [size_text(size) for size in (0, 1_000, 127_999, 128_000, 64_000, 2_000_000, 1_000_000_000)]
+    assert texts == ["0 B", "1 KB", "127,999 B", "128,000 B", "64 KB", "2 MB", "1 GB"]

@@ -1,0 +1,21 @@
+"""Dollars by the price table."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.domain.prices import Prices
+from fanout.report.document import report_of
+
+from .conftest import outcome
+
+
+def test_cost_by_the_price_table(make_output):
+    rows = [outcome(row) for row in range(60)] + [
+        outcome(row, way="s3", payload_bytes=5) for row in range(60, 100)
+    ]
+    cost = report_of([make_output(rows)], Prices()).cost
+    inline, s3 = (5.00 + 0.40 + 0.50 + 0.48) / 1e6, (10.00 + 0.80 + 0.50 + 0.48) / 1e6
+    assert cost.by_way == pytest.approx({"inline": 60 * inline, "s3": 40 * s3})
+    assert cost.dollars == pytest.approx(60 * inline + 40 * s3)
+    assert (cost.saved, cost.saveable) == (pytest.approx(60 * 5.4e-6), pytest.approx(40 * 5.4e-6))
