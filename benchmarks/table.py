@@ -67,6 +67,7 @@ def headlines(results: Path) -> str:
             ("upload", uploaded),
             ("scale", grown),
             ("pacing", kept),
+            ("start", started),
         )
         if (path := results / f"{name}.json").exists()
     )
@@ -155,6 +156,34 @@ def kept(content: dict[str, Any]) -> str:
     )
 
 
+def started(content: dict[str, Any]) -> str:
+    """Return what a run of two rows costs."""
+    found = _starts(content)
+    cpu_s, times = (found["fanout"][name].median for name in ("cpu_s", "times"))
+    return (
+        f"- A run of {content['settings']['rows']} rows: {cpu_s:.2f} s of CPU, {times:.2f} times that of the "
+        "aiobotocore script, which keeps no journal."
+    )
+
+
+def _starts(content: dict[str, Any]) -> dict[str, dict[str, Spread]]:
+    """Return for each contender the spread of its CPU, seconds, peak, and CPU as times the script's."""
+    runs: dict[str, dict[int, dict[str, Any]]] = {}
+    for sample in content["samples"]:
+        runs.setdefault(sample["contender"], {})[sample["round"]] = sample
+    script = runs["aiobotocore"]
+    return {
+        name: {
+            **{
+                key: Spread.of(each[key] for each in rounds.values())
+                for key in ("cpu_s", "seconds", "peak_bytes")
+            },
+            "times": Spread.of(each["cpu_s"] / script[number]["cpu_s"] for number, each in rounds.items()),
+        }
+        for name, rounds in runs.items()
+    }
+
+
 def _by_case(samples: list[dict[str, Any]]) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
     """Yield each mode and rate of the pacing, and its samples."""
     for mode, rate in sorted({(sample["mode"], sample["rate"]) for sample in samples}):
@@ -169,6 +198,7 @@ def tables(results: Path) -> str:
         ("upload", upload),
         ("scale", scale),
         ("pacing", pacing),
+        ("start", start),
         ("journal", journal),
         ("journal-wire", journal),
     ):
@@ -289,6 +319,22 @@ def pacing(content: dict[str, Any]) -> str:
         *("the machine: error %", "late p99 ms"),
     )
     return "\n".join(_table(heads, rows))
+
+
+def start(content: dict[str, Any]) -> str:
+    rows = [
+        (
+            f"**{name}**" if name == "fanout" else name,
+            _spread(found["cpu_s"], 2),
+            _times(found["times"]),
+            _spread(found["seconds"], 2),
+            f"{found['peak_bytes'].median / 1e6:,.0f}",
+        )
+        for name, found in _starts(content).items()
+    ]
+    numpy = "installed" if content["settings"]["numpy"] else "not installed"
+    heads = ("CPU s", "CPU x times aiobotocore's", "seconds", "peak MB")
+    return "\n".join(_table((f"a run of {content['settings']['rows']} rows, numpy {numpy}", *heads), rows))
 
 
 def journal(content: dict[str, Any]) -> str:

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 from fanout._version import __version__
 
 if TYPE_CHECKING:
+    from fanout.api.jobs import resume_job, retry_job, run_job
     from fanout.api.session import Session, open  # noqa: A004 - as `io.open`
     from fanout.api.verbs import export, resume, retry, run, status
-    from fanout.commands.resume import resume_job
-    from fanout.commands.retry import retry_job
-    from fanout.commands.run import run_job
     from fanout.commands.status import RunStatus
     from fanout.config.load import load_config
     from fanout.config.model import Config
@@ -64,11 +62,11 @@ _HOMES = {
     "load_config": "config.load",
     "open": "api.session",
     "resume": "api.verbs",
-    "resume_job": "commands.resume",
+    "resume_job": "api.jobs",
     "retry": "api.verbs",
-    "retry_job": "commands.retry",
+    "retry_job": "api.jobs",
     "run": "api.verbs",
-    "run_job": "commands.run",
+    "run_job": "api.jobs",
     "status": "api.verbs",
 }
 

@@ -10,12 +10,11 @@ import errno
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
-
-import pyarrow as pa
 
 from fanout.errors import RunError, StorageError
 
@@ -59,12 +58,18 @@ def readable(path: Path) -> Iterator[None]:
     """Turn whatever a damaged or missing Parquet file raises into a `StorageError` that names it."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except _unreadable() as error:
         raise StorageError(
             f"{path} cannot be read back: {str(error).strip() or type(error).__name__}; "
             "the disk may be full or failing: look at it, then `fanout resume`, "
             "or `fanout resume --rebuild` if this file stays damaged"
         ) from error
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """Return what reading a damaged file raises, without importing pyarrow where nothing has read with it."""
+    arrow = sys.modules.get("pyarrow")
+    return (OSError,) if arrow is None else (OSError, arrow.ArrowException)
 
 
 @contextmanager

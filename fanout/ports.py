@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 T_co = TypeVar("T_co", covariant=True)
 

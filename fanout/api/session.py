@@ -64,7 +64,7 @@ class Session:
         Raises:
             RunError: The endpoint is not there, or AWS refuses; names the remedy.
         """
-        from fanout.runtime.live import Submissions  # noqa: PLC0415 - loads pyarrow
+        from fanout.runtime.live import Submissions
 
         if self._task is not None:
             raise UsageError("a session is entered once: open another with fanout.open(...)")
@@ -118,7 +118,7 @@ class Session:
 
     async def _serve(self, opened: asyncio.Future[None]) -> None:
         """Run the engine until the session is left; its end is every open send's."""
-        from fanout.runtime.live import serve  # noqa: PLC0415 - the engine
+        from fanout.runtime.live import serve
 
         assert self._submissions is not None
 

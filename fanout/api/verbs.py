@@ -45,8 +45,8 @@ def run(
         RunError: The run could not be finished; its message names the next step, `exit` the exit code.
         Interrupted: SIGINT or SIGTERM came; what was collected is durable, and `resume` continues.
     """
-    from fanout.commands.run import run_job  # noqa: PLC0415 - the engine
-    from fanout.runtime.event_loop import run_in_event_loop  # noqa: PLC0415
+    from fanout.commands.run import run_job
+    from fanout.runtime.event_loop import run_in_event_loop
 
     loaded = configured(config, keywords)
     return run_in_event_loop(functools.partial(run_job, loaded, observer=observer))
@@ -75,12 +75,12 @@ def resume(
         JournalError: Another process is at it, or what it left behind is damaged.
         RunError: It could not be finished.
     """
-    from fanout.commands.resume import resume_job  # noqa: PLC0415 - the engine
-    from fanout.config.flags import RESUME, from_keywords  # noqa: PLC0415
-    from fanout.config.load import load_config  # noqa: PLC0415
-    from fanout.rundir.manifest import read_manifest  # noqa: PLC0415
-    from fanout.rundir.paths import RunDirectory  # noqa: PLC0415
-    from fanout.runtime.event_loop import run_in_event_loop  # noqa: PLC0415
+    from fanout.commands.resume import resume_job
+    from fanout.config.flags import RESUME, from_keywords
+    from fanout.config.load import load_config
+    from fanout.rundir.manifest import read_manifest
+    from fanout.rundir.paths import RunDirectory
+    from fanout.runtime.event_loop import run_in_event_loop
 
     path = Path(run_dir)
     if keywords:
@@ -116,8 +116,8 @@ def retry(
         UsageError: There is no such run, it has not finished, all its rows succeeded, or the input changed.
         RunError: It could not be finished.
     """
-    from fanout.commands.retry import retry_job  # noqa: PLC0415 - the engine
-    from fanout.runtime.event_loop import run_in_event_loop  # noqa: PLC0415
+    from fanout.commands.retry import retry_job
+    from fanout.runtime.event_loop import run_in_event_loop
 
     call = functools.partial(retry_job, Path(run_dir), os.fspath(output), observer=observer, changed=config)
     return run_in_event_loop(call)
@@ -139,7 +139,7 @@ def export(run_dir: StrPath, output: StrPath, *, overwrite: bool = False) -> int
         UsageError: There is no run, it has finished, no row is durable, or the output exists.
         JournalError: Another process is at the run, or its journal is damaged.
     """
-    from fanout.commands.export import export as export_durable  # noqa: PLC0415 - loads pyarrow
+    from fanout.commands.export import export as export_durable
 
     return export_durable(Path(run_dir), os.fspath(output), overwrite=overwrite)
 
@@ -159,7 +159,7 @@ def status(run_dir: StrPath) -> RunStatus:
         JournalError: Its files are damaged.
         StorageError: They cannot be read.
     """
-    from fanout.commands.status import run_status  # noqa: PLC0415
+    from fanout.commands.status import run_status
 
     return run_status(Path(run_dir))
 
@@ -172,8 +172,8 @@ def rebuild(run_dir: StrPath) -> Rebuilt:
         JournalError: Another process is at it, or `run.json` is damaged.
         RunError: AWS cannot be asked.
     """
-    from fanout.commands.rebuild import rebuild as rebuild_journal  # noqa: PLC0415 - the engine
-    from fanout.runtime.event_loop import run_in_event_loop  # noqa: PLC0415
+    from fanout.commands.rebuild import rebuild as rebuild_journal
+    from fanout.runtime.event_loop import run_in_event_loop
 
     return run_in_event_loop(functools.partial(rebuild_journal, Path(run_dir)))
 
@@ -184,10 +184,10 @@ def configured(config: Config | StrPath | Sequence[StrPath] | None, keywords: Ru
     Raises:
         UsageError: An unknown keyword, a value that does not fit, or inputs given twice; names each.
     """
-    from fanout.config.flags import from_keywords  # noqa: PLC0415
-    from fanout.config.load import load_config  # noqa: PLC0415
-    from fanout.config.model import Config  # noqa: PLC0415 - loads pydantic
-    from fanout.errors import UsageError  # noqa: PLC0415
+    from fanout.config.flags import from_keywords
+    from fanout.config.load import load_config
+    from fanout.config.model import Config
+    from fanout.errors import UsageError
 
     if isinstance(config, Config):
         return load_config(flags=from_keywords(**keywords), base=config) if keywords else config

@@ -1,4 +1,4 @@
-"""How each botocore client is configured: one attempt, a pool as large as the concurrency, quiet logs.
+"""Configures botocore's clients: one attempt a call, a pool as large as the concurrency, quiet logs.
 
 Retries are ours: botocore would make up to five hidden attempts inside one call, and with a reply lost after
 the request was read it submits a row twice and reports one success.
@@ -7,16 +7,17 @@ the request was read it submits a row twice and reports one success.
 from __future__ import annotations
 
 import logging
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from aiobotocore.config import AioConfig
-from botocore.model import ServiceModel
-
+from fanout._version import __version__
 from fanout.aws.regions import INLINE_REGIONS
 from fanout.aws.sdk.queue import LONGEST_POLL_S, POLL_SLACK_S
 from fanout.aws.settings import AwsSettings
+
+if TYPE_CHECKING:
+    from aiobotocore.config import AioConfig
 
 SERVICES = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
 NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
@@ -32,6 +33,8 @@ def client_config(service: str, settings: AwsSettings) -> AioConfig:
         service: One of `SERVICES`.
         settings: What the user set.
     """
+    from aiobotocore.config import AioConfig
+
     read_timeout_s = LONGEST_POLL_S + POLL_SLACK_S if service == "sqs" else settings.call_timeout_s
     return AioConfig(
         connect_timeout=settings.connect_timeout_s,
@@ -39,12 +42,12 @@ def client_config(service: str, settings: AwsSettings) -> AioConfig:
         max_pool_connections=settings.max_connections,
         # Both are named on every client: botocore 1.44 changes the defaults.
         retries={"mode": "standard", "total_max_attempts": 1},
-        # Uploads bring their own CRC32 (`storing`); what S3 stored with a checksum is compared on the way
+        # Uploads bring their own CRC32 (`s3_arguments`); what S3 stored with a checksum is compared on the way
         # back.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_supported",
         s3=_s3_options(settings) if service == "s3" else None,
-        user_agent_extra=f"fanout/{_version()}",
+        user_agent_extra=f"fanout/{__version__}",
     )
 
 
@@ -54,20 +57,27 @@ def is_aws(endpoint_url: str) -> bool:
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu"))
 
 
-def takes_inline(model: ServiceModel, *, region: str, endpoint_url: str) -> bool:
-    """Whether a payload may travel in the request: the model has `Body`, and the region is one that takes it.
+def invoke_members(model: Mapping[str, Any]) -> Collection[str]:
+    """Return the members of InvokeEndpointAsync's input.
+
+    Args:
+        model: botocore's model of sagemaker-runtime, as its file says it.
+    """
+    operation = model["operations"].get("InvokeEndpointAsync", {})
+    shape = model["shapes"].get(operation.get("input", {}).get("shape"), {})
+    return frozenset(shape.get("members", ()))
+
+
+def takes_inline(members: Collection[str], *, region: str, endpoint_url: str) -> bool:
+    """Whether a payload may travel in the request: botocore knows `Body`, and the region is one that takes it.
 
     A server that is not AWS's, such as the simulator, counts as one that does.
     """
-    shape = model.operation_model("InvokeEndpointAsync").input_shape
-    members: Any = shape.members if shape is not None else {}
     return "Body" in members and (region in INLINE_REGIONS or not is_aws(endpoint_url))
 
 
-def lacks(model: ServiceModel) -> tuple[str, ...]:
+def lacks(members: Collection[str]) -> tuple[str, ...]:
     """Return the members of InvokeEndpointAsync that a run needs and the installed botocore lacks."""
-    shape = model.operation_model("InvokeEndpointAsync").input_shape
-    members: Any = shape.members if shape is not None else {}
     return tuple(name for name in MUST_KNOW if name not in members)
 
 
@@ -86,10 +96,3 @@ def _s3_options(settings: AwsSettings) -> dict[str, object]:
         # much CPU as everything else in the call.
         return {"payload_signing_enabled": False}
     return {}
-
-
-def _version() -> str:
-    try:
-        return version("sagemaker-fanout")
-    except PackageNotFoundError:  # a checkout that is not installed
-        return "source"

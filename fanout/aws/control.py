@@ -1,4 +1,4 @@
-"""What is asked of AWS once a run: the endpoint's configuration, the run's mailbox, whether inline works."""
+"""Makes the calls of a run's start and end: describes the endpoint, opens and closes the run's queue."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class AwsControl:
     """`ports.Control` on the SageMaker control plane.
 
     Args:
-        sagemaker: An aiobotocore client of the control plane.
-        mailboxes: Opens and closes the run's queue.
+        sagemaker: A client of SageMaker's control plane: aiobotocore's, or `http.control_client`.
+        run_queues: Opens and closes the run's queue.
         timeout_s: Bound of one call as a whole.
         inline: What `supports_inline` answers.
     """

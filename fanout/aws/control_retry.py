@@ -1,4 +1,4 @@
-"""A control call, repeated a few times while the service fails; for calls that may come twice.
+"""Repeats a control call a few times while the service fails; for calls that may come twice.
 
 `open_run_queue` undoes itself when one of its steps fails, and SQS refuses the queue's name for a minute after
 that, so a passing failure must not end it.
@@ -13,10 +13,14 @@ import anyio
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from fanout.aws.timeouts import bounded
-from fanout.errors import CallError, Phase
+from fanout.domain.failures import FailureKind, failure_kind
+from fanout.errors import CallError
 
 ATTEMPTS = 4
 LONGEST_WAIT_S = 5.0
+_PASSING = frozenset(
+    {FailureKind.THROTTLED, FailureKind.TRANSIENT, FailureKind.NOT_SENT, FailureKind.UNKNOWN}
+)
 
 
 async def patiently(call: Callable[[], Awaitable[Any]], *, timeout_s: float) -> Any:
@@ -45,8 +49,4 @@ async def patiently(call: Callable[[], Awaitable[Any]], *, timeout_s: float) -> 
 
 def passing(error: BaseException) -> bool:
     """Whether `error` is about the way to the service or its load, not about the request."""
-    if not isinstance(error, CallError):
-        return False
-    if error.phase is not Phase.REPLY:
-        return True
-    return (error.status or 0) >= 500 or error.status == 429 or "Throttl" in error.code
+    return isinstance(error, CallError) and failure_kind(error) in _PASSING

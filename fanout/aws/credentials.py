@@ -1,4 +1,4 @@
-"""Credentials that expire, refreshed by one call at a time while the others go on with what is still valid.
+"""Refreshes credentials by one call at a time, while the others go on with what is still valid.
 
 botocore refreshes from the last ten minutes on by force: with a provider that fails, 200 concurrent calls
 made 200 refreshes one after the other, and all of them failed although the credentials were still good.
@@ -64,7 +64,7 @@ class SharedCredentials(AioRefreshableCredentials):  # type: ignore[misc]  # aio
                 return
         seen = self._attempts
         async with self._one_at_a_time:
-            # Whoever waited takes the outcome of the attempt that it waited for, good or bad.
+            # A call that waited takes the outcome of the attempt that it waited for, good or bad.
             if self._attempts == seen and self._due() and self._may_try(AGAIN_AFTER_EXPIRY_S):
                 await self._attempt()
         if self._expired():

@@ -1,4 +1,4 @@
-"""Reads inputs from `s3://`: an open `AwsCloud` enters, a pyarrow filesystem with its credentials leaves.
+"""Opens a pyarrow filesystem that reads inputs from `s3://` with the credentials of an `AwsCloud`.
 
 pyarrow ignores `AWS_ENDPOINT_URL` and the endpoints of profiles, so it is handed what the session resolved.
 """

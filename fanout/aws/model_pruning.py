@@ -1,4 +1,4 @@
-"""Of botocore's model of a service, the operations that are asked for: the control plane's has 400, and takes 9 MB."""
+"""Takes what is not called out of botocore's model of a service: the control plane's has 400 operations and 9 MB."""
 
 from __future__ import annotations
 

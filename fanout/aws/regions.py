@@ -1,4 +1,4 @@
-"""Where InvokeEndpointAsync takes the payload in the request; elsewhere a run goes via S3."""
+"""Names the regions where InvokeEndpointAsync takes the payload in the request; elsewhere a run goes via S3."""
 
 from __future__ import annotations
 

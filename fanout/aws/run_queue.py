@@ -1,4 +1,4 @@
-"""A run's own queue: created, opened to its topics only, subscribed with a filter; and taken away again.
+"""Creates a run's own queue, opens it to its topics only, subscribes it with a filter, and takes it away again.
 
 Nothing is left behind when opening fails half-way or is cancelled. Filters may take 15 minutes to hold and a
 topic has only 200, so one is asked for and never relied on: strangers' messages are dropped by `collect`.
@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 
 from fanout.aws.control_retry import patiently
+from fanout.domain.failures import MISSING
 from fanout.domain.ids import PREFIX
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import RunQueue
@@ -23,16 +24,12 @@ from fanout.ports import RunQueue
 STEP_S = 20.0
 """One attempt of one step; a healthy control call takes a tenth of a second."""
 UNDO_WITHIN_S = 30.0
-"""A run that is being cancelled waits no longer than this for a half-opened mailbox to be undone."""
+"""A run that is being cancelled waits no longer than this for a half-opened queue to be undone."""
 ATTRIBUTES = {
     "VisibilityTimeout": "300",  # twice what a full sink needs to commit; later, messages come twice
     "MessageRetentionPeriod": "1209600",  # 14 days, the most: a run may be collected much later
     "SqsManagedSseEnabled": "true",
 }
-_GONE = frozenset({
-    "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "NotFound", "NotFoundException",
-    "ResourceNotFound", "ResourceNotFoundException",
-})  # fmt: skip
 _DELETED_RECENTLY = frozenset({"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"})
 _NO_FILTER_LEFT = frozenset({"FilterPolicyLimitExceeded", "FilterPolicyLimitExceededException"})
 
@@ -40,11 +37,11 @@ _log = logging.getLogger(__name__)
 
 
 class RunQueues:
-    """Opens and closes mailboxes.
+    """Opens and closes the queues of runs.
 
     Args:
-        sqs: An aiobotocore SQS client.
-        sns: An aiobotocore SNS client, in the region of the topics.
+        sqs: An SQS client: aiobotocore's, or `http.control_client`.
+        sns: An SNS client, likewise, in the region of the topics.
         timeout_s: Bound of one attempt of one step.
     """
 
@@ -154,7 +151,7 @@ class RunQueues:
                 if url:
                     await self.close(RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=False))
             except CallError as error:
-                if error.code not in _GONE:
+                if error.code not in MISSING:
                     _log.warning("queue %s may be left behind and is to be deleted: %s", name, error)
         if scope.cancelled_caught:
             _log.warning("queue %s may be left behind and is to be deleted: no time to remove it", name)
@@ -195,5 +192,5 @@ async def _unless_gone(removal: Callable[[], Awaitable[object]], failures: list[
     try:
         await removal()
     except CallError as error:
-        if error.code not in _GONE:
+        if error.code not in MISSING:
             failures.append(error)

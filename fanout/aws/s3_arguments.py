@@ -1,4 +1,4 @@
-"""What S3 is told of an object: place, owner of the bucket, type, encryption, checksum; pure."""
+"""Makes the arguments of S3's calls: place, owner of the bucket, type, encryption, checksum; pure."""
 
 from __future__ import annotations
 

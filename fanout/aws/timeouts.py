@@ -1,4 +1,4 @@
-"""One call: bounded in time as a whole, whatever it raises turned into `CallError`.
+"""Bounds one call in time as a whole, and turns whatever it raises into a `CallError`.
 
 aiobotocore has no total timeout and none on waiting for a connection, and a server that dribbles bytes never
 trips its read timeout.
@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fanout.aws.errors import to_call_error
 from fanout.errors import CallError, Phase
 
 TIMED_OUT = "CallTimeout"
@@ -36,6 +35,10 @@ async def bounded(seconds: float) -> AsyncIterator[asyncio.Timeout]:
         if isinstance(error, TimeoutError) and timeout.expired():
             message = "the call as a whole took too long"
             raise CallError(Phase.EXCHANGE, TIMED_OUT, message=message) from error
+        if isinstance(error, CallError):
+            raise
+        from fanout.aws.call_errors import to_call_error
+
         raise to_call_error(error) from error
 
 

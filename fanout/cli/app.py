@@ -11,6 +11,7 @@ import typer
 from fanout._version import __version__
 from fanout.cli import malloc as allocators
 from fanout.cli.console import report_error, speak_utf8
+from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
 from fanout.cli.verbs.export import export
 from fanout.cli.verbs.report import report
@@ -64,8 +65,12 @@ app.command(epilog=EXIT_CODES, short_help="Send payloads inline and via S3, and 
 app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
 
 
+_VERBS = tuple(app.registered_commands)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the one place where errors become exit codes."""
+    app.registered_commands = called(_VERBS, sys.argv[1:] if arguments is None else arguments)
     speak_utf8()
     allocators.choose()
     try:

@@ -39,14 +39,15 @@ def log_to_stderr(*, form: str, level: str | None, verbose: bool) -> None:
     configure(level=level or ("info" if verbose else None), form=form)
 
 
-def observer_on(console: Console, *, quiet: bool) -> Observer:
+def observer_on(console: Console | None, *, quiet: bool) -> Observer:
     """Return who shows how a run goes: nobody, the log, a line that a person watches, or lines for a file."""
-    from fanout.cli.progress import LiveLine, LogLines, PlainLines
     from fanout.engine.snapshot import Quiet
     from fanout.observability.logging import is_json
 
-    if quiet:
+    if quiet or console is None:
         return Quiet()
+    from fanout.cli.progress import LiveLine, LogLines, PlainLines
+
     if is_json():
         return LogLines()
     return LiveLine(console) if console.is_terminal else PlainLines(console)
@@ -84,17 +85,24 @@ class Reporting:
 
     def show(self, go: Callable[[Observer], Summary]) -> NoReturn:
         """Let `go` run under the eyes of a person or a log, print what came of it, and leave."""
-        from rich.console import Console
-
-        from fanout.cli.summary_table import headline, print_summary
+        from fanout.cli.startup import load_engine
         from fanout.observability.logging import is_json
 
-        console = Console(stderr=True)
+        load_engine()
+        console = None
+        if not self.quiet:  # rich costs 40 ms
+            from rich.console import Console
+
+            console = Console(stderr=True)
         summary = go(observer_on(console, quiet=self.quiet))
         if is_json():
+            from fanout.cli.summary_table import headline
+
             extra = {"exit_code": int(summary.exit)}
             logging.getLogger("fanout").info("%s: %s", summary.output, headline(summary), extra=extra)
-        elif not self.quiet:
+        elif console is not None:
+            from fanout.cli.summary_table import print_summary
+
             print_summary(summary, console)
         if self.as_json:
             print_json(summary.as_dict())

@@ -9,15 +9,15 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from fanout.engine.snapshot import Snapshot
 from fanout.observability import logging as logs
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _log = logging.getLogger(__name__)
 PLAIN_EVERY_S = 10.0
@@ -73,6 +73,9 @@ class LiveLine:
 
     async def watch(self, look: Callable[[], Snapshot], *, now: Callable[[], float]) -> None:
         """Redraw the line every `LIVE_EVERY_S` seconds."""
+        from rich.live import Live
+        from rich.text import Text
+
         speed = Speed()
         with (
             Live(console=self._console, auto_refresh=False, transient=True) as live,
@@ -88,6 +91,8 @@ class LiveLine:
 
     def _print(self, line: str) -> None:
         """Print a line of the log above the live one."""
+        from rich.text import Text
+
         self._console.print(Text(line), soft_wrap=True)
 
 

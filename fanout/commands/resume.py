@@ -15,8 +15,8 @@ from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
 from fanout.runtime.spec import RunSpec
+from fanout.shards.executor import executor_of
 from fanout.shards.plan import split_config
-from fanout.shards.processes import executor_of
 
 
 async def resume_job(

@@ -1,7 +1,6 @@
-"""What a failed call means and what to do about it: one pure table, one backoff, one loop for idle calls.
+"""Tells what a failed call means, by one table of AWS's error codes; pure.
 
-The invoke stage keeps its own loop, because a row's retries are counted and journalled; everything around it
-(S3, SQS, control calls) goes through `retry_call`.
+Every part of the program that asks for a code takes its set from here, whichever client made the call.
 """
 
 from __future__ import annotations
@@ -31,25 +30,51 @@ class FailureKind(Enum):
     """The credentials have expired: refresh, then as not sent."""
 
 
+# The codes by which AWS says it, each set once. botocore's service models, and the pages "Common errors" of the API
+# references of SageMaker, SQS, SNS, KMS and STS, "Error responses" of S3's, spell them.
 THROTTLES = frozenset({
+    # any service: botocore/retries/standard.py, ThrottledRetryableChecker
     "ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException", "TooManyRequests",
-    "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "BandwidthLimitExceeded", "SlowDown",
-    "ProvisionedThroughputExceededException", "PriorRequestNotComplete", "LimitExceededException", "OverLimit",
-    "KMS.ThrottlingException",
+    "RequestLimitExceeded", "RequestThrottledException", "BandwidthLimitExceeded", "LimitExceededException",
+    "ProvisionedThroughputExceededException", "PriorRequestNotComplete",
+    "SlowDown",  # S3
+    "RequestThrottled", "OverLimit", "KmsThrottled", "KMS.ThrottlingException",  # SQS, by its new and its old names
+    "Throttled", "KMSThrottling", "KMSThrottlingException",  # SNS
 })  # fmt: skip
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
-DENIED = frozenset({
-    "AccessDenied", "AccessDeniedException", "AuthorizationError", "AuthFailure", "NotAuthorized",
-    "UnauthorizedOperation",
-    "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "SignatureDoesNotMatch",
-    "InvalidSignatureException", "IncompleteSignature", "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException", "OptInRequired", "RequestTimeTooSkewed", "AllAccessDisabled",
-    "KMSAccessDeniedException", "KMS.AccessDeniedException", "InvalidToken",
+EXPIRED = frozenset({
+    "ExpiredToken", "ExpiredTokenException",  # any service, STS
+    "RequestExpired",  # any service: the signature is too old, or its keys are
+    "TokenRefreshRequired",  # S3
 })  # fmt: skip
-GONE = frozenset({
-    "ResourceNotFound", "ResourceNotFoundException", "NoSuchBucket", "NotFoundException", "NotFound",
-    "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "PermanentRedirect", "UnknownOperationException",
+"""The credentials have expired, as far as a code tells."""
+WRONG_CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
+"""A date that is too far off; botocore/handlers.py and S3's list of errors."""
+UNKNOWN_KEYS = frozenset({
+    "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",  # any service
+    "InvalidAccessKeyId", "InvalidToken",  # S3
 })  # fmt: skip
+BAD_SIGNATURE = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"})
+NOT_PERMITTED = frozenset({
+    "AccessDenied", "AccessDeniedException", "NotAuthorized", "UnauthorizedOperation",  # any service
+    "AllAccessDisabled",  # S3
+    "AuthorizationError", "KMSAccessDenied", "KMSAccessDeniedException",  # SNS
+    "KmsAccessDenied", "KMS.AccessDeniedException",  # SQS, by its new and its old name
+})  # fmt: skip
+DENIED = (
+    NOT_PERMITTED
+    | UNKNOWN_KEYS
+    | BAD_SIGNATURE
+    | (WRONG_CLOCK - EXPIRED)
+    | {"AuthFailure", "OptInRequired"}  # any service; the former for keys, signatures and dates alike
+)
+MISSING = frozenset({
+    "ResourceNotFound", "ResourceNotFoundException",  # SageMaker; SNS and SQS
+    "NotFound", "NotFoundException",  # SNS
+    "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue",  # SQS, by its new and its old name
+})  # fmt: skip
+"""What a call named is not there: a queue, a topic, a subscription, an endpoint."""
+GONE = MISSING | {"NoSuchBucket", "PermanentRedirect", "UnknownOperationException"}
 
 
 def failure_kind(error: CallError) -> FailureKind:

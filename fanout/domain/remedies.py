@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from fanout.domain.failures import (
+    BAD_SIGNATURE,
+    EXPIRED,
+    NOT_PERMITTED,
+    THROTTLES,
+    UNKNOWN_KEYS,
+    WRONG_CLOCK,
+)
 from fanout.errors import CallError, Phase
-
-_CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired"})
-_KEYS = frozenset({
-    "UnrecognizedClientException", "InvalidClientTokenId", "InvalidAccessKeyId", "InvalidToken",
-    "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-})  # fmt: skip
-_SIGNATURE = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature"})
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"})
 
 
 def remedy(operation: str, error: CallError) -> str:
@@ -32,23 +31,19 @@ def _step(operation: str, error: CallError) -> str:
             "Nothing answers there: check the region, the endpoint url (AWS_ENDPOINT_URL), DNS, and whether this "
             "network reaches AWS (NAT, VPC endpoint, proxy)."
         )
-    if error.code in _EXPIRED:
-        return "The credentials have expired and were not renewed: sign in again (aws sso login) or renew the role."
-    if error.code in _CLOCK:
+    if error.code in WRONG_CLOCK:  # before EXPIRED: a request that has expired was refreshed in vain
         return "The clock of this machine is off by more than AWS allows: set it (chronyc makestep), then run again."
-    if error.code in _KEYS:
+    if error.code in EXPIRED:
+        return "The credentials have expired and were not renewed: sign in again (aws sso login) or renew the role."
+    if error.code in UNKNOWN_KEYS:
         return "AWS does not know these credentials: check AWS_PROFILE and the key (aws sts get-caller-identity)."
-    if error.code in _SIGNATURE:
+    if error.code in BAD_SIGNATURE:
         return (
             "The secret key does not fit the access key, or something between here and AWS rewrites requests."
         )
-    if error.code in _DENIED or error.status == 403:
+    if error.code in NOT_PERMITTED or error.status == 403:
         return f"Grant {operation} to the role that runs this, or have its KMS key policy and bucket policy allow it."
-    if (
-        "hrottl" in error.code
-        or error.code in {"SlowDown", "TooManyRequestsException"}
-        or error.status == 429
-    ):
+    if error.code in THROTTLES or error.status == 429:
         return "AWS keeps throttling: lower --rate or --concurrency, or ask for a higher quota."
     if error.phase is Phase.REPLY and (error.status or 0) < 500:
         return "Check the names of the endpoint, the bucket and the queue, and the region."

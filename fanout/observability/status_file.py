@@ -13,15 +13,17 @@ import socket
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
-from fanout.engine.snapshot import Snapshot
 from fanout.errors import JournalError
 from fanout.files import read_json
 from fanout.text import iso
+
+if TYPE_CHECKING:
+    from fanout.engine.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
 VERSION = 1

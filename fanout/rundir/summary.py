@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-
 from fanout.domain.tally import Tally
 from fanout.errors import Exit, JournalError
 from fanout.files import read_json, write_json
@@ -131,6 +128,9 @@ def summarize(
 
 def latencies(output: str) -> dict[str, dict[str, float]]:
     """Return quantiles of each phase in milliseconds, read from an output file or dataset a column at a time."""
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
     rows = ds.dataset(output, format="parquet")
     found: dict[str, dict[str, float]] = {}
     for phase in PHASES:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
-from fanout.domain.failures import DENIED
+from fanout.domain.failures import DENIED, NOT_PERMITTED
 from fanout.domain.remedies import remedy
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
@@ -41,7 +41,7 @@ async def discover(control: Control, name: str, *, clock: Clock) -> Endpoint | N
             lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", clock=clock, retrying=_say
         )
     except CallError as error:
-        if error.code in {"AccessDenied", "AccessDeniedException"}:
+        if error.code in NOT_PERMITTED:
             _log.warning(
                 "may not describe endpoint %s (sagemaker:DescribeEndpoint, sagemaker:DescribeEndpointConfig): "
                 "results are found by listing unless a queue is named",

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from pydantic import ValidationError
-
 from fanout.config.errors import explain
 from fanout.config.model import Config
 from fanout.errors import UsageError
-from fanout.simulator.process import SimulatorAddress, start
-from fanout.simulator.settings import SimulatorSettings
+from fanout.simulator.address import SimulatorAddress
 
 __all__ = ["SimulatorAddress", "local_aws"]
 
@@ -35,6 +32,11 @@ async def local_aws(config: Config) -> AsyncIterator[SimulatorAddress | None]:
     if not config.local.enabled:
         yield None
         return
+    from pydantic import ValidationError
+
+    from fanout.simulator.process import start
+    from fanout.simulator.settings import SimulatorSettings
+
     try:
         settings = SimulatorSettings.model_validate(DEFAULTS | config.local.simulator)
     except ValidationError as error:

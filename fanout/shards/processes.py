@@ -252,11 +252,6 @@ class ProcessWork:
             )
 
 
-def executor_of(spec: RunSpec) -> ProcessExecutor | None:
-    """Return what takes a run's shards to their end, None if one process does all of it."""
-    return ProcessExecutor(spec) if spec.config.run.processes > 1 else None
-
-
 async def _tell(process: Process, line: bytes) -> None:
     assert process.stdin is not None
     with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # it has ended: `_judge` says how

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import IO
 
 import anyio
@@ -19,29 +18,12 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from fanout.errors import RunError
+from fanout.simulator.address import SimulatorAddress
 from fanout.simulator.settings import SimulatorSettings
 
 START_TIMEOUT_S = 30.0  # it takes half a second on an idle machine
 STOP_TIMEOUT_S = 5.0  # between asking and killing
 _MAX_LINE_BYTES = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class SimulatorAddress:
-    """What a client must know to use the child; the credentials are its own, made for this one start."""
-
-    url: str
-    region: str
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-    session_token: str = field(repr=False)
-    endpoint: str
-    account_id: str
-    input_bucket: str
-    output_bucket: str
-    success_topic: str | None
-    error_topic: str | None
-    pid: int
 
 
 @asynccontextmanager

@@ -110,6 +110,18 @@ def test_throughput_end_to_end(tmp_path, contenders):
     assert "end to end, 1,000 bytes" in said
 
 
+def test_start(tmp_path):
+    path = tmp_path / "start.json"
+    said = benchmark("start", "--rounds", 2, "--json", path)
+    samples = json.loads(path.read_text())["samples"]
+    names = ["fanout", "fanout -q", "aiobotocore"]
+    assert [sample["contender"] for sample in samples] == [*names, *names[1:], names[0]]
+    assert all(0.1 < sample["cpu_s"] < 60 and sample["rows"] == 2 for sample in samples)
+    assert "a run of 2 rows" in said
+    ours = sorted(sample["cpu_s"] for sample in samples if sample["contender"] == "fanout")
+    assert f"{sum(ours) / 2:.2f} ({ours[0]:.2f}-{ours[1]:.2f})" in said
+
+
 def test_journal(tmp_path):
     path = tmp_path / "journal.json"
     said = benchmark("journal", "--rounds", 1, "--scale", 0.0005, "--clients", "wire", "--json", path)

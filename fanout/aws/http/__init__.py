@@ -1,1 +1,1 @@
-"""Our own HTTP client for the calls that are made once a record: signed once, pipelined on kept connections."""
+"""Makes the calls of a run by our own HTTP client: signed from what was hashed before, on connections that are kept."""

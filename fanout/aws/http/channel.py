@@ -1,7 +1,7 @@
-"""A line to one service at one server: a request enters, is signed when its connection is there, its reply leaves.
+"""Sends requests to one service at one server, and signs each when its connection is there.
 
 Signing comes last, so that no signature ages in a queue; one bound holds for everything, from the wait for a
-connection to the last byte. A reply that is no success leaves as the `CallError` of its service.
+connection to the last byte. A reply that is no success is raised as the `CallError` of its service.
 """
 
 from __future__ import annotations
@@ -12,21 +12,22 @@ from collections.abc import Callable, Sequence
 
 from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.endpoint_lookup import Route
-from fanout.aws.http.keys import EXPIRED, SigningKeys
+from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.pool import Pool
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import Keys, Signer, Template
+from fanout.domain.failures import EXPIRED
 from fanout.errors import CallError
 
 
 class HttpChannel:
-    """Sends the requests of one service.
+    """The way to one service at one server.
 
     Args:
         route: Where to, and how to sign.
         pool: Connections to that server.
         signing_keys: What to sign with.
-        skew: How far our clock is off; shared with the other lines.
+        skew: How far our clock is off; shared with the other channels.
         refusal: Reads a reply that is no success.
         wall: Our clock, in seconds since the epoch.
     """
@@ -51,7 +52,7 @@ class HttpChannel:
         self._now = asyncio.get_running_loop().time
 
     def __repr__(self) -> str:
-        return f"Line({self.route.service} at {self.route.host}, {self.pool!r})"
+        return f"HttpChannel({self.route.service} at {self.route.host}, {self.pool!r})"
 
     async def send(
         self,

@@ -1,6 +1,6 @@
-"""The lines of one service, found on first use: a name (endpoint, bucket, queue) enters, its `HttpChannel` leaves.
+"""Finds and keeps the channels of one service, one for each endpoint, bucket or queue that is called.
 
-None leaves for what `fanout.aws` is to do: a proxy, another way of signing, a bucket of another region.
+There is none for what aiobotocore has to do: behind a proxy, signed in another way, a bucket of another region.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ import asyncio
 import logging
 import ssl
 from collections.abc import Callable
-from typing import Any
 
 from fanout.aws.http.channel import HttpChannel
 from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.dialer import Dialer
-from fanout.aws.http.endpoint_lookup import EndpointLookup, Route
+from fanout.aws.http.endpoint_lookup import Lookup, Route
 from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.pool import Pool
 from fanout.aws.http.reply_parser import Answer
@@ -25,10 +24,10 @@ _log = logging.getLogger(__name__)
 
 
 class HttpChannels:
-    """Finds and keeps the lines of one service.
+    """The channels of one service.
 
     Args:
-        client: The service's aiobotocore client, asked for routes only.
+        lookup: Says where calls go.
         signing_keys: What to sign with.
         skew: How far our clock is off.
         tls: Returns how to verify servers; called when the first of them speaks TLS.
@@ -40,7 +39,7 @@ class HttpChannels:
 
     def __init__(
         self,
-        client: Any,
+        lookup: Lookup,
         *,
         signing_keys: SigningKeys,
         skew: ClockSkew,
@@ -50,8 +49,8 @@ class HttpChannels:
         connect_timeout_s: float,
         call_timeout_s: float,
     ) -> None:
-        self._endpoint_lookup = EndpointLookup(client)
-        self._service: str = client.meta.service_model.service_name
+        self._lookup = lookup
+        self._service = lookup.service
         self._signing_keys = signing_keys
         self._skew = skew
         self._tls = tls
@@ -62,21 +61,21 @@ class HttpChannels:
         self._channels: dict[str, HttpChannel | None] = {}
         self._pools: dict[tuple[str, int, bool], Pool] = {}
         self._one_at_a_time = asyncio.Lock()
-        if self._endpoint_lookup.behind_proxy:
+        if lookup.behind_proxy:
             _log.info("%s is behind a proxy: its calls are made by aiobotocore", self._service)
             self._open = False
         else:
             self._open = True
 
     def known(self, name: str) -> HttpChannel | None:
-        """Return the line to `name` if it was found before."""
+        """Return the channel to `name` if it was found before."""
         return self._channels.get(name)
 
     async def find(self, name: str, operation: str, **parameters: object) -> HttpChannel | None:
-        """Return the line to `name`, None if there is none.
+        """Return the channel to `name`, None if there is none.
 
         Args:
-            name: What the line is kept under.
+            name: What the channel is kept under.
             operation: A method of the client, and what it is called with.
             parameters: See `operation`.
         """
@@ -86,7 +85,7 @@ class HttpChannels:
             if name not in self._channels:
                 try:
                     async with bounded(self._call_timeout_s):
-                        route = await self._endpoint_lookup.route(operation, **parameters)
+                        route = await self._lookup.route(operation, **parameters)
                 except CallError:  # the call itself will say it, in full
                     return None
                 if route is None:

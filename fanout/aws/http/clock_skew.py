@@ -1,4 +1,4 @@
-"""How far our wall clock is off, learnt from a server that refuses our signatures for it; pure.
+"""Learns how far our wall clock is off from a server that refuses our signatures for it; pure.
 
 A machine that was suspended, or has no NTP, would otherwise end its run for want of a right date. A refusal for
 the date is one of the signature: the request was not taken, so it may be signed and sent again within one call.
@@ -9,11 +9,9 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 
 from fanout.aws.http.reply_parser import Answer
+from fanout.domain.failures import BAD_SIGNATURE, WRONG_CLOCK
 
-REFUSALS = frozenset({
-    "RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture", "InvalidSignatureException",
-    "SignatureDoesNotMatch", "AuthFailure",
-})  # fmt: skip
+REFUSALS = WRONG_CLOCK | BAD_SIGNATURE | {"AuthFailure"}
 """Codes under which services refuse a date; some mean other things, too, so the clocks are compared."""
 TOLERATED_S = 240.0
 """Services take a date that is 5 minutes off (S3: 15); what is less than this off was refused for another reason."""

@@ -1,8 +1,8 @@
-"""One connection, one request at a time: bytes of a request enter, an `Answer` leaves, or a `CallError`.
+"""Sends one request at a time over one connection and reads its reply.
 
-An asyncio Protocol on httptools (`reading`): signed and on uvloop a round trip of 1 KB took 18 us of CPU, where
+An asyncio Protocol on httptools (`reply_parser`): signed and on uvloop a round trip of 1 KB took 18 us of CPU, where
 aiohttp's client, with its streams, timers and redirects, took 100 in the same run. httptools' part is 3.4 us; a
-parser made of `split`s took 3 to 5, and is laxer. Who lends connections out is `pool`.
+parser made of `split`s took 3 to 5, and is laxer. `pool` lends connections out.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         cap_bytes: int,
         bodiless: bool = False,
     ) -> asyncio.Future[Answer]:
-        """Write a request and return what its reply will be; whoever stops waiting calls `abandon`.
+        """Write a request and return what its reply will be; call `abandon` to stop waiting.
 
         Args:
             head: The request up to its empty line.
@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read a part of the reply."""
-        if self._waiting is None:  # a 408, or the rest of a reply longer than it said: belongs to nobody
+        if self._waiting is None:  # a 408, or the rest of a reply longer than it said: belongs to no request
             self.abort()
             return
         reader = self._reader

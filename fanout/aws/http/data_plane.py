@@ -1,19 +1,21 @@
-"""Opens the data plane: open aiobotocore clients and their credentials enter, `ports` implementations leave.
+"""Opens our own HTTP client: the invoker, the object store and the queues of `ports`, and what calls once a run.
 
-Whoever opens it closes it, before the clients. What no line leads to (behind a proxy, signed in another way,
-in another region) is done by the implementations of `fanout.aws`, call by call.
+Its opener closes it, before the aiobotocore clients, which make the calls that no channel leads to (behind a proxy,
+signed in another way, in another region).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
 from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.clock_skew import ClockSkew
+from fanout.aws.http.control_client import ControlClient
 from fanout.aws.http.dialer import tls_context
+from fanout.aws.http.endpoint_lookup import Lookup
 from fanout.aws.http.invoker import HttpInvoker
 from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.objects import HttpObjects
@@ -28,55 +30,78 @@ _REFUSALS: Mapping[str, Callable[[Answer], CallError]] = {
     "sagemaker-runtime": json_refusal,
     "s3": xml_refusal,
     "sqs": json_refusal,
+    "sagemaker": json_refusal,
+    "sns": xml_refusal,
 }
+PER_RECORD = ("sagemaker-runtime", "s3", "sqs")
+"""The services that are called for each record."""
+ONCE_A_RUN = ("sagemaker", "sqs", "sns")
+"""The services that are called when a run begins and ends."""
 
 
 class DataPlane:
-    """The calls that are made per record.
+    """Our own HTTP client.
 
     Args:
-        clients: Open aiobotocore clients, by service.
+        lookups: Say where the calls of each service go: of those in `PER_RECORD`, and of those that are called once a
+            run if `control_client` is asked for them.
+        clients: aiobotocore clients, by service.
         credentials: What they sign with.
         settings: What they were opened with.
         ca_bundle: Authorities to verify servers by; None takes botocore's.
     """
 
     def __init__(
-        self, clients: Mapping[str, Any], *, credentials: Any, settings: AwsSettings, ca_bundle: str | None
+        self,
+        lookups: Iterable[Lookup],
+        *,
+        clients: Mapping[str, Any],
+        credentials: Any,
+        settings: AwsSettings,
+        ca_bundle: str | None,
     ) -> None:
         signing_keys, skew = SigningKeys(credentials), ClockSkew()
         tls = cache(lambda: tls_context(ca_bundle))  # reading 140 authorities takes 10 ms
         self._clients = clients
         self._settings = settings
         self._channels = {
-            service: HttpChannels(
-                clients[service],
+            lookup.service: HttpChannels(
+                lookup,
                 signing_keys=signing_keys,
                 skew=skew,
                 tls=tls,
-                refusal=refusal,
+                refusal=_REFUSALS[lookup.service],
                 limit=settings.max_connections,
                 connect_timeout_s=settings.connect_timeout_s,
                 call_timeout_s=settings.call_timeout_s,
             )
-            for service, refusal in _REFUSALS.items()
+            for lookup in lookups
         }
 
     def invoker(self, otherwise: Invoker) -> Invoker:
-        """Return the invoker; `otherwise` takes what no line leads to."""
+        """Return the invoker; `otherwise` takes what no channel leads to."""
         channels = self._channels["sagemaker-runtime"]
         return HttpInvoker(channels, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
 
     def objects(self, otherwise: ObjectStore) -> ObjectStore:
-        """Return the object store; `otherwise` takes what no line leads to, listings and deletes."""
+        """Return the object store; `otherwise` takes what no channel leads to, listings and deletes."""
         return HttpObjects(
             self._channels["s3"], client=self._clients["s3"], otherwise=otherwise, settings=self._settings
         )
 
     def queue(self, url: str, otherwise: Queue) -> Queue:
-        """Return the queue at `url`; `otherwise` takes its calls where no line leads there."""
+        """Return the queue at `url`; `otherwise` takes its calls where no channel leads there."""
         channels = self._channels["sqs"]
         return HttpQueue(channels, url, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
+
+    def control_client(self, service: str) -> ControlClient:
+        """Return what stands in for aiobotocore's client of a service in `ONCE_A_RUN`."""
+        return ControlClient(
+            self._channels[service],
+            service,
+            otherwise=self._clients[service],
+            timeout_s=self._settings.call_timeout_s,
+        )
 
     async def aclose(self) -> None:
         """Close all connections; calls under way fail."""
@@ -86,10 +111,17 @@ class DataPlane:
 
 @asynccontextmanager
 async def open_data_plane(
-    clients: Mapping[str, Any], *, credentials: Any, settings: AwsSettings, ca_bundle: str | None
+    lookups: Iterable[Lookup],
+    *,
+    clients: Mapping[str, Any],
+    credentials: Any,
+    settings: AwsSettings,
+    ca_bundle: str | None,
 ) -> AsyncIterator[DataPlane]:
     """Yield the data plane; its connections are closed at the end. Arguments: see `DataPlane`."""
-    data_plane = DataPlane(clients, credentials=credentials, settings=settings, ca_bundle=ca_bundle)
+    data_plane = DataPlane(
+        lookups, clients=clients, credentials=credentials, settings=settings, ca_bundle=ca_bundle
+    )
     try:
         yield data_plane
     finally:

@@ -1,4 +1,4 @@
-"""Opens connections: DNS each time, addresses raced (RFC 8305), TLS with verification; or `Phase.CONNECT`.
+"""Opens connections: asks DNS each time, races addresses (RFC 8305), and verifies TLS.
 
 Nothing of a request has been written when this fails, whatever it fails with.
 """
@@ -10,10 +10,10 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from aiohappyeyeballs import start_connection
-from botocore.httpsession import get_cert_path
 
 from fanout.aws.errors import MESSAGE_CHARS
 from fanout.aws.http.connection import Connection
@@ -84,10 +84,24 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies chain and name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    path = ca_bundle or get_cert_path(True)  # noqa: FBT003 - botocore's signature
-    assert path is not None
+    path = ca_bundle or botocores_authorities()
     if Path(path).is_dir():
         context.load_verify_locations(capath=path)
     else:
         context.load_verify_locations(cafile=path)
     return context
+
+
+def botocores_authorities() -> str:
+    """Return the file of the authorities that botocore trusts: certifi's where that is installed, else its own.
+
+    As `botocore.httpsession.get_cert_path`, without importing botocore.
+    """
+    if find_spec("certifi") is not None:
+        import certifi
+
+        return certifi.where()
+    found = find_spec("botocore")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    return str(Path(next(iter(found.submodule_search_locations))) / "cacert.pem")

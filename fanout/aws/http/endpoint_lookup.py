@@ -1,7 +1,6 @@
-"""Where a call goes: asked of botocore itself, which prepares a request that is stopped before it is sent.
+"""Asks botocore where a call goes: it prepares a request, which is stopped before it is sent.
 
 So environment, profiles, FIPS, dual stack, buckets in hosts and in paths, access points are exactly botocore's.
-An operation of a client enters, a `Route` leaves, or None for what this package does not speak.
 """
 
 from __future__ import annotations
@@ -9,16 +8,14 @@ from __future__ import annotations
 import re
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from botocore.utils import get_environ_proxies
-
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=.+/\d{8}/([^/]+)/([^/]+)/aws4_request,")
-_SPOKEN = frozenset({"sagemaker", "s3", "sqs"})  # not s3express, which signs with a session of its own
+_SPOKEN = frozenset({"sagemaker", "s3", "sns", "sqs"})  # not s3express, which signs with a session of its own
 _PORTS = {"http": 80, "https": 443}
 
-_scouting: ContextVar[bool] = ContextVar("scouting", default=False)
+_only_asking: ContextVar[bool] = ContextVar("only_asking", default=False)
 
 
 class _PreparedError(Exception):
@@ -54,20 +51,38 @@ class Route:
     user_agent: str
 
 
+class Lookup(Protocol):
+    """Finds the routes of one service."""
+
+    service: str
+
+    @property
+    def behind_proxy(self) -> bool:
+        """Whether the service's calls have to go through a proxy, which this package does not speak to."""
+        ...
+
+    async def route(self, operation: str, **parameters: object) -> Route | None:
+        """Return where `operation` goes with `parameters`, None where it is not plain SigV4."""
+        ...
+
+
 class EndpointLookup:
-    """Finds the routes of one client.
+    """Finds the routes of one aiobotocore client.
 
     Args:
         client: An aiobotocore client; its own calls are not touched.
     """
 
     def __init__(self, client: Any) -> None:
+        self.service: str = client.meta.service_model.service_name
         self._client = client
         client.meta.events.register("before-send", _stop)
 
     @property
     def behind_proxy(self) -> bool:
         """Whether the environment names a proxy for the client's endpoint, as botocore sees it."""
+        from botocore.utils import get_environ_proxies
+
         url: str = self._client.meta.endpoint_url
         return bool(get_environ_proxies(url).get(urlsplit(url).scheme))
 
@@ -77,13 +92,13 @@ class EndpointLookup:
         Raises:
             Exception: Whatever botocore raises: credentials that are gone, a bucket that is no name.
         """
-        token = _scouting.set(True)
+        token = _only_asking.set(True)
         try:
             await getattr(self._client, operation)(**parameters)
         except _PreparedError as prepared:
             return read_route(prepared.request)
         finally:
-            _scouting.reset(token)
+            _only_asking.reset(token)
         raise AssertionError("unreachable: no request leaves a client that is being asked")
 
 
@@ -115,7 +130,7 @@ def read_route(request: Any) -> Route | None:
 
 def _stop(request: Any, **_: object) -> None:
     """Stop a request that was only asked about; registered as botocore's `before-send`."""
-    if _scouting.get():
+    if _only_asking.get():
         raise _PreparedError(request)
 
 

@@ -1,6 +1,6 @@
-"""InvokeEndpointAsync: an `Invocation` enters, a checked `Reply` leaves; one attempt.
+"""Makes one attempt of InvokeEndpointAsync and checks the reply.
 
-What enters was checked by `route`; what leaves is checked as `fanout.aws.invoker` does.
+`domain.routing` has checked the invocation; the reply is checked as `fanout.aws.sdk.invoker` does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class HttpInvoker:
 
     Args:
         channels: To sagemaker-runtime.
-        otherwise: Takes the calls to an endpoint that no line leads to.
+        otherwise: Takes the calls to an endpoint that no channel leads to.
         timeout_s: Bound of one call as a whole.
     """
 

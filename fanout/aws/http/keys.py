@@ -1,7 +1,7 @@
-"""The credentials that calls sign with, at no cost a call: the account's own enter, `Keys` leave.
+"""Keeps the keys that calls sign with, so that having them costs a call nothing.
 
-Looking them up and refreshing them, one at a time and in time, is `fanout.aws.credentials`' business; here
-they are asked for again every second, and at once when AWS has called them expired.
+`fanout.aws.credentials` looks them up and refreshes them, one at a time and in time; here they are asked for again
+every second, and at once when AWS has called them expired.
 """
 
 from __future__ import annotations
@@ -11,14 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from fanout.aws.errors import to_call_error
 from fanout.aws.http.sigv4 import Keys
 from fanout.aws.timeouts import TIMED_OUT
 from fanout.errors import CallError, Phase
 
 ASK_AGAIN_S = 1.0
 """Far below the 15 minutes before their end in which botocore refreshes; asking costs 10 us."""
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 
 
 class SigningKeys:
@@ -80,5 +78,7 @@ class SigningKeys:
 
 
 def _unsigned(error: Exception) -> CallError:
+    from fanout.aws.call_errors import to_call_error
+
     told = to_call_error(error)
     return CallError(Phase.CONNECT, told.code, message=told.message)

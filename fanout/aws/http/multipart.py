@@ -1,4 +1,4 @@
-"""The client of a multipart upload whose parts go by wire, and what frames them by aiobotocore."""
+"""Uploads the parts of a multipart upload by our own HTTP client, and frames it by aiobotocore."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PutPart(Protocol):
 
 
 class HttpMultipart:
-    """Stands in for an aiobotocore client in `fanout.aws.multipart`.
+    """Stands in for an aiobotocore client in `fanout.aws.sdk.multipart`.
 
     Args:
         put_part: Stores a part.

@@ -1,4 +1,4 @@
-"""S3: whole objects in and out, one attempt a call; listings, deletes and the frame of a multipart upload are not here.
+"""Reads and writes whole objects in S3, one attempt a call; aiobotocore lists, deletes and frames multipart uploads.
 
 As in botocore's uploads, the body's hash is signed on http, and on https it is not: there TLS and the CRC32,
 which is signed, protect it, and hashing would cost as much CPU as everything else in the call.
@@ -41,7 +41,7 @@ class HttpObjects:
     Args:
         channels: To S3.
         client: The aiobotocore client that frames multipart uploads.
-        otherwise: Lists, deletes, and takes the calls to a bucket that no line leads to.
+        otherwise: Lists, deletes, and takes the calls to a bucket that no channel leads to.
         settings: Timeouts, encryption, the owner that buckets must have, sizes of parts.
     """
 
@@ -115,7 +115,7 @@ class HttpObjects:
     async def put_part(
         self, location: Location, body: memoryview, *, upload_id: str, number: int, checksum: str
     ) -> str | None:
-        """Store one part of a multipart upload; return its ETag, None where no line leads to the bucket."""
+        """Store one part of a multipart upload; return its ETag, None where no channel leads to the bucket."""
         channel = await self._channel(location)
         if channel is None:
             return None
@@ -223,7 +223,7 @@ def to_template(channel: HttpChannel, kind: str, *, headers: Mapping[str, str], 
 
 
 def _path(channel: HttpChannel, location: Location) -> str:
-    """Return the object's path as it goes on the wire; the route was asked about the key `k`."""
+    """Return the object's path as it is sent; the route was asked about the key `k`."""
     return channel.route.path[:-1] + quote(location.key, safe="/~")
 
 

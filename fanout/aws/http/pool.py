@@ -1,4 +1,4 @@
-"""The connections to one server: lent to one call at a time, last one back first, opened when needed.
+"""Lends the connections to one server to one call at a time, last one back first, and opens them when needed.
 
 Calls wait in order of arrival once all are lent out. No call waits for a connection that another call opens,
 none looks at the others: taking and giving back cost a `pop` and an `append`.
@@ -17,7 +17,7 @@ from fanout.errors import CallError, Phase
 
 IDLE_S = 5.0
 """An idle connection is closed after this, before the server does it: how long S3 and SageMaker wait is not
-documented, and a request that crosses the server's close on the wire is one whose fate is unknown."""
+documented, and a request that crosses the server's close leaves the row uncertain."""
 CLOSE_WITHIN_S = 1.0
 """How long closing the pool waits for transports to end."""
 
@@ -31,7 +31,7 @@ class PoolStatistics:
 
     Attributes:
         open: Connections, those being opened included.
-        idle: Those of them that nobody uses.
+        idle: Those of them that no call has.
         waiting: Calls that wait for one.
         opened: Connections opened so far.
     """
@@ -177,13 +177,13 @@ class Pool:
 
     def _closed(self, connection: Connection) -> None:
         if connection not in self._all:
-            return  # it ended while it was opened, and whoever opened it gives up its place
+            return  # it ended while it was opened, and its opener gives up its place
         if connection in self._idle:
             self._idle.remove(connection)
         self._vacate()
 
     def _sweep(self) -> None:
-        """Close what nobody has used for a while; the stack's bottom is its oldest."""
+        """Close what no call has had for a while; the stack's bottom is its oldest."""
         now = self._loop.time()
         for connection in [idle for idle in self._idle if now - idle.idle_since > IDLE_S]:
             connection.close()

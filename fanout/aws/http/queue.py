@@ -1,4 +1,4 @@
-"""One SQS queue in AWS JSON 1.0: long polls in, delete batches out; one attempt a call."""
+"""Receives and deletes the messages of one SQS queue in AWS JSON 1.0; one attempt a call."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HttpQueue:
     Args:
         channels: To SQS.
         url: The queue's url.
-        otherwise: Takes the calls where no line leads to the queue.
+        otherwise: Takes the calls where no channel leads to the queue.
         timeout_s: Bound of a call as a whole, beyond the wait of a long poll.
     """
 
@@ -41,7 +41,7 @@ class HttpQueue:
         self._templates: dict[tuple[HttpChannel, str], Template] = {}
 
     def __repr__(self) -> str:
-        return f"WireQueue({self._url!r})"
+        return f"HttpQueue({self._url!r})"
 
     async def receive(
         self, *, max_messages: int = BATCH, wait_s: float = LONGEST_POLL_S

@@ -1,6 +1,6 @@
-"""What AWS's replies say: an `Answer` enters, the facts or a `CallError` leave; pure.
+"""Reads from AWS's replies what they say: their facts, or the `CallError` of a refusal; pure.
 
-Codes and messages are those that botocore would report, as `retry` and `remedies` know them by these names.
+Codes and messages are those that botocore would report, as `failures` and `remedies` know them by these names.
 """
 
 from __future__ import annotations

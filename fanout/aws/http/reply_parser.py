@@ -1,4 +1,4 @@
-"""Reads one reply after another from a connection's bytes, on httptools; pure: bytes enter, an `Answer` leaves.
+"""Reads one reply after another from a connection's bytes, on httptools; pure.
 
 httptools is llhttp, which Node.js and aiohttp read with, too: strict about where a reply ends, in a few
 callbacks. What it leaves to its user is here: interim replies, HEAD, limits, and what stands behind a reply.
@@ -149,7 +149,7 @@ class Reader:
             self._pieces.append(data)
 
     def on_message_complete(self) -> None:
-        """Take the reply for whole, unless it is an interim one (1xx), which nobody asked for."""
+        """Take the reply for whole, unless it is an interim one (1xx), which no request asked for."""
         if self.status >= 200:
             self.complete = True
         else:

@@ -1,8 +1,8 @@
-"""Signature Version 4: what a request says enters, its head leaves, signed; pure, with `now` handed in.
+"""Signs requests with Signature Version 4, most of it prepared once for many; pure, with `now` handed in.
 
 botocore's signer takes 52 us, most of it for what does not change between two requests. Here that is done
 once: a day's key, a second's date, and per `Template` the hash of everything before the first varying value.
-What is left is the hash of the rest and one HMAC, 5 us. `tests/property/test_wire_sigv4.py` proves it.
+What is left is the hash of the rest and one HMAC, 5 us. `tests/property/aws/http/test_sigv4.py` proves it.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Template:
     Args:
         method: In capitals.
         host: As the Host header spells it.
-        path: As it goes on the wire, percent-encoded once; None when it varies (S3 only).
+        path: As it is sent, percent-encoded once; None when it varies (S3 only).
         headers: Constant headers that are signed, names in lower case.
         varying: Names of signed headers whose value varies, in lower case.
         unsigned: Constant headers that are not signed.
@@ -100,7 +100,7 @@ class Template:
         names = ";".join(name for name, _ in headers)
         return f"{self._canonical_line}{lines}\n{names}\n", names
 
-    def wire(self, added: Mapping[str, str]) -> str:
+    def sent(self, added: Mapping[str, str]) -> str:
         """Return the head up to the Authorization, with `%s` for what varies; constant headers come first."""
         headers = {**self.headers, **added}
         fixed = {name: value for name, value in headers.items() if value is not None} | dict(self.unsigned)
@@ -116,7 +116,7 @@ class _Frame:
     hashed: _Hash
     canonical: str
     start: bytes
-    wire: str
+    sent: str
 
 
 class Signer:
@@ -166,7 +166,7 @@ class Signer:
         inner, outer = self._inner.copy(), self._outer.copy()
         inner.update(request.hexdigest().encode())
         outer.update(inner.digest())
-        return frame.start + (frame.wire % (*values, outer.hexdigest(), length)).encode()
+        return frame.start + (frame.sent % (*values, outer.hexdigest(), length)).encode()
 
     def _turn(self, second: int) -> None:
         """Set what is the same for all requests of one second."""
@@ -195,7 +195,7 @@ class Signer:
         credential = _literal(f"{self.keys.access_key_id}/{self._scope}")
         length = "content-length: %d\r\n" if template.has_body else "%.0s"  # takes the value, prints nothing
         start, rest = _split(
-            f"{template.wire(self._added)}authorization: {_ALGORITHM} Credential={credential}, "
+            f"{template.sent(self._added)}authorization: {_ALGORITHM} Credential={credential}, "
             f"SignedHeaders={names}, Signature=%s\r\n{length}\r\n"
         )
         frame = _Frame(hashlib.sha256(fixed.encode()), varying, start.encode(), rest)

@@ -1,1 +1,1 @@
-"""The same ports through aiobotocore: for `transport.client = "aiobotocore"`, and as a second opinion in tests."""
+"""Implements the same ports on aiobotocore: for `transport.client = "aiobotocore"`, and to compare with in tests."""

@@ -1,4 +1,4 @@
-"""InvokeEndpointAsync through aiobotocore: an `Invocation` enters, a checked `Reply` leaves; one attempt.
+"""Makes one attempt of InvokeEndpointAsync through aiobotocore and checks the reply.
 
 botocore checks neither sizes nor patterns here, so what enters was checked by `route`; it passes a 202 with
 broken JSON or without a location as a success, so what leaves is checked here.

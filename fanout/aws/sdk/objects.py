@@ -1,4 +1,4 @@
-"""S3 through aiobotocore: whole objects in and out, one attempt a call; large ones in parts (`multipart`)."""
+"""Reads and writes objects in S3 through aiobotocore, one attempt a call; large ones in parts (`multipart`)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class S3Objects:
 
 
 class _Pages:
-    """The pages of one listing; not a generator, so that whoever stops early leaves nothing to be closed."""
+    """The pages of one listing; not a generator, so that who stops early leaves nothing to be closed."""
 
     def __init__(self, client: Any, bucket: str, prefix: str, *, settings: AwsSettings) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""One SQS queue through aiobotocore: long polls in, delete batches out; one attempt a call."""
+"""Receives and deletes the messages of one SQS queue through aiobotocore; one attempt a call."""
 
 from __future__ import annotations
 

@@ -7,19 +7,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
-from prometheus_client.core import Metric
 
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer, Snapshot
 from fanout.errors import Exit
 from fanout.observability.metrics.facts import Facts
-from fanout.observability.metrics.families import families
 from fanout.observability.metrics.fold import Fold
-from fanout.observability.metrics.http import serving
-from fanout.observability.metrics.push import push
-from fanout.observability.metrics.textfile import TextFile, remembered
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
 
 Warn = Callable[[str], None]
 
@@ -39,6 +38,8 @@ class Metrics:
 
     def collect(self) -> tuple[Metric, ...]:
         """Return the families of this moment."""
+        from fanout.observability.metrics.families import families
+
         look = self._look() if self._look is not None else None
         return tuple(families(self.facts, self.fold, look))
 
@@ -78,6 +79,10 @@ async def exporting(config: Config, *, now: Callable[[], float], warn: Warn) -> 
     if not settings.wanted:
         yield Exporters()
         return
+    from fanout.observability.metrics.http import serving
+    from fanout.observability.metrics.push import push
+    from fanout.observability.metrics.textfile import TextFile
+
     textfile = Path(settings.textfile) if settings.textfile is not None else None
     metrics = Metrics(_facts(config, textfile, now=now))
     observers: list[Observer] = [metrics]
@@ -117,6 +122,8 @@ async def _shielded(last: Callable[[], Awaitable[None]]) -> None:
 def _facts(config: Config, textfile: Path | None, *, now: Callable[[], float]) -> Facts:
     facts = Facts(window_rows=config.pacing.window, held_bytes=config.pacing.held_bytes, started_at=now())
     if textfile is not None:
+        from fanout.observability.metrics.textfile import remembered
+
         facts.completed_at = remembered(textfile, "fanout_last_completion_timestamp_seconds")
         facts.succeeded_at = remembered(textfile, "fanout_last_success_timestamp_seconds")
     return facts

@@ -8,8 +8,19 @@ import os
 import pytest
 from support.settings import aws_settings
 
-from fanout.aws.clients import NOISY, SERVICES, client_config, is_aws, lacks, quieten, takes_inline
+from fanout.aws.clients import (
+    NOISY,
+    SERVICES,
+    client_config,
+    invoke_members,
+    is_aws,
+    lacks,
+    quieten,
+    takes_inline,
+)
+from fanout.aws.lazy_clients import installed_model
 from fanout.aws.session import Keys, open_cloud
+from fanout.domain.failures import EXPIRED
 from fanout.domain.location import Location
 from fanout.errors import CallError, RunError
 
@@ -90,7 +101,8 @@ async def test_a_server_of_its_own_gets_path_style_addresses(
 
 
 async def test_every_client_makes_one_attempt_and_has_room_for_all_calls(keys_in_environment):
-    async with open_cloud(aws_settings(region="us-east-1", max_connections=77)) as cloud:
+    settings = aws_settings(client="aiobotocore", region="us-east-1", max_connections=77)
+    async with open_cloud(settings) as cloud:
         assert set(cloud._clients) == set(SERVICES)
         for client in cloud._clients.values():
             config = client.meta.config
@@ -119,7 +131,9 @@ async def test_expired_keys_cannot_be_handed_on(keys_in_environment):
             await cloud.keys()
 
 
-async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, monkeypatch, tmp_path):
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+@pytest.mark.parametrize("code", sorted(EXPIRED))
+async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, tmp_path, client, code):
     script = tmp_path / "credentials.sh"
     log = tmp_path / "log"
     script.write_text(
@@ -129,25 +143,26 @@ async def test_a_reply_that_calls_the_credentials_expired_refreshes_them(wire, m
     )
     script.chmod(0o700)
     (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\ncredential_process = {script}\n")
-    refused = wire.reply(403, b"{}", **{"x-amzn-ErrorType": "ExpiredTokenException"})
-    settings = {"access_key_id": None, "secret_access_key": None}
+    refused = wire.reply(403, b"{}", **{"x-amzn-ErrorType": code})
+    settings = {"client": client, "access_key_id": None, "secret_access_key": None}
     async with wire.cloud_against(wire.answering(refused), **settings) as (cloud, _):
         opened = log.read_text().count("x")
         for _ in range(3):
-            with pytest.raises(CallError, match="ExpiredTokenException"):
+            with pytest.raises(CallError, match=code):
                 await cloud.invoker.invoke(wire.invocation)
         assert log.read_text().count("x") == opened + 1
 
 
 async def test_inline_needs_the_model_and_a_region_that_takes_it(keys_in_environment):
     async with open_cloud(aws_settings(region="eu-west-1")) as cloud:
-        model = cloud._clients["sagemaker-runtime"].meta.service_model
         assert await cloud.control.supports_inline() is True
+    model = {"Body"}
     aws = "https://runtime.sagemaker.xx-west-1.amazonaws.com"
     assert takes_inline(model, region="xx-west-1", endpoint_url=aws) is False
     assert takes_inline(model, region="xx-west-1", endpoint_url=aws + ".cn") is False
     assert takes_inline(model, region="xx-west-1", endpoint_url="http://127.0.0.1:4566") is True
     assert takes_inline(model, region="us-west-2", endpoint_url=aws) is True
+    assert takes_inline({"Filename"}, region="us-west-2", endpoint_url=aws) is False
 
 
 @pytest.mark.parametrize(
@@ -164,15 +179,20 @@ async def test_which_urls_are_awss_own(url, aws):
     assert is_aws(url) is aws
 
 
-async def test_an_sdk_that_is_too_old_is_said(keys_in_environment, monkeypatch):
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+async def test_an_sdk_that_is_too_old_is_said(keys_in_environment, monkeypatch, client):
     monkeypatch.setattr("fanout.aws.clients.MUST_KNOW", ("Body", "Payload"))
-    text = await failure(aws_settings(region="us-east-1"))
+    text = await failure(aws_settings(client=client, region="us-east-1"))
     assert "does not know Payload of InvokeEndpointAsync: install 1.43.29 or later" in text
 
 
 async def test_the_installed_sdk_knows_all_that_is_needed(keys_in_environment):
-    async with open_cloud(aws_settings(region="us-east-1")) as cloud:
-        assert lacks(cloud._clients["sagemaker-runtime"].meta.service_model) == ()
+    settings = aws_settings(client="aiobotocore", region="us-east-1")
+    async with open_cloud(settings) as cloud:
+        shape = cloud._clients["sagemaker-runtime"].meta.service_model.operation_model("InvokeEndpointAsync")
+        members = set(shape.input_shape.members)
+    assert invoke_members(installed_model("sagemaker-runtime")) == members
+    assert lacks(members) == ()
 
 
 async def test_loggers_that_would_write_secrets_are_capped():

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from botocore.session import get_session
+
+from fanout.domain import failures
 from fanout.domain.failures import FailureKind, failure_kind
 from fanout.errors import CallError, Phase
 
@@ -24,6 +28,10 @@ def failed(code, status=None, phase=REPLY, **facts):
         (failed("RequestLimitExceeded", 503), FailureKind.THROTTLED),
         (failed("SlowDown", 503), FailureKind.THROTTLED),
         (failed("429", 429), FailureKind.THROTTLED),
+        # as SNS and SQS say it of themselves and of KMS, in a 400: see the exceptions of their service models
+        (failed("Throttled", 400), FailureKind.THROTTLED),
+        (failed("KMSThrottling", 400), FailureKind.THROTTLED),
+        (failed("KmsThrottled", 400), FailureKind.THROTTLED),
         (failed("SomethingNew", 429), FailureKind.THROTTLED),
         (failed("Unknown", 429), FailureKind.THROTTLED),
         # transient
@@ -65,6 +73,9 @@ def failed(code, status=None, phase=REPLY, **facts):
         (failed("InvalidClientTokenId", 403), FailureKind.RUN),
         (failed("MissingAuthenticationToken", 403), FailureKind.RUN),
         (failed("OptInRequired", 403), FailureKind.RUN),
+        (failed("RequestInTheFuture", 400), FailureKind.RUN),
+        (failed("KMSAccessDenied", 400), FailureKind.RUN),
+        (failed("KmsAccessDenied", 400), FailureKind.RUN),
         (failed("ResourceNotFound", 400), FailureKind.RUN),
         (failed("NoSuchBucket", 404), FailureKind.RUN),
         (failed("AWS.SimpleQueueService.NonExistentQueue", 400), FailureKind.RUN),
@@ -76,6 +87,7 @@ def failed(code, status=None, phase=REPLY, **facts):
         (failed("ExpiredToken", 400), FailureKind.CREDENTIALS),
         (failed("ExpiredTokenException", 403), FailureKind.CREDENTIALS),
         (failed("RequestExpired", 400), FailureKind.CREDENTIALS),
+        (failed("TokenRefreshRequired", 400), FailureKind.CREDENTIALS),
     ],
     ids=lambda value: (
         f"{value.code}-{value.status}-{value.phase.value}" if isinstance(value, CallError) else value.name
@@ -83,6 +95,27 @@ def failed(code, status=None, phase=REPLY, **facts):
 )
 def test_a_failed_call_means(error, verdict):
     assert failure_kind(error) is verdict
+
+
+def test_a_code_stands_for_one_thing():
+    kinds = (failures.THROTTLES, failures.EXPIRED, failures.DENIED, failures.GONE)
+    assert sum(map(len, kinds)) == len(frozenset[str]().union(*kinds)) > 50
+
+
+@pytest.mark.parametrize("service", ["sagemaker", "sagemaker-runtime", "sns", "sqs", "s3"])
+def test_what_the_models_of_our_services_call_throttled_denied_or_missing_stands_in_the_table(service):
+    """Each refusal that botocore knows of one of our services and that is not about one row."""
+    shapes = get_session().get_service_model(service).shape_names
+    model = get_session().get_service_model(service)
+    codes = {shape.error_code for shape in map(model.shape_for, shapes) if shape.metadata.get("exception")}
+    telling = {
+        code for code in codes if re.search("Throttl|AccessDenied|NotFound$|DoesNotExist|NoSuchBucket", code)
+    }
+    known = failures.THROTTLES | failures.DENIED | failures.GONE
+    assert telling - known <= {
+        "KMSNotFound",
+        "KmsNotFound",
+    }  # the key of a queue or topic: an administrator's
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from fanout.rundir.journal import Journal, JournalInUse
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.session import open_session
 from fanout.runtime.spec import RunSpec
-from fanout.shards.processes import ProcessExecutor, executor_of
+from fanout.shards.executor import executor_of
+from fanout.shards.processes import ProcessExecutor
 
 
 @pytest.fixture

@@ -33,7 +33,14 @@ async def routes(**settings):
 INVOKE = "endpoints/model/async-invocations"
 
 
-async def test_a_region():
+@pytest.fixture(params=["plain", "botocore"])
+def asked(request, monkeypatch):
+    """Have routes told by us, or by botocore, which any variable that we do not know of leads to."""
+    if request.param == "botocore":
+        monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "false")
+
+
+async def test_a_region(asked):
     assert await routes() == [
         f"https://runtime.sagemaker.eu-west-1.amazonaws.com/{INVOKE} 443 eu-west-1/sagemaker",
         "https://bucket.s3.eu-west-1.amazonaws.com/k 443 eu-west-1/s3",
@@ -62,7 +69,7 @@ async def test_endpoints_of_the_environment(monkeypatch):
     ]
 
 
-async def test_one_endpoint_for_all():
+async def test_one_endpoint_for_all(asked):
     assert await routes(endpoint_url="http://localhost:80") == [
         f"http://localhost/{INVOKE} 80 eu-west-1/sagemaker",
         "http://localhost/bucket/k 80 eu-west-1/s3",
@@ -70,13 +77,14 @@ async def test_one_endpoint_for_all():
     ]
 
 
-async def test_a_bucket_with_dots_stands_in_the_path_so_that_its_certificate_holds():
+async def test_a_bucket_with_dots_stands_in_the_path_so_that_its_certificate_holds(asked):
     async with open_cloud(aws_settings(region="eu-west-1", **KEYS)) as cloud:
         channel = await cloud._data_plane._channels["s3"].find("a.b", "head_object", Bucket="a.b", Key="k")
     assert (channel.route.host, channel.route.path) == ("s3.eu-west-1.amazonaws.com", "/a.b/k")
 
 
-async def test_the_user_agent_is_botocores_with_our_name_in_it():
+async def test_the_user_agent_is_botocores_with_our_name_in_it(monkeypatch):
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "false")  # not plain: botocore is asked
     async with open_cloud(aws_settings(region="eu-west-1", **KEYS)) as cloud:
         channel = await cloud._data_plane._channels["s3"].find(
             "bucket", "head_object", Bucket="bucket", Key="k"
@@ -85,7 +93,7 @@ async def test_the_user_agent_is_botocores_with_our_name_in_it():
     assert " fanout/" in channel.route.user_agent
 
 
-async def test_what_is_signed_in_another_way_is_left_to_aiobotocore(caplog):
+async def test_what_is_signed_in_another_way_is_left_to_aiobotocore(asked, caplog):
     """An S3 Express bucket has sessions of its own, a multi-region access point another algorithm."""
     caplog.set_level("INFO", "fanout.aws.http")
     async with open_cloud(aws_settings(region="us-east-1", **KEYS)) as cloud:
@@ -95,7 +103,7 @@ async def test_what_is_signed_in_another_way_is_left_to_aiobotocore(caplog):
             assert channels.known(bucket) is None
 
 
-async def test_what_botocore_refuses_is_said_by_the_call_itself(wire):
+async def test_what_botocore_refuses_is_said_by_the_call_itself(asked, wire):
     async with open_cloud(aws_settings(region="us-east-1", **KEYS)) as cloud:
         error = await wire.failure(cloud.objects.get(Location("no/bucket", "k")))
     assert error.code == "ParamValidation"
@@ -111,7 +119,7 @@ async def test_a_route_is_found_once(wire):
         assert (len(served.requests), served.connections) == (3, 1)
 
 
-async def test_the_client_that_is_asked_still_makes_its_own_calls(wire):
+async def test_the_client_that_is_asked_still_makes_its_own_calls(asked, wire):
     deleted = wire.reply(200, b"<DeleteResult></DeleteResult>")
     async with wire.cloud_against(wire.answering(wire.reply(200, ETag='"1"')), wire.answering(deleted)) as (
         cloud,

@@ -36,7 +36,7 @@ async def requests(wire, answer, call, **settings):
             )
             for request in served.requests
         )
-        assert " fanout/" in served.requests[0].headers["user-agent"]
+        assert served.requests[0].headers["user-agent"].startswith("fanout/")
         return ours, theirs
 
 

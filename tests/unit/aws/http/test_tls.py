@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from importlib.util import find_spec
 
 import pytest
 import trustme
+from botocore.httpsession import DEFAULT_CA_BUNDLE, get_cert_path
 
-from fanout.aws.http.dialer import tls_context
+from fanout.aws.http.dialer import botocores_authorities, tls_context
 from fanout.errors import Phase
 
 pytestmark = pytest.mark.anyio
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+async def test_without_a_bundle_those_are_trusted_whom_botocore_trusts(monkeypatch):
+    assert botocores_authorities() == get_cert_path(True)
+    monkeypatch.setattr(
+        "fanout.aws.http.dialer.find_spec", lambda name: find_spec(name) if name != "certifi" else None
+    )
+    assert botocores_authorities() == DEFAULT_CA_BUNDLE
 
 
 @pytest.fixture(scope="module")

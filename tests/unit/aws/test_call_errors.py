@@ -20,7 +20,8 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
-from fanout.aws.errors import retry_after_s, to_call_error
+from fanout.aws.call_errors import to_call_error
+from fanout.aws.errors import retry_after_s
 from fanout.errors import CallError, Phase
 
 URL = "https://runtime.example"

@@ -1,0 +1,162 @@
+"""Starts aiobotocore: finds region and credentials, and opens clients that share them.
+
+Credentials are looked up once and refreshed by one call at a time. Imports aiobotocore, which costs 0.3 s of CPU: so
+this module is imported by the functions that need it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError, ProfileNotFound
+
+from fanout.aws.clients import client_config
+from fanout.aws.credentials import SharedCredentials, SharedResolver
+from fanout.aws.model_pruning import prune
+from fanout.aws.settings import AwsSettings
+from fanout.concurrency.threads import run_in_thread
+from fanout.domain.failures import EXPIRED
+from fanout.errors import RunError
+
+
+@dataclass(frozen=True, slots=True)
+class Sdk:
+    """aiobotocore's session of one account.
+
+    Attributes:
+        session: The session.
+        region: The region that clients talk to.
+        credentials: What they sign with; signed with once already.
+        settings: What the user set.
+    """
+
+    session: AioSession
+    region: str
+    credentials: Any
+    settings: AwsSettings
+
+    async def open_client(self, stack: AsyncExitStack, service: str) -> Any:
+        """Return an open client.
+
+        Args:
+            stack: Closes it.
+            service: One of `fanout.aws.clients.SERVICES`.
+
+        Raises:
+            RunError: Region or endpoint url are unusable.
+        """
+        try:
+            await run_in_thread(
+                partial(self._load, service)
+            )  # as importing: parsing may not hold up requests
+            client = await stack.enter_async_context(
+                self.session.create_client(
+                    service,
+                    region_name=self.region,
+                    endpoint_url=self.settings.endpoint_url,
+                    config=client_config(service, self.settings),
+                )
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise RunError(
+                f"AWS clients cannot be set up: {error}. Check the region and the endpoint url."
+            ) from error
+        if isinstance(self.credentials, SharedCredentials):
+            client.meta.events.register("after-call", _expiry_watch(self.credentials))
+        return client
+
+    def _load(self, service: str) -> None:
+        """Have botocore's loader read what a client is made of; it keeps it."""
+        loader = self.session.get_component("data_loader")
+        prune(loader, service)
+        loader.load_service_model(service, "service-2")
+        loader.load_service_model(service, "endpoint-rule-set-1")
+
+    def model(self, service: str) -> Mapping[str, Any]:
+        """Return the model that clients of `service` are made of."""
+        model: Mapping[str, Any] = self.session.get_component("data_loader").load_service_model(
+            service, "service-2"
+        )
+        return model
+
+    @property
+    def ca_bundle(self) -> str | None:
+        """The authorities that servers are verified by; None for botocore's."""
+        bundle: str | None = self.session.get_config_variable("ca_bundle")
+        return bundle
+
+
+async def start_sdk(settings: AwsSettings) -> Sdk:
+    """Return a session whose credentials sign now.
+
+    Raises:
+        RunError: Profile, region or credentials are missing or unusable.
+    """
+    session = AioSession(profile=settings.profile)
+    region = _region(session, settings)
+    return Sdk(session, region, await _credentials(session, settings), settings)
+
+
+def _region(session: AioSession, settings: AwsSettings) -> str:
+    try:
+        # botocore itself knows AWS_DEFAULT_REGION alone; AWS_REGION is what Lambda, ECS and the other SDKs set.
+        region: str | None = (
+            settings.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
+        )
+    except ProfileNotFound as error:
+        known = ", ".join(session.available_profiles) or "none"
+        raise RunError(
+            f"AWS profile {settings.profile or session.profile!r} does not exist (there are: {known}). "
+            "Name one of them (--profile, AWS_PROFILE), or create it with `aws configure --profile NAME`."
+        ) from error
+    except BotoCoreError as error:  # an unreadable ~/.aws/config
+        raise RunError(
+            f"AWS configuration: {error}. Repair the file, or point AWS_CONFIG_FILE elsewhere."
+        ) from error
+    if not region:
+        raise RunError(
+            "No AWS region: set --region, AWS_REGION, AWS_DEFAULT_REGION, or `region` in the profile."
+        )
+    return region
+
+
+async def _credentials(session: AioSession, settings: AwsSettings) -> Any:
+    """Return credentials that sign now, so that a login that has run out is said before anything else."""
+    try:
+        if settings.access_key_id is not None:
+            session.set_credentials(
+                settings.access_key_id, settings.secret_access_key, settings.session_token
+            )
+        else:
+            chain = session.get_component("credential_provider")
+            session.register_component("credential_provider", SharedResolver(chain))
+        credentials = await session.get_credentials()
+        if credentials is not None:
+            await credentials.get_frozen_credentials()
+    except Exception as error:
+        raise RunError(
+            f"AWS credentials cannot be used: {error}. Sign in again (`aws sso login`), or check the "
+            "profile, the role it assumes, and AWS_* in the environment."
+        ) from error
+    if credentials is None:
+        raise RunError(
+            "No AWS credentials: set AWS_PROFILE, run `aws configure` or `aws sso login`, or give the "
+            "machine a role (instance profile, ECS task role, AWS Batch job role)."
+        )
+    return credentials
+
+
+def _expiry_watch(credentials: SharedCredentials) -> Any:
+    """Return an event handler that has the credentials refreshed when AWS calls them expired."""
+
+    def watch(parsed: Mapping[str, Any], **_: object) -> None:
+        if parsed.get("Error", {}).get("Code") in EXPIRED:
+            credentials.distrust()
+
+    return watch

@@ -1,0 +1,15 @@
+"""Chooses what takes the shards of a run to their end."""
+
+from __future__ import annotations
+
+from fanout.runtime.executor import Executor
+from fanout.runtime.spec import RunSpec
+
+
+def executor_of(spec: RunSpec) -> Executor | None:
+    """Return what takes a run's shards to their end, None if one process does all of it."""
+    if spec.config.run.processes == 1:
+        return None
+    from fanout.shards.processes import ProcessExecutor
+
+    return ProcessExecutor(spec)

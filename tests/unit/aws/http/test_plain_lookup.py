@@ -1,0 +1,91 @@
+"""Where calls go in the plain way: exactly where botocore would send them, for every service, region and server."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from support.settings import aws_settings
+
+from fanout.aws.clients import SERVICES
+from fanout.aws.http.endpoint_lookup import EndpointLookup
+from fanout.aws.http.plain import PlainAws
+from fanout.aws.http.plain_lookup import PlainLookup, service_url
+from fanout.aws.regions import INLINE_REGIONS
+from fanout.aws.session import open_cloud
+
+pytestmark = pytest.mark.asyncio
+URLS = (
+    "http://127.0.0.1:4566", "http://localhost:80", "https://localhost", "http://Proxy.Example.com:8080/",
+    "https://s3.example:8443", "http://aws",
+)  # fmt: skip
+OPERATIONS = {
+    "sagemaker-runtime": ("invoke_endpoint_async", {"EndpointName": "my-model2", "InferenceId": "x"}),
+    "sagemaker": ("describe_endpoint", {"EndpointName": "my-model2"}),
+    "s3": ("head_object", {"Bucket": "a-bucket-1", "Key": "k"}),
+    "sqs": ("receive_message", {"QueueUrl": "https://sqs.eu-west-3.amazonaws.com/1/q"}),
+    "sns": ("subscribe", {"TopicArn": "arn:aws:sns:us-east-2:1:t", "Protocol": "sqs"}),
+}
+
+
+async def unwanted():
+    raise AssertionError("this is plain, and botocore was asked")
+
+
+async def routes(service, *, region, url=None, **changes):
+    """Return what we and botocore say, without the user agent."""
+    operation, parameters = OPERATIONS[service]
+    settings = aws_settings(
+        client="aiobotocore", region=region, endpoint_url=url, access_key_id="A", secret_access_key="S"
+    )
+    aws = PlainAws(region, url, None, None)
+    ours = await PlainLookup(service, aws, otherwise=unwanted).route(operation, **parameters | changes)
+    async with open_cloud(settings) as cloud:
+        theirs = await EndpointLookup(cloud._clients[service]).route(operation, **parameters | changes)
+        assert service_url(service, aws) == cloud.endpoint_url(service)
+    return [dataclasses.replace(route, user_agent="") for route in (ours, theirs)]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("region", sorted(INLINE_REGIONS))
+async def test_awss_own_servers(service, region):
+    ours, theirs = await routes(service, region=region)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("url", URLS)
+async def test_one_server_for_all(service, url):
+    ours, theirs = await routes(service, region="us-east-1", url=url)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("name", ["a", "A-b-9", "odd name/ä", "x" * 63])
+async def test_endpoints_of_any_name(name):
+    ours, theirs = await routes("sagemaker-runtime", region="eu-west-1", EndpointName=name)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("url", [None, "http://127.0.0.1:9000"])
+@pytest.mark.parametrize("bucket", ["abc", "a-b-c", "0" * 63, "sthree-x", "xn-a"])
+async def test_plain_buckets(bucket, url):
+    ours, theirs = await routes("s3", region="us-east-1", url=url, Bucket=bucket)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    ["a.b", "Aaa", "ab", "a_b", "0" * 64, "-ab", "ab-", "b--use1-az4--x-s3", "xn--a", "ab-s3alias",
+     "arn:aws:s3:us-east-1:123456789012:accesspoint/a", "no/bucket", ""],
+)  # fmt: skip
+async def test_other_buckets_are_asked_of_botocore(bucket):
+    class Asked:
+        async def route(self, operation, **parameters):
+            return operation, parameters
+
+    async def botocore():
+        return Asked()
+
+    lookup = PlainLookup("s3", PlainAws("us-east-1", None, None, None), otherwise=botocore)
+    found = await lookup.route("head_object", Bucket=bucket, Key="k")
+    assert found == ("head_object", {"Bucket": bucket, "Key": "k"})
