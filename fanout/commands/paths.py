@@ -8,13 +8,15 @@ from pathlib import Path
 
 from fanout.errors import UsageError
 from fanout.output.destination import check_name
+from fanout.source.discovery import matches
 
 
 def check_paths(inputs: Sequence[str], output: str) -> None:
     """Refuse inputs and outputs that cannot be meant, and make the output's directory.
 
     Raises:
-        UsageError: No input, the output is an input, or the output's directory cannot be written to.
+        UsageError: No input, the output is an input or where inputs are looked for, or the output's directory cannot
+            be written to.
     """
     check_name(Path(output))
     if Path(output).name == "-":
@@ -26,6 +28,11 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
     for path in inputs:
         if "://" not in path and is_same_file(Path(path), Path(output)):
             raise UsageError(f"the output {output} is the input: choose another name")
+        if "://" not in path and _would_be_read(Path(output), path):
+            raise UsageError(
+                f"the output {output} is among the inputs {path}, and a later run would read it as rows: "
+                "choose another place for it"
+            )
     parent = Path(output.rstrip("/")).parent
     try:
         parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +40,18 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
         raise UsageError(f"{parent} cannot be created ({error.strerror}): choose another output") from error
     if not os.access(parent, os.W_OK):
         raise UsageError(f"{parent} cannot be written to: choose another output")
+
+
+def _would_be_read(output: Path, path: str) -> bool:
+    """Whether reading the input `path`, a directory or a glob, would come upon the output once it is there."""
+    inside, folder = output.resolve(), Path(path).resolve()
+    if folder.is_dir():
+        return folder in inside.parents
+    if folder.exists():
+        return False
+    # A directory that a glob means is read as a whole.
+    pattern = str(folder).lstrip("/")
+    return any(matches(one.relative_to("/"), pattern) for one in (inside, *inside.parents))
 
 
 def is_same_file(one: Path, other: Path) -> bool:

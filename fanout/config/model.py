@@ -49,6 +49,7 @@ class InputSection(_Section):
     line_max_bytes: Count = 64 * 1024 * 1024
     batch_bytes: Count = 8 * 1024 * 1024
     any_json: bool = False
+    text_columns: Names = ()
 
 
 class EndpointSection(_Section):

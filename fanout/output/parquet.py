@@ -53,7 +53,9 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
         StorageError: Writing or fsync failed.
     """
     stream = iter(tables)
-    first = next(stream, schema.empty_table())
+    first = next(stream, None)
+    if first is None:
+        first = pa.Table.from_batches([], schema)  # the schema's own empty_table() knows no lists of UUIDs
     with durable_file(path) as file:
         writer = pq.ParquetWriter(
             file,

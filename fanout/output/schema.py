@@ -137,7 +137,7 @@ def gather(outcomes: Sequence[Outcome], passthrough_schema: pa.Schema) -> pa.Tab
     found = zip(*held, strict=True) if held else [()] * len(_GATHERED)
     arrays = [_column(values, field.type) for values, field in zip(found, _GATHERED, strict=True)]
     passthrough = zip(passthrough_schema, _transposed(outcomes, len(passthrough_schema)), strict=True)
-    arrays += [pa.array(values, type=_written(field.type)) for field, values in passthrough]
+    arrays += [_restored(values, _written(field.type)) for field, values in passthrough]
     names = [*(field.name for field in _GATHERED), *kept_names(passthrough_schema)]
     return pa.Table.from_arrays(arrays, names=names)
 
@@ -168,6 +168,30 @@ def _written(kind: pa.DataType) -> pa.DataType:
     # pyarrow up to 22 cannot read a null fixed-size list from Parquet ("Expected all lists to be of size"), and
     # every rejected row may have one.
     return pa.list_(kind.value_type) if pa.types.is_fixed_size_list(kind) else kind
+
+
+def _restored(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    """Return passthrough values as a column; a UUID travels as its 16 bytes, also within lists and structs."""
+    storage = _storage(kind)
+    array = pa.array(values, type=storage)
+    return array if storage == kind else array.cast(kind)
+
+
+def _storage(kind: pa.DataType) -> pa.DataType:
+    def inner(field: pa.Field) -> pa.Field:
+        return field.with_type(_storage(field.type))
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.storage_type
+    if pa.types.is_struct(kind):
+        return pa.struct([inner(kind.field(index)) for index in range(kind.num_fields)])
+    if pa.types.is_map(kind):
+        return pa.map_(inner(kind.key_field), inner(kind.item_field))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(inner(kind.value_field), kind.list_size)
+    if pa.types.is_large_list(kind):
+        return pa.large_list(inner(kind.value_field))
+    return pa.list_(inner(kind.value_field)) if pa.types.is_list(kind) else kind
 
 
 def _column(values: Sequence[object], kind: pa.DataType) -> pa.Array:

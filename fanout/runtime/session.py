@@ -140,6 +140,8 @@ class Session:
         if self._source is None:
             self._source = await open_input(self.config, self.cloud)
             self._stack.push_async_callback(self._source.aclose)
+            for text in self._source.warnings:
+                self.warnings.warn(text)
         return self._source
 
     async def queue(self, run_id: str, *, resumable: Callable[[], bool] = lambda: False) -> Queue | None:

@@ -52,6 +52,7 @@ def input_settings(config: Config) -> InputSettings:
         line_cap_bytes=given.line_max_bytes,
         batch_bytes=given.batch_bytes,
         any_json=given.any_json,
+        text_columns=given.text_columns,
     )
 
 
@@ -81,16 +82,25 @@ def selection(config: Config) -> Selection:
 
 
 def routing(config: Config, run_id: str, *, inline: bool, simulator: SimulatorAddress | None) -> Routing:
-    """Return how rows are routed; `inline` tells whether this region and SDK take payloads in the request."""
+    """Return how rows are routed; `inline` tells whether this region and SDK take payloads in the request.
+
+    Raises:
+        UsageError: Every payload would have to go via S3, and no place is named for that.
+    """
     transport = config.transport
     prefix = transport.input_prefix
     if prefix is None and simulator is not None:
         prefix = f"s3://{simulator.input_bucket}/fanout-inputs"
+    uploads = parse_prefix(prefix) if prefix else None
+    if uploads is None and config.columns.location is None and (transport.mode == "s3" or not inline):
+        raise UsageError(
+            "every payload has to go via S3: name a place for them: --input-prefix s3://bucket/prefix"
+        )
     return Routing(
         run_id=run_id,
         mode=transport.mode,
         inline_max_bytes=min(transport.inline_max_bytes, INLINE_MAX_BYTES) if inline else -1,
-        uploads=parse_prefix(prefix) if prefix else None,
+        uploads=uploads,
     )
 
 

@@ -1,6 +1,6 @@
-"""The input: Parquet and JSON Lines, local or in S3, as chunks of numbered `Record`s and `Rejected`s.
+"""Reads the input, Parquet or JSON Lines, local or in S3, as chunks of numbered `Record`s and `Rejected`s.
 
-Owned by whoever calls `open_source`; ends with its files. One bad row is a `Rejected`, a bad file an `InputError`.
+The caller of `open_source` closes it. A bad row is a `Rejected`, a bad file an `InputError`.
 """
 
 from fanout.source.chunks import Chunk

@@ -1,4 +1,4 @@
-"""A row's values in, its `Record` out: the same rules for JSON Lines and Parquet."""
+"""Makes a `Record` of a row's values, by the same rules for JSON Lines and Parquet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from fanout.source.bad_row import BadRow
 from fanout.source.row_options import RowOptions, json_type
 from fanout.source.selection import Selection
 
+_EXACT = 2**53  # up to here every whole number is a float64 (IEEE 754)
 Values = Mapping[str, object]
 Payload = Callable[[Values], bytes]
 """Makes a row's payload; raises `BadRow`."""
@@ -29,12 +30,16 @@ class Assembler:
     def identify(self, values: Values) -> str | None:
         """Return the row's id: a string as it is, anything else as JSON text, None where there is none.
 
+        A whole float is a whole number: pandas makes a column of integers and nulls one of floats.
+
         Raises:
             BadRow: The value has no JSON text.
         """
         value = None if self._id is None else values.get(self._id)
         if value is None or isinstance(value, str):
             return value
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+            return str(int(value))
         try:
             return exact.dumps(value).decode()
         except exact.NotJSONError as error:
@@ -81,7 +86,7 @@ def column_payload(name: str) -> Payload:
         if isinstance(value, str):
             return value.encode()
         if isinstance(value, exact.Unfit):
-            raise BadRow("InvalidUTF8", f"column {name!r} {value.reason}")
+            raise BadRow(value.code, f"column {name!r} {value.reason}")
         if value is not None:
             # Its own text is lost once parsed; a template says that re-writing it is meant.
             raise BadRow(

@@ -1,4 +1,4 @@
-"""Why one row cannot be sent, inside this package; it leaves as a `Rejected` with its place."""
+"""Says why one row cannot be sent; the reader, which knows the row's place, makes a `Rejected` of it."""
 
 from __future__ import annotations
 

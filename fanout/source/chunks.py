@@ -1,4 +1,4 @@
-"""Single rows in, chunks out: bounded in rows and bytes, so that one hop between threads carries many."""
+"""Gathers rows into chunks, bounded in rows and bytes, so that one hop between threads carries many."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def in_chunks(items: Iterable[Record | Rejected | None]) -> Iterator[Chunk]:
     try:
         for item in items:
             if item is not None:
-                weight = _weight(item)
+                weight = weight_bytes(item)
                 if chunk and size_bytes + weight > CHUNK_BYTES:
                     yield chunk
                     chunk, size_bytes = [], 0
@@ -39,7 +39,8 @@ def in_chunks(items: Iterable[Record | Rejected | None]) -> Iterator[Chunk]:
         yield chunk
 
 
-def _weight(item: Record | Rejected) -> int:
+def weight_bytes(item: Record | Rejected) -> int:
+    """Return about how many bytes of its own a row holds."""
     weight = len(item.payload) if isinstance(item, Record) else len(item.message)
     for value in item.passthrough:
         if isinstance(value, str | bytes):

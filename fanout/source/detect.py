@@ -1,4 +1,4 @@
-"""Format and compression of a file, from its name and its first bytes."""
+"""Tells the format and the compression of a file from its name and its first bytes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _FORMATS: dict[str, Format] = {
 }
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 PARQUET = b"PAR1"
+UNPACK = {"gzip": "gunzip -c FILE > UNPACKED", "zstd": "zstd -dc FILE > UNPACKED"}
 _GZIP = b"\x1f\x8b"
 _ZSTD = (
     b"\x28\xb5\x2f\xfd",
@@ -60,11 +61,13 @@ def identify(file: InputFile, *, settings: InputSettings) -> InputFile:
             raise InputError(f"{file.path}: Parquet cannot be read from a pipe; save it as a file first")
         return file
     head = read_head(file)
-    return replace(
-        file,
-        format=_format(file.path, head, settings=settings),
-        compression=find_compression(file.path, head, settings=settings),
-    )
+    kind = _format(file.path, head, settings=settings)
+    if kind == "parquet":  # which compresses its pages itself, whatever the name says: `df.parquet.gzip`
+        around = compression_of_bytes(head)
+        if around != "none":
+            raise InputError(f"{file.path}: is {around} around a file; unpack it first: {UNPACK[around]}")
+        return replace(file, format=kind, compression="none")
+    return replace(file, format=kind, compression=find_compression(file.path, head, settings=settings))
 
 
 def read_head(file: InputFile) -> bytes:
@@ -88,6 +91,8 @@ def find_compression(path: str, head: bytes, *, settings: InputSettings) -> Comp
     Raises:
         InputError: The name's suffix says one thing and the bytes another.
     """
+    if not head:
+        return "none"  # no bytes, no rows, however they would be packed
     if settings.compression != "auto":
         return settings.compression
     named, found = compression_of_name(path), compression_of_bytes(head)
@@ -116,13 +121,19 @@ def _format(path: str, head: bytes, *, settings: InputSettings) -> Format:
 
 
 def check_text(path: str, head: bytes) -> None:
-    """Refuse what is no JSON Lines in UTF-8 from its first bytes on: each of its lines would become a rejected row.
+    """Refuse what is no JSON Lines in UTF-8 from its first plain bytes on: each line would become a rejected row.
 
     UTF-16 and UTF-32 are told by a byte order mark or by where the zero bytes stand (RFC 4627, section 3).
 
     Raises:
-        InputError: It is Parquet, UTF-16 or UTF-32.
+        InputError: It is Parquet, UTF-16 or UTF-32, or (still) compressed.
     """
+    packed = compression_of_bytes(head)
+    if packed != "none":
+        raise InputError(
+            f"{path}: what is read is still {packed} data; if it was compressed twice, unpack it once: "
+            f"{UNPACK[packed]}; if compression is set, leave that out"
+        )
     if head.startswith(PARQUET):
         raise InputError(f"{path}: is Parquet, not JSON Lines; save it as a file whose name ends in .parquet")
     zeros = "".join("0" if byte == 0 else "x" for byte in head[:4])

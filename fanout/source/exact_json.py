@@ -1,4 +1,4 @@
-"""JSON values in and JSON text out, without losing a digit: orjson where it is exact, the standard library where not.
+"""Reads and writes JSON without losing a digit: by orjson where it is exact, by the standard library where not.
 
 orjson reads integers beyond 64 bits as floats and writes NaN as null; both would change a row silently.
 """
@@ -18,15 +18,22 @@ _DIGITS_TO_ZERO = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x20 for byte in range
 
 
 class Unfit:
-    """Stands for a value that JSON has no text for; whoever writes it out rejects the row with `reason`.
+    """Stands for a value that JSON has no text for; writing it out rejects the row with `reason`.
 
     Not a dataclass and not a tuple: orjson or the standard library would write these out instead of refusing.
     """
 
-    __slots__ = ("reason",)
+    __slots__ = ("code", "reason")
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, code: str = "NotJSON") -> None:
         self.reason = reason
+        self.code = code
+
+
+class DecimalText(str):
+    """A decimal as JSON carries it, told from a text so that it may count as a number of seconds."""
+
+    __slots__ = ()
 
 
 class NotJSONError(ValueError):

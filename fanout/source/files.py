@@ -1,4 +1,4 @@
-"""One input file: what is known of it, how its bytes are opened, and whether it is still the same file."""
+"""Knows one input file: opens its bytes, reads partitions off its path, and tells whether it is still the same file."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs as pafs
@@ -16,6 +17,7 @@ from fanout.source.settings import Compression, Format
 
 STDIN = "-"
 _STDIN_FD = 0
+_HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
 class ByteStream(Protocol):
@@ -55,9 +57,24 @@ class InputFile:
     filesystem: pafs.FileSystem | None = field(default=None, repr=False, compare=False)
 
     @property
+    def partitions(self) -> dict[str, str | None]:
+        """Partition columns that the folders of its path name (Hive's `month=01`); None for a null."""
+        return partitions_of(self.path)
+
+    @property
     def streamed(self) -> bool:
         """Whether its bytes come but once, and slowly perhaps."""
         return self.size_bytes is None
+
+
+def partitions_of(path: str) -> dict[str, str | None]:
+    """Return what the folders of a path say as `name=value`, percent-decoded as Hive and Spark write it."""
+    folders = (part.partition("=") for part in path.split("/")[:-1])
+    return {
+        unquote(name): None if value == _HIVE_NULL else unquote(value)
+        for name, equals, value in folders
+        if name and equals
+    }
 
 
 def local_file(path: str) -> InputFile:

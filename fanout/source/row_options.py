@@ -1,11 +1,13 @@
-"""Per-row options from their columns; equal options are one shared object, as creating one costs as much as a row."""
+"""Reads a row's options from their columns; equal options share one object, as creating one costs as much as a row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 from fanout.domain.records import Options
 from fanout.source.bad_row import BadRow
+from fanout.source.exact_json import DecimalText
 from fanout.source.selection import Selection
 
 # A column of a few content types repeats itself; one of a million distinct attributes must not fill memory.
@@ -66,7 +68,7 @@ def _text(values: Mapping[str, object], column: str | None, default: str | None)
     if value is None:
         return default
     if isinstance(value, str):
-        return value
+        return value if value.strip() else default  # an empty header says nothing, and may be refused
     raise BadRow("InvalidOption", f"column {column!r} is {json_type(value)}, not a string")
 
 
@@ -76,9 +78,10 @@ def _whole(values: Mapping[str, object], column: str | None, default: int | None
         return default
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if (
-        isinstance(value, float) and value.is_integer()
-    ):  # pandas makes a column of ints and nulls one of floats
-        return int(value)
-    kind = "a fraction" if isinstance(value, float) else json_type(value)
+    # pandas makes a column of whole numbers and nulls one of floats, a database's NUMBER one of decimals.
+    if isinstance(value, float | DecimalText):
+        number = Decimal(value)
+        if number == number.to_integral_value():
+            return int(number)
+    kind = "a fraction" if isinstance(value, float | DecimalText) else json_type(value)
     raise BadRow("InvalidOption", f"column {column!r} is {kind}, not a whole number of seconds")

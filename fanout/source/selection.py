@@ -1,32 +1,36 @@
-"""Says what of a row becomes its payload, id, options and passthrough columns; checked before the first row."""
+"""Says what of a row becomes its payload, id, options and passthrough columns, and checks it before the first row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, field, replace
 
 from fanout.domain.records import Options
+from fanout.domain.routing import options_problem
 from fanout.errors import UsageError
+from fanout.source.names import split_optional
 
 JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Columns (Parquet) or top-level fields (JSON Lines) and what they are for.
+    """Columns (Parquet) or fields (JSON Lines) and what they are for.
 
-    At most one of `payload_column`, `payload_fields` and `template` is set. With none of them the payload is the
-    whole row: as a JSON object, or for JSON Lines the line's own bytes.
+    A name is a column's, or `a.b` for a field of an object, unless a column has that very name. `name?` is one that
+    a file or a row may lack: it is null there. At most one of `payload_column`, `payload_fields` and `template` is
+    set. With none of them the payload is the whole row: as a JSON object, or for JSON Lines the line's own bytes.
 
     Attributes:
         payload_column: One column verbatim: bytes, or text as UTF-8.
         payload_fields: These fields as one JSON object, in this order.
-        template: A JSON value in which every string `"$name"` stands for the column's value, of any JSON type;
-            `"$$name"` is the text `$name`.
+        template: A JSON value. A text `"$name"` or `"${name}"` in it stands for the column's value, of any JSON type;
+            inside a longer text it is substituted as text; `$$` is a dollar.
         location_column: Names an object that is in S3 already. Where it is null the payload is sent, if one of the
             three above selects one.
         keep: Columns copied into the output.
         defaults: Options of rows that say nothing else.
+        optional: Names, without their mark, that a row may lack; see `resolved`.
     """
 
     _: KW_ONLY
@@ -42,6 +46,7 @@ class Selection:
     invocation_timeout_column: str | None = None
     keep: tuple[str, ...] = ()
     defaults: Options = field(default_factory=Options)
+    optional: frozenset[str] = frozenset()
 
     @property
     def whole_row(self) -> bool:
@@ -63,12 +68,54 @@ class Selection:
         """The option columns that are set."""
         return tuple(name for name in (*self.text_options, *self.number_options) if name is not None)
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """Every column that is named outside of a template, each once."""
+        single = (self.payload_column, self.id_column, self.location_column)
+        names = (*single, *self.option_columns, *self.payload_fields, *self.keep)
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
+    def resolved(self, known: Collection[str]) -> Selection:
+        """Return the selection with the marks of optional names taken off; `known` are names of columns.
+
+        Raises:
+            UsageError: As `check`.
+        """
+        bare = {name: split_optional(name, known) for name in self.named}
+
+        def one(name: str | None) -> str | None:
+            return None if name is None else bare[name][0]
+
+        resolved = replace(
+            self,
+            payload_column=one(self.payload_column),
+            payload_fields=tuple(bare[name][0] for name in self.payload_fields),
+            id_column=one(self.id_column),
+            location_column=one(self.location_column),
+            content_type_column=one(self.content_type_column),
+            accept_column=one(self.accept_column),
+            custom_attributes_column=one(self.custom_attributes_column),
+            ttl_column=one(self.ttl_column),
+            invocation_timeout_column=one(self.invocation_timeout_column),
+            keep=tuple(bare[name][0] for name in self.keep),
+            defaults=_said(self.defaults),
+            # Where one use needs a column, the mark at another changes nothing.
+            optional=frozenset(name for name, optional in bare.values() if optional)
+            - {name for name, optional in bare.values() if not optional},
+        )
+        resolved.check()
+        return resolved
+
     def check(self) -> None:
         """Refuse a selection that contradicts itself.
 
         Raises:
-            UsageError: More than one payload is selected, or a field or passthrough column is named twice.
+            UsageError: More than one payload is selected, a field or passthrough column is named twice, or an option of
+                the run is beyond what the API takes.
         """
+        problem = options_problem(self.defaults)
+        if problem is not None:
+            raise UsageError(f"{problem}; it is said for every row, so none could be sent")
         chosen = [
             flag
             for flag, is_set in (
@@ -84,3 +131,17 @@ class Selection:
             twice = {name for name in names if names.count(name) > 1}
             if twice:
                 raise UsageError(f"{role}: {min(twice)!r} is named twice")
+
+
+def _said(options: Options) -> Options:
+    """Return the options without empty texts, which say nothing."""
+
+    def said(text: str | None) -> str | None:
+        return text if text and text.strip() else None
+
+    return replace(
+        options,
+        content_type=said(options.content_type),
+        accept=said(options.accept),
+        custom_attributes=said(options.custom_attributes),
+    )

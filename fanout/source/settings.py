@@ -25,11 +25,12 @@ class InputSettings:
         compression: Of JSON Lines. `auto` goes by suffix and first bytes, which must not contradict each other.
         limit: Rows to read at most, rejected ones included.
         line_cap_bytes: Longest row. A longer line is skipped unread and rejected, as is every row of a Parquet
-            row group whose rows are larger on average. Parsed, a line of the worst kind takes 25 times its length.
+            row group whose values are larger on average. Parsed, a line of the worst kind takes 25 times its length.
         batch_bytes: Decoded bytes of a Parquet batch, aimed at.
         block_bytes: Bytes of JSON Lines read (or decompressed) at a time. Of rows of 100 KB, two in five lie in two
             blocks of 256 KiB and are copied once more: 40 µs of CPU a row over all.
         any_json: Take lines whose top-level value is not an object; by default they are rejected rows.
+        text_columns: Binary columns of Parquet whose bytes are UTF-8, as Hive and Impala write strings.
     """
 
     paths: tuple[str, ...]
@@ -41,3 +42,4 @@ class InputSettings:
     batch_bytes: int
     block_bytes: int = 1 << 20
     any_json: bool = False
+    text_columns: tuple[str, ...] = ()

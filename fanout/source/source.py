@@ -1,4 +1,4 @@
-"""The input as a whole: files in, chunks of numbered rows out, read in a worker thread the loop never stalls."""
+"""Reads the input as chunks of numbered rows, in a worker thread, so that the event loop never waits for a disk."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pyarrow import fs as pafs
 from fanout.domain.records import Rejected
 from fanout.errors import InputError
 from fanout.source.chunks import Chunk, in_chunks
-from fanout.source.detect import identify
+from fanout.source.detect import compression_of_name, identify
 from fanout.source.discovery import take_inventory
 from fanout.source.files import InputFile
-from fanout.source.jsonl.field_check import check_fields
+from fanout.source.jsonl.field_check import first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
 from fanout.source.parquet.footers import read_footer
 from fanout.source.parquet.reader import ParquetRows
@@ -37,12 +37,19 @@ class Source:
         passthrough_schema: Types of the passthrough columns, in the order of
             `Record.passthrough`. From JSON Lines they are JSON texts, marked by the field's metadata `fanout:json`.
         inputs: The files, in the order in which they are read.
+        warnings: What a person should know of the input: files that are not read, or are empty.
     """
 
     def __init__(
-        self, inputs: tuple[InputFile, ...], reader: JsonLines | ParquetRows, *, limit: int | None
+        self,
+        inputs: tuple[InputFile, ...],
+        reader: JsonLines | ParquetRows,
+        *,
+        limit: int | None,
+        warnings: tuple[str, ...] = (),
     ) -> None:
         self.inputs = inputs
+        self.warnings = warnings
         self.passthrough_schema: pa.Schema = reader.passthrough_schema
         self._reader = reader
         self._limit = limit
@@ -135,9 +142,15 @@ def open_source(
         UsageError: The selection contradicts itself.
     """
     selection.check()
-    files = take_inventory(settings, filesystem=filesystem)
+    inventory = take_inventory(settings, filesystem=filesystem)
+    empty = [
+        file.path
+        for file in inventory.files
+        if file.size_bytes == 0 and compression_of_name(file.path) != "none"
+    ]
+    warnings = (*inventory.warnings, *(f"{path}: has no bytes, and so no rows" for path in empty))
     with ThreadPoolExecutor(max_workers=_LOOKS) as pool:
-        files = tuple(pool.map(partial(identify, settings=settings), files))
+        files = tuple(pool.map(partial(identify, settings=settings), inventory.files))
         formats = {file.format: file.path for file in files}
         if len(formats) > 1:
             raise InputError(
@@ -146,8 +159,10 @@ def open_source(
             )
         if "parquet" in formats:
             footers = list(pool.map(read_footer, files))
-            return Source(files, ParquetRows(footers, selection, settings), limit=settings.limit)
-    regular = next((file for file in files if not file.streamed), None)
-    if regular is not None:
-        check_fields(regular, selection=selection, settings=settings)
-    return Source(files, JsonLines(selection, settings), limit=settings.limit)
+            rows = ParquetRows(footers, selection, settings)
+            return Source(files, rows, limit=settings.limit, warnings=warnings)
+    first = first_rows(files, settings=settings)
+    resolved = selection.resolved(first.fields)
+    first.check(resolved)
+    lines = JsonLines(resolved, settings, known=first.fields)
+    return Source(files, lines, limit=settings.limit, warnings=warnings)

@@ -1,4 +1,4 @@
-"""How far the reading has come: counted by the readers, read by whoever shows progress."""
+"""Counts how far the reading has come, for progress and metrics."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Some rows of a source under their own ordinals: those of a retry, or one process's share.
-
-A source and what is wanted of it enter, rows leave.
-"""
+"""Reads some rows of a source under their own ordinals: those of a retry, or one process's share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compressed bytes in, plain bytes out, a bounded step at a time, so that a bomb never unfolds in memory."""
+"""Decompresses bytes a bounded step at a time, so that a bomb never unfolds in memory."""
 
 from __future__ import annotations
 

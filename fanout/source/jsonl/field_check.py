@@ -1,7 +1,9 @@
-"""Misspelt JSON Lines fields, found before the first row instead of after a night: a look at the first lines."""
+"""Refuses misspelt fields by a look at the first lines, before the first row instead of after a night of nulls."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 
 import orjson
@@ -12,61 +14,104 @@ from fanout.source.jsonl.blocks import BrokenStreamError, decompress
 from fanout.source.jsonl.lines import LongLine, split_lines
 from fanout.source.jsonl.raw_bytes import raw_blocks
 from fanout.source.jsonl.template import Template
+from fanout.source.names import MISSING, find
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
-from fanout.text import did_you_mean, nearest
+from fanout.text import did_you_mean
 
-_LINES = 100
+LINES = 100
+_DEPTH = 3  # of objects in objects whose fields are suggested
 
 
-def check_fields(file: InputFile, *, selection: Selection, settings: InputSettings) -> None:
-    """Refuse a selection whose fields are in none of the first lines of `file`.
+@dataclass(frozen=True, slots=True)
+class FirstRows:
+    """The objects among the first lines of a file.
 
-    A payload field must be there, as each of these lines would be rejected. An id or passthrough field may be rare,
-    so it is refused only where another has nearly its name. Option and location columns are optional by nature.
+    Attributes:
+        path: The file; the first that has such lines, as an empty one tells nothing.
+        rows: The objects, none where there is no such file.
+        partitions: Fields that the path of the file names.
+    """
+
+    path: str = ""
+    rows: list[Mapping[str, object]] = field(default_factory=list)
+    partitions: tuple[str, ...] = ()
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Their fields, in order of appearance."""
+        return tuple(dict.fromkeys(name for row in self.rows for name in row))
+
+    def check(self, selection: Selection) -> None:
+        """Refuse a selection with a field that is in none of the rows, unless it says that rows may lack it.
+
+        Raises:
+            InputError: A field is missing, with the nearest name.
+            UsageError: The template is none.
+        """
+        for name in required_fields(selection, known=self.fields):
+            if (
+                self.rows
+                and name not in self.partitions
+                and all(find(row, name) is MISSING for row in self.rows)
+            ):
+                raise missing_field(self.path, name, self.rows)
+
+
+def first_rows(files: Iterable[InputFile], *, settings: InputSettings) -> FirstRows:
+    """Return the objects among the first lines of the first file that has any; what is wrong is left to the reading."""
+    for file in files:
+        if not file.streamed and (rows := _objects(file, settings=settings)):
+            return FirstRows(file.path, rows, tuple(file.partitions))
+    return FirstRows()
+
+
+def required_fields(selection: Selection, *, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the fields, each once, that a resolved selection names and does not mark as ones that rows may lack.
 
     Raises:
-        InputError: A field is missing, with the nearest name.
+        UsageError: The template is none.
     """
-    seen = _fields(file, settings=settings)
-    if not seen:
-        return
-    required = list(selection.payload_fields)
-    if selection.payload_column is not None:
-        required.append(selection.payload_column)
-    if selection.template is not None:
-        required += Template.compile(selection.template).names
-    optional = [name for name in (selection.id_column, *selection.keep) if name is not None]
-    for name in (*required, *optional):
-        if name in seen or (name not in required and nearest(name, seen) is None):
-            continue
-        raise InputError(
-            f"{file.path}: no field {name!r} in the first {_LINES} rows ({did_you_mean(name, seen)})"
-        )
+    template = Template.of(selection, known=known)
+    in_template = (name for name in template.names if name not in template.optional) if template else ()
+    by_name = (name for name in selection.named if name not in selection.optional)
+    return tuple(dict.fromkeys((*in_template, *by_name)))
 
 
-def _fields(file: InputFile, *, settings: InputSettings) -> tuple[str, ...]:
-    """Return the fields of the objects among the first lines, in order; what is wrong is left to the reading."""
+def missing_field(path: str, name: str, rows: Iterable[Mapping[str, object]]) -> InputError:
+    """Return the error about a field that is in none of the first `rows`."""
+    known = tuple(dict.fromkeys(path for row in rows for path in _paths(row, _DEPTH)))
+    return InputError(
+        f"{path}: no field {name!r} in the first {LINES} rows ({did_you_mean(name, known)}); "
+        f"if rows may lack it, write '{name}?'"
+    )
+
+
+def _objects(file: InputFile, *, settings: InputSettings) -> list[Mapping[str, object]]:
     raw = raw_blocks(file, block_bytes=settings.block_bytes, meter=Meter(), check=lambda: None)
     text = decompress(raw, file.compression, step_bytes=settings.block_bytes)
-    fields: dict[str, None] = {}
     try:
         # One block: more would unfold a bomb for a courtesy.
         for _, lines in split_lines(islice(text, 1), cap_bytes=settings.line_cap_bytes):
-            for line in lines[:_LINES]:
-                fields.update(dict.fromkeys(_names(line)))
-            break
+            parsed = (_parsed(line) for line in lines[:LINES])
+            return [value for value in parsed if isinstance(value, dict)]
     except (BrokenStreamError, OSError):
-        return ()
+        pass
     finally:
         raw.close()
-    return tuple(fields)
+    return []
 
 
-def _names(line: bytes | LongLine) -> tuple[str, ...]:
+def _parsed(line: bytes | LongLine) -> object:
     try:
-        value = None if isinstance(line, LongLine) else orjson.loads(line)
+        return None if isinstance(line, LongLine) else orjson.loads(line)
     except orjson.JSONDecodeError:
-        return ()
-    return tuple(value) if isinstance(value, dict) else ()
+        return None
+
+
+def _paths(row: Mapping[str, object], depth: int) -> Iterable[str]:
+    for name, value in row.items():
+        yield name
+        if isinstance(value, Mapping) and depth > 1:
+            yield from (f"{name}.{path}" for path in _paths(value, depth - 1))

@@ -1,4 +1,4 @@
-"""Blocks of bytes in, numbered lines out; a line over the cap is counted but never held."""
+"""Cuts blocks of bytes into numbered lines; a line over the cap is counted but never held."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file in, its bytes as stored out, block by block, with a way to stop between blocks, even on a silent pipe."""
+"""Reads the bytes of a file block by block; the reading can be stopped between blocks, even on a silent pipe."""
 
 from __future__ import annotations
 

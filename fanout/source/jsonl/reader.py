@@ -1,8 +1,8 @@
-"""A JSON Lines file in, `Record`s and `Rejected`s out: every line is validated, a bad one is a row with an error."""
+"""Reads the lines of JSON Lines files as `Record`s, and those that are wrong as `Rejected`s."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from itertools import chain
 
@@ -17,10 +17,13 @@ from fanout.source.bad_row import BadRow
 from fanout.source.detect import MAGIC_BYTES, check_text, find_compression
 from fanout.source.files import InputFile, check_unchanged, reason
 from fanout.source.jsonl.blocks import BrokenStreamError, decompress
+from fanout.source.jsonl.field_check import required_fields
 from fanout.source.jsonl.lines import LongLine, split_lines
 from fanout.source.jsonl.raw_bytes import raw_blocks
+from fanout.source.jsonl.stream_check import StreamCheck
 from fanout.source.jsonl.template import Template
 from fanout.source.jsonl.validity import Validity
+from fanout.source.names import MISSING, find
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
@@ -35,17 +38,29 @@ Item = Record | Rejected | None
 class JsonLines:
     """Reads JSON Lines files by one selection."""
 
-    def __init__(self, selection: Selection, settings: InputSettings) -> None:
+    def __init__(self, selection: Selection, settings: InputSettings, *, known: Collection[str] = ()) -> None:
+        """Prepare to read by `selection`, which is resolved.
+
+        Args:
+            selection: What of a row becomes what.
+            settings: How to read.
+            known: Fields that the rows have; with none, what is read from a pipe is checked while it is read.
+
+        Raises:
+            UsageError: The template is none.
+        """
         self._settings = settings
         self._keep = selection.keep
-        self._payload: Payload | None = None
+        template = Template.of(selection, known=known)
         text = selection.payload_column is not None
+        self._payload: Payload | None = template.render if template else None
         if selection.payload_column is not None:
             self._payload = column_payload(selection.payload_column)
-        elif selection.payload_fields:
-            self._payload = Template.of_fields(selection.payload_fields).render
-        elif selection.template is not None:
-            self._payload = Template.compile(selection.template).render
+        names = (*selection.named, *(template.names if template else ()))
+        self._check = StreamCheck(() if known else required_fields(selection, known=()))
+        self._names = tuple(dict.fromkeys(names))
+        self._nested = tuple(name for name in self._names if "." in name)
+        self._partitions: dict[str, str | None] = {}
         kind = "text/plain; charset=utf-8" if text else "application/json"
         defaults = selection.defaults
         self._options = defaults if defaults.content_type else replace(defaults, content_type=kind)
@@ -68,6 +83,11 @@ class JsonLines:
         Raises:
             InputError: The file is damaged or changed; the rows before the damage were yielded.
         """
+        self._partitions = {name: text for name, text in file.partitions.items() if name in self._names}
+        rows = self._rows(file, row=row, meter=meter, check=check)
+        return self._check.held(rows, file.path) if file.streamed and not self._check.done else rows
+
+    def _rows(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
         number = 0
         try:
             for first, lines in split_lines(
@@ -102,7 +122,9 @@ class JsonLines:
             compression = find_compression(file.path, head, settings=self._settings)
             raw = chain([head], raw) if head else raw
         plain = decompress(raw, compression, step_bytes=step)
-        first = next(plain, b"")
+        first = b""
+        while len(first) < MAGIC_BYTES and (more := next(plain, b"")):
+            first += more
         check_text(file.path, first)
         yield first
         yield from plain
@@ -128,6 +150,13 @@ class JsonLines:
             if not self._settings.any_json:
                 raise _not_an_object()
             value = {}
+        if not self._check.done:
+            self._check.look(value)
+        for name in self._nested:
+            if (found := find(value, name)) is not MISSING:
+                value[name] = found
+        for name, text in self._partitions.items():
+            value.setdefault(name, text)
         passthrough = tuple(_kept(value, name) for name in self._keep)
         ident: str | None = None
         payload = self._payload or (lambda _: line)
@@ -143,7 +172,7 @@ class JsonLines:
 
     def _too_long(self, row: int, line: LongLine, path: str, number: int) -> Rejected:
         cap = self._settings.line_cap_bytes
-        message = f"the line has {line.length_bytes} bytes, more than the cap of {cap}"
+        message = f"the line has {line.length_bytes:,} bytes, more than input.line_max_bytes ({cap:,}) allows; raise it"
         return self._reject(row, BadRow("LineTooLong", message), f"{path}:{number}", line.length_bytes)
 
 

@@ -1,21 +1,25 @@
-"""Carried Arrow values in, JSON values out: as they are where JSON has the type, else as text that is exact.
+"""Turns carried Arrow values into JSON values: as they are where JSON has the type, else as text that is exact.
 
-Instants, dates and times are ISO 8601 (with Z when the column has a time zone), durations `PT...S`, decimals strings
-of all their digits, maps with string keys objects, other maps arrays of pairs. NaN and infinities have no text.
+Instants, dates and times are ISO 8601 (with Z when the column has a time zone), durations `PT...S`, intervals
+`P...M...DT...S`, decimals strings of all their digits, UUIDs 8-4-4-4-12, maps with string keys objects, other maps
+arrays of pairs. NaN and infinities have no text.
 """
 
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import cast
+from uuid import UUID
 
 import pyarrow as pa
 from pyarrow import types as pat
 
-from fanout.source.exact_json import Unfit
+from fanout.source.exact_json import DecimalText, Unfit
+from fanout.source.parquet import arrow_types
 
 Converter = Callable[[object], object]
 
@@ -39,7 +43,23 @@ def _finite(_: pa.DataType) -> Converter:
 
 
 def _decimal(_: pa.DataType) -> Converter:
-    return lambda value: format(cast("Decimal", value), "f")
+    return lambda value: DecimalText(format(cast("Decimal", value), "f"))
+
+
+def _uuid(_: pa.DataType) -> Converter:
+    return lambda value: str(UUID(bytes=cast("bytes", value)))
+
+
+def _interval(_: pa.DataType) -> Converter:
+    return lambda value: interval_text(cast("bytes", value))
+
+
+def interval_text(value: bytes) -> str:
+    """Return Parquet's INTERVAL, months, days and milliseconds in 12 bytes, as ISO 8601 says it."""
+    months, days, millis = struct.unpack("<III", value)
+    seconds, fraction = divmod(millis, 1_000)
+    tail = f".{fraction:03d}" if fraction else ""
+    return f"P{months}M{days}DT{seconds}{tail}S"
 
 
 def _timestamp(kind: pa.DataType) -> Converter:
@@ -129,6 +149,8 @@ def _map(kind: pa.DataType) -> Converter:
 
 
 _MAKERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.DataType], Converter | None]], ...] = (
+    (lambda kind: kind == arrow_types.UUID, _uuid),
+    (lambda kind: kind == arrow_types.INTERVAL, _interval),
     (pat.is_floating, _finite),
     (pat.is_decimal, _decimal),
     (pat.is_timestamp, _timestamp),

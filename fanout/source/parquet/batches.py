@@ -1,4 +1,4 @@
-"""One Parquet row group in, decoded batches out, each near a number of bytes however far the file unfolds.
+"""Decodes a Parquet row group in batches, each near a number of bytes however far the file unfolds.
 
 A run-length or dictionary page of a few bytes may stand for gigabytes, so the footer's sizes say nothing: rows per
 batch come from the number of values, the widest dictionary entry, and the last batch.
@@ -70,8 +70,8 @@ class GroupReader:
         next(reader.iter_batches(0, [group], column_indices=list(self._leaves), use_threads=False), None)
 
     def row_bytes(self, group: int) -> int:
-        """Return what a row of the group takes decoded, at least, on average."""
-        return self._estimate(group, widest=0)
+        """Return how many bytes of values a row of the group has, at least, on average: 4 a float32."""
+        return self._estimate(group, widest=0, object_bytes=0)
 
     def rows(self, group: int) -> int:
         """Return how many rows the footer says that the group has."""
@@ -84,7 +84,10 @@ class GroupReader:
             ArrowException, OSError: pyarrow's, when pages are damaged.
         """
         widest = self._widest(group) if self._may_unfold(group) else 0
-        ceiling = rows = max(1, min(_MAX_ROWS, self._budget // self._estimate(group, widest=widest)))
+        ceiling = rows = max(
+            1,
+            min(_MAX_ROWS, self._budget // self._estimate(group, widest=widest, object_bytes=_OBJECT_BYTES)),
+        )
         parquet = self._parquet
         for batch in parquet.iter_batches(rows, row_groups=[group], columns=self._columns, use_threads=False):
             yield batch
@@ -93,7 +96,7 @@ class GroupReader:
             # Not documented, but read anew before every batch since pyarrow 3; a test pins it.
             parquet.reader.set_batch_size(rows)
 
-    def _estimate(self, group: int, *, widest: int) -> int:
+    def _estimate(self, group: int, *, widest: int, object_bytes: int) -> int:
         chunks = self._parquet.metadata.row_group(group)
         values_bytes = 0
         for index, width in self._leaves.items():
@@ -102,7 +105,7 @@ class GroupReader:
                 values_bytes += max(chunk.total_uncompressed_size, widest * chunk.num_values)
             else:
                 values_bytes += width * chunk.num_values
-            values_bytes += _OBJECT_BYTES * chunk.num_values
+            values_bytes += object_bytes * chunk.num_values
         return max(1, int(values_bytes / max(1, chunks.num_rows)))
 
     def _may_unfold(self, group: int) -> bool:

@@ -1,8 +1,8 @@
-"""The columns of one Parquet schema that a selection needs, checked up front, and their values row by row."""
+"""Reads the columns that a selection needs of one Parquet file, each checked up front, as values row by row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -11,18 +11,35 @@ from pyarrow import types as pat
 from fanout.domain.records import Passthrough
 from fanout.errors import InputError
 from fanout.source.exact_json import Unfit
-from fanout.source.parquet.arrow_json import Converter, json_converter
-from fanout.source.parquet.arrow_types import carried_type, holds_binary, is_bytes, is_text, plain_type
+from fanout.source.parquet.arrow_json import Converter, interval_text, json_converter
+from fanout.source.parquet.arrow_types import (
+    INTERVAL,
+    UUID,
+    carried_type,
+    holds_binary,
+    is_bytes,
+    is_text,
+    kept_type,
+    plain_type,
+    stored_type,
+)
+from fanout.source.parquet.footers import Footer
+from fanout.source.parquet.places import Place, place_of
+from fanout.source.parquet.unify import retimed
 from fanout.source.selection import Selection
-from fanout.text import did_you_mean
 
-_NOT_UTF8 = Unfit("is not valid UTF-8")
+_NOT_UTF8 = Unfit("is not valid UTF-8", code="InvalidUTF8")
+_NOT_FITTING = Unfit("is too far from 1970 for the unit that other files have", code="OutOfRange")
 
 
 class _Reading(NamedTuple):
-    name: str
+    """How a column's values are read: cast to `timed`, if its units have to change, then to `carried`."""
+
+    place: Place
+    plain: pa.DataType
     carried: pa.DataType
     convert: Converter | None
+    timed: pa.DataType | None = None
 
 
 class RowValues(NamedTuple):
@@ -33,18 +50,37 @@ class RowValues(NamedTuple):
 
 
 class Columns:
-    """What is read of a schema.
+    """What is read of a file.
 
     Attributes:
-        names: Columns to decode, never none, so that there are batches to count rows by.
-        passthrough_schema: Plain types of the passthrough columns.
+        paths: Columns, and fields of structs, to decode; never none, so that there are batches to count rows by.
+        passthrough_schema: Plain types of the passthrough columns, as this file has them.
     """
 
     def __init__(
-        self, schema: pa.Schema, selection: Selection, *, json_names: tuple[str, ...], path: str
+        self,
+        footer: Footer,
+        selection: Selection,
+        *,
+        json_names: Collection[str],
+        optional: Collection[str],
+        text_columns: Collection[str],
     ) -> None:
-        self._schema = schema
-        self._path = path
+        """Check the file against `selection`.
+
+        Args:
+            footer: Of the file.
+            selection: What of a row becomes what.
+            json_names: Columns that stand in the payload as JSON.
+            optional: Names that the file may lack.
+            text_columns: Binary columns whose bytes are UTF-8.
+
+        Raises:
+            InputError: A column is missing, or of an unfit type.
+        """
+        self._footer = footer
+        self._text = text_columns
+        self._optional = optional
         self._readings: dict[str, _Reading] = {}
         for name in json_names:
             self._add_json(name)
@@ -58,17 +94,30 @@ class Columns:
         for number in filter(None, selection.number_options):
             self._require(number, "a number", _is_number)
             self._add_json(number)
-        plain = [(name, plain_type(self._field(name).type)) for name in selection.keep]
-        self.passthrough_schema = pa.schema([pa.field(name, kind) for name, kind in plain])
-        self._kept = [(name, carried_type(kind)) for name, kind in plain]
-        needed = (*self._readings, *selection.keep)
-        self.names = tuple(dict.fromkeys(needed)) or tuple(schema.names[:1])
+        self._kept = [self._keep(name) for name in selection.keep]
+        self.passthrough_schema = pa.schema(
+            [
+                pa.field(name, kept_type(one.plain))
+                for name, one in zip(selection.keep, self._kept, strict=True)
+            ]
+        )
+        paths = [
+            ".".join(one.place.path) for one in (*self._readings.values(), *self._kept) if one.place.path
+        ]
+        self.paths = tuple(dict.fromkeys(paths)) or tuple(footer.schema.names[:1])
+
+    def keep_as(self, passthrough_schema: pa.Schema) -> None:
+        """Have passthrough values fit the types that hold those of all files."""
+        for place, (one, field) in enumerate(zip(self._kept, passthrough_schema, strict=True)):
+            timed = retimed(one.plain, field.type)
+            if timed != one.plain:
+                self._kept[place] = one._replace(carried=carried_type(timed), timed=stored_type(timed))
 
     def rows(self, batch: pa.RecordBatch) -> Iterator[RowValues]:
         """Return an iterator over the rows of `batch`; whatever can fail has been done when it is returned."""
         names = tuple(self._readings)
-        lists = [_converted(batch.column(one.name), one) for one in self._readings.values()]
-        kept_lists = [_to_python(batch.column(name), carried) for name, carried in self._kept]
+        lists = [_values(batch, one) for one in self._readings.values()]
+        kept_lists = [_values(batch, one) for one in self._kept]
         values = zip(*lists, strict=True) if lists else iter([()] * batch.num_rows)
         passthrough = zip(*kept_lists, strict=True) if kept_lists else iter([()] * batch.num_rows)
         return (
@@ -76,38 +125,65 @@ class Columns:
             for row, kept_row in zip(values, passthrough, strict=True)
         )
 
-    def _field(self, name: str) -> pa.Field:
-        found = self._schema.get_all_field_indices(name)
-        if not found:
-            raise InputError(
-                f"{self._path}: no column {name!r} ({did_you_mean(name, tuple(self._schema.names))})"
-            )
-        if len(found) > 1:
-            raise InputError(f"{self._path}: column {name!r} is there {len(found)} times; rename one")
-        return self._schema.field(found[0])
+    def plain(self, name: str) -> pa.DataType:
+        """Return the plain type of a column: text where the user says so.
+
+        Raises:
+            InputError: There is no such column, or what is said to be text is not binary.
+        """
+        return self._find(name)[1]
+
+    def path_of(self, name: str) -> tuple[str, ...]:
+        """Return the column that a name means, and the fields within it; nothing for a constant."""
+        return self._find(name)[0].path
+
+    def _find(self, name: str) -> tuple[Place, pa.DataType]:
+        place = place_of(self._footer, name, optional=name in self._optional)
+        kind = plain_type(place.kind)
+        if name in self._text and not is_text(kind) and not pat.is_null(kind):
+            if not is_bytes(kind):
+                raise InputError(
+                    f"{self._footer.path}: column {name!r} is {kind}, not binary: it cannot be read as text"
+                )
+            kind = pa.string()
+        return place, kind
 
     def _require(self, name: str, what: str, holds: Callable[[pa.DataType], bool]) -> None:
-        kind = plain_type(self._field(name).type)
+        kind = self.plain(name)
         if not holds(kind):
-            raise InputError(f"{self._path}: column {name!r} is {kind}, not {what}")
+            raise InputError(f"{self._footer.path}: column {name!r} is {kind}, not {what}{_hint(kind)}")
 
     def _add_payload(self, name: str) -> None:
-        kind = plain_type(self._field(name).type)
-        if not is_text(kind) and not is_bytes(kind):
+        place, kind = self._find(name)
+        if not (_is_text_or_null(kind) or is_bytes(kind) or kind == UUID):
             raise InputError(
-                f"{self._path}: payload column {name!r} is {kind}, not bytes or text; "
+                f"{self._footer.path}: payload column {name!r} is {kind}, not bytes or text; "
                 f"select it as a payload field, or by a template, to send it as JSON"
             )
-        self._readings[name] = _Reading(name, carried_type(kind), None)
+        self._readings[name] = self._reading(place, kind, json_converter(kind))
 
     def _add_json(self, name: str) -> None:
-        kind = plain_type(self._field(name).type)
+        place, kind = self._find(name)
         if holds_binary(kind):
             raise InputError(
-                f"{self._path}: column {name!r} is {kind}, which JSON has no text for: "
-                f"use it as the payload column or leave it out"
+                f"{self._footer.path}: column {name!r} is {kind}, which JSON has no text for: "
+                f"use it as the payload column or leave it out{_hint(kind)}"
             )
-        self._readings[name] = _Reading(name, carried_type(kind), json_converter(kind))
+        self._readings[name] = self._reading(place, kind, json_converter(kind))
+
+    def _keep(self, name: str) -> _Reading:
+        place, kind = self._find(name)
+        return self._reading(place, kind, _interval if kind == INTERVAL else None)
+
+    def _reading(self, place: Place, kind: pa.DataType, convert: Converter | None) -> _Reading:
+        held = plain_type(place.kind)
+        if is_bytes(held) and is_text(kind):
+            return _Reading(place, kind, held, _decoded)
+        return _Reading(place, kind, carried_type(kind), convert)
+
+
+def _hint(kind: pa.DataType) -> str:
+    return ", or name it in input.text_columns if its bytes are text" if is_bytes(kind) else ""
 
 
 def _is_text_or_null(kind: pa.DataType) -> bool:
@@ -115,15 +191,39 @@ def _is_text_or_null(kind: pa.DataType) -> bool:
 
 
 def _is_number(kind: pa.DataType) -> bool:
-    return bool(pat.is_integer(kind) or pat.is_floating(kind) or pat.is_null(kind))
+    return bool(pat.is_integer(kind) or pat.is_floating(kind) or pat.is_decimal(kind) or pat.is_null(kind))
 
 
-def _converted(column: pa.Array, reading: _Reading) -> list[object]:
-    values = _to_python(column, reading.carried)
+def _decoded(value: object) -> object:
+    try:
+        return value.decode() if isinstance(value, bytes) else value
+    except UnicodeDecodeError:
+        return _NOT_UTF8
+
+
+def _interval(value: object) -> object:
+    return interval_text(value) if isinstance(value, bytes) else value
+
+
+def _values(batch: pa.RecordBatch, reading: _Reading) -> list[object]:
+    column = reading.place.values(batch)
+    if reading.timed is None:
+        values = _to_python(column, reading.carried)
+    else:
+        values = _retimed(column, reading.timed, reading.carried)
     convert = reading.convert
     if convert is None:
         return values
     return [value if value is None or isinstance(value, Unfit) else convert(value) for value in values]
+
+
+def _retimed(column: pa.Array, timed: pa.DataType, carried: pa.DataType) -> list[object]:
+    try:
+        return _to_python(column.cast(timed), carried)
+    except pa.ArrowInvalid:  # an instant does not fit: find the rows that it is about
+        if len(column) == 1:
+            return [_NOT_FITTING]
+    return [value for row in range(len(column)) for value in _retimed(column.slice(row, 1), timed, carried)]
 
 
 def _to_python(column: pa.Array, carried: pa.DataType) -> list[object]:

@@ -1,8 +1,8 @@
-"""Parquet files opened and understood by their footers alone; pyarrow's errors become `InputError` here."""
+"""Opens Parquet files and reads their footers; pyarrow's errors become `InputError` here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from fanout.errors import InputError
 from fanout.source.files import InputFile, reason, remote_key
+from fanout.source.parquet.logical_types import marked_schema
 
 # What pyarrow has been seen to raise on damaged files (MemoryError: a damaged length asks for exabytes).
 PARQUET_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -26,12 +27,20 @@ _BUFFER_MAX_LOCAL, _BUFFER_MAX_REMOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a Parquet file says of itself."""
+    """What a Parquet file says of itself, and its path of it.
+
+    Attributes:
+        schema: With UUIDs and intervals as types of their own.
+        partitions: Texts of the partition columns that the path names; None for a null.
+        file: Where it stands.
+    """
 
     path: str
     schema: pa.Schema
     rows: int
     row_groups: int
+    partitions: Mapping[str, str | None]
+    file: InputFile
 
 
 def read_footer(file: InputFile) -> Footer:
@@ -43,7 +52,10 @@ def read_footer(file: InputFile) -> Footer:
     with opened(file) as parquet:
         try:
             metadata = parquet.metadata
-            return Footer(file.path, parquet.schema_arrow, metadata.num_rows, metadata.num_row_groups)
+            schema = marked_schema(parquet)
+            return Footer(
+                file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions, file
+            )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
 
@@ -79,6 +91,8 @@ def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.
                 pre_buffer=False,
                 buffer_size=min(largest, max(_BUFFER_MIN, share)),
                 page_checksum_verification=True,
+                # As nanoseconds, pyarrow's default, Spark's 9999-12-31 would wrap around to another date.
+                coerce_int96_timestamp_unit="us",
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
@@ -88,6 +102,9 @@ def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.
 
 def _unreadable(file: InputFile, error: Exception) -> InputError:
     text = reason(error)
+    sound = unsupported(error)
+    if sound is not None:
+        return InputError(f"{file.path}: {sound}")
     if "size is 0 bytes" in text:
         return InputError(f"{file.path}: the file is empty, not Parquet; write it again")
     if "magic bytes not found" in text:
@@ -95,3 +112,16 @@ def _unreadable(file: InputFile, error: Exception) -> InputError:
             f"{file.path}: not Parquet, or truncated: the footer is missing; write or copy it again"
         )
     return InputError(f"{file.path}: the Parquet footer is damaged ({text}); write or copy it again")
+
+
+def unsupported(error: Exception) -> str | None:
+    """Return what of a sound file cannot be read, and what to do; None where it is damaged."""
+    text = reason(error)
+    if "crypt" in text.lower():
+        return "is encrypted, and keys cannot be named here: write it again without encryption"
+    if isinstance(error, pa.ArrowNotImplementedError) or "not recognized" in text or "not built" in text:
+        return (
+            f"holds what this reader (pyarrow {pa.__version__}) does not know ({text}): "
+            "update pyarrow, or write the file again with another type or codec"
+        )
+    return None

@@ -1,37 +1,21 @@
-"""Parquet files in, `Record`s and `Rejected`s out; every column and type is checked before the first row."""
+"""Reads the rows of Parquet files as `Record`s and `Rejected`s, after every column and type was checked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import NamedTuple
-
-import pyarrow as pa
 
 from fanout.domain.records import Passthrough, Record, Rejected
 from fanout.errors import InputError
-from fanout.source.assembler import Assembler, Payload, column_payload
 from fanout.source.bad_row import BadRow
 from fanout.source.exact_json import Unfit
 from fanout.source.files import InputFile, check_unchanged, reason
-from fanout.source.jsonl.template import Template
-from fanout.source.parquet.arrow_types import is_text, plain_type
 from fanout.source.parquet.batches import GroupReader
-from fanout.source.parquet.columns import Columns, RowValues
-from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened
+from fanout.source.parquet.columns import RowValues
+from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened, unsupported
+from fanout.source.parquet.plan import FilePlan, make_plans
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
-from fanout.text import did_you_mean
-
-
-class _Plan(NamedTuple):
-    """How the rows of one file are read and made into records."""
-
-    columns: Columns
-    assembler: Assembler
-    payload: Payload
-    rows: int
 
 
 class ParquetRows:
@@ -50,16 +34,10 @@ class ParquetRows:
         """
         self._settings = settings
         self._keep = selection.keep
-        self._plans = _plans(footers, selection)
+        self._plans, self.passthrough_schema = make_plans(
+            footers, selection, text_columns=settings.text_columns
+        )
         self.total_rows = sum(footer.rows for footer in footers)
-        self.passthrough_schema: pa.Schema = self._plans[footers[0].path].columns.passthrough_schema
-        for footer in footers:
-            _check_kept(
-                self._plans[footer.path].columns.passthrough_schema,
-                footer.path,
-                footers[0].path,
-                self.passthrough_schema,
-            )
 
     def read(
         self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]
@@ -75,13 +53,16 @@ class ParquetRows:
         Raises:
             InputError: The file is damaged or changed; the rows before the damage were yielded.
         """
-        plan = self._plans[file.path]
+        plan = self._plans.get(file.path)
         first, bytes_before = row, meter.bytes_read
         check_unchanged(file)
+        if plan is None:  # a file without rows
+            meter.bytes_read = bytes_before + (file.size_bytes or 0)
+            return
         with (
             opened(file) as parquet,
             GroupReader(
-                parquet, file, columns=plan.columns.names, batch_bytes=self._settings.batch_bytes
+                parquet, file, columns=plan.columns.paths, batch_bytes=self._settings.batch_bytes
             ) as groups,
         ):
             for group in range(parquet.metadata.num_row_groups):
@@ -103,7 +84,7 @@ class ParquetRows:
         meter.bytes_read = bytes_before + (file.size_bytes or 0)
 
     def _group(
-        self, groups: GroupReader, group: int, plan: _Plan, path: str, *, row: int
+        self, groups: GroupReader, group: int, plan: FilePlan, path: str, *, row: int
     ) -> Iterator[Iterator[Record | Rejected]]:
         """Yield the rows of a row group, batch by batch."""
         try:
@@ -116,13 +97,12 @@ class ParquetRows:
                 yield self._rows(values, plan, path, row=row)
                 row += batch.num_rows
         except PARQUET_ERRORS as error:
-            check = "it changed on disk or was damaged; write or copy it again"
-            raise InputError(
-                f"{path}: row group {group}, after row {row}: {reason(error)}; {check}"
-            ) from error
+            sound = unsupported(error)
+            said = sound or f"{reason(error)}; it changed on disk or was damaged; write or copy it again"
+            raise InputError(f"{path}: row group {group}, after row {row}: {said}") from error
 
     def _rows(
-        self, rows: Iterator[RowValues], plan: _Plan, path: str, *, row: int
+        self, rows: Iterator[RowValues], plan: FilePlan, path: str, *, row: int
     ) -> Iterator[Record | Rejected]:
         assembler, payload = plan.assembler, plan.payload
         for values, passthrough in rows:
@@ -139,67 +119,14 @@ class ParquetRows:
     def _check_values(self, passthrough: Passthrough) -> None:
         for name, value in zip(self._keep, passthrough, strict=True):
             if isinstance(value, Unfit):
-                raise BadRow("InvalidUTF8", f"column {name!r} {value.reason}")
+                raise BadRow(value.code, f"column {name!r} {value.reason}")
 
     def _too_large(self, groups: GroupReader, group: int, path: str, *, row: int) -> Iterator[Rejected]:
         size = groups.row_bytes(group)
         nothing: Passthrough = (None,) * len(self._keep)
         message = (
-            f"rows of row group {group} unfold to {size} bytes each, more than the cap of "
-            f"{self._settings.line_cap_bytes}"
+            f"rows of row group {group} unfold to {size:,} bytes each, more than input.line_max_bytes "
+            f"({self._settings.line_cap_bytes:,}) allows; raise it, or select fewer columns"
         )
         for number in range(row, row + groups.rows(group)):
             yield Rejected(number, None, "RowTooLarge", f"{path}: row {number}: {message}", nothing, size)
-
-
-def _plans(footers: Sequence[Footer], selection: Selection) -> dict[str, _Plan]:
-    first = footers[0]
-    template: Template | None = None
-    if selection.payload_column is None:
-        names = selection.payload_fields or tuple(first.schema.names)
-        compiled = selection.template is not None
-        template = Template.compile(selection.template) if compiled else Template.of_fields(names)
-        if selection.whole_row and selection.location_column is not None:
-            template = Template.of_fields(())  # the object is the payload, the row is never one
-    plans: dict[str, _Plan] = {}
-    for footer in footers:
-        if selection.whole_row and template is not None and template.names:
-            _check_whole(footer, first)
-        columns = Columns(
-            footer.schema, selection, json_names=template.names if template else (), path=footer.path
-        )
-        payload = template.render if template else column_payload(selection.payload_column or "")
-        assembler = Assembler(
-            selection, replace(selection.defaults, content_type=_content_type(footer, selection))
-        )
-        plans[footer.path] = _Plan(columns, assembler, payload, footer.rows)
-    return plans
-
-
-def _content_type(footer: Footer, selection: Selection) -> str:
-    if selection.defaults.content_type is not None:
-        return selection.defaults.content_type
-    if selection.payload_column is None:
-        return "application/json"
-    kind = plain_type(footer.schema.field(selection.payload_column).type)
-    return "text/plain; charset=utf-8" if is_text(kind) else "application/octet-stream"
-
-
-def _check_whole(footer: Footer, first: Footer) -> None:
-    """Refuse a file whose rows would say more than those of the first one; what it lacks is found by name."""
-    extra = [name for name in footer.schema.names if name not in first.schema.names]
-    if extra:
-        meant = did_you_mean(extra[0], tuple(first.schema.names))
-        raise InputError(
-            f"{footer.path}: column {extra[0]!r} is not in {first.path} ({meant}); "
-            "choose the payload's columns, or run the files apart"
-        )
-
-
-def _check_kept(passthrough: pa.Schema, path: str, first_path: str, first: pa.Schema) -> None:
-    for mine, theirs in zip(passthrough, first, strict=True):
-        if mine.type != theirs.type:
-            raise InputError(
-                f"{path}: passthrough column {mine.name!r} is {mine.type}, but {theirs.type} in {first_path}; "
-                f"cast one of them, or run the files apart"
-            )

@@ -48,3 +48,39 @@ def test_a_file_that_is_not_there_is_no_other_file(given, tmp_path):
     assert is_same_file(given, tmp_path / "." / given.name)
     assert not is_same_file(given, tmp_path / "nowhere")
     assert not is_same_file(tmp_path / "nowhere", tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("path", "output"),
+    [
+        ("in", "in/out.parquet"),
+        ("in/", "in/deep/out.parquet"),
+        ("in", "in/out/"),
+        ("in/../in", "in/out.parquet"),
+        ("link", "in/out.parquet"),
+        ("in/*.parquet", "in/out.parquet"),
+        ("i*", "in/out.parquet"),
+        ("**/*.parquet", "in/deep/out.parquet"),
+    ],
+)
+def test_an_output_among_the_inputs_is_refused(tmp_path, path, output):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "link").symlink_to("in")
+    with pytest.raises(UsageError, match=r"is among the inputs .* choose another place for it"):
+        check_paths([f"{tmp_path}/{path}"], f"{tmp_path}/{output}")
+
+
+@pytest.mark.parametrize(
+    ("path", "output"),
+    [
+        ("in", "out.parquet"),
+        ("in", "in.parquet"),
+        ("in/*.jsonl", "in/out.parquet"),
+        ("in/*.parquet", "in/deep/out.parquet"),
+        ("in/x.jsonl", "in/out.parquet"),
+        ("-", "in/out.parquet"),
+    ],
+)
+def test_an_output_beside_the_inputs_is_not(tmp_path, path, output):
+    (tmp_path / "in").mkdir()
+    check_paths([f"{tmp_path}/{path}"], f"{tmp_path}/{output}")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import uuid
 from pathlib import Path
 
 import pyarrow as pa
@@ -77,6 +78,24 @@ def test_columns_are_those_of_the_design_in_its_order() -> None:
     assert [field.name for field in schema if not field.nullable] == ["row"]
     assert schema.metadata[VERSION_KEY] == b"1"
     assert b"SageMaker's clock" in schema.metadata[CLOCK_KEY]
+
+
+@pytest.mark.parametrize("shape", ["column", "list", "struct", "map"])
+def test_uuids_are_written_as_uuids_at_every_level(shape: str, tmp_path: Path) -> None:
+    ids = [uuid.UUID(int=number + 1) for number in range(2)]
+    shapes: dict[str, tuple[pa.DataType, object, object]] = {
+        "column": (pa.uuid(), ids[0].bytes, ids[0]),
+        "list": (pa.list_(pa.uuid()), [one.bytes for one in ids], ids),
+        "struct": (pa.struct([("u", pa.uuid())]), {"u": ids[0].bytes}, {"u": ids[0]}),
+        "map": (pa.map_(pa.string(), pa.uuid()), [("k", ids[0].bytes)], [("k", ids[0])]),
+    }
+    kind, carried, value = shapes[shape]
+    column = stored([(carried,), (None,)], pa.schema([("u", kind)]), tmp_path)
+    assert "arrow.uuid" in str(column.type)
+    assert column.to_pylist() in (
+        [value, None],
+        [carried, None],
+    )  # pyarrow 18 shows the bytes of those in maps
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from fanout.config.model import Config
 from fanout.domain.retry_policy import PATTERNS, ModelRetry
 from fanout.engine.settings import EngineLimits
 from fanout.engine.stages.write import PartLimits
+from fanout.errors import UsageError
 from fanout.runtime import settings
 from fanout.source.settings import InputSettings
 
@@ -93,3 +94,26 @@ def test_a_run_can_be_resumed_from_elsewhere(monkeypatch, tmp_path):
     assert here.output.path == f"{tmp_path}/out/"
     assert here.metrics.textfile == str(Path(tmp_path / "m.prom"))
     assert settings.absolute(here) == here
+
+
+def routed(*, inline=True, **sections):
+    return settings.routing(Config.model_validate(sections), "aaaaaaaaaa", inline=inline, simulator=None)
+
+
+S3 = {"transport": {"mode": "s3"}}
+PLACE = {"transport": {"mode": "s3", "input_prefix": "s3://b/p"}}
+
+
+@pytest.mark.parametrize(("inline", "sections"), [(True, S3), (False, S3), (False, {})])
+def test_payloads_that_all_need_a_place_are_refused_without_one(inline, sections):
+    with pytest.raises(
+        UsageError, match=r"every payload has to go via S3: .* --input-prefix s3://bucket/prefix"
+    ):
+        routed(inline=inline, **sections)
+
+
+@pytest.mark.parametrize("inline", [True, False])
+def test_a_place_or_objects_that_are_there_already_are_enough(inline):
+    assert routed(inline=inline, **PLACE).uploads == ("b", "p")
+    assert routed(inline=inline, columns={"location": "uri"}, **S3).uploads is None
+    assert routed(inline=True).uploads is None

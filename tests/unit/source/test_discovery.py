@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import threading
 
@@ -186,3 +187,112 @@ def test_parquet_in_s3(parquet, tmp_path):
     os.utime(tmp_path / "lake/p.parquet", ns=(5, 5))
     with pytest.raises(InputError, match=r"s3://lake/p\.parquet: changed while it was being read"):
         list(source.read())
+
+
+@pytest.fixture
+def mixed(tree, bucket):
+    """Return a folder with what its reading leaves out, and the same as a bucket."""
+    for name in (
+        "in/part-0.jsonl",
+        "in/part-1.snappy",
+        "in/b.json",
+        "in/sub/000002_0",
+        "in/_SUCCESS",
+        "in/.x.crc",
+    ):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / name).write_bytes(LINE)
+    return tree / "in", bucket
+
+
+def warnings(*paths, filesystem=None, **settings):
+    source = open_source(
+        input_settings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+    )
+    return source.warnings
+
+
+def test_what_reading_a_directory_leaves_out_is_said_once_with_names(mixed, tree):
+    folder, bucket = mixed
+    left_out = "b.json, part-1.snappy, sub/000002_0"
+    named = "to have them read, name them or a glob that they match"
+    assert warnings(folder) == (f"{folder}: not read: {left_out}; {named}",)
+    assert warnings("s3://in", filesystem=bucket) == (f"s3://in: not read: {left_out}; {named}",)
+    (folder / "linked").symlink_to(tree / "lake" / "a")
+    linked = "linked/ (a link to a folder)"
+    assert warnings(folder) == (
+        f"{folder}: not read: b.json, {linked}, part-1.snappy, sub/000002_0; {named}",
+    )
+    assert warnings(folder / "part-0.jsonl", folder / "b.json") == ()
+    assert names(tree, folder / "sub" / "*") == ["in/sub/000002_0"]
+
+
+def test_files_of_another_format_are_left_out_and_said(tree, parquet):
+    parquet({"a": [1]}, "d/1.parquet")
+    (tree / "d" / "2.jsonl").write_bytes(LINE)
+    (said,) = warnings(tree / "d", format="parquet")
+    assert said.startswith(f"{tree}/d: not read: 2.jsonl; ")
+
+
+def test_of_many_names_a_few_are_said(tree):
+    for number in range(11):
+        (tree / "a" / f"{number:02d}.csv").touch()
+    (said,) = warnings(tree / "a")
+    assert said.startswith(
+        f"{tree}/a: not read: 00.csv, 01.csv, 02.csv, 03.csv, 04.csv, 05.csv, 06.csv, 07.csv and 3 more;"
+    )
+
+
+def test_partitions_are_no_hidden_folders(tree):
+    for name in ("_day=1/x.jsonl", "day=2/_tmp/x.jsonl", ".day=3/x.jsonl"):
+        (tree / "p" / name).parent.mkdir(parents=True)
+        (tree / "p" / name).write_bytes(LINE)
+    assert names(tree, tree / "p") == ["p/_day=1/x.jsonl"]
+    assert names(tree, tree / "p" / "*" / "*.jsonl") == ["p/_day=1/x.jsonl"]
+
+
+def test_a_file_that_was_named_is_read_whatever_it_is_called(tree, bucket):
+    for name in ("lake/_named.jsonl", "lake/.named.jsonl", "lake/_n.txt"):
+        (tree / name).write_bytes(LINE)
+        assert names(tree, tree / name) == [name]
+        assert names("", f"s3://{name}", filesystem=bucket) == [f"s3://{name}"]
+    assert names(tree, tree / "lake" / "_n*.jsonl") == ["lake/_named.jsonl"]
+    assert names("", "s3://lake/_n*.jsonl", filesystem=bucket) == ["s3://lake/_named.jsonl"]
+    assert message(tree / "lake" / "*named.jsonl").endswith("*named.jsonl: no file matches")
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        ("_delta_log/00000000000000000000.json", "a Delta table"),
+        ("metadata/v1.metadata.json", "an Iceberg table"),
+        (".hoodie/hoodie.properties", "a Hudi table"),
+    ],
+)
+@pytest.mark.parametrize("below", ["", "deep/"])
+def test_a_table_whose_log_says_which_files_count_is_refused_by_name(tree, bucket, log, kind, below):
+    folder = tree / "lake" / "t" / below
+    for name in (log, "data/old.jsonl"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(LINE)
+    where = f"t/{below}".rstrip("/")
+    assert message(tree / "lake" / "t").startswith(f"{tree}/lake/{where}: is {kind}: ")
+    assert message("s3://lake/t", filesystem=bucket).startswith(f"s3://lake/{where}: is {kind}: ")
+    assert names(tree, folder / "data" / "*.jsonl") == [f"lake/{where}/data/old.jsonl"]
+
+
+def test_a_folder_within_a_table_is_no_dataset_either(tree):
+    for name in ("t/_delta_log/0.json", "t/day=1/x.jsonl"):
+        (tree / name).parent.mkdir(parents=True)
+        (tree / name).write_bytes(LINE)
+    assert message(tree / "t" / "day=1").startswith(f"{tree.resolve()}/t: is a Delta table: ")
+    assert names(tree, tree / "t" / "day=1" / "x.jsonl") == ["t/day=1/x.jsonl"]
+
+
+def test_parquet_is_known_by_its_first_bytes_though_its_name_says_gzip(read, parquet, tmp_path):
+    path = parquet({"a": [1]}, "df.parquet.gzip", compression="gzip")
+    assert read(path).payloads == [b'{"a":1}']
+    assert read(path, compression="gzip").payloads == [b'{"a":1}']
+    around = tmp_path / "around.parquet.gz"
+    around.write_bytes(gzip.compress(path.read_bytes()))
+    assert message(around) == f"{around}: is gzip around a file; unpack it first: gunzip -c FILE > UNPACKED"

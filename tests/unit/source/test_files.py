@@ -8,9 +8,13 @@ import zlib
 
 import pytest
 import zstandard
+from support.settings import input_settings
 
 from fanout.domain.records import Record
+from fanout.errors import InputError
 from fanout.source.jsonl.blocks import BrokenStreamError, decompress
+from fanout.source.selection import Selection
+from fanout.source.source import open_source
 
 ROWS = [b'{"row":%d,"text":"%s"}' % (n, (b"%d" % (n * 7919)) * 20) for n in range(2_000)]
 TEXT = b"".join(row + b"\n" for row in ROWS)
@@ -91,12 +95,32 @@ def test_something_else_behind_it_is_an_error_after_its_rows(read, jsonl, kind):
 
 @both
 def test_a_suffix_that_the_bytes_deny_is_an_error(read, jsonl, kind):
-    for content in (TEXT, b""):
-        with pytest.raises(
-            Exception, match=rf"the name says {kind}, but the file does not begin as {kind} does"
-        ):
-            read(jsonl(content, f"in.jsonl.{SUFFIX[kind]}"))
+    with pytest.raises(
+        InputError, match=rf"the name says {kind}, but the file does not begin as {kind} does"
+    ):
+        read(jsonl(TEXT, f"in.jsonl.{SUFFIX[kind]}"))
     assert read(jsonl(TEXT, f"in.jsonl.{SUFFIX[kind]}"), compression="none").payloads == ROWS
+
+
+@both
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_file_without_bytes_has_no_rows_and_that_is_said(jsonl, kind, stated):
+    path = jsonl(b"", f"in.jsonl.{SUFFIX[kind]}")
+    source = open_source(input_settings((str(path),), compression=kind if stated else "auto"), Selection())
+    assert list(source.read()) == []
+    assert source.warnings == (f"{path}: has no bytes, and so no rows",)
+
+
+@both
+def test_what_is_compressed_twice_is_said_to_be(read, jsonl, kind):
+    path = jsonl(PACK[kind](PACK[kind](TEXT)), f"in.jsonl.{SUFFIX[kind]}")
+    for block in (1, 1 << 20):
+        rows, error = read(path, block_bytes=block)
+        assert rows == []
+        assert error.startswith(
+            f"{path}: what is read is still {kind} data; if it was compressed twice, unpack it once: "
+        )
+    assert "if compression is set, leave that out" in read(path, compression="none").error
 
 
 @both

@@ -95,7 +95,10 @@ def test_a_line_over_the_cap_is_counted_and_skipped(read, jsonl, block):
     rows = read(path, line_cap_bytes=100, block_bytes=block).rows
     assert [type(row) for row in rows] == [Record, Rejected, Record]
     assert (rows[1].code, rows[1].payload_bytes) == ("LineTooLong", len(long))
-    assert rows[1].message == f"{path}:2: the line has {len(long)} bytes, more than the cap of 100"
+    assert (
+        rows[1].message
+        == f"{path}:2: the line has {len(long):,} bytes, more than input.line_max_bytes (100) allows; raise it"
+    )
 
 
 def test_fields_are_written_in_the_order_asked_for(read, jsonl):
@@ -165,7 +168,8 @@ def test_a_payload_column_without_text_rejects_the_row(read, jsonl, value, code,
 
 @pytest.mark.parametrize(
     ("text", "ident"),
-    [("\"a/b\\u0007\"", "a/b\x07"), ("7", "7"), ("1.50", "1.5"), ("[1, 2]", "[1,2]"), ("null", None),
+    [("1.0", "1"), ("-0.0", "0"), ("12345678901.0", "12345678901"),
+     ("\"a/b\\u0007\"", "a/b\x07"), ("7", "7"), ("1.50", "1.5"), ("[1, 2]", "[1,2]"), ("null", None),
      ("98765432109876543210", "98765432109876543210"), ('"' + "x" * 300 + '"', "x" * 300)],
 )  # fmt: skip
 def test_ids_are_strings_as_they_are_and_all_else_as_json(read, jsonl, text, ident):
@@ -227,7 +231,7 @@ def test_options_come_from_columns_and_equal_ones_are_one_object(read, jsonl):
 )
 def test_an_option_of_the_wrong_type_rejects_the_row(read, jsonl, field, value, message):
     path = jsonl([f'{{"id":"i","{field}":{value}}}'.encode()])
-    bad = read(path, Selection(id_column="id", content_type_column="ct", ttl_column="ttl")).rejected
+    bad = read(path, Selection(id_column="id", content_type_column="ct?", ttl_column="ttl?")).rejected
     assert (bad.code, bad.message, bad.id) == ("InvalidOption", f"{path}:1: {message}", "i")
 
 
@@ -254,7 +258,7 @@ def test_an_object_in_s3_takes_the_place_of_the_payload(read, jsonl):
 )
 def test_a_row_without_object_and_payload_is_rejected(read, jsonl, line, code, message):
     path = jsonl([line])
-    bad = read(path, Selection(location_column="u")).rejected
+    bad = read(path, Selection(location_column="u?")).rejected
     assert (bad.code, bad.message) == (code, f"{path}:1: {message}")
 
 
@@ -279,12 +283,79 @@ def test_a_misspelt_field_is_found_before_the_first_row(jsonl, selection):
     path = jsonl([json.dumps({"question": "q", "other": 1}).encode()])
     with pytest.raises(InputError) as caught:
         open_source(input_settings((str(path),)), selection)
-    assert str(caught.value) == f"{path}: no field 'quesion' in the first 100 rows (did you mean 'question'?)"
+    assert str(caught.value) == (
+        f"{path}: no field 'quesion' in the first 100 rows (did you mean 'question'?); "
+        "if rows may lack it, write 'quesion?'"
+    )
 
 
-def test_a_rare_field_to_keep_is_not_taken_for_a_mistake(read, jsonl):
-    (row,) = read(jsonl([GOOD]), Selection(keep=("remarks",), id_column="uuid", ttl_column="b")).rows
-    assert row.passthrough == (None,)
+OTHERS = [
+    Selection(id_column="uuid"),
+    Selection(keep=("a", "remarks")),
+    Selection(template="on ${remarks}"),
+    Selection(content_type_column="kind"),
+    Selection(accept_column="kind"),
+    Selection(custom_attributes_column="kind"),
+    Selection(ttl_column="kind"),
+    Selection(invocation_timeout_column="kind"),
+    Selection(location_column="kind"),
+]
+
+
+@pytest.mark.parametrize("selection", OTHERS)
+def test_a_field_that_is_like_no_other_is_missed_too(jsonl, selection):
+    path = jsonl([GOOD])
+    with pytest.raises(InputError, match=r"no field '\w+' in the first 100 rows \(known are 'a'\)"):
+        open_source(input_settings((str(path),)), selection)
+
+
+def test_a_field_that_is_marked_as_rare_may_be_missing(read, jsonl):
+    path = jsonl([GOOD] * 150 + [b'{"a":2,"remarks":"z","uuid":7,"b":60}'])
+    rows = read(path, Selection(keep=("remarks?",), id_column="uuid?", ttl_column="b?")).rows
+    assert {(row.id, row.passthrough, row.options.ttl_s) for row in rows[:150]} == {(None, (None,), None)}
+    assert (rows[150].id, rows[150].passthrough, rows[150].options.ttl_s) == ("7", ('"z"',), 60)
+    names = open_source(input_settings((str(path),)), Selection(keep=("remarks?",))).passthrough_schema.names
+    assert names == ["remarks"]
+    assert read(path, Selection(payload_fields=("a", "remarks?"))).payloads[149:] == [
+        b'{"a":1,"remarks":null}',
+        b'{"a":2,"remarks":"z"}',
+    ]
+
+
+def test_a_field_whose_name_ends_in_the_mark_is_that_field(read, jsonl):
+    (row,) = read(jsonl([b'{"done?":1,"done":2}']), Selection(keep=("done?",), payload_fields=("done",))).rows
+    assert (row.payload, row.passthrough) == (b'{"done":2}', ("1",))
+
+
+def test_an_empty_first_file_hides_no_mistake(jsonl, tmp_path):
+    jsonl(b"", "d/0.jsonl")
+    jsonl(b"\n", "d/1.jsonl")
+    second = jsonl([GOOD], "d/2.jsonl")
+    with pytest.raises(InputError) as caught:
+        open_source(input_settings((str(tmp_path / "d"),)), Selection(keep=("b",)))
+    assert str(caught.value).startswith(f"{second}: no field 'b'")
+
+
+NESTED = b'{"id":1,"data":{"text":"hi","a":{"b":[1]}},"meta.lang":"de","meta":{"lang":"en","x":null}}'
+
+
+def test_a_field_of_an_object_is_selected_by_its_path(read, jsonl):
+    path = jsonl([NESTED, b'{"data":null,"meta":{}}'])
+    keep = ("meta.lang", "data.a.b", "meta.x")
+    rows = read(path, Selection(payload_column="data.text", keep=keep, id_column="data.a.b")).rows
+    assert (rows[0].payload, rows[0].id, rows[0].passthrough) == (b"hi", "[1]", ('"de"', "[1]", "null"))
+    assert (rows[1].code, rows[1].passthrough) == ("NullPayload", (None, "null", None))
+    whole, none = read(path, Selection(payload_fields=("data.text", "meta.lang", "data"))).rows
+    assert whole.payload == b'{"text":"hi","meta.lang":"de","data":{"text":"hi","a":{"b":[1]}}}'
+    assert none.code == "MissingField"
+
+
+def test_a_misspelt_path_names_the_nearest(jsonl):
+    path = jsonl([NESTED])
+    with pytest.raises(
+        InputError, match=r"no field 'data\.txt' in the first 100 rows \(did you mean 'data\.text'\?\)"
+    ):
+        open_source(input_settings((str(path),)), Selection(payload_column="data.txt"))
 
 
 def test_a_broken_first_line_hides_no_field(read, jsonl):

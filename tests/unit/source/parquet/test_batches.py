@@ -9,6 +9,7 @@ import pytest
 from fanout.source.files import local_file
 from fanout.source.parquet.batches import GroupReader
 from fanout.source.parquet.footers import opened
+from fanout.source.selection import Selection
 
 BUDGET = 64 << 10
 
@@ -59,3 +60,17 @@ def test_no_batch_of_dictionary_entries_exceeds_its_bytes(parquet, column):
 def test_only_the_columns_asked_for_are_decoded(parquet):
     path = parquet({"a": [1], "a.b": [2], "b": [{"a": 3}]})
     assert {name for batch in batches(path, "b") for name in batch.schema.names} == {"b"}
+
+
+def test_a_row_of_many_numbers_is_as_large_as_its_numbers(read, parquet):
+    path = parquet({"audio": pa.array([[0.5] * 1_200_000], pa.list_(pa.float32()))})
+    (payload,) = read(path, Selection(), line_cap_bytes=4_810_000).payloads
+    assert payload == b'{"audio":[' + b",".join([b"0.5"] * 1_200_000) + b"]}"
+    bad = read(path, Selection(), line_cap_bytes=4_799_999).rejected
+    assert (bad.code, bad.message) == (
+        "RowTooLarge",
+        (
+            f"{path}: row 0: rows of row group 0 unfold to 4,800,000 bytes each, more than input.line_max_bytes "
+            "(4,799,999) allows; raise it, or select fewer columns"
+        ),
+    )

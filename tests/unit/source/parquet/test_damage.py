@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pyarrow.parquet.encryption as encrypting
 import pytest
 from support.settings import input_settings
 
@@ -244,3 +246,79 @@ def test_a_small_file_that_unfolds_to_gigabytes_is_read_in_bounded_memory(
     assert seen["largest"] <= 11_000_000
     assert seen["pool_mb"] < 100
     assert seen["grown_mb"] < 250
+
+
+ENCRYPTED = "is encrypted, and keys cannot be named here: write it again without encryption"
+
+
+@pytest.fixture
+def encrypted(tmp_path):
+    """Return a function that writes a file whose column `a` is encrypted, and perhaps its footer."""
+
+    def write(*, plaintext_footer):
+        path = tmp_path / "in.parquet"
+        table = pa.table({"a": ["x"], "b": [1]})
+        with pq.ParquetWriter(
+            path, table.schema, encryption_properties=encryption(plaintext_footer)
+        ) as writer:
+            writer.write_table(table)
+        return path
+
+    return write
+
+
+def test_an_encrypted_file_is_not_called_damaged(encrypted):
+    path = encrypted(plaintext_footer=False)
+    with pytest.raises(InputError) as caught:
+        open_source(input_settings((str(path),)), Selection())
+    assert str(caught.value) == f"{path}: {ENCRYPTED}"
+
+
+def test_an_encrypted_column_is_not_called_damaged_and_others_are_read(read, encrypted):
+    path = encrypted(plaintext_footer=True)
+    said = f"{path}: row group 0, after row 0: {ENCRYPTED}"
+    assert read(path, Selection(payload_column="a")) == ([], said)
+    assert read(path, Selection(payload_fields=("b",))).payloads == [b'{"b":1}']
+
+
+class Keys(encrypting.KmsClient):
+    """Wraps no key."""
+
+    def __init__(self):
+        super().__init__()
+
+    def wrap_key(self, key, _):
+        return base64.b64encode(key)
+
+    def unwrap_key(self, key, _):
+        return base64.b64decode(key)
+
+
+def encryption(plaintext_footer):
+    factory = encrypting.CryptoFactory(lambda _: Keys())
+    how = encrypting.EncryptionConfiguration(
+        footer_key="f", column_keys={"c": ["a"]}, plaintext_footer=plaintext_footer
+    )
+    return factory.file_encryption_properties(encrypting.KmsConnectionConfig(), how)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pa.ArrowNotImplementedError("Support for codec 'lzo' not built"),
+        OSError("Metadata contains Thrift LogicalType that is not recognized"),
+    ],
+)
+def test_what_the_reader_does_not_know_is_not_called_damaged(parquet, monkeypatch, error):
+    path = parquet({"a": [1]})
+
+    def refuse(*_: object, **__: object):
+        raise error
+
+    monkeypatch.setattr(pq, "ParquetFile", refuse)
+    with pytest.raises(InputError) as caught:
+        open_source(input_settings((str(path),)), Selection())
+    assert str(caught.value) == (
+        f"{path}: holds what this reader (pyarrow {pa.__version__}) does not know ({error}): "
+        "update pyarrow, or write the file again with another type or codec"
+    )

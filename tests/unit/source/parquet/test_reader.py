@@ -157,7 +157,7 @@ def test_columns_are_chosen_by_name_in_the_order_asked_for(read, parquet):
     path = parquet({"a": [1], "b.c": ["x"], "b": [{"c": 2}]})
     assert read(path, Selection(payload_fields=("b", "a"))).payloads == [b'{"b":{"c":2},"a":1}']
     assert read(path, Selection(template={"t": "$b.c"})).payloads == [b'{"t":"x"}']
-    assert read(path, Selection(template={"t": 1})).payloads == [b'{"t":1}']
+    assert read(path, Selection(template={"t": 1, "a": "$a"})).payloads == [b'{"t":1,"a":1}']
     assert read(path).payloads == [b'{"a":1,"b.c":"x","b":{"c":2}}']
 
 
@@ -229,9 +229,11 @@ TABLE = {"question": ["q"], "image": [b"x"], "nested": [[1]], "ids": [1]}
         (Selection(payload_column="image", id_column="id"), "no column 'id' (did you mean 'ids'?)"),
         (Selection(payload_column="image", ttl_column="id"), "no column 'id' (did you mean 'ids'?)"),
         (Selection(),
-         "column 'image' is binary, which JSON has no text for: use it as the payload column or leave it out"),
+         ("column 'image' is binary, which JSON has no text for: use it as the payload column or leave it out, "
+          "or name it in input.text_columns if its bytes are text")),
         (Selection(payload_column="question", id_column="image"),
-         "column 'image' is binary, which JSON has no text for: use it as the payload column or leave it out"),
+         ("column 'image' is binary, which JSON has no text for: use it as the payload column or leave it out, "
+          "or name it in input.text_columns if its bytes are text")),
         (Selection(payload_column="nested"),
          ("payload column 'nested' is list<element: int64>, not bytes or text; "
           "select it as a payload field, or by a template, to send it as JSON")),
@@ -267,7 +269,8 @@ def test_files_of_a_directory_may_order_their_columns_differently(read, parquet,
         ({"a": [1], "b": ["x"], "c": [1]}, Selection(),
          "column 'c' is not in {first} (known are 'a', 'b'); choose the payload's columns, or run the files apart"),
         ({"a": ["1"], "b": ["x"]}, Selection(payload_column="b", keep=("a",)),
-         "passthrough column 'a' is string, but int64 in {first}; cast one of them, or run the files apart"),
+         ("passthrough column 'a' is string, but int64 in {first}; no type holds both without loss: "
+          "cast one of them, or run the files apart")),
     ],
 )  # fmt: skip
 def test_a_file_that_differs_from_the_first_is_named(parquet, tmp_path, columns, selection, message):
