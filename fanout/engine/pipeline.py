@@ -119,7 +119,7 @@ class Pipeline:
             self.stop(error)
 
     async def _ended(self) -> None:
-        """Return when every row has ended, or, once the run is to stop, when the grace has."""
+        """Return when every row has ended, or, after the order to stop, when the grace is over."""
         while len(self._wiring.rows):
             if self._stop.at is None:
                 await self._wiring.rows.changed.wait()

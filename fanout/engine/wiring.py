@@ -1,6 +1,6 @@
 """Makes the stages of a run and joins them: what each takes from the others.
 
-Nothing runs yet, and no task is started here: `Pipeline` does that.
+It runs nothing and starts no task: `Pipeline` does that.
 """
 
 from __future__ import annotations
@@ -263,7 +263,7 @@ class Wiring:
 
 
 def _paths(settings: EngineSettings, recovered: Recovered, name: str, path: str | None) -> OutputPaths:
-    """Return where the run's objects of one kind stand, as far as its journal and the endpoint tell."""
+    """Return where the run's objects of one kind stand, as far as its journal and the endpoint say."""
     paths = OutputPaths(settings.run_id, path=path)
     if name in recovered.meta:
         paths.load(recovered.meta[name])
