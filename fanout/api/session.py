@@ -59,7 +59,7 @@ class Session:
         self._left = False
 
     async def __aenter__(self) -> Self:
-        """Open AWS, find the endpoint, and make the queue that is told of results.
+        """Open AWS, find the endpoint, and make the queue that receives notifications.
 
         Raises:
             RunError: The endpoint is not there, or AWS refuses; names the remedy.
@@ -149,7 +149,7 @@ class Session:
     ) -> Outcome:
         """Send one payload and return its outcome, in whatever time that takes; a bad payload is an outcome, too.
 
-        Cancelling it leaves all others alone: the payload may still be served, and its answer goes to nobody.
+        Cancelling it leaves all others alone: the payload may still be served, and its answer is dropped.
 
         >>> async def main():
         ...     async with fanout.open(endpoint="my-endpoint", rate=100) as session:

@@ -1,6 +1,6 @@
-"""Tells from its directory alone where a run stands, whether a process is at it, was killed, or has finished.
+"""Reads from its directory alone where a run stands: whether a process is at it, was killed, or has finished.
 
-Nothing is changed, and a live run is not disturbed. A run is alive if a process has its journal open; `status.json`
+It changes nothing and does not disturb a live run. A run is alive if a process has its journal open; `status.json`
 says what that process last saw.
 """
 

@@ -1,7 +1,7 @@
 """Finds commits that SQLite would silently leave out of its write-ahead log: flipped bits, not a torn tail.
 
 SQLite reads the log up to the first frame that does not fit its checksum and takes the rest for what a power cut left
-unfinished. Enters: the log. Leaves: how many commits stand behind that frame, which were reported as done.
+unfinished. `lost_commits` counts the commits behind that frame, which were reported as done.
 """
 
 from __future__ import annotations

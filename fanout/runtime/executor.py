@@ -1,4 +1,4 @@
-"""Describes what takes the rows of a run to their end: this process, several, or, one day, several machines."""
+"""Defines the executor, which takes the rows of a run to their end in this process, in several, or, one day, elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Executor(Protocol):
     """Makes the work of one run; `InProcess` here, `shards.processes.ProcessExecutor` in several processes."""
 
     def check_free(self) -> None:
-        """Return if no process of an earlier start is at a part of the run.
+        """Return if no process of an earlier start is still at a part of the run.
 
         Raises:
             JournalInUse: One is.
