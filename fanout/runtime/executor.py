@@ -1,4 +1,4 @@
-"""Defines the executor, which takes the rows of a run to their end in this process, in several, or, one day, elsewhere."""
+"""Defines the executor, which takes a run's rows to their end: here, in several processes, or, one day, elsewhere."""
 
 from __future__ import annotations
 

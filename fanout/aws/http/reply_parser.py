@@ -1,7 +1,7 @@
 """Reads one reply after another from a connection's bytes, on httptools; pure.
 
-httptools is llhttp, which Node.js and aiohttp read with, too: strict about where a reply ends, in a few
-callbacks. What it leaves to its user is here: interim replies, HEAD, limits, and what stands behind a reply.
+httptools is llhttp, with which Node.js and aiohttp read, too: strict about where a reply ends, in a few callbacks.
+This module adds what it leaves to its user: interim replies, HEAD, limits, and what stands behind a reply.
 """
 
 from __future__ import annotations
