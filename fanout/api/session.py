@@ -117,7 +117,7 @@ class Session:
             raise broke
 
     async def _serve(self, opened: asyncio.Future[None]) -> None:
-        """Run the engine until the session is left; its end is every open send's."""
+        """Run the engine until the session is left; when it ends, so do all sends that are open."""
         from fanout.runtime.live import serve
 
         assert self._submissions is not None

@@ -140,7 +140,7 @@ class OpenRow:
         failure: Where its failure object would stand, likewise.
         upload: The uploaded payload, which is deleted once the row is durable.
         input: Where its payload stands in S3.
-        item: What is to be sent, or uploaded first; None once no further send can need it.
+        item: What to send, or to upload first; None once no further send can need it.
         held_bytes: Bytes of payload that `item` keeps in memory.
         turn: Number of its place among the deferred rows, None if it has none.
         deadline: When it is looked for a last time, None if that was done or is not due.
@@ -182,7 +182,7 @@ class OpenRow:
     def of(
         cls, record: Record, item: Routed, *, state: State, upload: Location | None, patience_s: float
     ) -> OpenRow:
-        """Return the row of an input record that is to be sent as `item`."""
+        """Return the open row of an input record; `item` is what to send of it."""
         return cls(
             record.row,
             record.id,

@@ -85,7 +85,7 @@ class OpenRows:
     # A row comes in.
 
     def admit(self, record: Record, item: Routed, *, upload: Location | None = None) -> OpenRow:
-        """Enter a row that is to be sent for the first time; it stays until its outcome is durable.
+        """Enter a row that was never sent; it stays until its outcome is durable.
 
         Args:
             record: The row.
