@@ -91,7 +91,7 @@ class Session:
         """Wait for the sends that are open, or give them up, and remove the queue.
 
         Raises:
-            RunError: The session broke, and nothing else has said so.
+            RunError: The session broke, and nothing else has reported it.
         """
         assert self._task is not None
         assert self._submissions is not None

@@ -127,7 +127,7 @@ def _region(session: AioSession, settings: AwsSettings) -> str:
 
 
 async def _credentials(session: AioSession, settings: AwsSettings) -> Any:
-    """Return credentials that sign now, so that a login that has run out is said before anything else."""
+    """Return credentials that sign now, so that a login that has run out is reported before anything else."""
     try:
         if settings.access_key_id is not None:
             session.set_credentials(

@@ -181,7 +181,7 @@ def _alive(last: dict[str, Any]) -> bool:
     if last.get("state") != "running" or not isinstance(last.get("pid"), int):
         return False
     if last.get("host") != socket.gethostname():
-        return True  # not ours to tell; `updated_at` says when it was last heard of
+        return True  # another machine's: cannot be seen from here; `updated_at` is its last sign of life
     try:
         os.kill(last["pid"], 0)
     except ProcessLookupError:

@@ -14,7 +14,7 @@ from fanout.output.parts import Part
 
 
 class Flow(Protocol):
-    """The ways from each stage to the others; `Wiring` implements it."""
+    """Passes rows from each stage to the others; `Wiring` implements it."""
 
     @property
     def stopping(self) -> bool:

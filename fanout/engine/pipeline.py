@@ -130,7 +130,7 @@ class Pipeline:
             await self._wiring.rows.changed.wait_for(left_s)
 
     async def _poll(self) -> None:
-        # Before the rows of an earlier process are known again, their messages would look like strangers'.
+        # Before the rows of an earlier process are known again, their messages would seem to be of other runs.
         await self._wiring.admit.caught_up.wait()
         if self._wiring.poll is not None:
             await self._wiring.poll.poller()

@@ -48,7 +48,7 @@ class Progress(Protocol):
     """Tells how far the reading of an input has come."""
 
     def total_rows(self) -> int | None:
-        """Return how many rows there will be, None if only reading can tell."""
+        """Return how many rows there will be, None if that is not known before reading."""
         ...
 
     def statistics(self) -> SourceStatistics:
@@ -59,7 +59,7 @@ class Progress(Protocol):
 def snapshot(
     pipeline: Pipeline, source: Progress, tally: Tally, *, wanted: Callable[[int | None], int | None]
 ) -> Snapshot:
-    """Return where the run stands, for a person; `wanted` tells how many of the first rows of the input are sent."""
+    """Return where the run stands, for a person; `wanted` returns how many of the first rows of the input are sent."""
     statistics, read = pipeline.statistics(), source.statistics()
     open_rows = statistics.open_rows
     return Snapshot(

@@ -40,7 +40,7 @@ from fanout.rundir.recovery import Recovered
 
 
 class Wiring:
-    """The stages of one run, and the ways between them (`engine.flow.Flow`).
+    """The stages of one run, and how rows pass between them (`engine.flow.Flow`).
 
     Args:
         settings: What to do.
@@ -197,7 +197,7 @@ class Wiring:
         """Fetch results."""
         await self.fetching.worker(self._claimed)
 
-    # The ways between the stages.
+    # How rows pass between the stages.
 
     @property
     def stopping(self) -> bool:

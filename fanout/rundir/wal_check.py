@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # The format: sqlite.org/fileformat2.html#walformat. Numbers are big-endian, but for those that checksums are made
-# of: there the magic number tells.
+# of: the magic number gives the order of those.
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}

@@ -25,7 +25,7 @@ class Executor(Protocol):
         """Return the work, ready to be run.
 
         Args:
-            session: What the run stands on; stays open until the work has ended.
+            session: AWS, endpoint and input of the run; stays open until the work has ended.
             fold: Counts every outcome, whichever process sees it; None if no metrics are asked for.
 
         Raises:

@@ -54,9 +54,9 @@ def _parse_statistics(content: Mapping[str, Any]) -> PipelineStatistics:
 
 
 def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot:
-    """Return where a run of so many processes stands, `snapshots` being of those that have said something.
+    """Return where a run of so many processes stands; `snapshots` are of those that have written one.
 
-    The rows in all and the rate, which need all of them, are None until all have said something.
+    The rows in all and the rate, which need all of them, are None until all have written one.
     """
     silent = processes - len(snapshots)
     shares = [each.share for each in snapshots]

@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
             self._deadline += transfer_s(reader.length)
 
     def eof_received(self) -> None:
-        """Take the end of the stream: of the reply, too, if nothing else tells where that ends."""
+        """Take the end of the stream: of the reply, too, if nothing else marks its end."""
         if self._waiting is not None and self._reader.end():
             self._finish()
         else:

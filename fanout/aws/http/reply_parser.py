@@ -98,7 +98,7 @@ class Reader:
             raise BrokenReplyError(TOO_LARGE, f"more than {MAX_HEAD_BYTES} bytes of headers")
 
     def end(self) -> bool:
-        """Take the end of the stream; return whether the reply ends with it, as nothing else told its end."""
+        """Take the end of the stream; return whether the reply ends with it, as nothing else marked its end."""
         self.reusable = False
         self.complete = self.complete or (self.begun and not self._measured)
         return self.complete

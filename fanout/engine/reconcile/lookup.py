@@ -40,7 +40,7 @@ class Lookup:
 
     Args:
         rows: The open rows.
-        flow: The ways to the stages.
+        flow: Passes rows on to the stages.
         objects: Where results stand.
         clock: The run's clock.
     """

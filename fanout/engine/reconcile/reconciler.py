@@ -38,7 +38,7 @@ class Reconciler:
 
     Args:
         rows: The open rows.
-        flow: The ways to the stages.
+        flow: Passes rows on to the stages.
         lookup: Looks into S3.
         clock: The run's clock.
         last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.

@@ -38,7 +38,7 @@ class Fetch:
 
     Args:
         rows: The open rows.
-        flow: The ways to the other stages.
+        flow: Passes rows on to the other stages.
         objects: Where results stand.
         clock: The run's clock.
         trust: Believe failures that left no object.

@@ -44,7 +44,7 @@ class Poll:
     Args:
         queue: The queue.
         rows: The open rows.
-        flow: The ways to the other stages.
+        flow: Passes rows on to the other stages.
         clock: The run's clock.
         shared: The queue serves others too: leave what is not ours.
         trust: Take responses out of notifications.

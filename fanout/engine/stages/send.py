@@ -42,7 +42,7 @@ class Send:
         endpoint: The endpoint's name.
         invoker: Makes the requests.
         rows: The open rows.
-        flow: The ways to the other stages.
+        flow: Passes rows on to the other stages.
         journal: Records what was accepted, and what was certainly not received.
         gate: Waits until a request is due.
         clock: The run's clock.
