@@ -87,7 +87,7 @@ IN_FLIGHT = frozenset({State.SENT, State.RESENT})
 """The states of a row whose request has no reply yet."""
 
 NOT_RECEIVED = frozenset({State.UPLOADING, State.QUEUED, State.INTENDED, State.DEFERRED})
-"""The states of a row of which no request can have been received: a notice of it is forged."""
+"""The states of a row whose generation cannot have been received: a notice of it is forged, or of an earlier one."""
 
 
 @unique

@@ -31,7 +31,7 @@ from fanout.engine.row_places import RowPlaces
 from fanout.engine.settled_rows import SettledRows
 
 HEARD_WITHIN_S = 60.0
-"""When a run is resumed a night later, its messages get this long to arrive before a row is given up."""
+"""When a run is resumed a night later, its messages get this long to be received before a row is given up."""
 
 
 class OpenRows:

@@ -1,4 +1,4 @@
-"""Draws the consequences of outcomes for the run: counts them, stops after too many failures, forgets durable rows."""
+"""Acts on outcomes for the whole run: counts them, stops it after too many failures, forgets durable rows."""
 
 from __future__ import annotations
 
