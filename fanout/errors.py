@@ -1,6 +1,6 @@
-"""Every error of the program: a failed call, a failed row, a failed run, each with its next step.
+"""Defines every error of the program: a failed call, a failed row, a failed run, each with its next step.
 
-A failed *call* is a `CallError` with raw facts; `retry.classify` decides what it means. A failed *row* is a
+A failed *call* is a `CallError` with raw facts; `domain.failures` decides what it means. A failed *row* is a
 value (`records.Rejected`, `records.Outcome`). A failed *run* is a `RunError`, whose message names the remedy.
 """
 
@@ -141,8 +141,8 @@ class TooManyFailures(RunError):  # noqa: N818 - reads as what happened
 def unwrapped() -> Iterator[None]:
     """Have a block with a task group in it raise what its tasks or its body raised, and not a group of that.
 
-    Whoever opens a task group around code of others opens it in this: exit codes, and callers in Python, go by the
-    error's own type. What that error came from, such as AWS's reply, stays its cause.
+    Code that opens a task group around other code opens it inside this block: exit codes, and callers in Python, go by
+    the error's own type. What that error came from, such as AWS's reply, stays its cause.
     """
     try:
         yield

@@ -166,7 +166,7 @@ def publish(file: Path, name: Path) -> None:
         StorageError: The file system refused.
     """
     try:
-        # rename() would replace a file that appeared since anyone looked; link() does not.
+        # rename() would replace a file that appeared since the look; link() does not.
         os.link(file, name, follow_symlinks=False)
     except FileExistsError:
         raise

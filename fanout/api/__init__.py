@@ -1,1 +1,1 @@
-"""The Python API: the verbs for code without an event loop, and sessions for code with one."""
+"""Offers the Python API: the verbs for code without an event loop, and sessions for code with one."""

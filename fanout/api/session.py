@@ -59,7 +59,7 @@ class Session:
         self._left = False
 
     async def __aenter__(self) -> Self:
-        """Open AWS, find the endpoint, and make the queue that is told of results.
+        """Open AWS, find the endpoint, and make the queue that receives notifications.
 
         Raises:
             RunError: The endpoint is not there, or AWS refuses; names the remedy.
@@ -91,7 +91,7 @@ class Session:
         """Wait for the sends that are open, or give them up, and remove the queue.
 
         Raises:
-            RunError: The session broke, and nothing else has said so.
+            RunError: The session broke, and nothing else has reported it.
         """
         assert self._task is not None
         assert self._submissions is not None
@@ -117,7 +117,7 @@ class Session:
             raise broke
 
     async def _serve(self, opened: asyncio.Future[None]) -> None:
-        """Run the engine until the session is left; its end is every open send's."""
+        """Run the engine until the session is left; when it ends, so do all sends that are open."""
         from fanout.runtime.live import serve
 
         assert self._submissions is not None
@@ -149,7 +149,7 @@ class Session:
     ) -> Outcome:
         """Send one payload and return its outcome, in whatever time that takes; a bad payload is an outcome, too.
 
-        Cancelling it leaves all others alone: the payload may still be served, and its answer goes to nobody.
+        Cancelling it leaves all others alone: the payload may still be served, and its answer is dropped.
 
         >>> async def main():
         ...     async with fanout.open(endpoint="my-endpoint", rate=100) as session:

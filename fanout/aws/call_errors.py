@@ -1,4 +1,4 @@
-"""Turns what botocore, aiohttp or the operating system raised into a `CallError`; pure, imported late as both are.
+"""Turns what botocore, aiohttp or the operating system raised into a `CallError`; pure, and imported late like both.
 
 Exception classes do not tell whether a server got the request: `EndpointConnectionError` covers "refused" and
 "reset after it was read". Only errors of aiohttp's connect phase, found inside, mean that nothing was sent;

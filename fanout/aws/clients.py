@@ -61,7 +61,7 @@ def invoke_members(model: Mapping[str, Any]) -> Collection[str]:
     """Return the members of InvokeEndpointAsync's input.
 
     Args:
-        model: botocore's model of sagemaker-runtime, as its file says it.
+        model: botocore's model of sagemaker-runtime, as read from its file.
     """
     operation = model["operations"].get("InvokeEndpointAsync", {})
     shape = model["shapes"].get(operation.get("input", {}).get("shape"), {})

@@ -20,7 +20,7 @@ class AwsControl:
         sagemaker: A client of SageMaker's control plane: aiobotocore's, or `http.control_client`.
         run_queues: Opens and closes the run's queue.
         timeout_s: Bound of one call as a whole.
-        inline: What `supports_inline` answers.
+        inline: What `supports_inline` returns.
     """
 
     def __init__(self, sagemaker: Any, *, run_queues: RunQueues, timeout_s: float, inline: bool) -> None:

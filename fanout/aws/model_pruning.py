@@ -1,4 +1,4 @@
-"""Takes what is not called out of botocore's model of a service: the control plane's has 400 operations and 9 MB."""
+"""Removes from botocore's model of a service what is not called: the control plane's has 400 operations and 9 MB."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Creates a run's own queue, opens it to its topics only, subscribes it with a filter, and takes it away again.
+"""Creates a run's own queue, opens it to its topics only, subscribes it with a filter, and removes it again.
 
 Nothing is left behind when opening fails half-way or is cancelled. Filters may take 15 minutes to hold and a
-topic has only 200, so one is asked for and never relied on: strangers' messages are dropped by `collect`.
+topic has only 200, so a run asks for one and never relies on it: `engine.stages.poll` drops messages of others.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class RunQueues:
         try:
             await self._call(self._sqs.get_queue_url, QueueName=name)
         except CallError as error:
-            if error.phase is Phase.REPLY:  # there is none; or the role may not ask, and so has left none
+            if error.phase is Phase.REPLY:  # there is no queue; or the role may not ask, and so has left none
                 return False
             raise
         return True
@@ -116,7 +116,7 @@ class RunQueues:
         return arn
 
     async def _tag(self, url: str, run_id: str) -> None:
-        """Tag the queue for the bill and for clean-ups; who may create queues may not be allowed to tag."""
+        """Tag the queue for the bill and for clean-ups; a role that may create queues may not be allowed to tag."""
         try:
             await self._call(self._sqs.tag_queue, QueueUrl=url, Tags={f"{PREFIX}:run": run_id})
         except CallError as error:

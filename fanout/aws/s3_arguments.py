@@ -21,7 +21,7 @@ def in_bucket(bucket: str, settings: AwsSettings) -> dict[str, str]:
 
 
 def description(content_type: str | None, settings: AwsSettings) -> dict[str, str]:
-    """Return what PutObject and CreateMultipartUpload are told of an object beside its bytes."""
+    """Return the parameters of PutObject and CreateMultipartUpload that describe an object."""
     told = {"ContentType": content_type} if content_type is not None else {}
     if settings.kms_key_id is not None:
         told |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key_id}

@@ -1,7 +1,7 @@
 """Starts aiobotocore: finds region and credentials, and opens clients that share them.
 
-Credentials are looked up once and refreshed by one call at a time. Imports aiobotocore, which costs 0.3 s of CPU: so
-this module is imported by the functions that need it.
+Credentials are looked up once and refreshed by one call at a time. It imports aiobotocore, which costs 0.3 s of CPU,
+so the functions that need this module import it.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _region(session: AioSession, settings: AwsSettings) -> str:
 
 
 async def _credentials(session: AioSession, settings: AwsSettings) -> Any:
-    """Return credentials that sign now, so that a login that has run out is said before anything else."""
+    """Return credentials that sign now, so that a login that has run out is reported before anything else."""
     try:
         if settings.access_key_id is not None:
             session.set_credentials(

@@ -2,7 +2,7 @@
 
 Where AWS is reached in the plain way (`http.plain`), our own HTTP client makes the calls, and aiobotocore is imported
 for what it alone can do. Elsewhere all its clients are opened. What is missing (profile, region, credentials, an SDK
-that is too old) is said here, with the next step.
+that is too old) is reported here, with the next step.
 """
 
 from __future__ import annotations

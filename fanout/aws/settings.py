@@ -1,4 +1,4 @@
-"""Holds how AWS is reached: account, region, timeouts, sizes. The configuration has the defaults.
+"""Holds the settings by which AWS is reached: account, region, timeouts, sizes. The configuration has the defaults.
 
 Everything that is None is left to botocore's own resolution (environment, profile, instance role).
 """
@@ -33,7 +33,7 @@ class AwsSettings:
         bucket_owner: Account that every bucket must belong to (`ExpectedBucketOwner`); None does not ask.
         multipart_bytes: Objects of this size and above are uploaded in parts. Those of 16 MiB took a third more CPU
             that way, here and at the server, and left at half the megabytes a second.
-        part_bytes: Size of a part; S3 wants 5 MiB at least, raised by itself where 10,000 parts would not do.
+        part_bytes: Size of a part; S3 requires 5 MiB at least; raised by itself where 10,000 parts would not do.
         parts_at_once: Parts of one object that are under way at the same time.
     """
 

@@ -1,7 +1,7 @@
-"""Reads the command line, one file a verb, runs the verb, prints, and leaves with its exit code.
+"""Reads the command line, runs the verb that it names, prints the result, and exits with its code; one file a verb.
 
-stdout is the machine's, stderr is the person's. Everything heavy is imported by the verb that needs it, when it runs,
-so that `--help` answers at once.
+Programs read stdout, people read stderr. The verb that needs something heavy imports it when it runs, so that `--help`
+answers at once.
 """
 
 from __future__ import annotations

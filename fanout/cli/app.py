@@ -1,4 +1,4 @@
-"""Gathers the verbs of `fanout`, and turns errors into exit codes, in this place alone."""
+"""Gathers the verbs of `fanout`, and is the only module that turns errors into exit codes."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("fanout: interrupted\n")
         sys.exit(int(Exit.INTERRUPTED))
-    except BrokenPipeError:  # whoever read our stdout has gone; what was asked for is done
+    except BrokenPipeError:  # the reader of our stdout has gone; what was asked for is done
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(int(Exit.OK))
     except typer.Abort:

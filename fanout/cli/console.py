@@ -1,4 +1,4 @@
-"""Says what every verb says in the same way: progress, summary and errors on stderr, JSON on stdout."""
+"""Prints what every verb prints in the same way: progress, summary and errors on stderr, JSON on stdout."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def log_to_stderr(*, form: str, level: str | None, verbose: bool) -> None:
 
 
 def observer_on(console: Console | None, *, quiet: bool) -> Observer:
-    """Return who shows how a run goes: nobody, the log, a line that a person watches, or lines for a file."""
+    """Return what shows how a run goes: nothing, the log, a line that a person watches, or lines for a file."""
     from fanout.engine.snapshot import Quiet
     from fanout.observability.logging import is_json
 
@@ -84,7 +84,7 @@ class Reporting:
         log_to_stderr(form=self.log_format, level=self.log_level, verbose=self.verbose)
 
     def show(self, go: Callable[[Observer], Summary]) -> NoReturn:
-        """Let `go` run under the eyes of a person or a log, print what came of it, and leave."""
+        """Call `go` with an observer for a person or a log, print the summary, and exit."""
         from fanout.cli.startup import load_engine
         from fanout.observability.logging import is_json
 
@@ -117,7 +117,7 @@ def print_json(content: dict[str, Any]) -> None:
 
 
 def report_error(error: RunError) -> None:
-    """Tell what stopped a verb, in the form that logs have."""
+    """Report what stopped a verb, in the form that logs have."""
     from fanout.observability.logging import is_json
     from fanout.text import escape
 

@@ -1,4 +1,4 @@
-"""Chooses what the command line's process allocates memory from, before anything large is imported."""
+"""Chooses the allocators of the command line's process, before anything large is imported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from contextlib import suppress
 
 ARROW = ("ARROW_DEFAULT_MEMORY_POOL", "system")
-"""What pyarrow, imported later, is to allocate from, here and in child processes: its own choice, mimalloc, peaked
+"""What pyarrow, imported later, allocates from, here and in child processes: its own choice, mimalloc, peaked
 60 MB higher in runs of 60,000 and 100,000 rows on glibc (267-294 MB beside 217-230), at the same CPU."""
 
 M_ARENA_MAX = -8  # malloc.h

@@ -1,4 +1,4 @@
-"""Starts the command line quickly: makes a command of the verb that is called alone, and imports the engine cheaply."""
+"""Starts the command line quickly: makes a command only of the verb that is called, and imports the engine cheaply."""
 
 from __future__ import annotations
 

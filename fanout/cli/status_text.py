@@ -1,4 +1,4 @@
-"""Writes where runs stand as a person reads it: sentences for one run, a table for many."""
+"""Describes where runs stand for a person: sentences for one run, a table for many."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prints the summary of a run as a person reads it: counts, latencies, errors, and where the output is."""
+"""Prints the summary of a run for a person: counts, latencies, errors, and where the output is."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Carries out what the command line and the Python API are asked for, one verb a file."""
+"""Implements the verbs of the command line and of the Python API, one verb a file."""

@@ -1,4 +1,4 @@
-"""Writes what an unfinished run has, its durable parts, as one Parquet file; the run itself is not touched."""
+"""Writes the durable parts of an unfinished run as one Parquet file, without changing the run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
             raise UsageError(f"no row of {path} is durable yet")
         passthrough_schema = passthrough_columns(pq.read_schema(parts[0].path))
         metadata = {"fanout:endpoint": manifest.endpoint}
-        # Of an endpoint elsewhere nothing says here whether it was simulated.
+        # Nothing here says whether an endpoint elsewhere was simulated.
         if manifest.config.local.enabled:
             metadata["fanout:simulated"] = "true"
         return finish(

@@ -41,7 +41,7 @@ async def start_run(
         UsageError: The configuration, the input or the output cannot be meant.
         RunError: The run could not be finished; its message names the next step.
     """
-    # Before anything is made: what cannot be shared by so many processes is a wrong word.
+    # Before anything is made: what so many processes cannot share is a mistake in the configuration.
     split_config(config)
     output = compose.required(config.output.path, "no output: name a file with -o out.parquet")
     check_paths(config.input.paths, output)

@@ -1,17 +1,7 @@
 """Makes a new journal for a run whose own is lost, from the parts that are sound and from what stands in S3.
 
-An ordinary resume goes on from it. What was the journal, and parts that cannot be read, are set aside as `*.damaged`;
-nothing is removed. Killed anywhere, it is simply done again.
-
-The choice for each row, the safest that the evidence allows:
-
-- In a sound part: durable. A part holds verified rows, whether or not the lost journal knew it.
-- An output of it stands in S3, or a failure that is not retried: the endpoint has had it. It is collected, never
-  sent. Its instants and how often it was sent are lost: null, and the least possible, in the output.
-- Neither, and the run may have come so far: it may be in the endpoint's queue, so it is uncertain. It is looked
-  for once more, then sent again and counted, like any row whose reply was lost. A failure that is retried says the
-  same of the next generation.
-- Neither, and beyond what the run can have had in hand (`_in_hand`): new.
+An ordinary resume continues from it. The old journal, and parts that cannot be read, are set aside as `*.damaged`;
+nothing is removed. After a kill at any point, a rebuild begins again. `rebuild` says what it decides for each row.
 """
 
 from __future__ import annotations
@@ -72,6 +62,16 @@ class Rebuilt:
 
 async def rebuild(path: Path) -> Rebuilt:
     """Put a new journal into the run directory `path`.
+
+    The choice for each row is the safest that the evidence allows:
+
+    - In a sound part: durable. A part holds verified rows, whether or not the lost journal knew it.
+    - An output of it stands in S3, or a failure that is not retried: the endpoint has had it. It is collected, never
+      sent. Its instants and how often it was sent are lost: null, and the least possible, in the output.
+    - Neither, and the run may have come so far: it may be in the endpoint's queue, so it is uncertain. It is looked
+      for once more, then sent again and counted, like any row whose reply was lost. A failure that is retried says the
+      same of the next generation.
+    - Neither, and beyond what the run can have had in hand (`_in_hand`): new.
 
     Raises:
         UsageError: There is no run, it has finished, or it kept no journal.
@@ -142,7 +142,7 @@ async def _rebuild_shards(directory: RunDirectory, *, processes: int) -> Rebuilt
 
 
 def _sound(directory: RunDirectory) -> bool:
-    """Whether a journal and the parts that it knows can be gone on from.
+    """Whether a run can continue from a journal and the parts that it knows.
 
     Raises:
         JournalInUse: Another process is at it.
@@ -212,7 +212,7 @@ def _sift(directory: Path) -> tuple[list[Part], set[int], list[Path]]:
 
 
 def _learn(part: Part, outputs: OutputPaths, failures: OutputPaths) -> None:
-    """Take note of where the outputs of a part's rows stand: the replies that told are lost with the journal."""
+    """Take note of where the outputs of a part's rows stand: the replies that said so are lost with the journal."""
     table = pq.read_table(part.path, columns=["inference_id", "output_location", "failure_location"])
     for line in table.slice(0, 1_000).to_pylist():
         send = parse_inference_id(line["inference_id"] or "")
@@ -225,7 +225,7 @@ def _learn(part: Part, outputs: OutputPaths, failures: OutputPaths) -> None:
 def _fill(
     journal: Journal, parts: Sequence[Part], lines: Iterator[RowRecord], meta: Sequence[tuple[str, str]]
 ) -> tuple[int, int]:
-    """Write the new journal; return how many rows are to be collected, and how many are uncertain."""
+    """Write the new journal; return how many rows will be collected, and how many are uncertain."""
     for part in parts:
         rows = pq.read_table(part.path, columns=["row"]).column("row").to_pylist()
         journal.commit_part(part.number, rows)

@@ -1,4 +1,4 @@
-"""Runs a dataset through an endpoint: a configuration in, an output file and its summary out.
+"""Runs the dataset that a configuration names through an endpoint, and returns the summary of its output file.
 
 Signals and deadlines stop a run in order, and `resume_job` finishes it.
 """

@@ -1,4 +1,4 @@
-"""Finds what stands in S3 of a run whose journal is lost: which rows have an end there, which payloads were uploaded.
+"""Finds in S3 what a run whose journal is lost left there: the results of rows, and the payloads it uploaded.
 
 It lists and reads, and changes nothing. `rebuild` uses it.
 """
@@ -22,7 +22,7 @@ from fanout.errors import CallError, RunError
 from fanout.ports import ObjectInfo, ObjectStore
 
 _log = logging.getLogger(__name__)
-SHARDS = 256  # `identity.shard`
+SHARDS = 256  # `domain.ids.shard`
 
 
 class End(NamedTuple):
@@ -60,8 +60,8 @@ async def scan(
         outputs: Where outputs stand; learns what follows their names, if no reply has shown it.
         failures: The same of failures.
         uploads: Prefix of uploaded payloads, if any are.
-        retry: Tells which failures an earlier process may have answered by sending the row again.
-        durable: Rows that need no evidence.
+        retry: Decides which failures an earlier process may have answered by sending the row again.
+        durable: Rows that are in a part already.
     """
     ends: dict[int, End] = {}
     for layout, completed in ((failures, False), (outputs, True)):  # of one generation, the output counts

@@ -1,6 +1,6 @@
-"""Tells from its directory alone where a run stands, whether a process is at it, was killed, or has finished.
+"""Reads from its directory alone where a run stands: whether a process is at it, was killed, or has finished.
 
-Nothing is changed, and a live run is not disturbed. A run is alive if a process has its journal open; `status.json`
+It changes nothing and does not disturb a live run. A run is alive if a process has its journal open; `status.json`
 says what that process last saw.
 """
 
@@ -181,7 +181,7 @@ def _alive(last: dict[str, Any]) -> bool:
     if last.get("state") != "running" or not isinstance(last.get("pid"), int):
         return False
     if last.get("host") != socket.gethostname():
-        return True  # not ours to tell; `updated_at` says when it was last heard of
+        return True  # another machine's: cannot be seen from here; `updated_at` is its last sign of life
     try:
         os.kill(last["pid"], 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Says what is wrong with settings, a sentence a mistake; an unknown key gets the name that was probably meant."""
+"""Describes mistakes in settings, one sentence each; an unknown key gets the name that was probably meant."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def load_config(
         path: The TOML file; None for none.
         environ: Where variables are looked for; `FANOUT_PACING_RATE=200` sets `rate` in `[pacing]`. None are by
             default, as a library should do what its caller says: the command line hands `os.environ` in.
-        flags: What was said besides, as nested dictionaries (`flags.from_keywords` makes them); leaves that are
+        flags: Values that override both, as nested dictionaries (`flags.from_keywords` makes them); leaves that are
             None are left out.
         base: Stands in for the defaults, when a run is resumed.
 

@@ -167,7 +167,7 @@ class OutputSection(_Section):
 
 
 class RunSection(_Section):
-    """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`share`)."""
+    """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`shards.plan`)."""
 
     dir: str | None = None
     processes: Annotated[int, Field(ge=1, le=PROCESSES_MAX), Number] = 1

@@ -1,8 +1,8 @@
-"""Keeps the deadlines of open rows: row numbers by the second of the deadline, and the nearest in order.
+"""Keeps the deadlines of open rows: row numbers by the second of the deadline, and the nearest second in order.
 
-A row's own `deadline` says what holds; what is kept of a row that has ended, that no longer waits, or that was given
-another deadline since, is passed over when its turn comes. Nearly every deadline is hours away and its row ends long
-before, so that it costs eight bytes, where many share a second, and is never put in order.
+A row's own `deadline` says which one holds. When a deadline comes up whose row has ended, no longer waits, or was given
+another deadline since, it is skipped. Nearly every deadline is hours away and its row ends long before: it is never put
+in order and, where many share a second, costs eight bytes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ class Deadlines:
         row.deadline = deadline
         self._keep(deadline, row.number)
         if self._kept > 2 * len(self._rows) + 1_000:
-            # One row that takes hours would keep all that were settled behind it: eight bytes each, for a billion.
+            # One row that takes hours would keep the deadlines of all rows that end meanwhile: eight bytes each, for a
+            # billion rows.
             self._clear()
             for each in self._rows.values():
                 if each.deadline is not None:
@@ -70,7 +71,7 @@ class Deadlines:
             self._open(heapq.heappop(self._seconds))
 
     def _open(self, second: int) -> None:
-        """Put in order what ends within this second, which is the next of which anything is kept."""
+        """Put the deadlines of `second` in order: no earlier second has any."""
         self._opened = second
         numbers = self._far.pop(second)
         self._kept -= len(numbers)
@@ -80,7 +81,7 @@ class Deadlines:
                 self._keep(row.deadline, number)
 
     def overdue(self, now: float) -> list[OpenRow]:
-        """Return the rows whose deadline has passed, which they have no longer."""
+        """Return the rows whose deadline has passed, and take it from them."""
         found = []
         while (deadline := self.next()) is not None and deadline <= now:
             row = self._rows[heapq.heappop(self._near)[1]]

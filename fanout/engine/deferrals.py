@@ -1,6 +1,6 @@
 """Keeps the rows that wait for an instant, in the order of those instants.
 
-A row has one turn at most. A turn that a row has given up, or had replaced by another, is passed over.
+A row has at most one turn. A turn that its row has given up, or exchanged for another, is skipped.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Deferrals:
         return None
 
     def due(self, now: float) -> list[OpenRow]:
-        """Return the rows whose turn has come, which they have no longer."""
+        """Return the rows whose turn has come, and take it from them."""
         found = []
         while (until := self.next()) is not None and until <= now:
             row = heapq.heappop(self._turns)[2]

@@ -1,4 +1,4 @@
-"""What stages see of each other: the ways between them, and where outcomes go in the end."""
+"""Defines what stages see of each other: how a row goes from one to the next, and where outcomes go."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fanout.output.parts import Part
 
 
 class Flow(Protocol):
-    """The ways from each stage to the others; `Wiring` implements it."""
+    """Passes rows from each stage to the others; `Wiring` implements it."""
 
     @property
     def stopping(self) -> bool:
@@ -38,7 +38,7 @@ class Flow(Protocol):
         ...
 
     def release(self, row: OpenRow, *, grace_s: float) -> None:
-        """Take back the claim on a row whose object is not there, and wait for it for `grace_s` seconds at most."""
+        """Take back the claim on a row whose object is not there; the row waits for `grace_s` more seconds at most."""
         ...
 
     def send_after_failure(self, row: OpenRow, text: str | None) -> bool:
@@ -58,7 +58,7 @@ class Flow(Protocol):
         ...
 
     async def room(self) -> None:
-        """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""
+        """Return once more outcomes can be taken: neither the disk nor the deletions are far behind."""
         ...
 
 

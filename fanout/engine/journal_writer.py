@@ -161,5 +161,5 @@ class JournalWriter:
 
 
 def _told(place: Location | None) -> str | None:
-    """Return what the journal is told of a place: nothing of the usual one, which the layout tells."""
+    """Return what the journal keeps of a place: None for the expected one, which `OutputPaths` works out."""
     return None if place is None or place is AS_EXPECTED else place.uri

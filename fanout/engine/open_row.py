@@ -1,6 +1,6 @@
-"""One open row, the states it can be in, and the way from each to the next.
+"""Defines an open row, the states it can be in, and which state may follow which.
 
-A state says two things at once: where the row is on our side, and whether the endpoint may have it.
+A state says two things at once: how far the row has come on our side, and whether the endpoint may have it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class State(Enum):
 
     # The endpoint may have it:
     UNCERTAIN = "uncertain"
-    """A request was sent and its reply was lost; it waits to be looked for, or to be heard of."""
+    """A request was sent and its reply was lost; it waits for a notice, or to be looked for."""
     REQUEUED = "requeued"
     """Uncertain, not found, and on its way to be sent again: it waits for the intent."""
     REINTENDED = "reintended"
@@ -81,13 +81,13 @@ TRANSITIONS: dict[State, frozenset[State]] = {
 """The states that may follow each one. `OpenRows` makes every move, and no other is made."""
 
 WAITING = frozenset({State.ACCEPTED, State.UNCERTAIN, State.REQUEUED, State.REINTENDED})
-"""The states of a row that the endpoint has or may have: it waits to be heard of, and may wait in vain."""
+"""The states of a row that the endpoint has or may have: it waits for a notice, which may never come."""
 
 IN_FLIGHT = frozenset({State.SENT, State.RESENT})
 """The states of a row whose request has no reply yet."""
 
 NOT_RECEIVED = frozenset({State.UPLOADING, State.QUEUED, State.INTENDED, State.DEFERRED})
-"""The states of a row of which no request can have been received: a notice of it is not of our making."""
+"""The states of a row whose generation cannot have been received: a notice of it is forged, or of an earlier one."""
 
 
 @unique
@@ -140,7 +140,7 @@ class OpenRow:
         failure: Where its failure object would stand, likewise.
         upload: The uploaded payload, which is deleted once the row is durable.
         input: Where its payload stands in S3.
-        item: What is to be sent, or uploaded first; None once no further send can need it.
+        item: What to send, or to upload first; None once no further send can need it.
         held_bytes: Bytes of payload that `item` keeps in memory.
         turn: Number of its place among the deferred rows, None if it has none.
         deadline: When it is looked for a last time, None if that was done or is not due.
@@ -182,7 +182,7 @@ class OpenRow:
     def of(
         cls, record: Record, item: Routed, *, state: State, upload: Location | None, patience_s: float
     ) -> OpenRow:
-        """Return the row of an input record that is to be sent as `item`."""
+        """Return the open row of an input record; `item` is what to send of it."""
         return cls(
             record.row,
             record.id,
@@ -198,13 +198,13 @@ class OpenRow:
         )
 
     def is_meant_by(self, notice: Notice) -> bool:
-        """Whether the notice speaks of a send that was made: anyone who may publish to the topic can forge others."""
+        """Whether the notice is of a send that was made: anyone who may publish to the topic can forge notices."""
         return notice.generation == self.generation and (
             notice.attempt is None or 1 <= notice.attempt <= self.sends
         )
 
     def recall(self, line: RowRecord) -> None:
-        """Take over what the journal of an earlier process tells of the row."""
+        """Take over what the journal of an earlier process says of the row."""
         self.generation, self.sends, self.resends = line.generation, line.sends, line.resends
         self.due_at, self.sent_at, self.accepted_at = line.due_at, line.sent_at, line.accepted_at
         self.upload_started_at, self.uploaded_at = line.upload_started_at, line.uploaded_at

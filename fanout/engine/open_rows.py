@@ -31,7 +31,7 @@ from fanout.engine.row_places import RowPlaces
 from fanout.engine.settled_rows import SettledRows
 
 HEARD_WITHIN_S = 60.0
-"""After a night between two processes of a run, messages get this long to be heard before a row is given up."""
+"""When a run is resumed a night later, its messages get this long to be received before a row is given up."""
 
 
 class OpenRows:
@@ -85,7 +85,7 @@ class OpenRows:
     # A row comes in.
 
     def admit(self, record: Record, item: Routed, *, upload: Location | None = None) -> OpenRow:
-        """Enter a row that is to be sent for the first time; it stays until its outcome is durable.
+        """Enter a row that was never sent; it stays until its outcome is durable.
 
         Args:
             record: The row.
@@ -98,7 +98,7 @@ class OpenRows:
     def restore(
         self, record: Record, item: Routed, line: RowRecord, *, upload: Location | None, now: float
     ) -> OpenRow:
-        """Enter a row that an earlier process had in hand, as its journal tells.
+        """Enter a row that an earlier process had in hand, as its journal says.
 
         A row that may have been sent is `State.UNCERTAIN`, without a turn: it is the caller's to defer.
         """
@@ -143,7 +143,7 @@ class OpenRows:
         return self._settled.rows_seen
 
     def uploaded(self, row: OpenRow, location: Location, *, started: float, now: float) -> bool:
-        """Note that the row's payload stands in S3; return whether the row is to be sent: its state may have changed.
+        """Note that the row's payload stands in S3; return whether it must be sent: its state may have changed.
 
         The bytes are dropped: every send, and every re-send after a failure of the model, names the object.
         """
@@ -251,7 +251,7 @@ class OpenRows:
         if row.deadline is None:
             self.deadlines.set(row, now + row.patience_s)
 
-    # It is heard of.
+    # A notice of it comes.
 
     def claim(self, notice: Notice) -> Claim:
         """Return what `notice` is; `Claim.WON` makes its row the caller's to fetch."""
@@ -340,7 +340,7 @@ class OpenRows:
         row.held_bytes = 0
         self.changed.notify()
 
-    # What is asked of them.
+    # Questions about rows.
 
     def get(self, number: int) -> OpenRow:
         """Return an open row.
@@ -378,7 +378,7 @@ class OpenRows:
         """Return since when the oldest row waits for its result, None if none waits."""
         for row in self._open.values():  # dicts keep the order of entry: the first hit is about the oldest
             since = row.accepted_at if row.accepted_at is not None else row.sent_at
-            # A row that an earlier process was about to send has no instant, and hides nobody behind it.
+            # A row that an earlier process was about to send has no instant; the rows behind it still count.
             if since is not None and row.state in WAITING:
                 return since
         return None

@@ -1,4 +1,4 @@
-"""Decides what an outcome means to the whole run: the counts, the failures allowed, and what durable rows set free."""
+"""Acts on outcomes for the whole run: counts them, stops it after too many failures, forgets durable rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Outcomes:
         rows: The open rows.
         tally: Counts every outcome.
         folds: Take every outcome, too: metrics, an experiment.
-        journal: Told which rows are durable.
+        journal: Records which rows are durable.
         delete: Deletes the messages and uploaded inputs of durable rows.
         stop: Ordered when too many rows have failed.
         clock: The run's clock.
@@ -78,7 +78,7 @@ class Outcomes:
             await self._clock.sleep(0.0)
 
     def forget(self, numbers: list[int]) -> None:
-        """Let go of rows whose outcome is where it is to be, and have their messages and uploaded inputs deleted."""
+        """Forget rows whose outcome was written or delivered, and have their messages and uploaded inputs deleted."""
         receipts, uploads = self._rows.durable(numbers)
         self._delete.messages(receipts)
         self._delete.uploads(uploads)

@@ -1,6 +1,6 @@
-"""When the next request is due: a token bucket as arithmetic (GCRA), FIFO, for requests and for bytes.
+"""Decides when the next request is due: a token bucket as arithmetic (GCRA), FIFO, for requests and for bytes.
 
-`Pacer` decides, purely, with `now` handed in; `Gate` waits for what it decided. Throttling lowers the rate and
+`Pacer` decides, purely, with `now` handed in; `Gate` waits until then. Throttling lowers the rate and
 success raises it again, by CUBIC; the configured rate is never exceeded, not even in the first second.
 """
 
@@ -14,8 +14,8 @@ from fanout.concurrency.event import Event, make_event
 from fanout.ports import Clock
 
 CATCH_UP_S = 0.005
-"""How late a request may leave and still not push the schedule back; what it is later by, does. Timers of the event
-loop wake 1-2 ms late where the kernel has none (`alarm`), and turns of the loop take their time; without this, every
+"""How late a request may leave without pushing the schedule back; only what exceeds it does. Timers of the event loop
+wake 1-2 ms late where the kernel has none (`concurrency.timer`), and turns of the loop take time; without this, every
 wake-up would cost rate. At R requests a second it lets at most R/200 more through in any window than the configured
 rate."""
 
@@ -56,7 +56,7 @@ class Bucket:
 
     def change(self, rate: float, *, now: float) -> None:
         """Change the rate from now on, or from the last due instant if that is still to come."""
-        # Before that instant the old rate holds: a rate that rises while somebody waits for a slot of the slower
+        # Before that instant the old rate holds: a rate that rises while a request waits for a slot of the slower
         # schedule would otherwise draw the next one nearer to it than the new rate allows.
         since = max(now, self._due_last)
         behind = self._due_next - since
@@ -126,7 +126,7 @@ class Pacer:
         return self._requests is None and self._bytes is None and self._hold_until == float("-inf")
 
     def due(self, now: float, *, since: float | None = None, size_bytes: int = 0, requests: int = 1) -> float:
-        """Return when the next request in line is due, which changes nothing: whoever then leaves is to `charge`.
+        """Return when the next request in line is due, and change nothing: a caller that then sends calls `charge`.
 
         Args:
             now: The present instant.
@@ -158,7 +158,7 @@ class Pacer:
 
     @property
     def grain_s(self) -> float:
-        """How long whoever waits for a request's turn is to sleep at least, in seconds."""
+        """The shortest sleep, in seconds, of a request that waits for its turn."""
         return GRAIN_S if self._requests is not None and self._requests.rate * GRAIN_S > 1.0 else 0.0
 
     def _charged(self, size_bytes: int, requests: int) -> list[tuple[Bucket, int]]:
@@ -178,7 +178,7 @@ class Pacer:
         if now >= self._hold_until:
             self._hold_until = float("-inf")
         cubic = SCALE * (now - self._cut_at - self._regain_s) ** 3 + self._plateau
-        # Whoever sends less than allowed learns nothing about the limit: no climbing far above what is used.
+        # Sending less than allowed says nothing about the limit: the rate does not climb far above what is used.
         rate = max(self._requests.rate, min(cubic, 2.0 * self._measured))
         self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
 
@@ -246,7 +246,7 @@ class Gate:
         await line.enter()
         try:
             # Charged in the turn of the event loop in which it leaves, and asked again after every wait: a cut
-            # reaches everybody in line at once, and however long a turn is, it adds nothing to CATCH_UP_S.
+            # reaches every request in line at once, and however long a turn is, it adds nothing to CATCH_UP_S.
             while True:
                 now = clock.now()
                 due = pacer.due(now, since=since, size_bytes=size_bytes, requests=requests)
@@ -259,10 +259,10 @@ class Gate:
 
 
 class _Line:
-    """Who waits at the gate: the first is let in, and with it all who are due already.
+    """The requests that wait at the gate: the first is let in, and with it all that are due already.
 
-    Were one let in at a time, each would cost a turn of the event loop, and after every stall the rate would be that of
-    the turns: 1 to 4 % were lost at 1,000 a second.
+    If one were let in at a time, each would cost a turn of the event loop, and after every stall the rate would be that
+    of the turns: 1 to 4 % were lost at 1,000 a second.
     """
 
     __slots__ = ("_event", "_inside", "_waiting")
@@ -273,7 +273,7 @@ class _Line:
         self._inside = 0
 
     async def enter(self) -> None:
-        """Return when this one is let in; `leave` is to follow."""
+        """Return when this request is let in; it must `leave` afterwards."""
         if not self._inside:
             self._inside = 1
             return
@@ -291,7 +291,7 @@ class _Line:
             raise
 
     def leave(self, ready: int) -> None:
-        """Go, and let in as many as make `ready` inside, one at least."""
+        """Leave, and let requests in until `ready` of them are inside, at least one."""
         self._inside -= 1
         while self._waiting and self._inside < max(ready, 1):
             self._inside += 1

@@ -119,7 +119,7 @@ class Pipeline:
             self.stop(error)
 
     async def _ended(self) -> None:
-        """Return when every row has ended, or, once the run is to stop, when the grace has."""
+        """Return when every row has ended, or, after the order to stop, when the grace is over."""
         while len(self._wiring.rows):
             if self._stop.at is None:
                 await self._wiring.rows.changed.wait()
@@ -130,7 +130,7 @@ class Pipeline:
             await self._wiring.rows.changed.wait_for(left_s)
 
     async def _poll(self) -> None:
-        # Before the rows of an earlier process are known again, their messages would look like strangers'.
+        # Before the rows of an earlier process are known again, their messages would seem to be of other runs.
         await self._wiring.admit.caught_up.wait()
         if self._wiring.poll is not None:
             await self._wiring.poll.poller()

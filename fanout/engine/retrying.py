@@ -47,7 +47,7 @@ async def retry_call(
         operation: AWS's name of it (`s3:PutObject`), for the error's text.
         clock: The run's clock.
         give_up_after_s: No new attempt later than this many seconds after the first.
-        retrying: Told the first failure, if the call is going to be repeated.
+        retrying: Called with the first failure, if the call is going to be repeated.
 
     Raises:
         RunError: The service will not answer: credentials, queue or bucket are wrong, or it still failed at the
@@ -86,7 +86,7 @@ async def retry_call(
 
 
 def _judged(operation: str, error: CallError) -> CallError | RunError:
-    """Return what the caller hears: what it can judge by itself, or the end of the run."""
+    """Return the error to raise: one that the caller can judge by itself, or one that ends the run."""
     judges = error.missing or error.code in {
         "AccessDenied", "AccessDeniedException", "403", "Forbidden", "NoSuchBucket",
     }  # fmt: skip

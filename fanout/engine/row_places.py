@@ -1,7 +1,7 @@
 """Knows where the objects of open rows stand: their outputs, and their failure objects.
 
-Replies tell; where none did, an object is presumed to stand where the request asked for it. A row keeps a place of its
-own only where it is not the expected one. `OpenRows` alone calls what writes to a row.
+Replies say where; without one, an object is presumed to stand where the request asked for it. A row keeps a place of
+its own only where it is not the expected one. `OpenRows` alone calls the methods that write to a row.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class RowPlaces:
         return self.failures.resolve(row.failure, row.number, row.generation)
 
     def learn(self, row: OpenRow, reply: Reply) -> None:
-        """Take note of what the reply to a request tells."""
+        """Take note of the places that the reply to a request names."""
         number, generation = row.number, row.generation
         row.output = self.outputs.learn(reply.output_location, row=number, generation=generation)
         if reply.failure_location is not None:
             row.failure = self.failures.learn(reply.failure_location, row=number, generation=generation)
 
     def presume(self, row: OpenRow) -> None:
-        """Presume what no reply has told."""
+        """Presume the places that no reply has named."""
         row.output = row.output or self.outputs.presumed(row.number, row.generation)
         row.failure = row.failure or self.failures.presumed(row.number, row.generation)
 

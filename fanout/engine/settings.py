@@ -1,4 +1,4 @@
-"""Holds what a pipeline is told of its run: names, bounds and policies. The configuration has the defaults."""
+"""Holds the settings of one run of the engine: names, bounds and policies. The configuration has the defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fanout.engine.stages.write import PartLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineLimits:
-    """Bounds of a run: its memory and its appetite.
+    """Bounds of a run: how much at once, and how much memory.
 
     Attributes:
         concurrency: Requests in flight at once.
@@ -24,7 +24,7 @@ class EngineLimits:
         pollers: Long polls at once.
         poll_s: Length of a long poll, at most 20.
         max_failures: Rows that may end without success before the run stops; None for any number.
-        grace_s: Seconds that accepted rows may still take to end once the run is to stop.
+        grace_s: Seconds that accepted rows may still take to end after the order to stop.
         parts: When a part file is closed.
     """
 

@@ -1,6 +1,6 @@
 """Remembers the rows that have ended: those that are not durable yet, and how far the input was read.
 
-Both tell a repeated notice of a row that has ended from a notice of a row that was never sent.
+Both distinguish a repeated notice of a row that has ended from a notice of a row that was never sent.
 """
 
 from __future__ import annotations

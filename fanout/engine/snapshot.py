@@ -1,4 +1,4 @@
-"""Where a run stands, for a person, and the observers that look at it."""
+"""Makes snapshots of where a run stands, and defines the observers that look at them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Snapshot:
     Attributes:
         ended: Rows with an outcome.
         total: Rows in all, None while that is not known.
-        share: Share of what is to be read that was, 0..1; None when it cannot be told.
+        share: Share of the input that was read, 0..1; None when it is not known.
         in_flight: Requests without a reply.
         accepted: Rows that wait for the model.
         rate_limit_per_s: Pacing rate in force.
         note: What the run is waiting for, if it is not the model.
         read: Rows read, which are more than those sent; None if that is not counted.
-        statistics: What the pipeline itself tells, for those who want every figure.
+        statistics: Every figure of the pipeline itself.
     """
 
     ended: int
@@ -48,7 +48,7 @@ class Progress(Protocol):
     """Tells how far the reading of an input has come."""
 
     def total_rows(self) -> int | None:
-        """Return how many rows there will be, None if only reading can tell."""
+        """Return how many rows there will be, None if that is not known before reading."""
         ...
 
     def statistics(self) -> SourceStatistics:
@@ -59,7 +59,7 @@ class Progress(Protocol):
 def snapshot(
     pipeline: Pipeline, source: Progress, tally: Tally, *, wanted: Callable[[int | None], int | None]
 ) -> Snapshot:
-    """Return where the run stands, for a person; `wanted` tells how many of the first rows of the input are sent."""
+    """Return where the run stands, for a person; `wanted` returns how many of the first rows of the input are sent."""
     statistics, read = pipeline.statistics(), source.statistics()
     open_rows = statistics.open_rows
     return Snapshot(

@@ -1,4 +1,4 @@
-"""One snapshot of everything in the pipeline that has a queue."""
+"""Joins the statistics of everything in the pipeline that has a queue in one snapshot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order to stop a run early: what for, and since when."""
+"""Holds the order to stop a run early: its reason, and when it was given."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Stop:
         self._clock = clock
         self._changed = changed
         self.reason: RunError | None = None
-        """What the run leaves with in the end; it can have one although nothing was stopped."""
+        """The error that the run ends with; there can be one although nothing was stopped."""
         self.at: float | None = None
         """When the order was given, None if it was not: from then on nothing is sent."""
         self.admission = anyio.CancelScope()
         """What the order cancels."""
 
     def order(self, reason: RunError) -> None:
-        """Take in and send nothing more, and leave with `reason`, or with the one that there is already."""
+        """Admit and send nothing more, and end with `reason`, or with the reason that there is already."""
         if self.reason is None or self.at is None:
             self.reason = self.reason or reason
             self.at = self._clock.now()

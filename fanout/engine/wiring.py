@@ -1,6 +1,6 @@
 """Makes the stages of a run and joins them: what each takes from the others.
 
-Nothing runs yet, and no task is started here: `Pipeline` does that.
+It runs nothing and starts no task: `Pipeline` does that.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from fanout.rundir.recovery import Recovered
 
 
 class Wiring:
-    """The stages of one run, and the ways between them (`engine.flow.Flow`).
+    """The stages of one run, and how rows pass between them (`engine.flow.Flow`).
 
     Args:
         settings: What to do.
@@ -197,7 +197,7 @@ class Wiring:
         """Fetch results."""
         await self.fetching.worker(self._claimed)
 
-    # The ways between the stages.
+    # How rows pass between the stages.
 
     @property
     def stopping(self) -> bool:
@@ -263,7 +263,7 @@ class Wiring:
 
 
 def _paths(settings: EngineSettings, recovered: Recovered, name: str, path: str | None) -> OutputPaths:
-    """Return where the run's objects of one kind stand, as far as its journal and the endpoint tell."""
+    """Return where the run's objects of one kind stand, as far as its journal and the endpoint say."""
     paths = OutputPaths(settings.run_id, path=path)
     if name in recovered.meta:
         paths.load(recovered.meta[name])

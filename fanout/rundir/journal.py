@@ -39,7 +39,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 
 class _Bulk:
-    """One statement for many rows; what is left over takes as few as there are ones in its number.
+    """One statement for many rows; the rows left over take one statement for each 1 in their count in binary.
 
     `executemany` gives the interpreter away and asks for it back at every row. Beside an event loop at work, 64 rows
     took 1.5 ms by it and 0.55 by one statement, the 5,000 of a part 22 ms and 3; meanwhile no intent is written.
@@ -98,11 +98,11 @@ class JournalInUse(JournalError):  # noqa: N818 - reads as what is the case
 
 
 class Journal:
-    """One run's journal. Used by one thread at a time (`journal_writer.JournalWriter` sees to it).
+    """One run's journal. One thread at a time uses it (`engine.journal_writer` sees to it).
 
     Args:
         path: The file; it is created unless it exists.
-        must_exist: Refuse to create it: a run that is resumed had one, and an empty one would disown its parts.
+        must_exist: Refuse to create it: a run that is resumed had one, and an empty one would not know its parts.
 
     Raises:
         JournalInUse: Another process has it.
@@ -253,13 +253,13 @@ _REBUILD = "`fanout resume --rebuild` makes a new one from the parts and the lis
 
 @contextmanager
 def _transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """One transaction: all of it, or nothing and an error."""
+    """Run the block in one transaction: all of it is written, or nothing, with an error."""
     try:
         db.execute("BEGIN IMMEDIATE")
         yield
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        # Never tried again: after a failed fsync nobody knows what is on the disk.
+        # Never tried again: after a failed fsync, what is on the disk is unknown.
         with suppress(sqlite3.Error):
             db.execute("ROLLBACK")
         raise _translated(error, path) from error

@@ -58,7 +58,7 @@ class Manifest:
 
 
 def read_manifest(directory: RunDirectory) -> Manifest:
-    """Return what `run.json` tells.
+    """Return what `run.json` says.
 
     Raises:
         UsageError: There is no run here.

@@ -1,8 +1,8 @@
 """Works out what an earlier process of the run left behind, from its journal and its parts, row by row.
 
-Pure reading but for one thing: a part that no journal knows is removed. Its rows were not reported durable, their
-messages were not deleted and their outputs stand in S3, so they are collected again. Where journal and parts tell
-different stories, neither is believed.
+It only reads, but for one thing: it removes a part that no journal knows. The rows of that part were not reported
+durable, their messages were not deleted and their outputs stand in S3, so they are collected again. Where journal and
+parts disagree, it raises and trusts neither.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Recovered:
 
 
 def recover(journal: Journal, parts_directory: Path) -> Recovered:
-    """Return what the journal and the parts tell.
+    """Return what the journal and the parts say.
 
     Raises:
         JournalError: A part that the journal calls durable is missing or damaged, or the journal itself is.

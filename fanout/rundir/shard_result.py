@@ -1,4 +1,4 @@
-"""Reads, writes and adds up `subtotal.json`: what one shard of a run came to, there once all its rows have ended.
+"""Keeps the result of one shard of a run in `subtotal.json`, once all its rows have ended, and adds up several.
 
 The run's summary is made of the sum.
 """
@@ -64,7 +64,7 @@ def _shard_result_of(content: dict[str, Any]) -> ShardResult:
 
 
 def total(subtotals: Iterable[ShardResult]) -> ShardResult:
-    """Return the sum; a warning that several gave is told once."""
+    """Return the sum; a warning that several gave is in it once."""
     tally, throttles, warnings = Tally(), 0, dict[str, None]()
     for each in subtotals:
         for field in fields(Tally):

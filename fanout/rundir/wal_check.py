@@ -1,7 +1,7 @@
 """Finds commits that SQLite would silently leave out of its write-ahead log: flipped bits, not a torn tail.
 
 SQLite reads the log up to the first frame that does not fit its checksum and takes the rest for what a power cut left
-unfinished. Enters: the log. Leaves: how many commits stand behind that frame, which were reported as done.
+unfinished. `lost_commits` counts the commits behind that frame, which were reported as done.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # The format: sqlite.org/fileformat2.html#walformat. Numbers are big-endian, but for those that checksums are made
-# of: there the magic number tells.
+# of: the magic number gives the order of those.
 _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}

@@ -1,1 +1,1 @@
-"""Opens what a run stands on, runs it, watches it, and closes everything again."""
+"""Opens AWS, endpoint, input and queue for a run, runs it, watches it, and closes everything again."""

@@ -1,7 +1,7 @@
-"""Finds out about the endpoint before and during a run: its topics and paths, and whether it is there.
+"""Asks AWS about the endpoint before and during a run: its topics and paths, and whether it takes requests.
 
 An error says in one sentence what is wrong and what to do. A role that may invoke but not describe still gets its run:
-results are then found by listing, or through a queue that is named.
+results are then found by listing, or through a queue that the configuration names.
 """
 
 from __future__ import annotations

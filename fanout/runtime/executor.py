@@ -1,4 +1,4 @@
-"""Describes what takes the rows of a run to their end: this process, several, or, one day, several machines."""
+"""Defines the executor, which takes a run's rows to their end: here, in several processes, or, one day, elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Executor(Protocol):
     """Makes the work of one run; `InProcess` here, `shards.processes.ProcessExecutor` in several processes."""
 
     def check_free(self) -> None:
-        """Return if no process of an earlier start is at a part of the run.
+        """Return if no process of an earlier start is still at a part of the run.
 
         Raises:
             JournalInUse: One is.
@@ -25,7 +25,7 @@ class Executor(Protocol):
         """Return the work, ready to be run.
 
         Args:
-            session: What the run stands on; stays open until the work has ended.
+            session: AWS, endpoint and input of the run; stays open until the work has ended.
             fold: Counts every outcome, whichever process sees it; None if no metrics are asked for.
 
         Raises:

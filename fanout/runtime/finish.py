@@ -1,6 +1,6 @@
 """Finishes a run: makes the output of its durable parts, writes the summary, and removes the parts.
 
-A process that is killed at any point of it leaves a run that is finished again from the start.
+After a kill at any point, finishing begins again from the start.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs the engine in this process: the one place where an engine is built of a session."""
+"""Runs the engine in this process: the one place that builds an engine on a session."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ class EngineWork:
 
     Args:
         pipeline: The engine.
-        source: Tells how far the reading has come.
+        source: Knows how far the reading has come.
         tally: What the engine counts.
         wanted: Returns how many of the first rows of the source are sent.
         rows_left: Whether rows are open before it has run.
 
     Attributes:
-        rows_left: Whether the endpoint may have rows that have not ended; true to what is known once it has run.
+        rows_left: Whether the endpoint may have rows that have not ended; exact once it has run.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ async def build_pipeline(
         source: The rows.
         queue: Where notifications arrive; None to find results by listing.
         tally: Counts the outcomes.
-        folds: Are given every outcome, too.
+        folds: Take every outcome, too.
         journal: The open journal; None to keep none.
         recovered: What earlier processes of the run left behind.
         deliver: Takes each outcome at once; None to write part files.

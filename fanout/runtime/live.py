@@ -27,7 +27,7 @@ CHUNK_ROWS = 64
 
 
 class Ticket:
-    """One row that was handed over: its outcome comes, or the session's end without one."""
+    """One row that was handed over; it gets its outcome, or the error that ended the session before."""
 
     __slots__ = ("_came", "_end", "_on_end", "record")
 
@@ -39,7 +39,7 @@ class Ticket:
 
     @property
     def is_open(self) -> bool:
-        """Whether the outcome is still to come, and anyone waits for it."""
+        """Whether the outcome is still to come, and its caller still waits for it."""
         return self._end is None
 
     def end(self, end: Outcome | BaseException) -> None:
@@ -68,20 +68,20 @@ class Ticket:
         return self._end
 
     def drop(self) -> None:
-        """Say that nobody waits for the outcome any more: it goes to nobody else."""
+        """Note that the caller waits no longer: the outcome is dropped when it comes."""
         if self._end is None:
             self._end = DroppedError("this send was cancelled")
 
 
 class DroppedError(RunError):
-    """A send that was cancelled: raised to nobody."""
+    """Marks a send that was cancelled; no caller is left to see it."""
 
 
 class Submissions:
     """The rows of one session (`ports.Rows`).
 
     Args:
-        capacity: Rows that may wait to be taken in; whoever hands over more waits.
+        capacity: Rows that may wait for the engine to take them in; beyond that, `submit` waits.
     """
 
     def __init__(self, capacity: int = CHUNK_ROWS) -> None:
@@ -137,7 +137,7 @@ class Submissions:
             ticket.end(self._error)
 
     def deliver(self, outcome: Outcome) -> None:
-        """Give an outcome to the row that it is of."""
+        """Give an outcome to its row."""
         ticket = self._open.pop(outcome.row)
         ticket.end(outcome)
 
@@ -169,7 +169,7 @@ async def serve(config: Config, submissions: Submissions, *, ready: Callable[[],
     Args:
         config: The configuration; what it says of input, output and run directory does not count.
         submissions: The rows.
-        ready: Called once the endpoint is there and its results will be heard of.
+        ready: Called once the endpoint is found and its results can be collected.
 
     Raises:
         RunError: It cannot go on; rows without an outcome are the caller's to end.

@@ -1,4 +1,4 @@
-"""Tells `status.json` and the metrics how a run goes, and how it ended."""
+"""Writes how a run goes, and how it ended, to `status.json` and the metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Monitor:
     Attributes:
         observers: Watch the run.
         fold: Counts every outcome; None if no metrics are asked for.
-        completed: To be called, with the exit code, once the output is written.
+        completed: Call it with the exit code once the output is written.
     """
 
     observers: tuple[Observer, ...]
@@ -34,7 +34,7 @@ class Monitor:
 async def monitoring(
     spec: RunSpec, *, fold: Fold | None, now: Callable[[], float], warn: Callable[[str], None]
 ) -> AsyncIterator[Monitor]:
-    """Yield what is to watch the run; on leaving, however that is, say how it ended.
+    """Yield what watches the run; on leaving, in whatever way, record how the run ended.
 
     Args:
         spec: The run.

@@ -1,4 +1,4 @@
-"""Holds what the work of a run comes to, and a run whose rows have all ended."""
+"""Holds the result of a run's work, and of a run whose rows have all ended."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 FinishRun = Callable[["RunResult", Callable[[], float]], T_co]
-"""Makes something of a run that has ended, the clock at hand; blocks."""
+"""Makes the final result of a run whose rows have ended, with the run's clock; blocks."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ async def open_run_queue(
     warn: Callable[[str], None],
     resumable: Callable[[], bool],
 ) -> AsyncIterator[Queue | None]:
-    """Yield the queue to listen to, or None if results are to be found by listing.
+    """Yield the queue to listen to, or None if results are found by listing.
 
     Args:
         cloud: The world.

@@ -1,4 +1,4 @@
-"""Takes the rows of one run to their end: opens its journal and its session, has its work done, finishes it."""
+"""Runs one run to its end: opens its journal and its session, has its rows sent and collected, and finishes it."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Runner:
         return await anyio.to_thread.run_sync(recover, journal, self._spec.directory.parts)
 
     async def _result(self, session: Session, executor: Executor, monitor: Monitor) -> RunResult:
-        """Check what the run stands on, do its work, and return what came of it."""
+        """Check endpoint and input, do the run's work, and return what came of it."""
         spec = self._spec
         source = await session.source()
         name, fingerprint = session.endpoint_name, source.fingerprint()
@@ -115,7 +115,7 @@ class Runner:
         )
 
     async def _supervised(self, work: Work[WorkResult], monitor: Monitor) -> WorkResult:
-        """Do the work under the eyes of the observers, of the signals and of the deadline."""
+        """Do the work while observers watch; a signal or the deadline stops it."""
         settings = self._spec.config.run
         supervisor = Supervisor(
             observers=(self._observer, *monitor.observers),

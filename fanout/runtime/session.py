@@ -1,6 +1,6 @@
 """Opens AWS as a configuration names it, and on demand the endpoint, the input and a queue; closes all of it again.
 
-Every verb that talks to AWS stands on a `Session`: a run, a shard of one, an experiment, a rebuild.
+Every verb that talks to AWS uses a `Session`: a run, a shard of one, an experiment, a rebuild.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ class Session:
     """AWS, and what is opened of it on demand; made by `open_session`.
 
     Each resource has a method of its own and is opened when it is first asked for: a verb waits for nothing that it
-    does not use and cannot fail for it, and it says by the order of its calls which of several mistakes a person is
-    told first. The endpoint and the input are opened once; each call of `queue` opens another.
+    does not use and cannot fail for it, and the order of its calls decides which of several mistakes it reports
+    first. The endpoint and the input are opened once; each call of `queue` opens another.
 
     Attributes:
         config: What the session was opened with.
@@ -145,7 +145,7 @@ class Session:
         return self._source
 
     async def queue(self, run_id: str, *, resumable: Callable[[], bool] = lambda: False) -> Queue | None:
-        """Return the queue that run listens to; None if its results are to be found by listing.
+        """Return the queue that run listens to; None if its results are found by listing.
 
         Args:
             run_id: Names the queue.
@@ -169,7 +169,7 @@ class Session:
         """Return how rows travel: in the request, where this region and SDK allow it, or via S3.
 
         Raises:
-            RunError: They do not allow it, and the configuration wants nothing else.
+            RunError: They do not allow it, and the configuration asks for nothing else.
         """
         inline = await self.cloud.control.supports_inline()
         mode, region = self.config.transport.mode, self.cloud.region

@@ -114,13 +114,13 @@ def job(
     parts: Path | None,
     notified: bool,
 ) -> EngineSettings:
-    """Return what a pipeline is told.
+    """Return the settings of an engine.
 
     Args:
         config: The run's configuration.
         run_id: The run's id.
         name: The endpoint's name.
-        endpoint: What AWS tells of it, None if it does not.
+        endpoint: What AWS says of it, None if this role may not ask.
         routing: See `routing`.
         parts: Directory of the part files.
         notified: Whether notifications come.

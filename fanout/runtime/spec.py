@@ -21,7 +21,7 @@ class RunSpec:
         rows: The rows to send; None for all of the input, or of the stripe.
         stripe: Which of several processes' shares it is; None for a run of its own.
         retry_of: The run whose rows these are.
-        fingerprint: Of the input that must be found; None for whatever is there.
+        fingerprint: Fingerprint that the input must have; None for any.
         begun: An earlier process wrote the run's `run.json`.
     """
 

@@ -1,4 +1,4 @@
-"""Runs the work of a run, an engine or several processes, while observers look and signals and the deadline stop it.
+"""Runs an engine, or several processes, while observers watch; stops the work at a signal or at the deadline.
 
 The tasks beside the work are started with it and have ended when it has.
 """
@@ -26,14 +26,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervisor:
-    """Who watches a run, and what ends it early.
+    """What watches a run, and what ends it early.
 
     Attributes:
         observers: Each looks in its own rhythm.
         clock: The run's clock.
         next_step: What the person can do next, as a sentence's end.
         grace_s: How long a stop may take, for the line that a signal is answered with; None if nothing bounds it.
-        deadline_at: When the run is to stop, None for never.
+        deadline_at: When the run stops; None for never.
         orders: Of the process that started this one: each is a reason to stop, the first in order, the second at
             once; None if no process gives any.
     """
@@ -82,7 +82,7 @@ class Supervisor:
                     at_once.cancel()
 
     async def _obey(self, work: Work[T], at_once: anyio.CancelScope) -> None:
-        """As for signals, and without a word: the process that gives the order has told the person."""
+        """Act as on signals, but print nothing: the process that gives the order informs the person."""
         if self.orders is None:
             return
         ordered = False

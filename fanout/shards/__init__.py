@@ -1,1 +1,1 @@
-"""Runs one run on several processes: the plan, the workers, what they tell, and their sum."""
+"""Runs one run on several processes: splits it, starts the workers, passes on their log, adds up their results."""

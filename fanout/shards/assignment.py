@@ -1,6 +1,6 @@
-"""Leads a process of a run: one line on its standard input says what to do, each later line says to stop.
+"""Sends a child process its share of a run on its standard input: one line says what to do, each later one to stop.
 
-The end of the input says that the process at the other side is gone, however that came, so that no child goes on
+The end of the input means that the parent is gone, for whatever reason: the child stops, so that none goes on
 unnoticed.
 """
 
@@ -24,7 +24,7 @@ _READ_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a process is to do.
+    """What one process of a run does.
 
     Attributes:
         run_id: The shard's run id, if the shard has none yet.
@@ -80,7 +80,7 @@ class ParentPipe:
         self._rest = b""
 
     def assignment(self) -> Assignment:
-        """Return what this process is to do; blocks until the line has come.
+        """Return this process's assignment; blocks until the line has come.
 
         Raises:
             EOFError: The process that started it went away before.

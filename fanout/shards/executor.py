@@ -1,4 +1,4 @@
-"""Chooses what takes the shards of a run to their end."""
+"""Chooses the executor of a run: this process alone, or several."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fanout.runtime.spec import RunSpec
 
 
 def executor_of(spec: RunSpec) -> Executor | None:
-    """Return what takes a run's shards to their end, None if one process does all of it."""
+    """Return the executor of a run's shards, None if one process does all of it."""
     if spec.config.run.processes == 1:
         return None
     from fanout.shards.processes import ProcessExecutor

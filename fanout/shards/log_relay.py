@@ -1,6 +1,7 @@
 """Passes on what child processes log, JSON lines on their stderr, through this process's loggers.
 
-What several of them say alike is said once; what is not a log line, such as a bug's traceback, goes to stderr as it is.
+A warning that several of them give is logged once. What is not a log line, such as a bug's traceback, goes to stderr as
+it is.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from fanout.text import escape
 
 
 class LogRelay:
-    """The relay of one child.
+    """Passes on the log of one child.
 
     Args:
-        warning_log: The warnings that a person has read; shared by the relays of one run.
+        warning_log: The warnings that a person has read; one for all children of a run.
 
     Attributes:
         last_word: Why the child could not finish, in its own words; None if it has not said.

@@ -42,7 +42,7 @@ def split_config(config: Config) -> list[Config]:
     concurrency = deal(transport.concurrency, processes)
     uploads = deal(transport.uploads, processes)
     fetches = [None] * processes if collect.fetches is None else deal(collect.fetches, processes)
-    # Less than one of these would do nothing, and no promise hangs on their sum.
+    # Less than one of these would do nothing, and no promise depends on their sum.
     pollers = deal(collect.pollers, processes, least=1)
     part_rows, part_bytes = (
         deal(output.part_rows, processes, least=1),

@@ -1,4 +1,4 @@
-"""Has several processes of this machine run one run: starts them, follows them, stops them in order.
+"""Runs one run on several processes of this machine: starts them, follows them, stops them in order.
 
 Each shard is a run directory of its own under `shards/`, with its own journal, parts and run id, and a process of its
 own (`shards.worker`). A finished shard is not started again. The processes have no terminal: this one passes Ctrl-C on.
@@ -153,7 +153,7 @@ class ProcessWork:
         finally:
             for member in self._members:
                 self._read(member)
-            self._count()  # their last words, for metrics
+            self._count()  # their last figures, for metrics
         if self._reason is not None:
             raise self._reason
         return await anyio.to_thread.run_sync(self._result)
@@ -175,7 +175,7 @@ class ProcessWork:
         return WorkResult(parts, summed.tally, summed.throttles, summed.warnings)
 
     async def _mind(self, member: _Member) -> None:
-        """Start a process, tell it what to do, pass on what it says, and judge how it ended."""
+        """Start a process, send it its assignment, pass on its log, and judge how it ended."""
         try:
             process = await anyio.open_process(
                 [sys.executable, "-m", "fanout.shards.worker", str(member.directory.path)],
@@ -221,7 +221,7 @@ class ProcessWork:
         self.stop(error)
 
     async def _follow(self) -> None:
-        """Read the children's signs of life again and again, until cancelled."""
+        """Read the children's `status.json` again and again, until cancelled."""
         while True:
             for member in self._members:
                 await anyio.to_thread.run_sync(self._read, member)
@@ -259,14 +259,14 @@ async def _tell(process: Process, line: bytes) -> None:
 
 
 async def _heard_out(process: Process, relay: LogRelay) -> None:
-    """Return when the process has said its last word and has ended."""
+    """Return when the process has written its last log line and has ended."""
     assert process.stderr is not None
     await relay.lines(process.stderr)
     await process.wait()
 
 
 async def _end(process: Process, relay: LogRelay) -> None:
-    """Return when the process has ended: by itself, or, if this one is to stop at once, very soon."""
+    """Return when the process has ended: by itself, or, if this one stops at once, very soon."""
     if process.returncode is None:
         await _tell(process, STOP + STOP)
         with anyio.move_on_after(AT_ONCE_S):

@@ -1,4 +1,4 @@
-"""Adds up where the processes of one run stand, as their `status.json` files say, to where the run stands."""
+"""Adds up the `status.json` files of a run's processes to a snapshot of the whole run."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def _parse_statistics(content: Mapping[str, Any]) -> PipelineStatistics:
 
 
 def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot:
-    """Return where a run of so many processes stands, `snapshots` being of those that have said something.
+    """Return where a run of so many processes stands; `snapshots` are of those that have written one.
 
-    What only all of them together can tell, the rows in all and the rate, is None until all have.
+    The rows in all and the rate, which need all of them, are None until all have written one.
     """
     silent = processes - len(snapshots)
     shares = [each.share for each in snapshots]

@@ -62,7 +62,7 @@ def _note(directory: RunDirectory, result: RunResult, _now: Callable[[], float])
 
 
 def main(path: str) -> int:
-    """Do what standard input says, and return the exit code."""
+    """Run the shard that standard input assigns, and return the exit code."""
     parent = ParentPipe(sys.stdin.fileno())
     try:
         assignment = parent.assignment()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fanout
+from fanout.engine.open_row import TRANSITIONS, State
 
 ROOT = Path(__file__).parents[2]
 HOUSE = Path(fanout.__file__).parent
@@ -18,8 +19,9 @@ PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROO
 MODULES = sorted(HOUSE.rglob("*.py"))
 
 PLAIN = (
-    "analysis", "bench", "concurrency", "domain", "observability", "output", "report", "simulator", "failpoints.py",
-    "ports.py", "testing.py",
+    "analysis", "api", "aws", "bench", "cli", "commands", "concurrency", "config", "domain", "engine", "errors.py",
+    "failpoints.py", "files.py", "observability", "output", "ports.py", "report", "rundir", "runtime", "shards",
+    "simulator", "testing.py", "text.py",
 )  # fmt: skip
 """Rooms whose prose has been gone over: retired words may not come back, docstrings begin with a sentence."""
 
@@ -42,6 +44,12 @@ RETIRED = {
     "(?:goes?|going|rest) by s3": "via S3",
 }
 """Words that were given up, and what stands for them now."""
+
+KEPT = (
+    ("commands/resume.py", "nobody knows what it has sent"),  # an error text, and error texts stay
+    ("shards/processes.py", "relay"),  # the variables that hold a LogRelay
+)
+"""Texts of a file that hold a retired word for good; the rest of their lines is searched like any other."""
 
 PATH = re.compile(r"(?<![\w./-])\.?[\w-]+(?:/[\w.-]*)+|(?<![\w./-])[\w-]+\.(?:py|md|toml|json|yml)\b")
 LOGGER = re.compile(r"fanout(?:\.[a-z_0-9]+)+")
@@ -133,19 +141,25 @@ def test_the_documented_layers_are_the_contracts():
     assert found == [layer.removesuffix(" | _version") for layer in layers]
 
 
+def test_the_documented_states_are_the_table():
+    """The picture of a row's states has every state, in order, with the states that may follow."""
+    section = text_of("docs/architecture.md").partition("## The states of a row")[2].partition("\n## ")[0]
+    drawn = re.findall(r"^   ([A-Z]+)(?: +──▶ ([A-Z, ]+?))?  +\S", section, re.MULTILINE)
+    assert [state for state, _ in drawn] == [state.name for state in State]
+    for state, following in drawn:
+        assert set(following.split(", ")) - {""} == {each.name for each in TRANSITIONS[State[state]]}, state
+
+
 def test_every_module_says_what_it_does_in_at_most_six_lines():
     docs = {path: ast.get_docstring(ast.parse(text)) or "" for path, text in source().items()}
     long = {str(path.relative_to(HOUSE)) for path, doc in docs.items() if not 1 <= len(doc.splitlines()) <= 6}
-    assert long - {"commands/rebuild.py"} == set()
+    assert long == set()
 
 
 @pytest.mark.parametrize("room", PLAIN)
 def test_a_modules_first_sentence_says_what_it_does(room):
     """A verb in the third person comes first ("Writes outcomes ..."); nothing enters, nothing leaves."""
-    yet_to_do = {"domain/failures.py", "domain/routing.py", "bench/run.py"}
     for path in (path for path in MODULES if path.relative_to(HOUSE).parts[0] == room):
-        if str(path.relative_to(HOUSE)) in yet_to_do:
-            continue
         doc = ast.get_docstring(ast.parse(source()[path])) or ""
         assert re.match(r"[A-Z][a-z]+s ", doc), f"{path}: {doc.splitlines()[0]}"
         assert not re.search(r"\b(Enters?|Leaves?)\b|\benters?, |\bleaves?\.$", doc, re.MULTILINE), path
@@ -172,6 +186,19 @@ def test_retired_words_stay_away(word):
         for path in (*here, *pages)
         if path.suffix in {".py", ".md", ".toml", ".yml", ".json"}
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if pattern.search(line)
+        if pattern.search(without_kept(path, line))
     }
     assert found == set(), f"say {RETIRED[word]}"
+
+
+def without_kept(path, line):
+    for file, text in KEPT:
+        if path == HOUSE / file:
+            line = line.replace(text, "")
+    return line
+
+
+@pytest.mark.parametrize(("file", "text"), KEPT)
+def test_what_is_kept_of_the_retired_words_is_still_there(file, text):
+    assert text in source()[HOUSE / file]
+    assert any(re.search(rf"\b(?:{word})\b", text) for word in RETIRED)

@@ -1,1 +1,1 @@
-"""Makes the calls of a run by our own HTTP client: signed from what was hashed before, on connections that are kept."""
+"""Makes the calls of a run by our own HTTP client, which prepares signatures in advance and keeps connections open."""

@@ -21,7 +21,7 @@ from fanout.errors import CallError
 
 
 class HttpChannel:
-    """The way to one service at one server.
+    """Sends requests to one service at one server.
 
     Args:
         route: Where to, and how to sign.

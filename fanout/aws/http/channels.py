@@ -1,6 +1,6 @@
 """Finds and keeps the channels of one service, one for each endpoint, bucket or queue that is called.
 
-There is none for what aiobotocore has to do: behind a proxy, signed in another way, a bucket of another region.
+There is no channel for what aiobotocore has to do: behind a proxy, signed in another way, a bucket of another region.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class HttpChannels:
                 try:
                     async with bounded(self._call_timeout_s):
                         route = await self._lookup.route(operation, **parameters)
-                except CallError:  # the call itself will say it, in full
+                except CallError:  # the call itself will report it, in full
                     return None
                 if route is None:
                     _log.info("%s: the calls to %s are made by aiobotocore", self._service, name)

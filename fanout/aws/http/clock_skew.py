@@ -1,7 +1,7 @@
 """Learns how far our wall clock is off from a server that refuses our signatures for it; pure.
 
-A machine that was suspended, or has no NTP, would otherwise end its run for want of a right date. A refusal for
-the date is one of the signature: the request was not taken, so it may be signed and sent again within one call.
+A machine that was suspended, or has no NTP, would otherwise end its run over a wrong date. Refusing the date
+is refusing the signature: the request was not taken, so it may be signed and sent again within one call.
 """
 
 from __future__ import annotations

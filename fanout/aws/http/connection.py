@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._waiting = future = self._loop.create_future()
         self._deadline = deadline
         # One timer serves many requests: it stays where it is while that is early enough, and looks at the
-        # deadline of its day when it rings. Setting and cancelling one for each request costs 2 us.
+        # deadline then in force when it fires. Setting and cancelling one for each request costs 2 us.
         if self._timer is None or self._alarm_at > deadline:
             self._set_alarm()
         self._large = len(body) >= _JOIN_BYTES
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
             self._deadline += transfer_s(reader.length)
 
     def eof_received(self) -> None:
-        """Take the end of the stream: of the reply, too, if nothing else tells where that ends."""
+        """Take the end of the stream: of the reply, too, if nothing else marks its end."""
         if self._waiting is not None and self._reader.end():
             self._finish()
         else:

@@ -1,7 +1,7 @@
 """Makes the calls of sagemaker, sqs and sns that are made once a run, under the names that aiobotocore gives them.
 
-So `fanout.aws.control` and `fanout.aws.run_queue` take this for a client. What is not listed here, and what no channel
-leads to, is passed on to aiobotocore's.
+So `fanout.aws.control` and `fanout.aws.run_queue` use it as a client. It passes on to aiobotocore's what is not listed
+here, and what no channel leads to.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Opens our own HTTP client: the invoker, the object store and the queues of `ports`, and what calls once a run.
+"""Opens our own HTTP client: invoker, object store and queues of `ports`, and the clients for calls once a run.
 
 Its opener closes it, before the aiobotocore clients, which make the calls that no channel leads to (behind a proxy,
 signed in another way, in another region).

@@ -1,6 +1,6 @@
 """Opens connections: asks DNS each time, races addresses (RFC 8305), and verifies TLS.
 
-Nothing of a request has been written when this fails, whatever it fails with.
+When it fails, for whatever reason, nothing of a request has been written.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Asks botocore where a call goes: it prepares a request, which is stopped before it is sent.
 
-So environment, profiles, FIPS, dual stack, buckets in hosts and in paths, access points are exactly botocore's.
+So environment, profiles, FIPS, dual stack, buckets in hosts and in paths, access points are treated as by botocore.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _only_asking: ContextVar[bool] = ContextVar("only_asking", default=False)
 
 
 class _PreparedError(Exception):
-    """Carries a request out of botocore that is not to be sent."""
+    """Carries out of botocore a request that must not be sent."""
 
     def __init__(self, request: Any) -> None:
         super().__init__("not to be sent")

@@ -1,6 +1,6 @@
-"""Keeps the keys that calls sign with, so that having them costs a call nothing.
+"""Keeps the keys that calls sign with, so that a call gets them at no cost.
 
-`fanout.aws.credentials` looks them up and refreshes them, one at a time and in time; here they are asked for again
+`fanout.aws.credentials` looks them up and refreshes them, one at a time and in time. This module asks for them again
 every second, and at once when AWS has called them expired.
 """
 

@@ -1,4 +1,4 @@
-"""Uploads the parts of a multipart upload by our own HTTP client, and frames it by aiobotocore."""
+"""Uploads the parts of a multipart upload by our own HTTP client; aiobotocore creates, completes and aborts it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fanout.domain.location import Location
 
 
 class PutPart(Protocol):
-    """Stores one part of a multipart upload; returns its ETag, None where aiobotocore is to store it."""
+    """Stores one part of a multipart upload; returns its ETag, None where aiobotocore must store it."""
 
     def __call__(
         self, location: Location, body: memoryview, *, upload_id: str, number: int, checksum: str

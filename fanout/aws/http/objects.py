@@ -1,7 +1,7 @@
-"""Reads and writes whole objects in S3, one attempt a call; aiobotocore lists, deletes and frames multipart uploads.
+"""Reads and writes whole objects in S3; aiobotocore lists and deletes, and begins and ends multipart uploads.
 
-As in botocore's uploads, the body's hash is signed on http, and on https it is not: there TLS and the CRC32,
-which is signed, protect it, and hashing would cost as much CPU as everything else in the call.
+Each call makes one attempt. As in botocore's uploads, the body's hash is signed on http, and on https it is not: there
+TLS and the CRC32, which is signed, protect it, and hashing would cost as much CPU as everything else in the call.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class HttpObjects:
 
     Args:
         channels: To S3.
-        client: The aiobotocore client that frames multipart uploads.
+        client: The aiobotocore client that begins and ends multipart uploads.
         otherwise: Lists, deletes, and takes the calls to a bucket that no channel leads to.
         settings: Timeouts, encryption, the owner that buckets must have, sizes of parts.
     """

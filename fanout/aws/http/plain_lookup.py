@@ -97,7 +97,7 @@ def service_url(service: str, aws: PlainAws) -> str:
 
 @cache
 def user_agent() -> str:
-    """Return who calls: us, and what we run on."""
+    """Return the User-Agent header: fanout, and what it runs on."""
     python = ".".join(map(str, sys.version_info[:3]))
     return f"fanout/{__version__} os/{sys.platform} lang/python#{python}"
 

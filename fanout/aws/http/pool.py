@@ -1,6 +1,6 @@
 """Lends the connections to one server to one call at a time, last one back first, and opens them when needed.
 
-Calls wait in order of arrival once all are lent out. No call waits for a connection that another call opens,
+Calls wait in order of arrival once all are lent out. No call waits for a connection that another call opens, and
 none looks at the others: taking and giving back cost a `pop` and an `append`.
 """
 
@@ -22,7 +22,7 @@ CLOSE_WITHIN_S = 1.0
 """How long closing the pool waits for transports to end."""
 
 Dial = Callable[[Callable[[], Connection], float], Awaitable[Connection]]
-"""Opens a connection: a factory of protocols and a deadline by the loop's clock enter; raises `CallError`."""
+"""Opens a connection, given a factory of protocols and a deadline by the loop's clock; raises `CallError`."""
 
 
 @dataclass(frozen=True, slots=True)

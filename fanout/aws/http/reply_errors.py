@@ -1,6 +1,6 @@
-"""Reads from AWS's replies what they say: their facts, or the `CallError` of a refusal; pure.
+"""Reads the facts that AWS's replies state, and makes a `CallError` of a refusal; pure.
 
-Codes and messages are those that botocore would report, as `failures` and `remedies` know them by these names.
+Codes and messages are those that botocore would report: `domain.failures` and `domain.remedies` know these names.
 """
 
 from __future__ import annotations

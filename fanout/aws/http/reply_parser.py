@@ -1,7 +1,7 @@
 """Reads one reply after another from a connection's bytes, on httptools; pure.
 
-httptools is llhttp, which Node.js and aiohttp read with, too: strict about where a reply ends, in a few
-callbacks. What it leaves to its user is here: interim replies, HEAD, limits, and what stands behind a reply.
+httptools is llhttp, with which Node.js and aiohttp read, too: strict about where a reply ends, in a few callbacks.
+This module adds what it leaves to its user: interim replies, HEAD, limits, and what stands behind a reply.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Reader:
             raise BrokenReplyError(TOO_LARGE, f"more than {MAX_HEAD_BYTES} bytes of headers")
 
     def end(self) -> bool:
-        """Take the end of the stream; return whether the reply ends with it, as nothing else told its end."""
+        """Take the end of the stream; return whether the reply ends with it, as nothing else marked its end."""
         self.reusable = False
         self.complete = self.complete or (self.begun and not self._measured)
         return self.complete

@@ -1,1 +1,1 @@
-"""Implements the same ports on aiobotocore: for `transport.client = "aiobotocore"`, and to compare with in tests."""
+"""Implements the engine's ports on aiobotocore, for `transport.client = "aiobotocore"` and to compare with in tests."""

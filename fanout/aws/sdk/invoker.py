@@ -1,7 +1,7 @@
 """Makes one attempt of InvokeEndpointAsync through aiobotocore and checks the reply.
 
-botocore checks neither sizes nor patterns here, so what enters was checked by `route`; it passes a 202 with
-broken JSON or without a location as a success, so what leaves is checked here.
+botocore checks neither sizes nor patterns, so `domain.routing` has checked the invocation before. It calls a 202 with
+broken JSON or without a location a success, so the reply is checked here.
 """
 
 from __future__ import annotations

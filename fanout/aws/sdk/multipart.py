@@ -1,7 +1,7 @@
 """Uploads one large object in parts, a few at a time, and completes or aborts the upload.
 
 Parts that are left behind are invisible and paid for, so the abort is shielded from cancellation. Where a
-create's reply is lost there is no id to abort by: the bucket wants a lifecycle rule (AbortIncompleteMultipartUpload).
+create's reply is lost there is no id to abort by: the bucket needs a lifecycle rule (AbortIncompleteMultipartUpload).
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class S3Objects:
 
 
 class _Pages:
-    """The pages of one listing; not a generator, so that who stops early leaves nothing to be closed."""
+    """The pages of one listing; not a generator, so that a caller that stops early leaves nothing open."""
 
     def __init__(self, client: Any, bucket: str, prefix: str, *, settings: AwsSettings) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Tells what came of a run, from its output alone: `fanout report`."""
+"""Reports what came of a run, from its output alone: `fanout report`."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _format_of(output: Path | None) -> str:
 
 
 def _is_parquet(path: Path) -> bool:
-    """Whether results stand there: of fanout, or anybody's."""
+    """Whether results stand there, of fanout or of another program."""
     from fanout.source.detect import PARQUET
 
     try:

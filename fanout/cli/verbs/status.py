@@ -1,4 +1,4 @@
-"""Says where a run stands: `fanout status`."""
+"""Prints where a run stands: `fanout status`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Settles rows that no notification told of: when to look into S3, how, and what follows."""
+"""Settles rows for which no notification came: decides when to look into S3, looks, and acts on what is found."""

@@ -1,4 +1,4 @@
-"""Looks into S3 for what came of rows, the cheaper way: one by one, or by listing the run's prefix.
+"""Looks into S3 for the results of rows, the cheaper way: one by one, or by listing the run's prefix.
 
 Rows whose object is found are claimed and fetched, as noticed ones are. The pipeline starts the lookers and cancels
 them when every row has ended; the reconciler decides when it is worth looking.
@@ -40,7 +40,7 @@ class Lookup:
 
     Args:
         rows: The open rows.
-        flow: The ways to the stages.
+        flow: Passes rows on to the stages.
         objects: Where results stand.
         clock: The run's clock.
     """
@@ -126,7 +126,7 @@ class Lookup:
 
     async def _claim_page(self, paths: OutputPaths, page: Sequence[ObjectInfo], *, completed: bool) -> None:
         # A resume whose window is full of rows that it may not send gets no reply that would show how outputs are
-        # named. Where failures stand among them, or nobody knows where, a name alone does not say what it is.
+        # named. Where failures stand among them, or in an unknown place, a name alone does not say what it is.
         places = self._rows.places
         apart = places.failures.root() not in {None, places.outputs.root()}
         for info in page:

@@ -1,7 +1,7 @@
-"""Sees to rows that no message told of: has S3 searched for them, settles uncertain rows, and keeps deadlines.
+"""Finds rows for which no message came: has S3 searched for them, settles uncertain rows, and keeps deadlines.
 
 The pipeline starts one worker, and cancels it when every row has ended. It looks when notifications are silent, late,
-or not configured; rows that it finds go the way of noticed ones.
+or not configured; the rows that it finds are fetched like noticed ones.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Reconciler:
 
     Args:
         rows: The open rows.
-        flow: The ways to the stages.
+        flow: Passes rows on to the stages.
         lookup: Looks into S3.
         clock: The run's clock.
         last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.
@@ -193,5 +193,5 @@ class Reconciler:
 
 
 def _is_idle(row: OpenRow) -> bool:
-    """Whether a row waits for nothing but a sign of it: settling one that is to be sent again would write two rows."""
+    """Whether a row waits for its result alone: settling one that will be sent again would write two rows."""
     return row.state is State.ACCEPTED or (row.state is State.UNCERTAIN and row.turn is None)

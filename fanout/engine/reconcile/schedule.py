@@ -1,6 +1,6 @@
-"""When to look into S3 for rows that no message told of, and how; pure, with `now` handed in.
+"""Decides when to look into S3 for rows for which no message came, and how; pure, with `now` handed in.
 
-A look costs requests and finds nothing while notifications work, so it waits for a reason and spaces itself out.
+A look costs requests and finds nothing while notifications work, so it needs a reason, and looks are spaced out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SPACING = 20.0
 """Looks take at most a twentieth of the time: one that took 3 s is not repeated within a minute."""
 
 MAX_SPACING_S = 300.0  # between looks that find nothing; the next message is likelier than the next object
-POLL_SPACING_S = 15.0  # the same without notifications, when nothing else tells
+POLL_SPACING_S = 15.0  # the same without notifications, when nothing else shows a result
 PAGE = 1_000  # keys of a ListObjectsV2 reply, API reference
 FOREVER = float("inf")
 

@@ -37,11 +37,11 @@ class AdmitLimits:
 
 
 class Admit:
-    """The front of the run.
+    """Admits the rows of a run.
 
     Args:
         source: The rows.
-        router: Tells how each row travels, or why it cannot.
+        router: Decides how each row travels, or why it cannot.
         recovered: The rows of earlier processes.
     """
 
@@ -131,5 +131,5 @@ class Admit:
             await self._flow.send(row)
 
     def _upload(self, item: Routed) -> Location | None:
-        """Return what is to be deleted once the row is durable."""
+        """Return the upload to delete once the row is durable, None if there is none or it is kept."""
         return item.location if isinstance(item, Upload) and not self._limits.keep_inputs else None

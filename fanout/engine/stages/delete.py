@@ -1,6 +1,6 @@
 """Deletes messages and uploaded inputs whose rows are durable.
 
-Best effort by design: what is not deleted is delivered again and recognised, or stays under the input prefix.
+A deletion may fail by design: the message is delivered again and recognised, the input stays under its prefix.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MAX_TRIES = 3  # of one receipt that SQS refuses inside its 200
 
 
 class Delete:
-    """Deletions to be done.
+    """The deletions that wait.
 
     Args:
         queue: The queue of the run; None without notifications.
@@ -49,7 +49,7 @@ class Delete:
         self.given_up = 0
 
     def messages(self, receipts: Iterable[str]) -> None:
-        """Have messages deleted that nobody needs any more."""
+        """Have messages deleted that no row needs any more."""
         self._receipts.extend((receipt, 1) for receipt in receipts)
         self._wakeup.notify()
 
@@ -64,7 +64,7 @@ class Delete:
             await self._deleted.wait()
 
     async def drained(self) -> None:
-        """Return once nothing is left to be deleted."""
+        """Return once nothing is left to delete."""
         while self._receipts or self._uploads or self._under_way:
             await self._deleted.wait()
 

@@ -1,4 +1,4 @@
-"""Turns a claimed row into its outcome: S3 is the truth, a notice only says where to look now.
+"""Fetches the result of each claimed row and ends the row: S3 is the truth, a notice only says where to look.
 
 The pipeline starts several workers. A row whose notice S3 does not confirm goes back to where it was, to be settled
 by a later notice, by the listing, or at its deadline: anyone who can publish to the topic can forge a notice.
@@ -38,7 +38,7 @@ class Fetch:
 
     Args:
         rows: The open rows.
-        flow: The ways to the other stages.
+        flow: Passes rows on to the other stages.
         objects: Where results stand.
         clock: The run's clock.
         trust: Believe failures that left no object.

@@ -1,7 +1,7 @@
 """Takes messages from the queue and claims their rows, whose results are then fetched.
 
 The pipeline starts several pollers, and cancels them when every row has ended. A message stays in the queue until its
-row is durable; one that is of no open row is deleted from a queue of our own and left in a shared one.
+row is durable. A message that is of no open row is deleted from a queue of our own and left in a shared one.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Poll:
     Args:
         queue: The queue.
         rows: The open rows.
-        flow: The ways to the other stages.
+        flow: Passes rows on to the other stages.
         clock: The run's clock.
         shared: The queue serves others too: leave what is not ours.
         trust: Take responses out of notifications.

@@ -1,7 +1,7 @@
-"""Makes durable that rows are about to be sent, in groups by count and time, and only then lets them go.
+"""Journals the intents of rows in groups by count and time, and passes rows on once their intents are durable.
 
-The pipeline starts one worker. Between here and the endpoint stand at most two groups and one row a sender: after a
-kill, only those are uncertain.
+The pipeline starts one worker. Between this stage and the endpoint are at most two groups and one row a sender: after
+a kill, only those are uncertain.
 """
 
 from __future__ import annotations

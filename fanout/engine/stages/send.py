@@ -1,4 +1,4 @@
-"""Sends each intended row when it is due, and says what came of it.
+"""Sends each intended row when it is due, and moves the row on by what the reply says.
 
 The pipeline starts several workers. A worker has one row in hand and repeats in place what certainly was not received,
 so concurrency bounds requests, and a storm of throttling holds the workers instead of piling rows up.
@@ -42,13 +42,13 @@ class Send:
         endpoint: The endpoint's name.
         invoker: Makes the requests.
         rows: The open rows.
-        flow: The ways to the other stages.
-        journal: Told what was accepted, and what was certainly not.
-        gate: Tells when a request is due.
+        flow: Passes rows on to the other stages.
+        journal: Records what was accepted, and what was certainly not received.
+        gate: Waits until a request is due.
         clock: The run's clock.
         rng: Draws the jitter.
         check_endpoint: Raises RunError when the endpoint is gone or not in service after the given instant. Whether
-            a ValidationException is the row's fault or the run's cannot be told from its text: not documented.
+            a ValidationException is the row's fault or the run's does not follow from its text: not documented.
         unknown_s: How long the result of an uncertain row may take to show.
     """
 
@@ -94,7 +94,7 @@ class Send:
                 tries += 1
 
     async def _sent(self, row: OpenRow, tries: int) -> bool:
-        """Send the row once; return False if it is to be sent again under the same id."""
+        """Send the row once; return False if the caller should send it again under the same id."""
         item = row.item
         if item is None or isinstance(item, Upload):  # it has ended while it waited
             return True
@@ -135,7 +135,7 @@ class Send:
         )
 
     async def _failed(self, row: OpenRow, error: CallError, tries: int) -> bool:
-        """Do what a failed send asks for; return False if the row is to be sent again under the same id."""
+        """Act on a failed send; return False if the caller should send the row again under the same id."""
         kind = failure_kind(error)
         now = self._clock.now()
         if self._verbose:  # not the message: AWS may quote the request in it

@@ -30,8 +30,8 @@ async def upload_worker(
     """Upload the payload of each row and have the row sent, for ever.
 
     Args:
-        uploads: Rows whose payload is to be uploaded.
-        rows: Told when it was.
+        uploads: Rows whose payload must be uploaded.
+        rows: The open rows.
         flow: Sends them.
         objects: Where payloads go.
         gate: Bounds bytes a second.

@@ -1,7 +1,7 @@
 """Writes outcomes to part files in batches.
 
-Any stage adds outcomes; they become columns a few at a time. A part is durable before anything that depends on it is
-told, by `on_durable`. The pipeline starts one worker; a thread writes the files.
+Any stage adds outcomes; they become columns a few hundred at a time. `on_durable` is called once a part is durable, so
+that nothing depends on a part before that. The pipeline starts one worker; a thread writes the files.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Write:
             return
         try:
             self._tables.append(gather(self._fresh, self._passthrough_schema))
-        except BaseException:  # what made no columns stays where it is: no later part may be told to hold it
+        except BaseException:  # what made no columns stays where it is: no later part may be said to hold it
             self._failed = True
             raise
         self._fresh, self._fresh_bytes = [], 0
@@ -164,7 +164,7 @@ class Write:
 
     def _write(self, tables: list[pa.Table], number: int, rows: int) -> Part:
         found = sum(table.num_rows for table in tables)
-        if found != rows:  # what is told to be durable is what was counted, not what was written
+        if found != rows:  # reported durable is what was counted, not what was written
             raise CorruptParts(f"part {number} would hold {found} of {rows} rows, which is a bug")
         return write_part(self._directory, number, derive(_joined(tables), self._passthrough_schema))
 
@@ -189,7 +189,7 @@ class Write:
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
-    """Return the tables as one; takes them out of the list, so that nobody keeps what is sorted and written."""
+    """Return the tables as one; empties the list, so that nothing keeps them while the one is sorted and written."""
     table = pa.concat_tables(tables)
     tables.clear()
     return table
