@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -138,3 +139,12 @@ def test_the_house_is_small_at_the_top():
 def test_no_file_is_long():
     lines = {path: len(path.read_text().splitlines()) for path in HOUSE.rglob("*.py")}
     assert {path: count for path, count in lines.items() if count > 400} == {}
+
+
+def test_no_stage_reads_another_clock_than_the_one_that_it_was_handed():
+    """Time in tests is virtual, and a suspended machine must not make two clocks of one run."""
+    read = re.compile(r"\b(anyio\.(current_time|sleep\()|time\.(time|monotonic|perf_counter)|datetime\.now)")
+    engine = {
+        module: (HOUSE / f"{module}.py").read_text() for module in MODULES if module.startswith("engine/")
+    }
+    assert {module for module, text in engine.items() if read.search(text)} == set()
