@@ -8,6 +8,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
+import anyio
+
 from fanout.api.verbs import configured
 from fanout.config.keywords import RunKeywords
 from fanout.domain.records import Options, Outcome, Record
@@ -35,13 +37,17 @@ def open(  # noqa: A001 - `fanout.open`, as `io.open` and `zipfile.ZipFile.open`
 
     Args:
         config: The configuration; what it says of input, output and run directory does not count.
-        drain: On leaving the block, wait for the sends that are open; else give them up at once.
+        drain: On leaving the block, wait for the sends that are open; else give them up at once. Sends that were
+            cancelled, and what a `map` that was left had sent, are not waited for.
         keywords: The flags of `fanout run` that fit: `endpoint`, `rate`, `concurrency`, `window`, `region`, …
 
     Raises:
         UsageError: A keyword or a value is not what it should be.
     """
-    return Session(configured(config, keywords), drain=drain)
+    loaded = configured(config, keywords)
+    if not (loaded.endpoint.name or loaded.local.enabled):
+        raise UsageError("no endpoint: name it, fanout.open(endpoint=...), or try fanout.open(local=True)")
+    return Session(loaded, drain=drain)
 
 
 class Session:
@@ -57,6 +63,7 @@ class Session:
         self._task: asyncio.Task[None] | None = None
         self._submissions: Submissions | None = None
         self._left = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def __aenter__(self) -> Self:
         """Open AWS, find the endpoint, and make the queue that receives notifications.
@@ -69,19 +76,18 @@ class Session:
         if self._task is not None:
             raise UsageError("a session is entered once: open another with fanout.open(...)")
         try:
-            asyncio.get_running_loop()
+            self._loop = asyncio.get_running_loop()
         except RuntimeError:
             raise UsageError("fanout.open needs an asyncio event loop: it does not run under trio") from None
         self._submissions = Submissions()
-        opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        opened: asyncio.Future[None] = self._loop.create_future()
         # A task of its own: cancel scopes of the engine must be left where they were entered, which a notebook's cells
         # and a caller's tasks need not do.
         self._task = asyncio.create_task(self._serve(opened), name="fanout session")
         try:
             await opened
         except BaseException:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await self._end(self._task)
             raise
         return self
 
@@ -91,30 +97,39 @@ class Session:
         """Wait for the sends that are open, or give them up, and remove the queue.
 
         Raises:
-            RunError: The session broke, and nothing else has reported it.
+            RunError: The session broke, and nothing else has said so.
         """
-        assert self._task is not None
-        assert self._submissions is not None
+        if self._task is None or self._submissions is None:
+            raise UsageError("the session was not entered")
         self._left = True
-        closed = RunError("the session was left before this send had its outcome")
-        if kind is None and self._drain:
-            closing = asyncio.create_task(self._submissions.close())
-            try:
-                await asyncio.wait({self._task})
-            except asyncio.CancelledError:
-                self._task.cancel()
-                await asyncio.wait({self._task})
-                raise
-            finally:
-                closing.cancel()
-                self._submissions.fail(closed)
-        else:
-            self._submissions.fail(closed)
-            self._task.cancel()
-            await asyncio.wait({self._task})
+        submissions = self._submissions
+        submissions.close()
+        try:
+            if kind is None and self._drain:
+                await submissions.settled()
+                if not len(
+                    submissions
+                ):  # nothing runs out that was given up: the engine ends by itself, all tidied up
+                    await asyncio.wait({self._task})
+        finally:
+            submissions.fail(RunError("the session was left before this send had its outcome"))
+            await self._end(self._task)
         broke = None if self._task.cancelled() else self._task.exception()
         if kind is None and broke is not None:
             raise broke
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        """Cancel the engine and return when it has ended, also if the caller is cancelled: it removes its queue."""
+        task.cancel()
+        cancelled: asyncio.CancelledError | None = None
+        with anyio.CancelScope(shield=True):  # a scope that was cancelled would interrupt each wait at once
+            while not task.done():
+                try:
+                    await asyncio.wait({task})
+                except asyncio.CancelledError as error:
+                    cancelled = error
+        if cancelled is not None:
+            raise cancelled
 
     async def _serve(self, opened: asyncio.Future[None]) -> None:
         """Run the engine until the session is left; when it ends, so do all sends that are open."""
@@ -177,7 +192,7 @@ class Session:
             ttl_s=ttl_s,
             invocation_timeout_s=invocation_timeout_s,
         )
-        ticket = await self._entered().submit(self._record(payload, given, ident=id))
+        ticket = self._entered().submit(self._record(payload, given, ident=id))
         try:
             return await ticket.wait()
         except BaseException:
@@ -217,7 +232,7 @@ class Session:
                     await window.acquire()
                     record = self._record(payload, Options(), ident=None)
                     on_end = None if ordered else tickets.put_nowait
-                    ticket = await submissions.submit(record, on_end=on_end)
+                    ticket = submissions.submit(record, on_end=on_end)
                     waiting.add(ticket)
                     if ordered:
                         tickets.put_nowait(ticket)
@@ -247,25 +262,31 @@ class Session:
             raise UsageError(
                 "the session is not open: use it inside `async with fanout.open(...) as session`"
             )
+        if asyncio.get_running_loop() is not self._loop:
+            raise UsageError("the session belongs to another event loop: open one in each")
         return self._submissions
 
     def _record(self, payload: bytes | Record, given: Options, *, ident: str | None) -> Record:
-        """Return what to send: options that were not given are the record's own, then the configuration's."""
+        """Return what to send: options that were not given are the record's own, then the configuration's.
+
+        Raises:
+            UsageError: The payload is not bytes, or an option is not of its type: a mistake of the caller's code.
+        """
         if isinstance(payload, Record):
             record = payload if ident is None else dataclasses.replace(payload, id=ident)
-        elif isinstance(payload, bytes | bytearray | memoryview):
-            record = Record(-1, ident, bytes(payload), Options())
         else:
-            raise UsageError(
-                f"a payload is bytes, or a fanout.Record, not {type(payload).__name__}: encode it"
-            )
+            record = Record(-1, ident, payload, Options())
+        if not isinstance(record.payload, bytes):
+            kind = type(record.payload).__name__
+            raise UsageError(f"a payload is bytes, or a fanout.Record of bytes, not {kind}: encode it")
         usual = self._config.payload
         named: dict[str, object] = {}
         for field in dataclasses.fields(Options):
-            for source in (given, record.options, usual):
-                named[field.name] = getattr(source, field.name)
-                if named[field.name] is not None:
-                    break
+            found = (getattr(each, field.name) for each in (given, record.options, usual))
+            value = named[field.name] = next((each for each in found if each is not None), None)
+            wanted = int if field.name.endswith("_s") else str
+            if value is not None and type(value) is not wanted:
+                raise UsageError(f"{field.name} is {value!r}: it should be of type {wanted.__name__}")
         return dataclasses.replace(record, options=Options(**named))  # type: ignore[arg-type]  # by its own fields
 
 

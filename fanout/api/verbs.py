@@ -78,14 +78,11 @@ def resume(
     from fanout.commands.resume import resume_job
     from fanout.config.flags import RESUME, from_keywords
     from fanout.config.load import load_config
-    from fanout.rundir.manifest import read_manifest
-    from fanout.rundir.paths import RunDirectory
     from fanout.runtime.event_loop import run_in_event_loop
 
     path = Path(run_dir)
     if keywords:
-        base = config or read_manifest(RunDirectory(path)).config
-        config = load_config(flags=from_keywords(RESUME, **keywords), base=base)
+        config = load_config(flags=from_keywords(RESUME, **keywords), base=config or _config_of(path))
     return run_in_event_loop(functools.partial(resume_job, path, observer=observer, changed=config))
 
 
@@ -93,6 +90,7 @@ def retry(
     run_dir: StrPath,
     output: StrPath,
     *,
+    overwrite: bool = False,
     config: Config | None = None,
     observer: Observer | None = None,
 ) -> Summary:
@@ -109,6 +107,7 @@ def retry(
     Args:
         run_dir: Directory of the finished run.
         output: The Parquet file to write.
+        overwrite: Replace a file that exists.
         config: May differ from that run's in anything but its input.
         observer: Watches the run.
 
@@ -117,8 +116,13 @@ def retry(
         RunError: It could not be finished.
     """
     from fanout.commands.retry import retry_job
+    from fanout.config.flags import RETRY, from_keywords
+    from fanout.config.load import load_config
     from fanout.runtime.event_loop import run_in_event_loop
 
+    if overwrite:
+        base = config or _config_of(Path(run_dir))
+        config = load_config(flags=from_keywords(RETRY, overwrite=True), base=base)
     call = functools.partial(retry_job, Path(run_dir), os.fspath(output), observer=observer, changed=config)
     return run_in_event_loop(call)
 
@@ -196,3 +200,11 @@ def configured(config: Config | StrPath | Sequence[StrPath] | None, keywords: Ru
     if "inputs" in keywords:
         raise UsageError("the input is given twice: as the first argument and as inputs=")
     return load_config(flags=from_keywords(inputs=config, **keywords))
+
+
+def _config_of(path: Path) -> Config:
+    """Return the configuration that the run in `path` was started with."""
+    from fanout.rundir.manifest import read_manifest
+    from fanout.rundir.paths import RunDirectory
+
+    return read_manifest(RunDirectory(path)).config

@@ -17,10 +17,11 @@ from fanout.domain.records import (
     Passthrough,
     Record,
     Routed,
+    Staged,
     Transport,
     Upload,
 )
-from fanout.domain.row_state import RowRecord
+from fanout.domain.row_state import RowRecord, RowState
 
 DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
 DEFAULT_TIMEOUT_S = 900  # InvocationTimeoutSeconds, API reference
@@ -108,21 +109,6 @@ class Claim(Enum):
     """No row, generation or attempt of this run."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenRowsStatistics:
-    """A snapshot: rows by state, and the counts that say how messages and sends went."""
-
-    open: int
-    in_flight: int
-    accepted: int
-    claimed: int
-    unknown: int
-    undurable: int
-    resends: int
-    duplicates: int
-    strangers: int
-
-
 @dataclass(slots=True, eq=False)
 class OpenRow:
     """One open row. `OpenRows` owns it: stages read it, and change it by the methods of `OpenRows` alone.
@@ -179,10 +165,8 @@ class OpenRow:
     receipts: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls, record: Record, item: Routed, *, state: State, upload: Location | None, patience_s: float
-    ) -> OpenRow:
-        """Return the open row of an input record; `item` is what to send of it."""
+    def of(cls, record: Record, item: Routed, *, upload: Location | None, patience_s: float) -> OpenRow:
+        """Return the row of an input record that is to be sent as `item`, or uploaded first."""
         return cls(
             record.row,
             record.id,
@@ -190,7 +174,7 @@ class OpenRow:
             transport_of(item),
             len(record.payload),
             patience_s,
-            state,
+            State.UPLOADING if isinstance(item, Upload) else State.QUEUED,
             item,
             payload_bytes(item),
             upload=upload,
@@ -204,11 +188,22 @@ class OpenRow:
         )
 
     def recall(self, line: RowRecord) -> None:
-        """Take over what the journal of an earlier process says of the row."""
+        """Take over what the journal of an earlier process tells of the row; called before it is entered."""
         self.generation, self.sends, self.resends = line.generation, line.sends, line.resends
         self.due_at, self.sent_at, self.accepted_at = line.due_at, line.sent_at, line.accepted_at
         self.upload_started_at, self.uploaded_at = line.upload_started_at, line.uploaded_at
         self.input = line.input
+        if line.state == RowState.READY:
+            return
+        accepted = line.state == RowState.ACCEPTED and line.accepted_at is not None
+        self.state = State.ACCEPTED if accepted else State.UNCERTAIN
+        self.output = Location.parse(line.output) if line.output else None
+        self.failure = Location.parse(line.failure) if line.failure else None
+        if isinstance(self.item, Upload) and (
+            accepted or line.input is not None
+        ):  # uploaded before its intent
+            self.item = Staged(self.item.options, line.input or self.item.location.uri)
+            self.held_bytes = 0
 
     def outcome(self, output: Location | None, failure: Location | None, **facts: object) -> Outcome:
         """Return the row's outcome: what is known of it, and `facts` (fields of `Outcome`)."""

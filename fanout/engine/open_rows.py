@@ -12,8 +12,8 @@ from fanout.concurrency.notify import Notify
 from fanout.domain.ids import inference_id
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Reply, Routed, Staged, Upload
-from fanout.domain.row_state import RowRecord, RowState
+from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Reply, Routed, Staged
+from fanout.domain.row_state import RowRecord
 from fanout.engine.deadlines import Deadlines
 from fanout.engine.deferrals import Deferrals
 from fanout.engine.open_row import (
@@ -23,10 +23,10 @@ from fanout.engine.open_row import (
     WAITING,
     Claim,
     OpenRow,
-    OpenRowsStatistics,
     State,
     served_within_s,
 )
+from fanout.engine.row_counts import OpenRowsStatistics, RowCounts
 from fanout.engine.row_places import RowPlaces
 from fanout.engine.settled_rows import SettledRows
 
@@ -74,9 +74,7 @@ class OpenRows:
         """The rows that wait, by when they are looked for a last time."""
         self.deferrals = Deferrals()
         """The rows that wait for an instant: `defer` gives them their turns."""
-        self._counts = dict.fromkeys(State, 0)
-        self._claims = dict.fromkeys(Claim, 0)
-        self._resends = 0
+        self.counts = RowCounts()
 
     def __len__(self) -> int:
         """Rows that are open: admitted and without an outcome."""
@@ -85,53 +83,48 @@ class OpenRows:
     # A row comes in.
 
     def admit(self, record: Record, item: Routed, *, upload: Location | None = None) -> OpenRow:
-        """Enter a row that was never sent; it stays until its outcome is durable.
+        """Enter a row that is to be sent for the first time; it stays until its outcome is durable.
 
         Args:
             record: The row.
             item: What to send, or to upload first.
             upload: The object to delete once the row is durable; None to delete nothing.
         """
-        state = State.UPLOADING if isinstance(item, Upload) else State.QUEUED
-        return self._enter(record, item, state=state, upload=upload)
+        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience_of(record))
+        self._enter(row)
+        return row
 
     def restore(
         self, record: Record, item: Routed, line: RowRecord, *, upload: Location | None, now: float
     ) -> OpenRow:
-        """Enter a row that an earlier process had in hand, as its journal says.
+        """Enter a row that an earlier process had in hand, as its journal tells.
 
-        A row that may have been sent is `State.UNCERTAIN`, without a turn: it is the caller's to defer.
+        A row that may have been sent is `State.UNCERTAIN`, without a turn: it is the caller's to upload or to defer.
         """
-        if line.state == RowState.READY:
-            row = self.admit(record, item, upload=upload)
-            row.recall(line)
-            return row
-        accepted = line.state == RowState.ACCEPTED and line.accepted_at is not None
-        state = State.ACCEPTED if accepted else State.UNCERTAIN
-        row = self._enter(record, item, state=state, upload=upload)
+        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience_of(record))
         row.recall(line)
-        if isinstance(item, Upload) and (accepted or line.input is not None):  # uploaded before its intent
-            self._replace_item(row, Staged(item.options, line.input or item.location.uri))
-        row.output = Location.parse(line.output) if line.output else None
-        row.failure = Location.parse(line.failure) if line.failure else None
-        self.places.presume(row)
-        if accepted:
+        self._enter(row)
+        if row.state is State.ACCEPTED:
+            self.places.presume(row)
             self._drop_sent_payload(row)
-            self.deadlines.set(row, max((line.accepted_at or now) + row.patience_s, now + HEARD_WITHIN_S))
-        else:
+            accepted_at = now if row.accepted_at is None else row.accepted_at
+            self.deadlines.set(row, max(accepted_at + row.patience_s, now + HEARD_WITHIN_S))
+        elif row.state is State.UNCERTAIN:
+            self.places.presume(row)
             self.deadlines.set(row, now + row.patience_s)  # it was sent just before the kill, if it was
         return row
 
-    def _enter(self, record: Record, item: Routed, *, state: State, upload: Location | None) -> OpenRow:
+    def _enter(self, row: OpenRow) -> None:
+        self._open[row.number] = row
+        self.counts.enter(row.state)
+        self.held_bytes += row.held_bytes
+        self.seen(row.number)
+
+    def _patience_of(self, record: Record) -> float:
         if record.options is not self._options:  # rows mostly share them: one number for all
             self._options = record.options
             self._patience_s = served_within_s(record.options) + self._slack_s
-        row = OpenRow.of(record, item, state=state, upload=upload, patience_s=self._patience_s)
-        self._open[record.row] = row
-        self._counts[state] += 1
-        self.held_bytes += row.held_bytes
-        self.seen(record.row)
-        return row
+        return self._patience_s
 
     def seen(self, number: int) -> None:
         """Note that the input has reached row `number`: a later message for it is a repetition, not a stranger."""
@@ -143,21 +136,20 @@ class OpenRows:
         return self._settled.rows_seen
 
     def uploaded(self, row: OpenRow, location: Location, *, started: float, now: float) -> bool:
-        """Note that the row's payload stands in S3; return whether it must be sent: its state may have changed.
+        """Note that the row's payload stands in S3; return whether the row is to be sent now.
 
-        The bytes are dropped: every send, and every re-send after a failure of the model, names the object.
+        The bytes are dropped: every send, and every re-send after a failure of the model, names the object. A row that
+        may have been sent by an earlier process stays `State.UNCERTAIN`: it is looked for before it is sent.
         """
         row.upload_started_at, row.uploaded_at = started, now
         row.input = location.uri
         if row.item is not None:
             self._replace_item(row, Staged(row.item.options, row.input))
-        if row.state is State.UPLOADING:
+        # One that the model failed has its turn behind it if it was uploaded for its next generation.
+        if row.state is State.UPLOADING or (row.state is State.DEFERRED and row.turn is None):
             self._move(row, State.QUEUED)
-        elif row.state is State.UNCERTAIN:
-            self._move(row, State.REQUEUED)
-        else:
-            return False
-        return True
+            return True
+        return False
 
     # It is sent.
 
@@ -165,20 +157,32 @@ class OpenRows:
         """Note that a row whose turn has come is on its way to be sent."""
         self._move(row, State.QUEUED if row.state is State.DEFERRED else State.REQUEUED)
 
-    def intend(self, row: OpenRow) -> bool:
-        """Give the row its next attempt; return False if it needs none: a notice has claimed it meanwhile.
+    def attempt(self, row: OpenRow) -> bool:
+        """Give the row its next attempt, whose intent is then journalled; return False if it needs none.
 
-        What may have been received before makes this attempt a re-send.
+        It needs none if a notice has claimed it meanwhile, or if it was queued twice. What may have been received
+        before makes this attempt a re-send.
+        """
+        if row.state is State.REQUEUED:
+            row.resends += 1
+            self.counts.resend()
+        elif row.state is not State.QUEUED:
+            return False
+        row.sends += 1
+        return True
+
+    def intend(self, row: OpenRow) -> bool:
+        """Note that the intent is durable: the row may be sent; return False if a notice has claimed it meanwhile.
+
+        Not before: a copy of the row that is still on its way to the senders would be sent at once, and after a kill
+        nothing would say so.
         """
         if row.state is State.QUEUED:
             self._move(row, State.INTENDED)
         elif row.state is State.REQUEUED:
             self._move(row, State.REINTENDED)
-            row.resends += 1
-            self._resends += 1
         else:
             return False
-        row.sends += 1
         return True
 
     def may_send(self, row: OpenRow) -> bool:
@@ -238,6 +242,7 @@ class OpenRows:
             self._win(row)
             return True
         self._move(row, State.UNCERTAIN)
+        self.changed.notify()  # a run that is to stop waits for rows in flight, and for uncertain ones no longer
         return False
 
     def defer(self, row: OpenRow, *, until: float) -> None:
@@ -257,7 +262,7 @@ class OpenRows:
         """Return what `notice` is; `Claim.WON` makes its row the caller's to fetch."""
         row = self._open.get(notice.row)
         claim = self._settled.claim(notice) if row is None else self._claimed(row, notice)
-        self._claims[claim] += 1
+        self.counts.claim(claim)
         return claim
 
     def _claimed(self, row: OpenRow, notice: Notice) -> Claim:
@@ -326,8 +331,7 @@ class OpenRows:
 
     def _move(self, row: OpenRow, state: State) -> None:
         assert state in TRANSITIONS[row.state], f"row {row.number} went from {row.state} to {state}"
-        self._counts[row.state] -= 1
-        self._counts[state] += 1
+        self.counts.move(row.state, state)
         row.state, row.turn = state, None  # a turn ends with the state that it was given in
 
     def _drop_sent_payload(self, row: OpenRow) -> None:
@@ -364,12 +368,6 @@ class OpenRows:
         # Not kept with the row: 70 bytes of one that waits.
         return inference_id(self.run_id, row.number, generation=row.generation, attempt=row.sends)
 
-    @property
-    def busy(self) -> int:
-        """Rows with which something is going on: in flight, in the endpoint's queue, or being fetched."""
-        counts = self._counts
-        return counts[State.SENT] + counts[State.RESENT] + counts[State.ACCEPTED] + counts[State.CLAIMED]
-
     def waiting(self, states: frozenset[State] = WAITING) -> Iterator[OpenRow]:
         """Yield the open rows in `states`, oldest first."""
         return (row for row in self._open.values() if row.state in states)
@@ -385,15 +383,4 @@ class OpenRows:
 
     def statistics(self) -> OpenRowsStatistics:
         """Return a snapshot."""
-        counts = self._counts
-        return OpenRowsStatistics(
-            open=len(self._open),
-            in_flight=counts[State.SENT] + counts[State.RESENT],
-            accepted=counts[State.ACCEPTED],
-            claimed=counts[State.CLAIMED],
-            unknown=counts[State.UNCERTAIN] + counts[State.REQUEUED] + counts[State.REINTENDED],
-            undurable=len(self._settled),
-            resends=self._resends,
-            duplicates=self._claims[Claim.PENDING] + self._claims[Claim.DONE],
-            strangers=self._claims[Claim.STRANGER],
-        )
+        return self.counts.statistics(open_rows=len(self._open), undurable=len(self._settled))

@@ -101,8 +101,9 @@ class Pipeline:
     def _note_unsent(self) -> None:
         """Note the rows that a stop kept from being sent: a resume need not look for them, nor count a re-send."""
         if self._stop.at is not None:
-            for row in self._wiring.rows.waiting(frozenset({State.INTENDED})):
-                self._wiring.journal.unsent(row)
+            for row in self._wiring.rows.waiting(frozenset({State.QUEUED, State.INTENDED})):
+                if row.sends:
+                    self._wiring.journal.unsent(row)
 
     async def _take_in(self) -> None:
         try:
@@ -125,7 +126,7 @@ class Pipeline:
                 await self._wiring.rows.changed.wait()
                 continue
             left_s = self._stop.at + self._wiring.settings.limits.grace_s - self._wiring.clock.now()
-            if left_s <= 0 or not self._wiring.rows.busy:
+            if left_s <= 0 or not self._wiring.rows.counts.busy:
                 return
             await self._wiring.rows.changed.wait_for(left_s)
 

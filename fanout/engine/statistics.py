@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fanout.engine.flow import SinkStatistics
 from fanout.engine.journal_writer import JournalWriterStatistics
-from fanout.engine.open_row import OpenRowsStatistics
 from fanout.engine.pacing import PacerStatistics
 from fanout.engine.reconcile.reconciler import ReconcilerStatistics
+from fanout.engine.row_counts import OpenRowsStatistics
 from fanout.engine.stages.poll import PollStatistics
 
 

@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
 import pyarrow as pa
 
-from fanout.concurrency.channel import Channel
 from fanout.concurrency.event import Event, make_event
+from fanout.concurrency.notify import Notify
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.records import Outcome, Record, Rejected
@@ -24,28 +25,39 @@ from fanout.runtime.session import open_session
 
 CHUNK_ROWS = 64
 """Rows that the engine takes in at once, if so many wait: a hop between tasks costs 3-11 us."""
+CHUNK_BYTES = 1 << 20  # or as many bytes of payload
 
 
 class Ticket:
-    """One row that was handed over; it gets its outcome, or the error that ended the session before."""
+    """One row that was handed over: its outcome comes, or the session's end without one."""
 
-    __slots__ = ("_came", "_end", "_on_end", "record")
+    __slots__ = ("_came", "_end", "_leave", "_on_end", "record")
 
-    def __init__(self, record: Record, came: Event, on_end: Callable[[Ticket], None] | None = None) -> None:
-        self.record = record
+    def __init__(
+        self,
+        record: Record,
+        came: Event,
+        *,
+        leave: Callable[[], None],
+        on_end: Callable[[Ticket], None] | None,
+    ) -> None:
+        self.record: Record | None = record
+        """What is to be sent, until the engine takes it in: from then on its bytes count there."""
         self._came = came
+        self._leave = leave
         self._on_end = on_end
-        self._end: Outcome | BaseException | None = None
+        self._end: Outcome | RunError | None = None
 
     @property
     def is_open(self) -> bool:
-        """Whether the outcome is still to come, and its caller still waits for it."""
+        """Whether the outcome is still to come, and anyone waits for it."""
         return self._end is None
 
-    def end(self, end: Outcome | BaseException) -> None:
+    def end(self, end: Outcome | RunError) -> None:
         """Give it its outcome, or the error that the session ended with."""
         if self._end is None:
             self._end = end
+            self._leave()
             self._came.set()
             if self._on_end is not None:
                 self._on_end(self)
@@ -58,47 +70,45 @@ class Ticket:
         """
         if self._end is None:
             await self._came.wait()
-        return self.result()
-
-    def result(self) -> Outcome:
-        """Return the outcome, which has come; raises as `wait` does."""
-        assert self._end is not None, "it has not ended"
-        if isinstance(self._end, BaseException):
-            raise self._end
+        assert self._end is not None, "it has ended"
+        if isinstance(self._end, RunError):
+            raise _copied(self._end) from self._end
         return self._end
 
     def drop(self) -> None:
-        """Note that the caller waits no longer: the outcome is dropped when it comes."""
+        """Take it that nothing waits for the outcome any more: it goes to no other row."""
         if self._end is None:
-            self._end = DroppedError("this send was cancelled")
+            self._end = _DROPPED
+            self._leave()
 
 
-class DroppedError(RunError):
-    """Marks a send that was cancelled; no caller is left to see it."""
+_DROPPED = RunError("this send was cancelled")
 
 
 class Submissions:
     """The rows of one session (`ports.Rows`).
 
-    Args:
-        capacity: Rows that may wait for the engine to take them in; beyond that, `submit` waits.
+    Any number may wait to be taken in: each of them is held by the call that sends it anyway.
     """
 
-    def __init__(self, capacity: int = CHUNK_ROWS) -> None:
+    def __init__(self) -> None:
         self.passthrough_schema = pa.schema([])
         self._event = make_event()
-        self._waiting: Channel[Ticket | None] = Channel(capacity)
+        self._waiting: deque[Ticket] = deque()
         self._open: dict[int, Ticket] = {}
         self._next_row = 0
-        self._error: BaseException | None = None
+        self._awaited = 0
+        self._arrived = Notify()
+        self._left = Notify()
+        self._error: RunError | None = None
         self._closed = False
 
     def __len__(self) -> int:
         """Rows that were handed over and have no outcome."""
         return len(self._open) + len(self._waiting)
 
-    async def submit(self, record: Record, *, on_end: Callable[[Ticket], None] | None = None) -> Ticket:
-        """Hand a row over, once there is room.
+    def submit(self, record: Record, *, on_end: Callable[[Ticket], None] | None = None) -> Ticket:
+        """Hand a row over.
 
         Args:
             record: The row; its number is given when the engine takes it in.
@@ -107,60 +117,73 @@ class Submissions:
         Raises:
             RunError: The session has ended.
         """
-        ticket = Ticket(record, self._event(), on_end)
-        self._check_open()
-        await self._waiting.put(ticket)
-        if self._error is not None:  # it ended while this waited for room
-            ticket.end(self._error)
-        return ticket
-
-    def _check_open(self) -> None:
         if self._error is not None:
-            raise self._error
+            raise _copied(self._error) from self._error
         if self._closed:
             raise RunError("the session is closed: open another with fanout.open(...)")
+        ticket = Ticket(record, self._event(), leave=self._leave, on_end=on_end)
+        self._awaited += 1
+        self._waiting.append(ticket)
+        self._arrived.notify()
+        return ticket
 
-    async def close(self) -> None:
-        """Say that no more rows will come."""
-        if not self._closed:
-            self._closed = True
-            await self._waiting.put(None)
+    def _leave(self) -> None:
+        self._awaited -= 1
+        if not self._awaited:
+            self._left.notify()
 
-    def fail(self, error: BaseException) -> None:
-        """End every row that has no outcome, and every one that is still handed over, with `error`."""
+    def close(self) -> None:
+        """Take no more rows; those that were handed over are still sent."""
+        self._closed = True
+        self._arrived.notify()
+
+    async def settled(self) -> None:
+        """Return once every row that is waited for has its end; those that were dropped may still be open."""
+        while self._awaited:
+            await self._left.wait()
+
+    def fail(self, error: RunError) -> None:
+        """End every row that has no outcome, and refuse those that are still handed over, with `error`."""
         self._error = self._error or error
-        tickets = deque(self._open.values())
+        tickets = [*self._open.values(), *self._waiting]
         self._open.clear()
-        while (ticket := self._waiting.get_nowait()) is not None:
-            tickets.append(ticket)
+        self._waiting.clear()
         for ticket in tickets:
             ticket.end(self._error)
 
     def deliver(self, outcome: Outcome) -> None:
-        """Give an outcome to its row."""
-        ticket = self._open.pop(outcome.row)
-        ticket.end(outcome)
+        """Give an outcome to the row that it is of; after the session's end it is dropped."""
+        ticket = self._open.pop(outcome.row, None)
+        if ticket is not None:
+            ticket.end(outcome)
 
     async def chunks(self) -> AsyncGenerator[list[Record | Rejected], None]:
         """Yield the rows that are handed over, numbered in the order in which they are taken in, until closed."""
         while True:
-            ticket = await self._waiting.get()
-            chunk: list[Record | Rejected] = []
-            while ticket is not None:
-                if ticket.is_open:  # else its send was cancelled before it began
-                    chunk.append(self._numbered(ticket))
-                if len(chunk) == CHUNK_ROWS or not len(self._waiting):
-                    break
-                ticket = await self._waiting.get()
-            if chunk:
-                yield chunk
-            if ticket is None:
-                return
+            while not self._waiting:
+                if self._closed:
+                    return
+                await self._arrived.wait()
+            yield self._taken_in()
 
-    def _numbered(self, ticket: Ticket) -> Record:
-        row, self._next_row = self._next_row, self._next_row + 1
-        self._open[row] = ticket
-        return dataclasses.replace(ticket.record, row=row)
+    def _taken_in(self) -> list[Record | Rejected]:
+        chunk: list[Record | Rejected] = []
+        size = 0
+        while self._waiting and len(chunk) < CHUNK_ROWS and size < CHUNK_BYTES:
+            ticket = self._waiting.popleft()
+            if ticket.is_open and ticket.record is not None:  # else its send was cancelled before it began
+                record = dataclasses.replace(ticket.record, row=self._next_row)
+                ticket.record = None
+                self._open[record.row] = ticket
+                self._next_row += 1
+                size += len(record.payload)
+                chunk.append(record)
+        return chunk
+
+
+def _copied(error: RunError) -> RunError:
+    """Return an error like `error`: one that is raised again and again would keep the frames of all its raisers."""
+    return copy.copy(error).with_traceback(None)
 
 
 async def serve(config: Config, submissions: Submissions, *, ready: Callable[[], object]) -> None:

@@ -72,7 +72,7 @@ async def serving(*, window=10_000, rate=None, settings=QUICK):
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(run)
         yield submissions, world, pipeline
-        await submissions.close()
+        submissions.close()
 
 
 def record(payload, ident=None):
@@ -84,7 +84,7 @@ def digest(payload):
 
 
 async def send(submissions, payload, ident=None):
-    ticket = await submissions.submit(record(payload, ident))
+    ticket = submissions.submit(record(payload, ident))
     try:
         return await ticket.wait()
     except BaseException:
@@ -154,7 +154,7 @@ def test_a_hundred_random_cancellations_leave_the_others_alone(seed):
 def test_a_bad_row_has_an_outcome_and_raises_nothing():
     async def main():
         async with serving() as (submissions, _, _):
-            ticket = await submissions.submit(Record(-1, "a", b"x", Options(ttl_s=1)))
+            ticket = submissions.submit(Record(-1, "a", b"x", Options(ttl_s=1)))
             outcome = await ticket.wait()
         assert (outcome.id, outcome.status) == ("a", "rejected")
 
@@ -199,7 +199,7 @@ def test_a_session_that_breaks_ends_every_send_with_its_error():
                 await anyio.sleep(1.0)
                 pipeline.stop(Interrupted("it broke"))
             with pytest.raises(RunError, match="it broke"):
-                await submissions.submit(record(b"late"))
+                submissions.submit(record(b"late"))
         assert set(errors) == {"it broke"}
         assert 400 <= len(errors) < 500
 
@@ -211,6 +211,6 @@ def test_a_closed_session_takes_nothing_more():
         async with serving() as (submissions, _, _):
             pass
         with pytest.raises(RunError, match="closed"):
-            await submissions.submit(record(b"late"))
+            submissions.submit(record(b"late"))
 
     run_seeded(main, seed=0)

@@ -6,12 +6,17 @@ import dataclasses
 from collections import Counter
 
 import pytest
+from support.engine import RUN, run_engine
 from support.scenario import BUCKET, Interruption, Scenario, draw
 from support.seed_run import live
 from support.settings import engine_limits, lookup_policy, model_retry, part_limits
 
+from fanout.domain.ids import inference_id, output_extension, output_filename
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record
+from fanout.domain.row_state import RowRecord, RowState
+from fanout.rundir.recovery import Recovered
+from fanout.simulator.limits import AsyncRequest
 from fanout.simulator.settings import SimulatorSettings
 
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
@@ -180,3 +185,43 @@ def test_a_resume_that_may_send_nothing_learns_from_a_listing_how_outputs_are_na
         tmp_path,
     )
     assert report.statuses == {"succeeded": 20}
+
+
+def test_payloads_of_a_rebuilt_journal_are_bounded_as_any(tmp_path):
+    """Rows whose upload is not known were all held at once, to be looked for first: 100 MB beside a bound of 1 MB."""
+    rows = [Record(row, None, bytes(200_000), OPTIONS) for row in range(200)]
+    lines = {row: RowRecord(row, RowState.INTENT, 0, 1, 0) for row in range(200)}
+    ran = run_engine(
+        rows,
+        tmp_path,
+        limits=engine_limits(held_bytes=1_000_000, uploads=4),
+        recovered=Recovered(open=lines, last=199),
+    )
+    assert ran.tally.by_status["succeeded"] == 200
+    assert (
+        ran.peak_held_bytes <= 1_000_000 + 12 * 200_000
+    )  # in the uploaders' hands, before them, and read ahead
+
+
+def test_a_row_that_the_model_failed_before_it_was_uploaded_ends(tmp_path):
+    """Sent inline by a process that could; the next one may not, finds the failure, and sends it via S3."""
+
+    def accept(world):
+        invocation = AsyncRequest(
+            endpoint=world.settings.endpoint_name,
+            inference_id=inference_id(RUN, 0, generation=0, attempt=1),
+            output_extension=output_extension(RUN, 0),
+            filename=output_filename(0, 0),
+            body=b"x",
+        )
+        world.invoke(invocation, now=world.started_at)
+
+    ran = run_engine(
+        [Record(0, None, b"x", OPTIONS)],
+        tmp_path,
+        simulator=SimulatorSettings.model_validate({"failure_share": 1.0}),
+        mode="s3",
+        recovered=Recovered(open={0: RowRecord(0, RowState.INTENT, 0, 1, 0)}, last=0),
+        before=accept,
+    )
+    assert ran.tally.by_status["failed"] == 1

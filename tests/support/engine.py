@@ -18,6 +18,7 @@ from fanout.domain.location import Location
 from fanout.domain.records import Options, Record, Rejected
 from fanout.domain.routing import Mode
 from fanout.domain.tally import Tally
+from fanout.engine.open_row import OpenRow
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
 from fanout.engine.settings import EngineLimits, EngineSettings
@@ -25,6 +26,7 @@ from fanout.engine.statistics import PipelineStatistics
 from fanout.engine.wiring import Wiring
 from fanout.output.finish import finish
 from fanout.rundir.journal import Journal
+from fanout.rundir.recovery import Recovered
 from fanout.runtime.endpoint import discover, endpoint_check
 from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
@@ -57,6 +59,7 @@ class Ran:
     statistics: PipelineStatistics
     tally: Tally
     seconds: float
+    peak_held_bytes: int
 
     @property
     def accepted(self) -> list[dict[str, object]]:
@@ -89,6 +92,7 @@ def run_engine(
     quiet_s: float = 10.0,
     seed: int = 0,
     before: Callable[[World], None] = lambda world: None,
+    recovered: Recovered | None = None,
 ) -> Ran:
     """Run to the end on a virtual clock, and merge the output."""
 
@@ -132,9 +136,18 @@ def run_engine(
             check_endpoint=endpoint_check(cloud.control, settings.endpoint_name, clock=clock),
             tally=tally,
             journal=journal,
+            recovered=recovered,
             run_blocking=in_place,
         )
         pipeline = Pipeline(wiring)
+        peak, enter = 0, wiring.rows._enter
+
+        def noting(row: OpenRow) -> None:
+            nonlocal peak
+            enter(row)
+            peak = max(peak, wiring.rows.held_bytes)
+
+        wiring.rows._enter = noting  # type: ignore[method-assign]
         started = clock.now()
         with anyio.fail_after(LONGEST_S):
             written = await pipeline.run()
@@ -147,7 +160,7 @@ def run_engine(
             passthrough_schema=source.passthrough_schema,
             expected_rows=tally.rows,
         )
-        return Ran(pq.read_table(output), world, pipeline.statistics(), tally, seconds)
+        return Ran(pq.read_table(output), world, pipeline.statistics(), tally, seconds, peak)
 
     return run_seeded(main, seed=seed)
 

@@ -51,6 +51,7 @@ COVERED = {
     "domain/row_state": "tests/unit/rundir/test_journal.py",
     "engine/de*": "tests/unit/engine/test_open_rows.py",
     "engine/open_row": "tests/unit/engine/test_open_rows.py",
+    "engine/row_counts": "tests/property/engine/test_open_rows.py",
     "engine/row_places": "tests/unit/engine/test_open_rows.py",
     "engine/settled_rows": "tests/unit/engine/test_open_rows.py",
     "engine/flow": "tests/simulation/test_engine.py",

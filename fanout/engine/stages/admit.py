@@ -118,7 +118,10 @@ class Admit:
             await self._start(self._rows.admit(record, item, upload=upload))
             return
         row = self._rows.restore(record, item, line, upload=upload, now=self._clock.now())
-        if row.state is State.UNCERTAIN:
+        if row.state is State.UNCERTAIN and isinstance(row.item, Upload):
+            # The journal does not say whether it was uploaded. At once, as only uploads bound how many payloads wait.
+            await self._flow.upload(row)
+        elif row.state is State.UNCERTAIN:
             self._flow.defer(row)
         elif row.state is not State.ACCEPTED:
             await self._start(row)

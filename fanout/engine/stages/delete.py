@@ -93,7 +93,7 @@ class Delete:
                 lambda: queue.delete(list(tries)),
                 operation="sqs:DeleteMessage",
                 clock=self._clock,
-                give_up_after_s=20.0,
+                give_up_after_s=GIVE_UP_AFTER_S,
             )
         except (CallError, RunError) as error:
             # The results are durable; a message too many costs a look at the next poll, not the run.
@@ -114,7 +114,7 @@ class Delete:
                 lambda: self._objects.delete(batch),
                 operation="s3:DeleteObject",
                 clock=self._clock,
-                give_up_after_s=20.0,
+                give_up_after_s=GIVE_UP_AFTER_S,
             )
         except (CallError, RunError) as error:
             _log.warning("uploaded inputs not deleted: %s", error)

@@ -58,10 +58,11 @@ async def record_intent(
         next_at = clock.now() + EVERY_S
         while len(group) < size and (another := ready.get_nowait()) is not None:
             group.append(another)
-        due = [row for row in group if rows.intend(row)]
+        due = [row for row in dict.fromkeys(group) if rows.attempt(row)]
         await journal.intend(due)
         failpoint("intent.durable")
         size = next_size(size, full=len(group) == size, left=len(sending))
         ready.capacity = sending.capacity = max(size, narrow)
         for row in due:
-            await sending.put(row)
+            if rows.intend(row):
+                await sending.put(row)

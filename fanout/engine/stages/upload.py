@@ -9,7 +9,7 @@ from fanout.concurrency.channel import Channel
 from fanout.domain.records import Upload
 from fanout.domain.remedies import remedy
 from fanout.engine.flow import Flow
-from fanout.engine.open_row import OpenRow
+from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate
 from fanout.engine.retrying import retry_call
@@ -58,3 +58,5 @@ async def upload_worker(
         failpoint("upload.stored")
         if rows.uploaded(row, item.location, started=started, now=clock.now()):
             await flow.send(row)
+        elif row.state is State.UNCERTAIN and row.turn is None:
+            flow.defer(row)

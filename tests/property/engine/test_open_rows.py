@@ -13,8 +13,9 @@ from fanout.domain.ids import inference_id, output_extension, output_filename
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Record, Reply, Staged, Upload
-from fanout.engine.open_row import Claim, OpenRow, OpenRowsStatistics, State
+from fanout.engine.open_row import Claim, OpenRow, State
 from fanout.engine.open_rows import OpenRows
+from fanout.engine.row_counts import OpenRowsStatistics
 
 RUN = "abcdefghij"
 SLACK_S = 60.0
@@ -144,6 +145,8 @@ class OpenRowsMachine(RuleBasedStateMachine):
         self.intend_row(self.pick(data, State.QUEUED, State.REQUEUED))
 
     def intend_row(self, model):
+        assert self.open_rows.attempt(model.entry)
+        assert not self.open_rows.may_send(model.entry)
         assert self.open_rows.intend(model.entry)
         model.sends += 1
         if model.state is State.REQUEUED:
@@ -156,7 +159,9 @@ class OpenRowsMachine(RuleBasedStateMachine):
     def intend_what_is_not_queued(self, data):
         """It was queued twice, or a notice has claimed it meanwhile."""
         others = set(State) - {State.QUEUED, State.REQUEUED}
-        assert not self.open_rows.intend(self.pick(data, *others).entry)
+        entry = self.pick(data, *others).entry
+        assert not self.open_rows.attempt(entry)
+        assert not self.open_rows.intend(entry)
 
     @precondition(lambda self: self.has(State.INTENDED, State.REINTENDED))
     @rule(data=st.data(), late=st.sampled_from([0.0, 0.5]))
@@ -425,7 +430,7 @@ class OpenRowsMachine(RuleBasedStateMachine):
         assert self.open_rows.deferrals.next() == min(turns, default=None)
         held = sum(len(getattr(model.entry.item, "payload", b"")) for model in self.open.values())
         assert self.open_rows.held_bytes == held
-        assert self.open_rows.busy == count(*IN_FLIGHT, State.ACCEPTED, State.CLAIMED)
+        assert self.open_rows.counts.busy == count(*IN_FLIGHT, State.ACCEPTED, State.CLAIMED)
         assert self.open_rows.rows_seen == self.next_row
 
     @invariant()

@@ -6,8 +6,10 @@ import asyncio
 import gc
 import hashlib
 import random
+import traceback
 import warnings
 
+import anyio
 import pytest
 import trio
 from support.in_memory import in_memory
@@ -275,6 +277,30 @@ def test_text_is_refused_with_what_to_do(account):
         asyncio.run(main())
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        lambda: fanout.Record.of("text"),  # type: ignore[arg-type]
+        lambda: fanout.Record.of(b"x", content_type=3),  # type: ignore[arg-type]
+        lambda: fanout.Record.of(b"x", ttl_s="300"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_record_of_the_wrong_types_is_its_callers_mistake_and_no_others(account, record):
+    async def main():
+        async with opened(account) as session:
+            good = asyncio.create_task(session.send(b"good"))
+            with pytest.raises(fanout.UsageError, match=r"encode it|should be of type"):
+                await session.send(record())
+            return await good
+
+    assert is_answer_to(asyncio.run(main()), b"good")
+
+
+def test_a_session_without_an_endpoint_is_refused_at_once():
+    with pytest.raises(fanout.UsageError, match=r"fanout\.open\(endpoint="):
+        fanout.open()
+
+
 def test_under_trio_there_is_a_sentence(account):
     async def main():
         async with opened(account):
@@ -299,3 +325,105 @@ def test_nothing_is_left_running_or_unawaited(account):
         warnings.simplefilter("error")
         assert asyncio.run(main()) == []
         gc.collect()
+
+
+def test_an_endpoint_that_goes_ends_a_thousand_sends(account):
+    """Of those that wait to be taken in none may be forgotten."""
+    ends: list[object] = []
+
+    async def main():
+        async with opened(account, rate=100) as session:
+            tasks = [asyncio.create_task(session.send(payload_of(n))) for n in range(1_000)]
+            await asyncio.sleep(0)
+            account.world.status = "Failed"
+            ends.extend(await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60))
+
+    with pytest.raises(fanout.RunError, match="is Failed"):
+        asyncio.run(main())
+    assert len(ends) == 1_000
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_leaving_at_any_moment_waits_for_all_that_were_sent(account, turns):
+    async def main():
+        async with opened(account) as session:
+            tasks = [asyncio.create_task(session.send(payload_of(n))) for n in range(600)]
+            for _ in range(turns + 1):
+                await asyncio.sleep(0)
+        return await asyncio.wait_for(asyncio.gather(*tasks), 60)
+
+    outcomes = asyncio.run(main())
+    assert all(is_answer_to(outcome, payload_of(n)) for n, outcome in enumerate(outcomes))
+
+
+def test_leaving_does_not_wait_for_sends_that_were_given_up(monkeypatch):
+    slow = QUICK | {"service_time": {"median_s": 30.0, "sigma": 0.0}}
+    account = in_memory(monkeypatch, SimulatorSettings.model_validate(slow))
+
+    async def main():
+        began = asyncio.get_running_loop().time()
+        async with opened(account) as session:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(session.send(b"slow"), 0.2)
+        return asyncio.get_running_loop().time() - began
+
+    assert asyncio.run(main()) < 10.0
+    assert account.world.queues.names == ()
+
+
+def test_the_engine_has_ended_when_a_cancelled_block_is_left(account):
+    """Also where the scope around it was cancelled, which interrupts every wait in it."""
+
+    async def main():
+        with anyio.move_on_after(0.2):
+            async with opened(account, rate=1) as session:
+                async for _ in session.map(payload_of(n) for n in range(100)):
+                    pass
+        return [task.get_name() for task in asyncio.all_tasks() if "fanout" in task.get_name()]
+
+    assert asyncio.run(main()) == []
+    assert account.world.queues.names == ()
+
+
+def test_an_error_that_many_sends_get_does_not_keep_their_frames(account):
+    """A server that goes on sending to a session that broke would keep every payload that it refused."""
+
+    async def main():
+        async with opened(account) as session:
+            account.world.status = "Failed"
+            for number in range(50):
+                with pytest.raises(fanout.RunError) as raised:
+                    await session.send(payload_of(number))
+                lengths.append(len(traceback.extract_tb(raised.value.__traceback__)))
+
+    lengths: list[int] = []
+    with pytest.raises(fanout.RunError):
+        asyncio.run(main())
+    assert max(lengths[1:]) == min(lengths[1:]) < 10
+
+
+def test_payloads_that_the_engine_has_taken_in_are_the_engines(account):
+    """Its bound on bytes in memory holds: the tickets of a window of rows keep none of them."""
+
+    async def main():
+        async with opened(account, rate=1) as session:
+            task = asyncio.create_task(session.send(b"x" * 1_000))
+            while not session._submissions._open:
+                await asyncio.sleep(0)
+            [ticket] = session._submissions._open.values()
+            await task
+            return ticket.record
+
+    assert asyncio.run(main()) is None
+
+
+def test_a_session_of_another_loop_is_refused(account):
+    async def elsewhere(session):
+        with pytest.raises(fanout.UsageError, match="another event loop"):
+            await session.send(b"x")
+
+    async def main():
+        async with opened(account) as session:
+            await asyncio.to_thread(asyncio.run, elsewhere(session))
+
+    asyncio.run(main())

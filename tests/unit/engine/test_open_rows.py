@@ -33,6 +33,7 @@ def admit(open_rows, row=0, *, options=None, payload=b"12345"):
 def send(open_rows, entry, *, now=10.0, due=None):
     if entry.state in {State.UNCERTAIN, State.DEFERRED}:
         open_rows.requeue(entry)
+    assert open_rows.attempt(entry)
     assert open_rows.intend(entry)
     return open_rows.send(entry, due=now if due is None else due, now=now)
 
@@ -56,7 +57,7 @@ def notice(row=0, *, generation=0, attempt=1, receipt="r", completed=True):
 
 def test_a_row_from_its_entry_to_its_end(open_rows):
     entry = admit(open_rows)
-    assert (entry.state, len(open_rows), open_rows.busy) == (State.QUEUED, 1, 0)
+    assert (entry.state, len(open_rows), open_rows.counts.busy) == (State.QUEUED, 1, 0)
     assert send(open_rows, entry, now=10.5, due=10.0) == "abcdefghij.0.0.1"
     assert (entry.state, open_rows.statistics().in_flight) == (State.SENT, 1)
     assert not accept(open_rows, entry, now=11.0)
@@ -568,14 +569,14 @@ def test_every_state_can_be_reached_and_left():
         assert not TRANSITIONS[state] & (NOT_RECEIVED - {State.DEFERRED})
 
 
-def test_a_row_whose_upload_is_not_known_is_looked_for_before_it_is_uploaded_and_sent_again(open_rows):
+def test_a_row_whose_upload_is_not_known_is_uploaded_and_looked_for_before_it_is_sent_again(open_rows):
     place = Location("bucket", "in/7")
     record = Record(7, None, b"12345", Options())
     line = RowRecord(7, RowState.INTENT, 0, 1, 0)
     entry = open_rows.restore(record, Upload(Options(), b"12345", place), line, upload=place, now=500.0)
     assert (entry.state, entry.transport, open_rows.held_bytes) == (State.UNCERTAIN, "s3", 5)
-    assert open_rows.uploaded(entry, place, started=501.0, now=502.0)
-    assert (entry.state, open_rows.held_bytes) == (State.REQUEUED, 0)
+    assert not open_rows.uploaded(entry, place, started=501.0, now=502.0)
+    assert (entry.state, open_rows.held_bytes) == (State.UNCERTAIN, 0)
     assert send(open_rows, entry) == "abcdefghij.7.0.2"
     assert entry.resends == 1
 
@@ -624,9 +625,35 @@ def test_a_row_that_is_twice_on_its_way_gets_one_attempt(open_rows):
     open_rows.doubt(entry, now=12.0)
     open_rows.requeue(entry)
     open_rows.claim(notice())
-    assert not open_rows.intend(entry)
+    assert not open_rows.attempt(entry)
     open_rows.release(entry, deadline=1e9)
     open_rows.requeue(entry)
+    assert open_rows.attempt(entry)
+    assert not open_rows.may_send(entry)  # before its intent is durable, a copy on its way may not be sent
     assert open_rows.intend(entry)
-    assert not open_rows.intend(entry)
+    assert not open_rows.attempt(entry)
     assert (entry.sends, entry.resends) == (2, 1)
+
+
+def test_a_row_that_was_claimed_while_its_intent_was_written_goes_no_further(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=12.0)
+    open_rows.requeue(entry)
+    assert open_rows.attempt(entry)
+    open_rows.claim(notice())
+    assert not open_rows.intend(entry)
+    assert entry.state is State.CLAIMED
+
+
+def test_a_row_that_the_model_failed_before_it_was_uploaded_is_sent_once_it_is(open_rows):
+    place = Location("bucket", "in/7")
+    record = Record(7, None, b"12345", Options())
+    line = RowRecord(7, RowState.INTENT, 0, 1, 0)
+    entry = open_rows.restore(record, Upload(Options(), b"12345", place), line, upload=place, now=500.0)
+    open_rows.claim(notice(7, completed=False))
+    open_rows.regenerate(entry)
+    open_rows.defer(entry, until=510.0)
+    assert open_rows.deferrals.due(510.0) == [entry]
+    assert open_rows.uploaded(entry, place, started=511.0, now=512.0)
+    assert send(open_rows, entry) == "abcdefghij.7.1.2"

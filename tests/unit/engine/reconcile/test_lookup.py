@@ -58,6 +58,7 @@ def searched(bucket, *, rows=ROWS, of=None, twice=False):
         )
         for row in range(rows):
             entry = open_rows.admit(Record(row, None, b"", Options()), Inline(Options(), b""))
+            open_rows.attempt(entry)
             open_rows.intend(entry)
             open_rows.send(entry, due=0.0, now=0.0)
             reply = Reply("the id of the send", f"s3://bucket/{key(row)}", f"s3://bucket/{key(row, 'err')}")

@@ -51,6 +51,7 @@ class Scene:
 
     def lose_a_reply(self):
         now = self.clock.now()
+        self.rows.attempt(self.row)
         self.rows.intend(self.row)
         self.rows.send(self.row, due=now, now=now)
         self.rows.doubt(self.row, now=now)

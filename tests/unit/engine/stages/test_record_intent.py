@@ -141,6 +141,7 @@ def test_a_row_that_a_notice_has_claimed_meanwhile_gets_no_attempt_and_goes_no_f
         claimed, other = (
             rows.admit(Record(row, None, b"x", Options()), Inline(Options(), b"x")) for row in range(2)
         )
+        rows.attempt(claimed)
         rows.intend(claimed)
         rows.send(claimed, due=0.0, now=0.0)
         rows.doubt(claimed, now=0.0)
