@@ -17,7 +17,7 @@ class AwsControl:
     """`ports.Control` on the SageMaker control plane.
 
     Args:
-        sagemaker: A client of SageMaker's control plane: aiobotocore's, or `http.control_client`.
+        sagemaker: A client of SageMaker's control plane: aiobotocore's, or `http.control_client.ControlClient`.
         run_queues: Opens and closes the run's queue.
         timeout_s: Bound of one call as a whole.
         inline: What `supports_inline` returns.

@@ -40,7 +40,7 @@ class RunQueues:
     """Opens and closes the queues of runs.
 
     Args:
-        sqs: An SQS client: aiobotocore's, or `http.control_client`.
+        sqs: An SQS client: aiobotocore's, or `http.control_client.ControlClient`.
         sns: An SNS client, likewise, in the region of the topics.
         timeout_s: Bound of one attempt of one step.
     """

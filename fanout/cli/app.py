@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Any
 
@@ -10,7 +9,7 @@ import typer
 
 from fanout._version import __version__
 from fanout.cli import malloc as allocators
-from fanout.cli.console import report_error, speak_utf8
+from fanout.cli.console import discard_stdout, open_descriptors, report_error, speak_utf8
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
 from fanout.cli.verbs.export import export
@@ -71,6 +70,7 @@ _VERBS = tuple(app.registered_commands)
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the one place where errors become exit codes."""
     app.registered_commands = called(_VERBS, sys.argv[1:] if arguments is None else arguments)
+    open_descriptors()
     speak_utf8()
     allocators.choose()
     try:
@@ -81,9 +81,11 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("fanout: interrupted\n")
         sys.exit(int(Exit.INTERRUPTED))
-    except BrokenPipeError:  # the reader of our stdout has gone; what was asked for is done
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(int(Exit.OK))
+    except SystemExit as leaving:  # what typer makes of a reader of `--help` that has gone
+        if isinstance(leaving.__context__, BrokenPipeError):
+            discard_stdout()
+            sys.exit(int(Exit.OK))
+        raise
     except typer.Abort:
         sys.exit(int(Exit.INTERRUPTED))
     except Exception as error:

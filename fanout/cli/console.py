@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from fanout.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,10 +113,42 @@ class Reporting:
 
 
 def print_json(content: dict[str, Any]) -> None:
-    """Print one JSON object on one line of stdout."""
+    """Print one JSON object on one line of stdout; raises as `write_out` does."""
     import orjson
 
-    sys.stdout.write(orjson.dumps(content).decode() + "\n")
+    write_out(orjson.dumps(content).decode() + "\n")
+
+
+def write_out(text: str) -> None:
+    """Write to stdout. A reader that has gone changes nothing: what was asked for is done.
+
+    Raises:
+        StorageError: Standard output is a file on a disk that is full or failed.
+    """
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        discard_stdout()
+    except OSError as error:
+        discard_stdout()
+        raise StorageError(f"cannot write to standard output: {error.strerror or error}") from error
+
+
+def discard_stdout() -> None:
+    """Let go of a stdout that takes nothing: what is buffered would be written to it once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_descriptors() -> None:
+    """Open those of the descriptors 0 to 2 that are closed: else a socket takes their place, and is closed as one."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            if descriptor and (sys.stdout, sys.stderr)[descriptor - 1] is None:
+                setattr(sys, ("stdout", "stderr")[descriptor - 1], os.fdopen(descriptor, "w"))
 
 
 def report_error(error: RunError) -> None:

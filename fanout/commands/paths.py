@@ -25,6 +25,8 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
         )
     if not inputs:
         raise UsageError("no input: name files, directories or globs, or - for standard input")
+    if "" in inputs:
+        raise UsageError("an input has no name: an empty one would be every file of this directory")
     for path in inputs:
         if "://" not in path and is_same_file(Path(path), Path(output)):
             raise UsageError(f"the output {output} is the input: choose another name")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fanout.cli.console import write_out
 from fanout.errors import UsageError
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def report(
     prices = load_config(config, environ=os.environ).prices
     text = _rendered(report_of(outputs, prices), chosen, width=_width(output))
     if output is None:
-        sys.stdout.write(text)
+        write_out(text)
         return
     try:
         output.write_text(text, encoding="utf-8")

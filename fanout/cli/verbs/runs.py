@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fanout.cli.console import print_json
+from fanout.cli.console import print_json, write_out
 
 
 def runs(
@@ -26,4 +26,4 @@ def runs(
         for each in found:
             print_json(each.as_dict())
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in table(found)))
+        write_out("".join(f"{line}\n" for line in table(found)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
-from fanout.cli.console import print_json
+from fanout.cli.console import print_json, write_out
 from fanout.cli.options import RunDir
 
 
@@ -23,4 +22,4 @@ def status(
     if as_json:
         print_json(found.as_dict())
     else:
-        sys.stdout.write(f"{describe(found)}\n")
+        write_out(f"{describe(found)}\n")
