@@ -123,9 +123,9 @@ BUGS = (
         "tests/crash/test_campaign.py::test_what_the_endpoint_took_is_found_and_not_sent_again",
         (
             Change(
-                "engine/open_rows.py",
-                "        if line.state == RowState.READY:\n",
-                "        if line.state != RowState.ACCEPTED:\n",
+                "engine/open_row.py",
+                "        if line.state == RowState.READY:\n            return\n",
+                "        if line.state != RowState.ACCEPTED:\n            return\n",
             ),
         ),
     ),
