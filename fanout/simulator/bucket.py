@@ -14,12 +14,21 @@ _SLACK = 1_000  # removed keys that are kept before the index is rebuilt; amorti
 
 
 class StoredObject(NamedTuple):
-    """One object; `modified_at` in seconds since the epoch, `multipart_etag` if it was made of parts."""
+    """One object.
+
+    Attributes:
+        body: The whole of it.
+        content_type: Its type, if the writer named one.
+        modified_at: When it was stored, in seconds since the epoch.
+        multipart_etag: Its ETag if it was made of parts.
+        metadata: Pairs of name, in lower case, and value.
+    """
 
     body: bytes
     content_type: str | None
     modified_at: float
     multipart_etag: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
 
     @property
     def etag(self) -> str:

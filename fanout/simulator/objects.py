@@ -34,6 +34,7 @@ class _Multipart:
     bucket: str
     key: str
     content_type: str | None
+    metadata: tuple[tuple[str, str], ...]
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -67,21 +68,34 @@ class Objects:
         *,
         content_type: str | None,
         now: float,
+        metadata: tuple[tuple[str, str], ...] = (),
+        if_match: str | None = None,
         if_none_match: bool = False,
     ) -> StoredObject:
-        """Store `body` at `key` and return the object; `if_none_match` is the header `If-None-Match: *`.
+        """Store `body` at `key` and return the object.
+
+        Args:
+            bucket: Where to.
+            key: Its key.
+            body: The whole of it.
+            content_type: Its type.
+            now: The instant.
+            metadata: See `StoredObject`.
+            if_match: The ETag that the object must have which is replaced.
+            if_none_match: The header `If-None-Match: *`.
 
         Raises:
-            ServiceError: NoSuchBucket; KeyTooLongError; PreconditionFailed when the key exists and must not.
+            ServiceError: NoSuchBucket; KeyTooLongError; PreconditionFailed when the key exists and must not, or
+                with another ETag; NoSuchKey when it does not and must.
         """
         objects = self._bucket(bucket)
         if len(key) * 4 > MAX_KEY_BYTES and len(key.encode()) > MAX_KEY_BYTES:
             raise ServiceError(400, "KeyTooLongError", "Your key is too long")
+        if if_match is not None and if_match.strip('"') != self.get(bucket, key).etag.strip('"'):
+            raise precondition_failed()
         if if_none_match and key in objects.objects:
-            raise ServiceError(
-                412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
-            )
-        stored = StoredObject(body, content_type, now)
+            raise precondition_failed()
+        stored = StoredObject(body, content_type, now, metadata=metadata)
         objects.put(key, stored)
         return stored
 
@@ -125,7 +139,14 @@ class Objects:
         limit = min(max_keys, MAX_KEYS)
         return Listing(entries[:limit], truncated=len(entries) > limit)
 
-    def create_multipart(self, bucket: str, key: str, *, content_type: str | None) -> str:
+    def create_multipart(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str | None,
+        metadata: tuple[tuple[str, str], ...] = (),
+    ) -> str:
         """Begin an upload in parts and return its id.
 
         Raises:
@@ -133,7 +154,7 @@ class Objects:
         """
         self._bucket(bucket)
         upload_id = f"upload-{next(self._upload_ids):08d}"
-        self._uploads[upload_id] = _Multipart(bucket, key, content_type)
+        self._uploads[upload_id] = _Multipart(bucket, key, content_type, metadata)
         return upload_id
 
     def upload_part(self, upload_id: str, part_number: int, body: bytes) -> str:
@@ -181,12 +202,10 @@ class Objects:
         if any(len(body) < MIN_PART_BYTES for body in bodies[:-1]):
             raise ServiceError(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum size")
         if if_none_match and self.find(upload.bucket, upload.key) is not None:
-            raise ServiceError(
-                412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
-            )
+            raise precondition_failed()
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for body in bodies)
         etag = f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(bodies)}"'
-        stored = StoredObject(b"".join(bodies), upload.content_type, now, etag)
+        stored = StoredObject(b"".join(bodies), upload.content_type, now, etag, upload.metadata)
         self._bucket(upload.bucket).put(upload.key, stored)
         del self._uploads[upload_id]
         return stored
@@ -220,6 +239,12 @@ class Objects:
         if upload is None:
             raise ServiceError(404, "NoSuchUpload", "The specified multipart upload does not exist.")
         return upload
+
+
+def precondition_failed() -> ServiceError:
+    """Return S3's 412."""
+    message = "At least one of the pre-conditions you specified did not hold"
+    return ServiceError(412, "PreconditionFailed", message)
 
 
 def _part_etag(body: bytes) -> str:

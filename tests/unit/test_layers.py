@@ -30,6 +30,8 @@ COVERED = {
     "aws/http/*": "tests/unit/aws/http/test_requests.py",
     "aws/lazy_clients": "tests/unit/aws/test_session.py",
     "aws/regions": "tests/unit/aws/test_session.py",
+    "aws/pages": "tests/unit/aws/sdk/test_objects.py",
+    "aws/parts": "tests/unit/aws/sdk/test_multipart.py",
     "aws/s3_arguments": "tests/unit/aws/sdk/test_objects.py",
     "aws/sdk_session": "tests/unit/aws/test_session.py",
     "aws/settings": "tests/unit/aws/test_session.py",

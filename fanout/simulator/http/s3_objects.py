@@ -13,7 +13,7 @@ from fanout.simulator.http.checksums import content_of
 from fanout.simulator.http.messages import Header, Reply, Request, Wire
 from fanout.simulator.http.replies import text, xml_reply
 from fanout.simulator.http.s3_target import Target
-from fanout.simulator.objects import MAX_KEYS, Objects, StoredObject
+from fanout.simulator.objects import MAX_KEYS, Objects, StoredObject, precondition_failed
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 _ENCRYPTION = (
@@ -21,6 +21,8 @@ _ENCRYPTION = (
     "x-amz-server-side-encryption-aws-kms-key-id",
     "x-amz-server-side-encryption-bucket-key-enabled",
 )
+_META = "x-amz-meta-"
+_MAX_META_BYTES = 2_048  # S3 user guide: user-defined metadata, names and values in UTF-8
 _MAX_XML_BYTES = 2 << 20  # S3 API reference: 1,000 keys of 1,024 bytes, and their tags
 
 
@@ -51,6 +53,8 @@ class ObjectCalls:
             body,
             content_type=request.headers.get("content-type"),
             now=now,
+            metadata=metadata_of(request),
+            if_match=request.headers.get("if-match"),
             if_none_match=if_none_match(request),
         )
         return xml_reply(200, "", headers=(("ETag", stored.etag), *checksums, *encryption_of(request)))
@@ -112,16 +116,25 @@ def if_none_match(request: Request) -> bool:
     return condition is not None
 
 
+def metadata_of(request: Request) -> tuple[tuple[str, str], ...]:
+    """Return the user's metadata.
+
+    Raises:
+        ServiceError: MetadataTooLarge.
+    """
+    pairs = tuple(
+        (name.removeprefix(_META), value) for name, value in request.headers.items() if name.startswith(_META)
+    )
+    if sum(len(name) + len(value.encode()) for name, value in pairs) > _MAX_META_BYTES:
+        raise ServiceError(
+            400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"
+        )
+    return pairs
+
+
 def encryption_of(request: Request) -> list[Header]:
     """Return the encryption that was asked for; S3 confirms it in its reply."""
     return [(name, request.headers[name]) for name in _ENCRYPTION if name in request.headers]
-
-
-def precondition_failed() -> ServiceError:
-    """Return S3's 412."""
-    return ServiceError(
-        412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
-    )
 
 
 def malformed() -> ServiceError:
@@ -160,6 +173,7 @@ def _described(stored: StoredObject) -> tuple[Header, ...]:
         ("Last-Modified", _http_date(int(stored.modified_at))),
         ("Content-Type", stored.content_type or "binary/octet-stream"),
         ("Accept-Ranges", "bytes"),
+        *((_META + name, value) for name, value in stored.metadata),
     )
 
 

@@ -1,0 +1,65 @@
+"""Uploads one large object in parts, a few at a time, and completes or aborts the upload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anyio
+
+from fanout.aws.settings import MIB, AwsSettings
+from fanout.errors import CallError
+from fanout.ports import Upload
+
+MAX_PARTS = 10_000  # S3 user guide, "multipart upload limits"
+
+
+async def upload_whole(upload: Upload, body: bytes | memoryview, *, settings: AwsSettings) -> str:
+    """Store `body` by `upload`, which has no parts yet, and return the object's ETag.
+
+    Args:
+        upload: The upload.
+        body: The whole object; parts of a view are views, and cost no copy.
+        settings: Size of parts, and how many at a time.
+
+    Raises:
+        CallError: Of the step that failed; nothing is left behind, or the object stands whole where only the reply
+            to the last step was lost.
+    """
+    try:
+        await _put_parts(upload, body, settings=settings)
+        return await upload.complete()
+    except BaseException:
+        # Parts that are left behind are invisible and paid for. Implementations bound the time that this takes.
+        with anyio.CancelScope(shield=True):
+            await upload.abort()
+        raise
+
+
+async def _put_parts(upload: Upload, body: bytes | memoryview, *, settings: AwsSettings) -> None:
+    parts = cut(len(body), part_bytes=settings.part_bytes)
+    failures: list[CallError] = []
+
+    async def work() -> None:
+        for number, start, stop in parts:  # one iterator for all workers
+            try:
+                await upload.put_part(number, body[start:stop])
+            except CallError as error:
+                failures.append(error)
+                workers.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as workers:
+        for _ in range(settings.parts_at_once):
+            workers.start_soon(work)
+    if failures:
+        raise failures[0]
+
+
+def cut(size_bytes: int, *, part_bytes: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (part number from 1, start, stop) over `size_bytes`.
+
+    Parts are of `part_bytes` or, if 10,000 of those do not reach, of the first whole MiB that does.
+    """
+    smallest = -(-size_bytes // MAX_PARTS)
+    step = max(part_bytes, -(-smallest // MIB) * MIB) if smallest > part_bytes else part_bytes
+    for number, start in enumerate(range(0, size_bytes, step), start=1):
+        yield number, start, min(start + step, size_bytes)
