@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fanout.errors import UsageError
 from fanout.output.destination import check_name
-from fanout.source.discovery import matches
+from fanout.source.path_rules import matches
 
 
 def check_paths(inputs: Sequence[str], output: str) -> None:
@@ -52,8 +52,7 @@ def _would_be_read(output: Path, path: str) -> bool:
     if folder.exists():
         return False
     # A directory that a glob means is read as a whole.
-    pattern = str(folder).lstrip("/")
-    return any(matches(one.relative_to("/"), pattern) for one in (inside, *inside.parents))
+    return any(matches(one.parts, folder.parts) for one in (inside, *inside.parents))
 
 
 def is_same_file(one: Path, other: Path) -> bool:
