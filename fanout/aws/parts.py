@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 
 import anyio
 
 from fanout.aws.settings import MIB, AwsSettings
-from fanout.errors import CallError
 from fanout.ports import Upload
 
 MAX_PARTS = 10_000  # S3 user guide, "multipart upload limits"
+
+
+Cut = tuple[int, int, int]
+"""Number of a part, from 1, and where it starts and stops."""
 
 
 async def upload_whole(upload: Upload, body: bytes | memoryview, *, settings: AwsSettings) -> str:
@@ -25,30 +29,42 @@ async def upload_whole(upload: Upload, body: bytes | memoryview, *, settings: Aw
         CallError: Of the step that failed; nothing is left behind, or the object stands whole where only the reply
             to the last step was lost.
     """
-    try:
-        await _put_parts(upload, body, settings=settings)
+
+    async def put(number: int, start: int, stop: int) -> None:
+        await upload.put_part(number, body[start:stop])
+
+    async with aborting(upload):
+        await put_parts(put, cut(len(body), part_bytes=settings.part_bytes), at_once=settings.parts_at_once)
         return await upload.complete()
+
+
+@asynccontextmanager
+async def aborting(upload: Upload) -> AsyncIterator[None]:
+    """Abort the upload if the block fails: parts that are left behind are invisible and paid for."""
+    try:
+        yield
     except BaseException:
-        # Parts that are left behind are invisible and paid for. Implementations bound the time that this takes.
-        with anyio.CancelScope(shield=True):
+        with anyio.CancelScope(shield=True):  # implementations bound the time that this takes
             await upload.abort()
         raise
 
 
-async def _put_parts(upload: Upload, body: bytes | memoryview, *, settings: AwsSettings) -> None:
-    parts = cut(len(body), part_bytes=settings.part_bytes)
-    failures: list[CallError] = []
+async def put_parts(
+    put: Callable[[int, int, int], Awaitable[None]], parts: Iterator[Cut], *, at_once: int
+) -> None:
+    """Store `parts` by `put`, `at_once` at the same time; the first that fails ends the others, and is raised."""
+    failures: list[Exception] = []
 
     async def work() -> None:
         for number, start, stop in parts:  # one iterator for all workers
             try:
-                await upload.put_part(number, body[start:stop])
-            except CallError as error:
+                await put(number, start, stop)
+            except Exception as error:  # noqa: BLE001 - is raised below, without the task group's wrapping
                 failures.append(error)
                 workers.cancel_scope.cancel()
 
     async with anyio.create_task_group() as workers:
-        for _ in range(settings.parts_at_once):
+        for _ in range(at_once):
             workers.start_soon(work)
     if failures:
         raise failures[0]
