@@ -8,9 +8,24 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from enum import Enum, unique
 from typing import NamedTuple
 
 _SLACK = 1_000  # removed keys that are kept before the index is rebuilt; amortizes the rebuild
+
+
+@unique
+class Flaw(Enum):
+    """Why an object that stands there can never be read."""
+
+    KEY_DISABLED = "key disabled"
+    """Its KMS key is disabled: HEAD tells of it, GET fails."""
+    ARCHIVED = "archived"
+    """A lifecycle rule has moved it to an archive: HEAD tells of it, GET fails."""
+    DENIED = "denied"
+    """A policy denies it: only listings show it."""
+    CUT_OFF = "cut off"
+    """Every reply to a GET ends before its announced length."""
 
 
 class StoredObject(NamedTuple):
@@ -20,6 +35,7 @@ class StoredObject(NamedTuple):
     content_type: str | None
     modified_at: float
     multipart_etag: str | None = None
+    flaw: Flaw | None = None
 
     @property
     def etag(self) -> str:

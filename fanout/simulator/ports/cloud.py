@@ -15,7 +15,7 @@ from fanout.ports import Clock, Control, Invoker, Object, ObjectInfo, ObjectStor
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import FOREIGN_LOCATION, InvokeFault
 from fanout.simulator.limits import AsyncRequest
-from fanout.simulator.objects import MAX_KEYS
+from fanout.simulator.objects import MAX_KEYS, Flaw
 from fanout.simulator.objects import StoredObject as _Stored
 from fanout.simulator.ports.control import MemoryControl, queue_name
 from fanout.simulator.ports.latency import Wire, reply_error
@@ -100,7 +100,8 @@ class _MemoryObjects:
         def work(_now: float) -> tuple[_Stored, bool]:
             world = self._wire.world
             world.faults.slow_down()
-            return world.objects.get(*location), world.faults.truncates_get()
+            stored = world.objects.get(*location)
+            return stored, world.faults.truncates_get() or stored.flaw is Flaw.CUT_OFF
 
         stored, is_truncated = await self._wire.call("GetObject", self._spread, work)
         if is_truncated:
@@ -112,7 +113,7 @@ class _MemoryObjects:
     async def head(self, location: Location) -> ObjectInfo | None:
         try:
             stored = await self._wire.call(
-                "HeadObject", self._spread, lambda _now: self._wire.world.objects.get(*location)
+                "HeadObject", self._spread, lambda _now: self._wire.world.objects.head(*location)
             )
         except CallError as error:
             if error.status in {403, 404}:
