@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
-from fanout.simulator.bucket import Bucket, StoredObject
+from fanout.simulator.bucket import Bucket, Flaw, StoredObject
 from fanout.simulator.errors import ServiceError
 
-__all__ = ["MAX_KEYS", "Listing", "Objects", "StoredObject"]
+__all__ = ["MAX_KEYS", "Flaw", "Listing", "Objects", "StoredObject"]
 
 MAX_KEYS = 1_000  # S3 API reference: ListObjectsV2 and DeleteObjects handle at most this many keys a call
 MIN_PART_BYTES = 5 * 1024 * 1024  # S3 API reference: every part but the last
@@ -71,6 +71,7 @@ class Objects:
         metadata: tuple[tuple[str, str], ...] = (),
         if_match: str | None = None,
         if_none_match: bool = False,
+        flaw: Flaw | None = None,
     ) -> StoredObject:
         """Store `body` at `key` and return the object.
 
@@ -83,6 +84,7 @@ class Objects:
             metadata: See `StoredObject`.
             if_match: The ETag that the object must have which is replaced.
             if_none_match: The header `If-None-Match: *`.
+            flaw: Why it can never be read.
 
         Raises:
             ServiceError: NoSuchBucket; KeyTooLongError; PreconditionFailed when the key exists and must not, or
@@ -95,17 +97,31 @@ class Objects:
             raise precondition_failed()
         if if_none_match and key in objects.objects:
             raise precondition_failed()
-        stored = StoredObject(body, content_type, now, metadata=metadata)
+        stored = StoredObject(body, content_type, now, metadata=metadata, flaw=flaw)
         objects.put(key, stored)
         return stored
 
     def get(self, bucket: str, key: str) -> StoredObject:
-        """Return the object.
+        """Return the object, for a reader of its content.
 
         Raises:
-            ServiceError: NoSuchBucket; NoSuchKey, or AccessDenied when missing keys are forbidden.
+            ServiceError: As `head`; that of its flaw.
+        """
+        stored = self.head(bucket, key)
+        refusal = None if stored.flaw is None else _REFUSALS.get(stored.flaw)
+        if refusal is not None:
+            raise ServiceError(*refusal)
+        return stored
+
+    def head(self, bucket: str, key: str) -> StoredObject:
+        """Return the object, for HeadObject, which needs neither the key nor a restored copy.
+
+        Raises:
+            ServiceError: NoSuchBucket; NoSuchKey, or AccessDenied when missing keys are forbidden or it is denied.
         """
         stored = self._bucket(bucket).objects.get(key)
+        if stored is not None and stored.flaw is Flaw.DENIED:
+            raise ServiceError(403, "AccessDenied", "Access Denied")
         if stored is None:
             if self._missing_is_forbidden:
                 raise ServiceError(403, "AccessDenied", "Access Denied")
@@ -245,6 +261,21 @@ def precondition_failed() -> ServiceError:
     """Return S3's 412."""
     message = "At least one of the pre-conditions you specified did not hold"
     return ServiceError(412, "PreconditionFailed", message)
+
+
+_REFUSALS: dict[Flaw, tuple[int, str, str]] = {
+    Flaw.KEY_DISABLED: (
+        400,
+        "KMS.DisabledException",
+        "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555 is disabled.",
+    ),
+    Flaw.ARCHIVED: (
+        403,
+        "InvalidObjectState",
+        "The operation is not valid for the object's storage class",
+    ),
+}
+"""What S3 answers to a GET of such an object: status, code, message."""
 
 
 def _part_etag(body: bytes) -> str:

@@ -11,6 +11,8 @@ from support.settings import aws_settings
 
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
+from fanout.ports import ObjectInfo
+from fanout.simulator.objects import Flaw
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -150,6 +152,32 @@ async def test_a_listing_of_a_missing_bucket_is_refused(storage, run):
 
 async def keys_of_missing(harness, run):
     return [page async for page in harness.cloud.objects.list(f"missing-{run}", "")]
+
+
+@pytest.mark.parametrize(
+    ("flaw", "error", "told"),
+    [
+        (Flaw.KEY_DISABLED, (Phase.REPLY, "KMS.DisabledException", 400), True),
+        (Flaw.ARCHIVED, (Phase.REPLY, "InvalidObjectState", 403), True),
+        (Flaw.DENIED, (Phase.REPLY, "AccessDenied", 403), False),
+        (Flaw.CUT_OFF, (Phase.EXCHANGE, "IncompleteBody", None), True),
+    ],
+)
+async def test_an_object_that_can_never_be_read(inference, run, flaw, error, told):
+    """Only of the simulator, which shows what S3 says: nobody archives objects for a test."""
+    if inference.world is None:
+        pytest.skip("needs objects with flaws")
+    here = Location(inference.bucket, f"contract/{run}/key")
+    body = b"x" * 200_000
+    inference.world.objects.put(*here, body, content_type=None, now=time.time(), flaw=flaw)
+    with pytest.raises(CallError) as caught:
+        await inference.cloud.objects.get(here)
+    phase, code, status = error
+    assert (caught.value.phase, caught.value.code) == (phase, code)
+    assert status is None or caught.value.status == status
+    info = await inference.cloud.objects.head(here)
+    assert info == (ObjectInfo(here, len(body), info.modified_at) if told else None)
+    assert await keys(inference, here.key) == [here.key], "listings show it"
 
 
 async def test_pages_hold_a_thousand_keys_and_may_be_left_early(inference, run):

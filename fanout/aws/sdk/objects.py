@@ -13,8 +13,9 @@ from fanout.aws.parts import upload_whole
 from fanout.aws.s3_arguments import address, condition, crc32, description, in_bucket
 from fanout.aws.sdk.multipart import SdkUpload
 from fanout.aws.settings import AwsSettings
-from fanout.aws.timeouts import bounded, transfer_s
+from fanout.aws.timeouts import TIMED_OUT, bounded, transfer_s
 from fanout.domain.location import Location
+from fanout.domain.object_faults import CHECKSUM_DIFFERS, INCOMPLETE
 from fanout.errors import CallError, Phase
 from fanout.ports import Object, ObjectInfo, Upload
 
@@ -98,15 +99,23 @@ class S3Objects:
     async def get(self, location: Location) -> Object:
         """Return the object, its length compared with Content-Length; see `ports.ObjectStore`."""
         loop = asyncio.get_running_loop()
-        async with bounded(self._timeout_s) as timeout:
-            answer = await self._client.get_object(**address(location, self._settings))
-            length = answer.get("ContentLength")
-            timeout.reschedule(loop.time() + self._timeout_s + transfer_s(length or 0))
-            async with answer["Body"] as stream:
-                body = await stream.read()
-        if length is not None and len(body) != length:
+        told: list[int] = []
+        try:
+            async with bounded(self._timeout_s) as timeout:
+                answer = await self._client.get_object(**address(location, self._settings))
+                length = answer["ContentLength"]
+                told.append(length)
+                timeout.reschedule(loop.time() + self._timeout_s + transfer_s(length))
+                async with answer["Body"] as stream:
+                    body = await stream.read()
+        except CallError as error:
+            if told and error.code not in {TIMED_OUT, CHECKSUM_DIFFERS}:
+                message = f"fewer than {told[0]} bytes arrived ({error})"
+                raise CallError(Phase.EXCHANGE, INCOMPLETE, message=message) from error
+            raise
+        if len(body) != length:
             message = f"{len(body)} of {length} bytes arrived"
-            raise CallError(Phase.EXCHANGE, "IncompleteBody", message=message)
+            raise CallError(Phase.EXCHANGE, INCOMPLETE, message=message)
         return Object(
             body=body, content_type=answer.get("ContentType"), modified_at=answer["LastModified"].timestamp()
         )

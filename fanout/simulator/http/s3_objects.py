@@ -13,7 +13,7 @@ from fanout.simulator.http.checksums import content_of
 from fanout.simulator.http.messages import Header, Reply, Request, Wire
 from fanout.simulator.http.replies import text, xml_reply
 from fanout.simulator.http.s3_target import Target
-from fanout.simulator.objects import MAX_KEYS, Objects, StoredObject, precondition_failed
+from fanout.simulator.objects import MAX_KEYS, Flaw, Objects, StoredObject, precondition_failed
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 _ENCRYPTION = (
@@ -60,29 +60,14 @@ class ObjectCalls:
         return xml_reply(200, "", headers=(("ETag", stored.etag), *checksums, *encryption_of(request)))
 
     def _get(self, target: Target, request: Request, _now: float) -> Reply:
-        reply = self._head(target, request, _now)
-        if self._truncates():
+        stored = self._objects.get(target.bucket, target.key)
+        reply = _reply(stored, request)
+        if self._truncates() or stored.flaw is Flaw.CUT_OFF:
             reply.wire = Wire.TRUNCATE
         return reply
 
     def _head(self, target: Target, request: Request, _now: float) -> Reply:
-        stored = self._objects.get(target.bucket, target.key)
-        headers = request.headers
-        if headers.get("if-match", stored.etag) not in {stored.etag, stored.etag.strip('"'), "*"}:
-            raise precondition_failed()
-        described = _described(stored)
-        if headers.get("if-none-match") in {stored.etag, "*"}:
-            return xml_reply(304, "", headers=described)
-        span = _span(headers.get("range", ""), len(stored.body))
-        if span is None:
-            reply = xml_reply(200, "", headers=described)
-            reply.body = stored.body
-        else:
-            start, end = span
-            content_range = ("Content-Range", f"bytes {start}-{end - 1}/{len(stored.body)}")
-            reply = xml_reply(206, "", headers=(*described, content_range))
-            reply.body = stored.body[start:end]
-        return reply
+        return _reply(self._objects.head(target.bucket, target.key), request)
 
     def _delete(self, target: Target, _request: Request, _now: float) -> Reply:
         self._objects.delete(target.bucket, target.key)
@@ -165,6 +150,30 @@ def children(element: ET.Element, name: str) -> list[ET.Element]:
 def child_text(element: ET.Element, name: str) -> str:
     """Return the text of the first child of that name, empty without one."""
     return next((child.text or "" for child in children(element, name)), "")
+
+
+def _reply(stored: StoredObject, request: Request) -> Reply:
+    """Return the object, or the range of it that is asked for.
+
+    Raises:
+        ServiceError: A condition does not hold; the range begins behind the end.
+    """
+    headers = request.headers
+    if headers.get("if-match", stored.etag) not in {stored.etag, stored.etag.strip('"'), "*"}:
+        raise precondition_failed()
+    described = _described(stored)
+    if headers.get("if-none-match") in {stored.etag, "*"}:
+        return xml_reply(304, "", headers=described)
+    span = _span(headers.get("range", ""), len(stored.body))
+    if span is None:
+        reply = xml_reply(200, "", headers=described)
+        reply.body = stored.body
+    else:
+        start, end = span
+        content_range = ("Content-Range", f"bytes {start}-{end - 1}/{len(stored.body)}")
+        reply = xml_reply(206, "", headers=(*described, content_range))
+        reply.body = stored.body[start:end]
+    return reply
 
 
 def _described(stored: StoredObject) -> tuple[Header, ...]:

@@ -9,7 +9,7 @@ from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
 from fanout.ports import Object, ObjectInfo, Upload
 from fanout.simulator.errors import ServiceError
-from fanout.simulator.objects import MAX_KEYS, StoredObject, precondition_failed
+from fanout.simulator.objects import MAX_KEYS, Flaw, StoredObject, precondition_failed
 from fanout.simulator.ports.latency import Wire
 
 
@@ -81,7 +81,8 @@ class MemoryObjects:
                 raise precondition_failed()
             if start >= len(stored.body):
                 raise ServiceError(416, "InvalidRange", "The requested range is not satisfiable")
-            return stored.body[start : start + size_bytes], world.faults.truncates_get()
+            is_truncated = world.faults.truncates_get() or stored.flaw is Flaw.CUT_OFF
+            return stored.body[start : start + size_bytes], is_truncated
 
         body, is_truncated = await self._wire.call("GetObject", self._spread, work)
         if is_truncated:
@@ -94,7 +95,8 @@ class MemoryObjects:
         def work(_now: float) -> tuple[StoredObject, bool]:
             world = self._wire.world
             world.faults.slow_down()
-            return world.objects.get(*location), world.faults.truncates_get()
+            stored = world.objects.get(*location)
+            return stored, world.faults.truncates_get() or stored.flaw is Flaw.CUT_OFF
 
         stored, is_truncated = await self._wire.call("GetObject", self._spread, work)
         if is_truncated:
@@ -105,7 +107,7 @@ class MemoryObjects:
         """Return what is known of an object, None for 404 and 403; see `ports.ObjectStore`."""
         try:
             stored = await self._wire.call(
-                "HeadObject", self._spread, lambda _now: self._wire.world.objects.get(*location)
+                "HeadObject", self._spread, lambda _now: self._wire.world.objects.head(*location)
             )
         except CallError as error:
             if error.status in {403, 404}:
