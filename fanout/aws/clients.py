@@ -15,6 +15,7 @@ from fanout._version import __version__
 from fanout.aws.regions import INLINE_REGIONS
 from fanout.aws.sdk.queue import LONGEST_POLL_S, POLL_SLACK_S
 from fanout.aws.settings import AwsSettings
+from fanout.domain.location import dns_suffix
 
 if TYPE_CHECKING:
     from aiobotocore.config import AioConfig
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 SERVICES = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
 NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
 """At DEBUG these log bodies, session tokens and signatures."""
+CREDENTIAL_ATTEMPTS = 3
+"""Of a call that gets credentials, which does no harm twice; connecting in vain three times takes 15 s."""
 MUST_KNOW = ("Body", "Filename", "S3OutputPathExtension")
 """Members of InvokeEndpointAsync, from botocore 1.43.29 on (`Body`) and 1.42.54 on (the others)."""
 
@@ -51,10 +54,23 @@ def client_config(service: str, settings: AwsSettings) -> AioConfig:
     )
 
 
+def session_config(settings: AwsSettings) -> AioConfig:
+    """Return what holds for every client of a session, also those that find its credentials."""
+    from aiobotocore.config import AioConfig
+
+    from fanout.aws.sdk.guards import UnredirectedSession
+
+    return AioConfig(
+        http_session_cls=UnredirectedSession,
+        connect_timeout=settings.connect_timeout_s,
+        read_timeout=settings.call_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": CREDENTIAL_ATTEMPTS},
+    )
+
+
 def is_aws(endpoint_url: str) -> bool:
     """Whether the url is one of AWS's own; botocore addresses buckets of any other by path, not by host."""
-    host = urlsplit(endpoint_url).hostname or ""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu"))
+    return dns_suffix(urlsplit(endpoint_url).hostname or "") is not None
 
 
 def invoke_members(model: Mapping[str, Any]) -> Collection[str]:
