@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 
 import pytest
+from support.virtual import VirtualClock, run_virtual
 
 from fanout.aws.reach import GIVE_UP_AFTER_S, Reach, server_of
 from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.remedies import remedy
-from fanout.errors import CallError, Phase
+from fanout.engine.retrying import retry_call
+from fanout.errors import CallError, Phase, RunError
 
 
 class Clock:
@@ -67,6 +69,25 @@ def test_a_refused_certificate_is_neither_said_nor_waited_for(reach, caplog):
     error = CallError(Phase.CONNECT, "SSLCertVerificationError", message="self-signed certificate")
     assert reach.missed("a:443", error) is error
     assert not caplog.records
+
+
+@pytest.mark.parametrize("connecting_s", [0.0, 5.0], ids=["refused", "no route"])
+def test_a_run_that_reaches_nothing_ends_within_30_s(connecting_s):
+    """The patience of the first call: AWS is asked for the endpoint again and again."""
+
+    async def main():
+        clock = VirtualClock()
+        reach = Reach(monotonic=clock.now)
+
+        async def describe():
+            await clock.sleep(connecting_s)
+            raise reach.missed("a:443", refused())
+
+        with pytest.raises(RunError, match=r"sagemaker:DescribeEndpoint: Unreachable: .*a:443: refused"):
+            await retry_call(describe, operation="sagemaker:DescribeEndpoint", clock=clock)
+        return clock.now()
+
+    assert GIVE_UP_AFTER_S <= max(run_virtual(main) for _ in range(20)) <= 30.0
 
 
 @pytest.mark.anyio
