@@ -23,6 +23,7 @@ from fanout.runtime.input import open_input
 from fanout.runtime.run_queue import open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
 from fanout.source.source import Source
+from fanout.source.stdin import STDIN, kept_stdin
 
 
 @asynccontextmanager
@@ -43,10 +44,12 @@ async def open_session(
             configuration asks for it.
 
     Raises:
-        UsageError: The local AWS's settings do not fit.
+        UsageError: The local AWS's settings do not fit, or standard input is read by another run of this process.
         RunError: The local AWS does not start, or AWS cannot be reached as configured; says what to do.
     """
     async with AsyncExitStack() as stack:
+        if STDIN in config.input.paths:  # before a provider of credentials can read it
+            stack.enter_context(kept_stdin())
         if warnings is None:
             warnings = stack.enter_context(WarningLog())
         if simulator is None:

@@ -15,8 +15,9 @@ from pyarrow import fs as pafs
 
 from fanout.errors import InputError
 from fanout.source.detect import format_of_name
-from fanout.source.files import STDIN, InputFile, local_file, reason, remote_file, remote_key
+from fanout.source.files import InputFile, local_file, reason, remote_file, remote_key
 from fanout.source.settings import InputSettings
+from fanout.source.stdin import STDIN
 
 _GLOB = frozenset("*?[")
 _SHOWN = 8

@@ -13,10 +13,10 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from fanout.errors import InputError
+from fanout.source import stdin
 from fanout.source.settings import Compression, Format
+from fanout.source.stdin import STDIN
 
-STDIN = "-"
-_STDIN_FD = 0
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -111,7 +111,7 @@ def open_bytes(file: InputFile, *, remote_bytes: int) -> ByteStream:
     try:
         if file.path == STDIN:
             # A descriptor of its own: closing it leaves the process its stdin.
-            return os.fdopen(os.dup(_STDIN_FD), "rb", buffering=0)
+            return os.fdopen(os.dup(stdin.descriptor()), "rb", buffering=0)
         if file.filesystem is not None:
             stream: ByteStream = file.filesystem.open_input_stream(
                 remote_key(file.path), compression=None, buffer_size=remote_bytes

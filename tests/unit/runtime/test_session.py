@@ -8,6 +8,8 @@ import anyio
 import pytest
 from support.cli import write_jsonl
 from support.in_memory import in_memory
+from support.raw_server import bare_environment
+from support.stdin import piped
 
 from fanout.config.model import Config
 from fanout.errors import CallError, InputError, Phase, RunError, UsageError
@@ -301,3 +303,26 @@ def test_a_queue_that_cannot_be_made_is_a_precondition(monkeypatch, config):
     assert isinstance(caught.value.__cause__, CallError)
     assert caught.value.__cause__.phase is Phase.REPLY
     assert account.log == ["+local", "+cloud", "+source", "-source", "-cloud", "-local"]
+
+
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+def test_a_credential_process_that_reads_gets_no_row(monkeypatch, tmp_path, client):
+    """And neither does the prompt for an MFA code; see `tests/unit/source/test_stdin.py`."""
+    bare_environment(monkeypatch, tmp_path)
+    script = tmp_path / "credentials.sh"
+    script.write_text(
+        f"#!/bin/sh\ncat > {tmp_path}/eaten\n"
+        """echo '{"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "S"}'\n"""
+    )
+    script.chmod(0o700)
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\ncredential_process = {script}\n")
+    config = Config.model_validate({"input": {"paths": ["-"]}, "transport": {"client": client}})
+
+    async def main():
+        async with open_session(config) as session:
+            source = await session.source()
+            return [record.payload async for chunk in source.chunks() for record in chunk]
+
+    with piped(b'{"n": 1}\n{"n": 2}\n'):
+        assert anyio.run(main) == [b'{"n": 1}', b'{"n": 2}']
+    assert (tmp_path / "eaten").read_bytes() == b""
