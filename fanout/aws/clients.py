@@ -25,6 +25,8 @@ NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
 """At DEBUG these log bodies, session tokens and signatures."""
 CREDENTIAL_ATTEMPTS = 3
 """Of a call that gets credentials, which does no harm twice; connecting in vain three times takes 15 s."""
+TRACED = ("botocore.credentials", "aiobotocore.credentials")
+"""These warn of each refresh that fails with 40 lines of traceback."""
 MUST_KNOW = ("Body", "Filename", "S3OutputPathExtension")
 """Members of InvokeEndpointAsync, from botocore 1.43.29 on (`Body`) and 1.42.54 on (the others)."""
 
@@ -103,6 +105,17 @@ def quieten() -> None:
         logger = logging.getLogger(name)
         if logger.level < logging.INFO:  # NOTSET, too: it would inherit DEBUG from the root
             logger.setLevel(logging.INFO)
+    for name in TRACED:
+        logging.getLogger(name).addFilter(_on_one_line)
+
+
+def _on_one_line(record: logging.LogRecord) -> bool:
+    """Put an error in the place of its traceback: what failed is reported, or tried again, by this program."""
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        record.msg, record.args = f"{record.getMessage()} {type(error).__name__}: {error}", ()
+        record.exc_info = None
+    return True
 
 
 def _s3_options(settings: AwsSettings) -> dict[str, object]:

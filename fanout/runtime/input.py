@@ -26,4 +26,5 @@ async def open_input(config: Config, cloud: AwsCloud) -> Source:
     if any(path.startswith("s3://") for path in settings.paths):
         filesystem = await input_filesystem(cloud)
     make = functools.partial(open_source, settings, compose.selection(config), filesystem=filesystem)
-    return await anyio.to_thread.run_sync(make)
+    # A listing that hangs would hold up a run that is past its deadline; nothing waits for what it finds then.
+    return await anyio.to_thread.run_sync(make, abandon_on_cancel=True)

@@ -5,16 +5,19 @@ Every verb that talks to AWS uses a `Session`: a run, a shard of one, an experim
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
+
+import anyio
 
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
-from fanout.errors import RunError
+from fanout.errors import DeadlineReached, RunError
 from fanout.observability.warnings import WarningLog
 from fanout.ports import Clock, Endpoint, Queue
 from fanout.runtime import settings as compose
@@ -33,6 +36,7 @@ async def open_session(
     clock: Clock | None = None,
     warnings: WarningLog | None = None,
     simulator: SimulatorAddress | None = None,
+    deadline_at: float | None = None,
 ) -> AsyncIterator[Session]:
     """Yield AWS, opened; whatever the session opens is closed when the block ends, the last first.
 
@@ -42,11 +46,15 @@ async def open_session(
         warnings: Of a caller that collects warnings already; by default the session opens a log of its own.
         simulator: The local AWS of the process that started this one; by default the session starts one if the
             configuration asks for it.
+        deadline_at: When to give up opening, by the clock; None for never. What is open stays open.
 
     Raises:
         UsageError: The local AWS's settings do not fit, or standard input is read by another run of this process.
         RunError: The local AWS does not start, or AWS cannot be reached as configured; says what to do.
+        DeadlineReached: `deadline_at` has passed; also of what is opened on demand.
     """
+    clock = clock or SystemClock()
+    in_time = partial(by_deadline, clock, deadline_at)
     async with AsyncExitStack() as stack:
         if STDIN in config.input.paths:  # before a provider of credentials can read it
             stack.enter_context(kept_stdin())
@@ -54,15 +62,45 @@ async def open_session(
             warnings = stack.enter_context(WarningLog())
         if simulator is None:
             simulator = await stack.enter_async_context(local_aws(config))
-        cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
+        with in_time("AWS was opened (region, credentials)"):
+            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
         yield Session(
             config,
             cloud,
-            clock=clock or SystemClock(),
+            clock=clock,
             simulator=simulator,
             warnings=warnings,
             stack=stack,
+            in_time=in_time,
         )
+
+
+@contextmanager
+def by_deadline(clock: Clock, deadline_at: float | None, during: str) -> Iterator[None]:
+    """Cancel the block at a deadline.
+
+    Args:
+        clock: The run's clock.
+        deadline_at: The deadline by that clock; None for none.
+        during: What happens in the block, as the end of a sentence.
+
+    Raises:
+        DeadlineReached: It came before the block was done.
+    """
+    if deadline_at is None:
+        yield
+        return
+    error = DeadlineReached(
+        f"the deadline (run.deadline_s) has passed while {during}, before this process sent a row: give it more "
+        "time, or see what took so long (--verbose)"
+    )
+    left_s = deadline_at - clock.now()
+    if left_s <= 0.0:  # what does not wait would not be cancelled
+        raise error
+    with anyio.move_on_after(left_s) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise error
 
 
 class Session:
@@ -89,6 +127,7 @@ class Session:
         simulator: SimulatorAddress | None,
         warnings: WarningLog,
         stack: AsyncExitStack,
+        in_time: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self.config = config
         self.cloud = cloud
@@ -96,6 +135,7 @@ class Session:
         self.simulator = simulator
         self.warnings = warnings
         self._stack = stack
+        self._in_time = in_time
         self._found: tuple[Endpoint | None] | None = None  # a role that may not describe it is an answer, too
         self._source: Source | None = None
 
@@ -120,7 +160,8 @@ class Session:
             RunError: There is no such endpoint, it is not asynchronous, or it takes no requests now.
         """
         if self._found is None:
-            self._found = (await discover(self.cloud.control, self.endpoint_name, clock=self.clock),)
+            with self._in_time("the endpoint was described"):
+                self._found = (await discover(self.cloud.control, self.endpoint_name, clock=self.clock),)
         return self._found[0]
 
     async def is_simulated(self) -> bool:
@@ -141,7 +182,8 @@ class Session:
             RunError: It is in S3, and the credentials have expired and cannot be refreshed.
         """
         if self._source is None:
-            self._source = await open_input(self.config, self.cloud)
+            with self._in_time("the input was looked at"):
+                self._source = await open_input(self.config, self.cloud)
             self._stack.push_async_callback(self._source.aclose)
             for text in self._source.warnings:
                 self.warnings.warn(text)
@@ -157,16 +199,17 @@ class Session:
         Raises:
             RunError: The endpoint is not there, or the queue cannot be made.
         """
-        return await self._stack.enter_async_context(
-            open_run_queue(
-                self.cloud,
-                await self.endpoint(),
-                self.config.collect,
-                run_id=run_id,
-                warn=self.warnings.warn,
-                resumable=resumable,
-            )
+        opening = open_run_queue(
+            self.cloud,
+            await self.endpoint(),
+            self.config.collect,
+            run_id=run_id,
+            warn=self.warnings.warn,
+            resumable=resumable,
         )
+        with self._in_time("the run's queue was opened"):
+            return await self._stack.enter_async_context(opening)
+        raise AssertionError("unreachable: a block that its deadline ended has raised")
 
     async def routing(self, run_id: str) -> Routing:
         """Return how rows travel: in the request, where this region and SDK allow it, or via S3.
