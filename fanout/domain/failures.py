@@ -74,6 +74,7 @@ MISSING = frozenset({
     "ResourceNotFound", "ResourceNotFoundException",  # SageMaker; SNS and SQS
     "NotFound", "NotFoundException",  # SNS
     "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue",  # SQS, by its new and its old name
+    "InvalidAddress",  # SQS: a url whose account or region is not the host's
 })  # fmt: skip
 """What a call named is not there: a queue, a topic, a subscription, an endpoint."""
 UNTRUSTED = frozenset({"SSLCertVerificationError"})

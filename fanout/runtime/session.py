@@ -15,6 +15,7 @@ import anyio
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
+from fanout.domain.queue_urls import queue_region
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
 from fanout.errors import DeadlineReached, RunError
@@ -197,8 +198,15 @@ class Session:
             resumable: Asked when the session closes: whether a later process of the run needs the queue.
 
         Raises:
-            RunError: The endpoint is not there, or the queue cannot be made.
+            RunError: The endpoint is not there, the queue cannot be made, or the one that is named is elsewhere.
         """
+        url = self.config.collect.queue_url
+        elsewhere = None if url is None else queue_region(url)
+        if elsewhere not in {None, self.cloud.region}:
+            raise RunError(
+                f"the queue {url} is in {elsewhere}, and this run talks to AWS in {self.cloud.region}, whose topics "
+                "and endpoint it needs: name a queue there (--queue-url), or run in that region (--region)"
+            )
         opening = open_run_queue(
             self.cloud,
             await self.endpoint(),

@@ -12,6 +12,7 @@ import pytest
 import trustme
 from support.settings import aws_settings
 
+from fanout.aws.clients import SERVICES
 from fanout.aws.session import Keys, open_cloud
 from fanout.domain.failures import FailureKind, failure_kind
 from fanout.errors import CallError, Phase, RunError
@@ -240,3 +241,24 @@ async def test_at_a_terminal_the_code_reaches_sts(wire, monkeypatch, tmp_path):
         async with open_cloud(aws_settings(region="eu-west-3", profile="p")) as cloud:
             assert (await cloud.keys()).access_key_id == "ASSUMED"
     assert b"TokenCode=123456" in sts.requests[0].body
+
+
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [
+        ("cn-north-1", "amazonaws.com.cn"),
+        ("eusc-de-east-1", "amazonaws.eu"),
+        ("us-gov-west-1", "amazonaws.com"),
+        ("us-iso-east-1", "c2s.ic.gov"),
+        ("us-isob-east-1", "sc2s.sgov.gov"),
+    ],
+)
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+async def test_the_hosts_of_every_partition_are_its_own(monkeypatch, region, suffix, client):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    names = {"sagemaker-runtime": "runtime.sagemaker", "sagemaker": "api.sagemaker"}
+    async with open_cloud(aws_settings(client=client, region=region)) as cloud:
+        for service in SERVICES:
+            assert cloud.endpoint_url(service) == f"https://{names.get(service, service)}.{region}.{suffix}"
+        assert await cloud.control.supports_inline() is False

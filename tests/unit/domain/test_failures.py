@@ -87,6 +87,7 @@ def failed(code, status=None, phase=REPLY, **facts):
         (failed("ResourceNotFound", 400), FailureKind.RUN),
         (failed("NoSuchBucket", 404), FailureKind.RUN),
         (failed("AWS.SimpleQueueService.NonExistentQueue", 400), FailureKind.RUN),
+        (failed("InvalidAddress", 400), FailureKind.RUN),
         (failed("SomethingNew", 401), FailureKind.RUN),
         (failed("SomethingNew", 403), FailureKind.RUN),
         (failed("404", 404), FailureKind.RUN),

@@ -404,3 +404,27 @@ def test_an_input_that_hangs_on_a_thread_holds_nothing_up(account, config, monke
             anyio.run(main)
     finally:
         release.set()
+
+
+@pytest.mark.parametrize(
+    ("host", "fits"),
+    [
+        ("sqs.eu-memory-1.amazonaws.com", True),
+        ("sqs.eu-west-1.amazonaws.com", False),
+        ("localhost:4566", True),
+    ],
+)
+def test_a_queue_in_another_region_is_named_before_it_is_asked(account, config, host, fits):
+    given = config(collect={"queue_url": f"https://{host}/123456789012/results"})
+
+    async def main():
+        async with open_session(given) as session:
+            await session.queue(RUN)
+
+    if fits:
+        anyio.run(main)
+    else:
+        with pytest.raises(
+            RunError, match=r"results is in eu-west-1, and this run .* in eu-memory-1, .*--region"
+        ):
+            anyio.run(main)
