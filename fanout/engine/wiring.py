@@ -5,6 +5,7 @@ It runs nothing and starts no task: `Pipeline` does that.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
@@ -38,6 +39,8 @@ from fanout.ports import Clock, Cloud, Queue, Rows
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered
 
+_log = logging.getLogger(__name__)
+
 
 class Wiring:
     """The stages of one run, and how rows pass between them (`engine.flow.Flow`).
@@ -56,6 +59,7 @@ class Wiring:
         recovered: What earlier processes of the run left behind.
         run_blocking: Runs what blocks on the disk.
         deliver: Takes each outcome at once; None to write part files.
+        warn: Called with what a person should know, the same text possibly again.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Wiring:
         folds: Sequence[Callable[[Outcome], None]] = (),
         run_blocking: RunBlocking = run_in_thread,
         deliver: Callable[[Outcome], None] | None = None,
+        warn: Callable[[str], None] = _log.warning,
     ) -> None:
         recovered = recovered or Recovered()
         limits = settings.limits
@@ -158,6 +163,8 @@ class Wiring:
                 clock=clock,
                 shared=settings.shared_queue,
                 trust=settings.trust_responses,
+                warn=warn,
+                lost=self.reconciler.listen_no_more,
                 wait_s=limits.poll_s,
             )
         self.fetching = Fetch(

@@ -167,5 +167,6 @@ async def build_pipeline(
             journal=journal,
             recovered=recovered,
             deliver=deliver,
+            warn=session.warnings.warn,
         )
     )

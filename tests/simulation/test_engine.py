@@ -357,3 +357,29 @@ class Outage:
 
     def __getattr__(self, name):
         return getattr(self._faults, name)
+
+
+@pytest.mark.parametrize("accepted", [1, 150, 300])
+def test_a_queue_that_is_deleted_under_way_costs_time_and_not_the_run(tmp_path, accepted, caplog):
+    """Messages are hints: what they would have told of is found by listing."""
+    payloads = random_payloads(300, seed=40)
+
+    def deletes(world):
+        invoke = world.invoke
+
+        def and_delete(request, *, now):
+            reply = invoke(request, now=now)
+            if len(world.log) == accepted:
+                world.queues.delete(world.queues.names[0])
+            return reply
+
+        world.invoke = and_delete
+
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(), before=deletes)
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    assert len(ran.accepted) == 300
+    assert "list" in ran.table["noticed_by"].to_pylist()
+    assert ran.seconds < 60
+    assert [line.message for line in caplog.records if line.levelname == "WARNING"] == [
+        "the queue is gone (AWS.SimpleQueueService.NonExistentQueue): results are found by listing the output path"
+    ]
