@@ -79,15 +79,23 @@ class RunQueues:
         return RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=filtered)
 
     async def close(self, run_queue: RunQueue) -> None:
-        """Remove the subscriptions, then the queue; all are tried before the first failure is raised."""
-        failures: list[CallError] = []
-        for subscription in run_queue.subscriptions:
-            await _unless_gone(
-                partial(self._call, self._sns.unsubscribe, SubscriptionArn=subscription), failures
-            )
-        await _unless_gone(partial(self._call, self._sqs.delete_queue, QueueUrl=run_queue.url), failures)
-        if failures:
-            raise failures[0]
+        """Remove the subscriptions, then the queue; all are tried before an error is raised, which names what is left."""
+        removals = [
+            (subscription, partial(self._call, self._sns.unsubscribe, SubscriptionArn=subscription))
+            for subscription in run_queue.subscriptions
+        ]
+        removals.append((run_queue.url, partial(self._call, self._sqs.delete_queue, QueueUrl=run_queue.url)))
+        left: dict[str, CallError] = {}
+        for name, remove in removals:
+            try:
+                await remove()
+            except CallError as error:
+                if error.code not in MISSING:
+                    left[name] = error
+        if left:
+            first = next(iter(left.values()))
+            message = f"{', '.join(left)} left behind ({first.message or first.code})"
+            raise CallError(first.phase, first.code, message=message, status=first.status) from first
 
     async def _exists(self, name: str) -> bool:
         try:
@@ -186,11 +194,3 @@ def filter_attributes(run_id: str) -> dict[str, str]:
 
 def _may_have_happened(error: BaseException) -> bool:
     return not (isinstance(error, CallError) and error.phase is Phase.REPLY)
-
-
-async def _unless_gone(removal: Callable[[], Awaitable[object]], failures: list[CallError]) -> None:
-    try:
-        await removal()
-    except CallError as error:
-        if error.code not in MISSING:
-            failures.append(error)

@@ -51,6 +51,7 @@ class EngineSettings:
         shared_queue: The queue serves others too.
         trust_responses: Believe what notifications carry.
         keep_inputs: Leave uploaded payloads where they are.
+        kms_key_id: Key that encrypts uploaded payloads, for the text of errors; None for the bucket's own.
         seed: Of the jitter; None for a random one.
     """
 
@@ -66,4 +67,5 @@ class EngineSettings:
     shared_queue: bool = False
     trust_responses: bool = False
     keep_inputs: bool = False
+    kms_key_id: str | None = None
     seed: int | None = None

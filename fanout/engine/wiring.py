@@ -188,6 +188,7 @@ class Wiring:
             objects=self._objects,
             gate=self._gate,
             clock=self.clock,
+            kms_key_id=self.settings.kms_key_id,
         )
 
     async def intent_worker(self) -> None:

@@ -10,7 +10,10 @@ import anyio
 from fanout.config.model import CollectSection
 from fanout.domain.remedies import remedy
 from fanout.errors import CallError, RunError
-from fanout.ports import Cloud, Endpoint, Queue
+from fanout.ports import Cloud, Endpoint, Queue, RunQueue
+
+CLOSE_WITHIN_S = 60.0
+"""A run that ends waits no longer than this for AWS to remove its queue."""
 
 
 @asynccontextmanager
@@ -58,8 +61,20 @@ async def open_run_queue(
         yield cloud.queue(run_queue.url)
     finally:
         if not resumable():
-            with anyio.CancelScope(shield=True):
-                try:
-                    await cloud.control.close_run_queue(run_queue)
-                except CallError as error:
-                    warn(f"queue {run_queue.url} was left behind ({error.code}): delete it")
+            await _close(cloud, run_queue, warn)
+
+
+async def _close(cloud: Cloud, run_queue: RunQueue, warn: Callable[[str], None]) -> None:
+    """Remove the queue and its subscriptions, in bounded time, also while the run is being cancelled."""
+    problem = f"no answer within {CLOSE_WITHIN_S:g} s"
+    with anyio.move_on_after(CLOSE_WITHIN_S, shield=True):
+        try:
+            await cloud.control.close_run_queue(run_queue)
+        except CallError as error:
+            problem = str(error)
+        else:
+            return
+    warn(
+        f"the queue {run_queue.url} could not be removed with its subscriptions "
+        f"({', '.join(run_queue.subscriptions)}): {problem}. Delete what is left of them"
+    )

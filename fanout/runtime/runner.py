@@ -75,6 +75,7 @@ class Runner:
                     self._spec.config, clock=self._clock, warnings=warnings, simulator=self._simulator
                 ) as session:
                     result = await self._result(session, self._executor or here, monitor)
+                result = result.warned(warnings.of_run)  # closing may have left something behind
                 finished = await anyio.to_thread.run_sync(finish_run, result, now)
                 monitor.completed(result.exit)
         return finished

@@ -138,6 +138,7 @@ def job(
         shared_queue=config.collect.queue_url is not None,
         trust_responses=config.collect.trust_responses,
         keep_inputs=config.transport.keep_inputs,
+        kms_key_id=config.transport.kms_key_id,
         seed=config.run.seed,
     )
 

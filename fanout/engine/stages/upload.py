@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fanout.concurrency.channel import Channel
 from fanout.domain.records import Upload
-from fanout.domain.remedies import remedy
+from fanout.domain.remedies import upload_remedy
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
@@ -26,6 +26,7 @@ async def upload_worker(
     objects: ObjectStore,
     gate: Gate,
     clock: Clock,
+    kms_key_id: str | None,
 ) -> None:
     """Upload the payload of each row and have the row sent, for ever.
 
@@ -36,6 +37,7 @@ async def upload_worker(
         objects: Where payloads go.
         gate: Bounds bytes a second.
         clock: The run's clock.
+        kms_key_id: The key that encrypts payloads, for the error's text; None for the bucket's own.
 
     Raises:
         RunError: S3 refuses the uploads; no row is at fault.
@@ -54,7 +56,7 @@ async def upload_worker(
         try:
             await retry_call(put, operation="s3:PutObject", clock=clock)
         except CallError as error:
-            raise RunError(f"{item.location.uri}: {remedy('s3:PutObject', error)}") from error
+            raise RunError(upload_remedy(item.location, error, kms_key_id=kms_key_id)) from error
         failpoint("upload.stored")
         if rows.uploaded(row, item.location, started=started, now=clock.now()):
             await flow.send(row)

@@ -237,3 +237,11 @@ async def test_closing_tries_everything_before_it_fails():
     with pytest.raises(CallError, match="AuthorizationError"):
         await run_queues(aws).close(RunQueue(URL, ("s1", "s2"), True))
     assert aws.names == ["unsubscribe", "unsubscribe", "delete_queue"]
+
+
+async def test_closing_names_what_is_left():
+    aws = Aws(
+        unsubscribe=[None, refusal("AuthorizationError", 403)], delete_queue=[refusal("AccessDenied", 403)]
+    )
+    with pytest.raises(CallError, match=f"s2, {URL} left behind"):
+        await run_queues(aws).close(RunQueue(URL, ("s1", "s2"), True))
