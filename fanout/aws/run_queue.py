@@ -79,7 +79,7 @@ class RunQueues:
         return RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=filtered)
 
     async def close(self, run_queue: RunQueue) -> None:
-        """Remove the subscriptions, then the queue; all are tried before an error is raised, which names what is left."""
+        """Remove the subscriptions, then the queue; all are tried before an error is raised that names the rest."""
         removals = [
             (subscription, partial(self._call, self._sns.unsubscribe, SubscriptionArn=subscription))
             for subscription in run_queue.subscriptions
