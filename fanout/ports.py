@@ -6,11 +6,12 @@ may raise `CallError` and nothing else; `domain.failures` decides what a failure
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from fanout.domain.location import Location
+from fanout.domain.queues import Redrive
 from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
 
 if TYPE_CHECKING:
@@ -162,11 +163,13 @@ class RunQueue:
         url: The queue.
         subscriptions: ARNs of its subscriptions, removed before the queue.
         filtered: Whether every subscription carries the filter on this run.
+        tagged: Whether it carries the tags that were asked for.
     """
 
     url: str
     subscriptions: tuple[str, ...]
     filtered: bool
+    tagged: bool = True
 
 
 class Control(Protocol):
@@ -181,16 +184,22 @@ class Control(Protocol):
         """
         ...
 
-    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
-        """Create the run's queue, allow exactly `topics` to send to it, subscribe it, filtered by run.
+    async def open_run_queue(
+        self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}
+    ) -> RunQueue:
+        """Create the run's queue with `tags`, allow exactly `topics` to send to it, subscribe it, filtered by run.
 
-        Falls back to an unfiltered subscription where the topic's filters are used up. Leaves nothing behind
-        when it fails half-way.
+        Falls back to an unfiltered subscription where the topic's filters are used up, and to a queue without tags
+        where tagging is not permitted. Leaves nothing behind when it fails half-way.
         """
         ...
 
     async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
+        ...
+
+    async def redrive(self, queue_url: str) -> Redrive | None:
+        """Return the redrive policy of a queue, None if it has none."""
         ...
 
     async def supports_inline(self) -> bool:

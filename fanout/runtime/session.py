@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from fanout._version import __version__
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
+from fanout.domain.queues import queue_tags
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
 from fanout.errors import RunError
@@ -160,6 +162,9 @@ class Session:
                 await self.endpoint(),
                 self.config.collect,
                 run_id=run_id,
+                tags=queue_tags(
+                    run_id, endpoint=self.endpoint_name, created_at=self.clock.now(), version=__version__
+                ),
                 warn=self.warnings.warn,
                 resumable=resumable,
             )
