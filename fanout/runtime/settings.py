@@ -36,8 +36,12 @@ def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSetti
         connect_timeout_s=transport.connect_timeout_s,
         call_timeout_s=transport.call_timeout_s,
         max_connections=connections,
+        encryption=transport.encryption,
         kms_key_id=transport.kms_key_id,
+        bucket_key=transport.bucket_key,
+        input_tags=transport.input_tags,
         bucket_owner=endpoint.bucket_owner,
+        request_payer=transport.request_payer,
     )
 
 

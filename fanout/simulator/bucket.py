@@ -13,6 +13,16 @@ from typing import NamedTuple
 _SLACK = 1_000  # removed keys that are kept before the index is rebuilt; amortizes the rebuild
 
 
+class Kept(NamedTuple):
+    """What S3 keeps of an object beside its content: headers that tell of its encryption, and its tags."""
+
+    encryption: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING_KEPT = Kept()
+
+
 class StoredObject(NamedTuple):
     """One object; `modified_at` in seconds since the epoch, `multipart_etag` if it was made of parts."""
 
@@ -20,6 +30,7 @@ class StoredObject(NamedTuple):
     content_type: str | None
     modified_at: float
     multipart_etag: str | None = None
+    kept: Kept = NOTHING_KEPT
 
     @property
     def etag(self) -> str:

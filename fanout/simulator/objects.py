@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
-from fanout.simulator.bucket import Bucket, StoredObject
+from fanout.simulator.bucket import NOTHING_KEPT, Bucket, Kept, StoredObject
 from fanout.simulator.errors import ServiceError
 
-__all__ = ["MAX_KEYS", "Listing", "Objects", "StoredObject"]
+__all__ = ["MAX_KEYS", "Kept", "Listing", "Objects", "StoredObject"]
 
 MAX_KEYS = 1_000  # S3 API reference: ListObjectsV2 and DeleteObjects handle at most this many keys a call
 MIN_PART_BYTES = 5 * 1024 * 1024  # S3 API reference: every part but the last
@@ -34,6 +34,7 @@ class _Multipart:
     bucket: str
     key: str
     content_type: str | None
+    kept: Kept
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -68,6 +69,7 @@ class Objects:
         content_type: str | None,
         now: float,
         if_none_match: bool = False,
+        kept: Kept = NOTHING_KEPT,
     ) -> StoredObject:
         """Store `body` at `key` and return the object; `if_none_match` is the header `If-None-Match: *`.
 
@@ -81,7 +83,7 @@ class Objects:
             raise ServiceError(
                 412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
             )
-        stored = StoredObject(body, content_type, now)
+        stored = StoredObject(body, content_type, now, kept=kept)
         objects.put(key, stored)
         return stored
 
@@ -125,7 +127,9 @@ class Objects:
         limit = min(max_keys, MAX_KEYS)
         return Listing(entries[:limit], truncated=len(entries) > limit)
 
-    def create_multipart(self, bucket: str, key: str, *, content_type: str | None) -> str:
+    def create_multipart(
+        self, bucket: str, key: str, *, content_type: str | None, kept: Kept = NOTHING_KEPT
+    ) -> str:
         """Begin an upload in parts and return its id.
 
         Raises:
@@ -133,7 +137,7 @@ class Objects:
         """
         self._bucket(bucket)
         upload_id = f"upload-{next(self._upload_ids):08d}"
-        self._uploads[upload_id] = _Multipart(bucket, key, content_type)
+        self._uploads[upload_id] = _Multipart(bucket, key, content_type, kept)
         return upload_id
 
     def upload_part(self, upload_id: str, part_number: int, body: bytes) -> str:
@@ -186,7 +190,7 @@ class Objects:
             )
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for body in bodies)
         etag = f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(bodies)}"'
-        stored = StoredObject(b"".join(bodies), upload.content_type, now, etag)
+        stored = StoredObject(b"".join(bodies), upload.content_type, now, etag, kept=upload.kept)
         self._bucket(upload.bucket).put(upload.key, stored)
         del self._uploads[upload_id]
         return stored

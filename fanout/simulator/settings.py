@@ -102,7 +102,8 @@ class FaultSettings(_Model):
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
     (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
 
-    `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied.
+    `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied. `disabled_kms_keys`: keys, as uploads
+    name them, that encrypt nothing any more (`http` alone).
     """
 
     refuse_share: Share = 0.0
@@ -128,6 +129,7 @@ class FaultSettings(_Model):
     foreign_messages: Share = 0.0
     forged_messages: Share = 0.0
     denied: frozenset[str] = frozenset()
+    disabled_kms_keys: frozenset[str] = frozenset()
 
 
 class SimulatorSettings(_Model):
@@ -136,6 +138,7 @@ class SimulatorSettings(_Model):
     Attributes:
         seed: Everything that is drawn follows from it and from the order of calls.
         buckets: Buckets that exist at start; outputs and failures go to the first.
+        requester_pays: Buckets whose owner lets the requester pay, who must say so (`http` alone).
         asynchronous: Whether the endpoint has an AsyncInferenceConfig.
         instances: Instances at start; 0 means that the first request starts `cold_instances` of them.
         concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
@@ -159,6 +162,7 @@ class SimulatorSettings(_Model):
     )
     asynchronous: bool = True
     buckets: Annotated[tuple[str, ...], Field(min_length=1)] = ("simulated",)
+    requester_pays: frozenset[str] = frozenset()
     instances: Annotated[int, Field(ge=0)] = 2
     cold_instances: Annotated[int, Field(ge=1)] = 1
     concurrency_per_instance: Annotated[int, Field(ge=1)] = 4

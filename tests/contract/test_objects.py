@@ -6,7 +6,7 @@ import hashlib
 import time
 
 import pytest
-from support.settings import aws_settings
+from support.settings import KEEPING, aws_settings
 
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
@@ -170,3 +170,20 @@ async def test_pages_hold_a_thousand_keys_and_may_be_left_early(inference, run):
     for start in range(0, 2_001, 1_000):
         batch = [Location(inference.bucket, key) for key in wanted[start : start + 1_000]]
         assert list(await inference.cloud.objects.delete(batch)) == []
+
+
+@pytest.mark.parametrize("size", [1, aws_settings().multipart_bytes + 1], ids=["whole", "in parts"])
+async def test_an_upload_is_kept_as_the_settings_say(keeping, run, size):
+    """Held against moto's S3 as well as ours: encryption by a key, the bucket's key, tags."""
+    here = at(keeping, run)
+    await keeping.cloud.objects.put(here, bytes(size))
+    place, s3 = {"Bucket": here.bucket, "Key": here.key}, keeping.cloud._clients["s3"]
+    told = await s3.head_object(**place)
+    assert told["ServerSideEncryption"] == "aws:kms"
+    if keeping.name != "moto" or size == 1:  # of an upload in parts, moto forgets the bucket's key
+        assert told["BucketKeyEnabled"] is True
+    assert told["SSEKMSKeyId"].endswith(KEEPING["kms_key_id"])
+    assert (await s3.get_object_tagging(**place))["TagSet"] == [
+        {"Key": "team", "Value": "a b+c"}, {"Key": "cost:center", "Value": "x=y"}
+    ]  # fmt: skip
+    await keeping.cloud.objects.delete([here])

@@ -18,7 +18,7 @@ from fanout.aws.http.multipart import HttpMultipart
 from fanout.aws.http.reply_errors import header, http_date, unreadable
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import EMPTY_SHA256, UNSIGNED, Template
-from fanout.aws.s3_arguments import crc32
+from fanout.aws.s3_arguments import crc32, headers_of_every_call, headers_of_storage
 from fanout.aws.sdk.multipart import MultipartUpload
 from fanout.aws.settings import AwsSettings
 from fanout.aws.timeouts import transfer_s
@@ -53,7 +53,7 @@ class HttpObjects:
         self._otherwise = otherwise
         self._settings = settings
         self._timeout_s = settings.call_timeout_s
-        self._owner = {"x-amz-expected-bucket-owner": settings.bucket_owner} if settings.bucket_owner else {}
+        self._of_every_call = headers_of_every_call(settings)
         self._templates: dict[tuple[HttpChannel, str, bool], Template] = {}
 
     async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
@@ -188,14 +188,12 @@ class HttpObjects:
 
     def _headers(self, kind: str) -> dict[str, str]:
         if kind == "GET":
-            return {_HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._owner}
+            return {_HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._of_every_call}
         if kind == "HEAD":
-            return {_HASH: EMPTY_SHA256, **self._owner}
-        if kind == "PUT" and self._settings.kms_key_id is not None:
-            key = self._settings.kms_key_id
-            names = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
-            return {names[0]: "aws:kms", names[1]: key, **self._owner}
-        return dict(self._owner)
+            return {_HASH: EMPTY_SHA256, **self._of_every_call}
+        if kind == "PUT":
+            return headers_of_storage(self._settings) | self._of_every_call
+        return dict(self._of_every_call)
 
 
 def to_template(channel: HttpChannel, kind: str, *, headers: Mapping[str, str], typed: bool) -> Template:
