@@ -5,7 +5,7 @@ Everything that is None is left to botocore's own resolution (environment, profi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -30,6 +30,7 @@ class AwsSettings:
         call_timeout_s: Longest time for one call as a whole; transfers of objects get more, by their size.
         max_connections: Connections a service; no more calls than these may run at once, because a call that
             waits for a connection ages its signature.
+        inline_regions: Regions where InvokeEndpointAsync takes payloads; None for those that AWS announced (`regions`).
         encryption: How S3 encrypts uploaded inputs; None leaves it to the bucket, unless a key is named.
         kms_key_id: Key that encrypts uploaded inputs (SSE-KMS); None for the account's own, or the bucket's.
         bucket_key: Whether S3 derives a bucket's keys from it, which saves calls to KMS; None leaves it to the bucket.
@@ -52,6 +53,7 @@ class AwsSettings:
     connect_timeout_s: float
     call_timeout_s: float
     max_connections: int
+    inline_regions: Collection[str] | None = None
     encryption: Literal["AES256", "aws:kms"] | None = None
     kms_key_id: str | None = None
     bucket_key: bool | None = None

@@ -116,6 +116,7 @@ class TransportSection(_Section):
 
     mode: Literal["auto", "inline", "s3"] = "auto"
     inline_max_bytes: Annotated[int, Field(ge=0, le=INLINE_MAX_BYTES)] = INLINE_MAX_BYTES
+    inline_regions: Names | None = None
     input_prefix: str | None = None
     keep_inputs: bool = False
     encryption: Literal["AES256", "aws:kms"] | None = None

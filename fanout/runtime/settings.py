@@ -36,6 +36,7 @@ def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSetti
         connect_timeout_s=transport.connect_timeout_s,
         call_timeout_s=transport.call_timeout_s,
         max_connections=connections,
+        inline_regions=transport.inline_regions,
         encryption=transport.encryption,
         kms_key_id=transport.kms_key_id,
         bucket_key=transport.bucket_key,

@@ -144,6 +144,7 @@ class SimulatorSettings(_Model):
         concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
         cold_start_s: From the first request at 0 instances until the model answers.
         service_time: The model's time for one request.
+        inline: Whether payloads may travel in the request; false for a region where they may not.
         failure_share: Share of requests for which the model answers with an error.
         response_padding_bytes: Added to every response, to make it as large as real ones.
         output_prefix: Key prefix of S3OutputPath.
@@ -168,6 +169,7 @@ class SimulatorSettings(_Model):
     concurrency_per_instance: Annotated[int, Field(ge=1)] = 4
     cold_start_s: Seconds = 0.0
     service_time: Spread = Spread()
+    inline: bool = True
     failure_share: Share = 0.0
     response_padding_bytes: Annotated[int, Field(ge=0)] = 0
     output_prefix: str = "async-outputs"
