@@ -124,6 +124,11 @@ SIMULATED_HEADER = "x-fanout-simulated"
 """The local AWS describes its endpoint with this header, by which a run knows it, however it was led there."""
 
 
+SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
+"""Statuses in which an endpoint takes requests (EndpointStatus of DescribeEndpoint, API reference). In the others
+(Creating, Failed, OutOfService, Deleting) it takes none, and serves none that it had taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """What DescribeEndpoint and DescribeEndpointConfig say that matters here.
@@ -132,7 +137,7 @@ class Endpoint:
         status: `InService`, `Updating`, ...; see the API reference.
         output_path: `S3OutputPath`; None if the config names none.
         includes_response: Statuses whose notifications carry the response (`IncludeInferenceResponseIn`).
-        instances: Instances now, over all variants; 0 means a cold start of minutes.
+        instances: Instances now, over all variants; 0 means a cold start of minutes, None that it is not told.
         simulated: It is the local AWS's, started here or elsewhere: its latencies say nothing about SageMaker.
     """
 
@@ -144,9 +149,14 @@ class Endpoint:
     error_topic: str | None
     includes_response: bool
     kms_key_id: str | None
-    instances: int
+    instances: int | None
     concurrency_per_instance: int | None
     simulated: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes requests."""
+        return self.status in SERVING
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -193,6 +203,14 @@ class Control(Protocol):
         Raises:
             CallError: `ValidationException` when there is no such endpoint; `AccessDeniedException`.
             RunError: It is not an asynchronous endpoint.
+        """
+        ...
+
+    async def status(self, endpoint: str) -> str:
+        """Return the endpoint's status alone, by one call; see `SERVING`.
+
+        Raises:
+            CallError: As `describe`.
         """
         ...
 

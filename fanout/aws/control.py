@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fanout.aws.run_queue import RunQueues
@@ -42,6 +42,12 @@ class AwsControl:
         async with bounded(self._timeout_s):
             config = await self._sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
         return to_endpoint(described, config)
+
+    async def status(self, endpoint: str) -> str:
+        """Return the endpoint's status; see `ports.Control`."""
+        async with bounded(self._timeout_s):
+            described = await self._sagemaker.describe_endpoint(EndpointName=endpoint)
+        return str(described["EndpointStatus"])
 
     async def backlog(
         self,
@@ -90,7 +96,7 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
         error_topic=notification.get("ErrorTopic"),
         includes_response=_RESPONSE_RIDES_ALONG in notification.get("IncludeInferenceResponseIn", ()),
         kms_key_id=output.get("KmsKeyId"),
-        instances=sum(_instances(variant) for variant in described.get("ProductionVariants", ())),
+        instances=_instances(described.get("ProductionVariants", ())),
         concurrency_per_instance=asynchronous.get("ClientConfig", {}).get(
             "MaxConcurrentInvocationsPerInstance"
         ),
@@ -98,9 +104,19 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
     )
 
 
-def _instances(variant: Mapping[str, Any]) -> int:
+def _instances(variants: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return the instances now, None if no variant tells."""
+    return _total(_variant_instances(variant) for variant in variants)
+
+
+def _variant_instances(variant: Mapping[str, Any]) -> int | None:
     """Return a variant's instances now; one with instance pools counts them there."""
     whole: int | None = variant.get("CurrentInstanceCount")
     if whole is not None:
         return whole
-    return sum(pool.get("CurrentInstanceCount", 0) for pool in variant.get("InstancePools", ()))
+    return _total(pool.get("CurrentInstanceCount") for pool in variant.get("InstancePools", ()))
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -135,6 +135,15 @@ class EndpointModel(Generic[Task]):
             self._warm_at = now + self._cold_start_s
         self._fill(now)
 
+    def clear(self, *, now: float) -> None:
+        """Forget all tasks, as when the endpoint is deleted: none of them ends."""
+        self._running.clear()
+        self._waiting.clear()
+        self._expiries.clear()
+        self._waiting_count = 0
+        self._warm_at = None
+        self._note_backlog(now)
+
     def next_at(self) -> float | None:
         """Return the instant of the next event, None while nothing is under way."""
         while self._expiries and self._expiries[0][2].over:

@@ -45,6 +45,14 @@ class MemoryControl:
             )
         return described
 
+    async def status(self, endpoint: str) -> str:
+        """Return the endpoint's status; see `ports.Control`."""
+
+        def work(_now: float) -> str:
+            return self._world.describe(endpoint).status
+
+        return await self._wire.call("DescribeEndpoint", self._latency.runtime, work)
+
     async def backlog(self, endpoint: str, *, since: float, until: float) -> Sequence[BacklogPoint] | None:
         """Return the endpoint's backlog as CloudWatch tells it; see `ports.Control`."""
 
