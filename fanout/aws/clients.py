@@ -19,7 +19,9 @@ from fanout.aws.settings import AwsSettings
 if TYPE_CHECKING:
     from aiobotocore.config import AioConfig
 
-SERVICES = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
+ALWAYS = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
+"""The services that every run may call."""
+SERVICES = (*ALWAYS, "cloudwatch")
 NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
 """At DEBUG these log bodies, session tokens and signatures."""
 MUST_KNOW = ("Body", "Filename", "S3OutputPathExtension")

@@ -1,16 +1,21 @@
-"""Makes the calls of a run's start and end: describes the endpoint, opens and closes the run's queue."""
+"""Describes the endpoint, asks for its status and its backlog, and opens and closes the run's queue."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fanout.aws.backlog import backlog_points, backlog_question
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
-from fanout.errors import RunError
+from fanout.domain.failures import NOT_PERMITTED
+from fanout.errors import CallError, RunError
 from fanout.ports import SIMULATED_HEADER, BacklogPoint, Endpoint, RunQueue
 
 _RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
+
+_NOT_OFFERED = frozenset({"InvalidAction", "UnknownOperationException", "UnknownOperation"})
+"""What a server of AWS's protocols answers that has no CloudWatch."""
 
 
 class AwsControl:
@@ -18,13 +23,17 @@ class AwsControl:
 
     Args:
         sagemaker: A client of SageMaker's control plane: aiobotocore's, or `http.control_client.ControlClient`.
+        cloudwatch: A client of CloudWatch, likewise.
         run_queues: Opens and closes the run's queue.
         timeout_s: Bound of one call as a whole.
         inline: What `supports_inline` returns.
     """
 
-    def __init__(self, sagemaker: Any, *, run_queues: RunQueues, timeout_s: float, inline: bool) -> None:
+    def __init__(
+        self, sagemaker: Any, *, cloudwatch: Any, run_queues: RunQueues, timeout_s: float, inline: bool
+    ) -> None:
         self._sagemaker = sagemaker
+        self._cloudwatch = cloudwatch
         self._run_queues = run_queues
         self._timeout_s = timeout_s
         self._inline = inline
@@ -49,15 +58,17 @@ class AwsControl:
             described = await self._sagemaker.describe_endpoint(EndpointName=endpoint)
         return str(described["EndpointStatus"])
 
-    async def backlog(
-        self,
-        endpoint: str,  # noqa: ARG002 - no client asks CloudWatch yet
-        *,
-        since: float,  # noqa: ARG002
-        until: float,  # noqa: ARG002
-    ) -> Sequence[BacklogPoint] | None:
-        """Return None: the backlog is not offered; see `ports.Control`."""
-        return None
+    async def backlog(self, endpoint: str, *, since: float, until: float) -> Sequence[BacklogPoint] | None:
+        """Return what CloudWatch tells of the endpoint's backlog; see `ports.Control`."""
+        question = backlog_question(endpoint, since=since, until=until)
+        try:
+            async with bounded(self._timeout_s):
+                told = await self._cloudwatch.get_metric_statistics(**question)
+        except CallError as error:
+            if error.code in NOT_PERMITTED or error.code in _NOT_OFFERED:
+                return None
+            raise
+        return backlog_points(told, since=since, until=until)
 
     async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
         """Create and subscribe the run's queue; see `ports.Control`."""

@@ -80,7 +80,7 @@ def test_the_status_is_asked_for_by_one_call_and_needs_no_configuration():
             assert parameters == {"EndpointName": "model"}
             return {"EndpointName": "model", "EndpointStatus": "Deleting"}
 
-    control = AwsControl(SageMaker(), run_queues=None, timeout_s=1.0, inline=True)
+    control = AwsControl(SageMaker(), cloudwatch=None, run_queues=None, timeout_s=1.0, inline=True)
     assert anyio.run(control.status, "model") == "Deleting"
 
 
@@ -117,6 +117,6 @@ async def test_an_endpoint_without_configuration_is_said_to_be_unfinished():
         async def describe_endpoint(self, **_):
             return {"EndpointName": "model", "EndpointStatus": "Failed"}
 
-    control = AwsControl(Sagemaker(), run_queues=None, timeout_s=1.0, inline=True)
+    control = AwsControl(Sagemaker(), cloudwatch=None, run_queues=None, timeout_s=1.0, inline=True)
     with pytest.raises(RunError, match="Endpoint model is Failed and has no configuration"):
         await control.describe("model")
