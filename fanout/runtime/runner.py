@@ -16,6 +16,7 @@ from fanout.observability.warnings import WarningLog
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered, recover
 from fanout.runtime.executor import Executor
+from fanout.runtime.finish import prove_output
 from fanout.runtime.in_process import InProcess
 from fanout.runtime.monitoring import Monitor, monitoring
 from fanout.runtime.result import FinishRun, RunResult, WorkResult
@@ -60,7 +61,7 @@ class Runner:
         self._started = self._clock.now()
 
     async def run(self, finish_run: FinishRun[T]) -> T:
-        """Take the run's rows to their end and return what `finish_run` makes of them, on a thread.
+        """Take the run's rows to their end and return what `finish_run` makes of them.
 
         Raises:
             RunError: The run could not be finished; its message names the next step.
@@ -75,7 +76,7 @@ class Runner:
                     self._spec.config, clock=self._clock, warnings=warnings, simulator=self._simulator
                 ) as session:
                     result = await self._result(session, self._executor or here, monitor)
-                finished = await anyio.to_thread.run_sync(finish_run, result, now)
+                    finished = await finish_run(result, session)
                 monitor.completed(result.exit)
         return finished
 
@@ -97,6 +98,8 @@ class Runner:
             spec.manifest(fingerprint=fingerprint, endpoint=name).write(spec.directory.manifest)
             failpoint("manifest.written")
         simulated = await session.is_simulated()
+        if spec.stripe is None:
+            await prove_output(session, spec.config, run_id=spec.run_id)
         work = await executor.prepare(session, fold=monitor.fold)
         ended = await self._supervised(work, monitor)
         return RunResult(

@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from anyio.from_thread import BlockingPortal
+
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
-from fanout.errors import RunError
+from fanout.errors import RunError, unwrapped
 from fanout.observability.warnings import WarningLog
 from fanout.ports import Clock, Endpoint, Queue
 from fanout.runtime import settings as compose
@@ -47,20 +49,25 @@ async def open_session(
         UsageError: The local AWS's settings do not fit.
         RunError: The local AWS does not start, or AWS cannot be reached as configured; says what to do.
     """
-    async with AsyncExitStack() as stack:
-        if warnings is None:
-            warnings = stack.enter_context(WarningLog())
-        if simulator is None:
-            simulator = await stack.enter_async_context(local_aws(config))
-        cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
-        yield Session(
-            config,
-            cloud,
-            clock=clock or SystemClock(),
-            simulator=simulator,
-            warnings=warnings,
-            stack=stack,
-        )
+    with unwrapped():
+        async with AsyncExitStack() as stack:
+            if warnings is None:
+                warnings = stack.enter_context(WarningLog())
+            if simulator is None:
+                simulator = await stack.enter_async_context(local_aws(config))
+            cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
+            # Opened here and not when the input is: it holds a task group, which must not outlive a scope that is
+            # opened around the input alone.
+            portal = await stack.enter_async_context(BlockingPortal())
+            yield Session(
+                config,
+                cloud,
+                portal=portal,
+                clock=clock or SystemClock(),
+                simulator=simulator,
+                warnings=warnings,
+                stack=stack,
+            )
 
 
 class Session:
@@ -83,6 +90,7 @@ class Session:
         config: Config,
         cloud: AwsCloud,
         *,
+        portal: BlockingPortal,
         clock: Clock,
         simulator: SimulatorAddress | None,
         warnings: WarningLog,
@@ -93,6 +101,7 @@ class Session:
         self.clock = clock
         self.simulator = simulator
         self.warnings = warnings
+        self._portal = portal
         self._stack = stack
         self._found: tuple[Endpoint | None] | None = None  # a role that may not describe it is an answer, too
         self._source: Source | None = None
@@ -136,10 +145,12 @@ class Session:
         Raises:
             InputError: It is not there, cannot be read, is not what it should be, or lacks a column.
             UsageError: The selection contradicts itself.
-            RunError: It is in S3, and the credentials have expired and cannot be refreshed.
+            RunError: It is in S3, and S3 does not permit it or does not answer.
         """
         if self._source is None:
-            self._source = await open_input(self.config, self.cloud)
+            self._source = await open_input(
+                self.config, self.cloud.objects, portal=self._portal, clock=self.clock
+            )
             self._stack.push_async_callback(self._source.aclose)
             for text in self._source.warnings:
                 self.warnings.warn(text)

@@ -22,6 +22,7 @@ from fanout.aws.http.objects import HttpObjects
 from fanout.aws.http.queue import HttpQueue
 from fanout.aws.http.reply_errors import json_refusal, xml_refusal
 from fanout.aws.http.reply_parser import Answer
+from fanout.aws.sdk.objects import S3Objects
 from fanout.aws.settings import AwsSettings
 from fanout.errors import CallError
 from fanout.ports import Invoker, ObjectStore, Queue
@@ -84,11 +85,9 @@ class DataPlane:
         channels = self._channels["sagemaker-runtime"]
         return HttpInvoker(channels, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
 
-    def objects(self, otherwise: ObjectStore) -> ObjectStore:
-        """Return the object store; `otherwise` takes what no channel leads to, listings and deletes."""
-        return HttpObjects(
-            self._channels["s3"], client=self._clients["s3"], otherwise=otherwise, settings=self._settings
-        )
+    def objects(self, otherwise: S3Objects) -> ObjectStore:
+        """Return the object store; `otherwise` takes what no channel leads to."""
+        return HttpObjects(self._channels["s3"], otherwise=otherwise, settings=self._settings)
 
     def queue(self, url: str, otherwise: Queue) -> Queue:
         """Return the queue at `url`; `otherwise` takes its calls where no channel leads there."""

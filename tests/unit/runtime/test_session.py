@@ -83,7 +83,7 @@ def test_all_of_it_is_closed_the_last_first_and_an_error_is_the_one_that_was_rai
 def test_a_session_that_is_cancelled_half_way_closes_what_it_has(account, config, monkeypatch):
     opening = anyio.Event()
 
-    async def never(*_):
+    async def never(*_, **_more):
         opening.set()
         await anyio.sleep_forever()
 
