@@ -111,7 +111,9 @@ def draw(seed: int, *, rows: int = 500) -> Scenario:
         patience=lookup_policy(
             notified=notifications["enabled"] is True,
             quiet_s=quiet_s,
-            unknown_s=quiet_s if seed % 2 else None,  # drawn by no generator: the other draws stay what they were
+            unknown_s=quiet_s
+            if seed % 2
+            else None,  # drawn by no generator: the other draws stay what they were
             unknown=unknown,
         ),
         rate=rate,
