@@ -65,4 +65,4 @@ async def upload_worker(
         if rows.uploaded(row, item.location, started=started, now=clock.now()):
             await flow.send(row)
         elif row.state is State.UNCERTAIN and row.turn is None:
-            flow.defer(row)
+            flow.doubt(row)

@@ -17,10 +17,21 @@ CALLS = {
     "sqs": ("list_queues", {}),
     "sns": ("list_topics", {}),
     "sts": ("get_caller_identity", {}),
+    "cloudwatch": (
+        "get_metric_statistics",
+        {
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "ApproximateBacklogSize",
+            "StartTime": 0,
+            "EndTime": 60,
+            "Period": 60,
+            "Statistics": ["Maximum"],
+        },
+    ),
     "s3": ("get_object", {"Bucket": "simulated", "Key": "none"}),
 }
 JSON = ("sagemaker-runtime", "sagemaker")
-QUERY = ("sqs", "sns", "sts")
+QUERY = ("sqs", "sns", "sts", "cloudwatch")
 
 
 @pytest.fixture(scope="module")
