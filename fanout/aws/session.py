@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from fanout.aws.clients import ALWAYS, SERVICES, invoke_members, lacks, quieten, takes_inline
 from fanout.aws.control import AwsControl
 from fanout.aws.http.data_plane import ONCE_A_RUN, PER_RECORD, DataPlane, open_data_plane
+from fanout.aws.http.dialer import check_bundle
 from fanout.aws.http.endpoint_lookup import EndpointLookup
 from fanout.aws.http.plain import PlainAws, plain_aws
 from fanout.aws.http.plain_lookup import PlainLookup, service_url
@@ -146,6 +147,7 @@ async def open_cloud(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
 @asynccontextmanager
 async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[AwsCloud]:
     """Yield AWS by our own HTTP client; aiobotocore makes what calls are left, once there is one."""
+    check_bundle(aws.ca_bundle)
     reach = Reach()
     urls = {service: service_url(service, aws) for service in SERVICES}
     members = invoke_members(installed_model("sagemaker-runtime"))
