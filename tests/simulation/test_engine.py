@@ -467,3 +467,25 @@ def test_a_resumed_row_that_went_via_s3_goes_on_so(tmp_path):
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 2})
     assert ran.table["input_location"].to_pylist()[0] == place
     assert ran.world.objects.list("simulated", "inputs/").entries == []
+
+
+@pytest.mark.parametrize("size", [128_001, 1], ids=["uploaded", "refused inline"])
+def test_a_run_that_is_refused_takes_its_uploads_back(tmp_path, size):
+    """One a night under a scheduler: what was uploaded and never sent is nobody's any more."""
+    worlds = []
+
+    def refuses(world):
+        worlds.append(world)
+        invoke = world.invoke
+
+        def judged(request, *, now):
+            if request.body is None:
+                raise ServiceError(403, "AccessDeniedException", "not via S3")
+            return invoke(request, now=now)
+
+        world.invoke = judged
+
+    with pytest.raises(RunError, match="AccessDeniedException"):
+        run_engine([*records([b"x" * size] * 30)], tmp_path, simulator=settings(inline=False), before=refuses)
+    assert worlds[0].log == []
+    assert worlds[0].objects.list("simulated", "inputs/").entries == []
