@@ -6,7 +6,7 @@ may raise `CallError` and nothing else; `domain.failures` decides what a failure
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -79,6 +79,14 @@ class Object:
     modified_at: float
 
 
+Admit = Callable[[int], Awaitable[None]]
+"""Returns once a body of so many bytes may be read."""
+
+
+async def at_once(size_bytes: int) -> None:
+    """Admit a body of any size."""
+
+
 class ObjectStore(Protocol):
     """The part of S3 that the program uses. One attempt a call."""
 
@@ -86,8 +94,13 @@ class ObjectStore(Protocol):
         """Store `body`, with a checksum; by multipart when it is large. Repeating it is harmless."""
         ...
 
-    async def get(self, location: Location) -> Object:
+    async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
         """Return the object, whole.
+
+        Args:
+            location: Where it stands.
+            admit: Awaited with its size in bytes, as the head of the reply tells it, before its body is read, as far
+                as that has not come with the head; what it raises ends the call.
 
         Raises:
             CallError: `missing` when there is none. Without `s3:ListBucket` S3 answers 403 instead, which is

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import anyio
 
+from fanout.concurrency.notify import Notify
 from fanout.domain.records import Outcome, Rejected
 from fanout.engine.open_row import OpenRow
 from fanout.output.parts import Part
@@ -77,6 +78,23 @@ class Sink(Protocol):
 
     finished: anyio.Event
     """Set once the sink is closed and has let go of every outcome."""
+
+    freed: Notify
+    """Notified when outcomes were let go of."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the responses and passthrough values that are in memory."""
+        ...
+
+    @property
+    def largest_bytes(self) -> int:
+        """Bytes of the largest outcome among them."""
+        ...
+
+    def hurry(self) -> None:
+        """Let go of what is there soon: its memory is waited for."""
+        ...
 
     @property
     def parts(self) -> Sequence[Part]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+from fanout.concurrency.byte_limiter import ByteLimiter
 from fanout.concurrency.channel import Channel
 from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.output_paths import OutputPaths
@@ -167,7 +168,8 @@ class Wiring:
             clock=clock,
             trust=settings.trust_responses,
             got=tally.by_status["succeeded"],
-            most_bytes=limits.parts.size_bytes,
+            budget=ByteLimiter(limits.held_bytes, holder=self.sink),
+            response_max_bytes=limits.response_max_bytes,
         )
 
     # The workers that the pipeline starts, each of which runs until it is cancelled.

@@ -198,3 +198,15 @@ async def test_pages_hold_a_thousand_keys_and_may_be_left_early(inference, run):
     for start in range(0, 2_001, 1_000):
         batch = [Location(inference.bucket, key) for key in wanted[start : start + 1_000]]
         assert list(await inference.cloud.objects.delete(batch)) == []
+
+
+@pytest.mark.parametrize("size_bytes", [0, 5, 200_000, 3_000_000])
+async def test_a_get_tells_its_size_before_its_body_is_read(storage, run, size_bytes):
+    here, told = at(storage, run), []
+    await storage.cloud.objects.put(here, b"x" * size_bytes)
+
+    async def admit(size: int) -> None:
+        told.append(size)
+
+    found = await storage.cloud.objects.get(here, admit=admit)
+    assert (told, len(found.body)) == ([size_bytes], size_bytes)

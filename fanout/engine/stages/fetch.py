@@ -11,6 +11,7 @@ from fanout.concurrency.channel import Channel
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX, failure_facts
 from fanout.domain.object_faults import (
+    TOO_LARGE,
     ObjectFault,
     error_code,
     explanation,
@@ -25,7 +26,7 @@ from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.retrying import repeat_call
-from fanout.errors import CallError, RunError
+from fanout.errors import CallError, Phase, RunError
 from fanout.ports import Clock, Object, ObjectStore
 
 LOOKS = 6
@@ -70,7 +71,8 @@ class Fetch:
         clock: The run's clock.
         trust: Believe failures that left no object.
         got: Objects that earlier processes of the run could read: S3 does not refuse all of them.
-        most_bytes: Bound of the responses that are being downloaded, beside one.
+        budget: Bounds the bytes of responses.
+        response_max_bytes: A larger response is not read: it fails its row.
     """
 
     def __init__(
@@ -82,7 +84,8 @@ class Fetch:
         clock: Clock,
         trust: bool,
         got: int = 0,
-        most_bytes: int,
+        budget: ByteLimiter,
+        response_max_bytes: int,
         output_grace_s: float = OUTPUT_GRACE_S,
         failure_grace_s: float = FAILURE_GRACE_S,
     ) -> None:
@@ -94,7 +97,8 @@ class Fetch:
         self._output_grace_s = output_grace_s
         self._failure_grace_s = failure_grace_s
         self._got = got
-        self._budget = ByteLimiter(most_bytes)
+        self._budget = budget
+        self._response_max_bytes = response_max_bytes
         self._denied = 0
         self._denied_at: set[Location] = set()
         self._unreadable = 0  # in a row
@@ -248,18 +252,23 @@ class Fetch:
         return self._denied >= DENIED_MAX * LOOKS and len(self._denied_at) >= min(DENIED_MAX, len(self._rows))
 
     async def _download(self, location: Location) -> Object:
-        await self._budget.enter()
-        found: Object | None = None
+        download = await self._budget.enter()
+
+        async def admit(size_bytes: int) -> None:
+            if size_bytes > self._response_max_bytes:
+                message = f"it has {size_bytes:,} bytes, {self._response_max_bytes:,} are taken"
+                raise CallError(Phase.REPLY, TOO_LARGE, message=message, status=200)
+            await download.admit(size_bytes)
+
         try:
-            found = await repeat_call(
-                lambda: self._objects.get(location),
+            return await repeat_call(
+                lambda: self._objects.get(location, admit=admit),
                 clock=self._clock,
                 least_tries=LEAST_TRIES,
                 repeats=may_pass,
             )
-            return found
         finally:
-            self._budget.leave(None if found is None else len(found.body))
+            self._budget.leave(download)
 
     async def _stands(self, row: OpenRow, location: Location, told: Location | None) -> bool:
         """Whether an object that is refused is there: the listing has shown it, or S3 tells of it."""

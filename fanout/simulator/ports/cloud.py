@@ -11,7 +11,17 @@ from collections.abc import AsyncIterator, Sequence
 from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Message, Reply
 from fanout.errors import CallError, Phase
-from fanout.ports import Clock, Control, Invoker, Object, ObjectInfo, ObjectStore, Queue
+from fanout.ports import (
+    Admit,
+    Clock,
+    Control,
+    Invoker,
+    Object,
+    ObjectInfo,
+    ObjectStore,
+    Queue,
+    at_once,
+)
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import FOREIGN_LOCATION, InvokeFault
 from fanout.simulator.limits import AsyncRequest
@@ -96,7 +106,7 @@ class _MemoryObjects:
 
         await self._wire.call("PutObject", self._spread, work)
 
-    async def get(self, location: Location) -> Object:
+    async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
         def work(_now: float) -> tuple[_Stored, bool]:
             world = self._wire.world
             world.faults.slow_down()
@@ -104,6 +114,7 @@ class _MemoryObjects:
             return stored, world.faults.truncates_get() or stored.flaw is Flaw.CUT_OFF
 
         stored, is_truncated = await self._wire.call("GetObject", self._spread, work)
+        await admit(len(stored.body))
         if is_truncated:
             raise CallError(
                 Phase.EXCHANGE, "IncompleteBody", status=200, message="shorter than Content-Length"
