@@ -21,6 +21,7 @@ from fanout.source.settings import InputSettings
 _GLOB = frozenset("*?[")
 _SHOWN = 8
 _TABLES = {"_delta_log": "a Delta table", ".hoodie": "a Hudi table"}
+_LOGS = {**_TABLES, "metadata/*.metadata.json": "an Iceberg table"}
 _ICEBERG = re.compile(r"(?:.*/)?metadata/[^/]+\.metadata\.json")
 
 
@@ -38,10 +39,11 @@ class Inventory:
 
 @dataclass(slots=True)
 class _Found:
-    """What one path means; `left_out` are names below it."""
+    """What one path means; `left_out` are names below it, `tables` the kinds of the tables that its files lie in."""
 
     files: list[InputFile] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)
 
 
 def take_inventory(settings: InputSettings, *, filesystem: pafs.FileSystem | None) -> Inventory:
@@ -63,6 +65,10 @@ def take_inventory(settings: InputSettings, *, filesystem: pafs.FileSystem | Non
         files += found.files
         if found.left_out:
             warnings.append(_left_out(path, found.left_out))
+        warnings += [
+            f"{path}: {folder} is {kind}, whose log is not read: some of these files may no longer be part of it"
+            for folder, kind in found.tables.items()
+        ]
     seen: set[str] = set()
     for file in files:
         name = file.path if file.path == STDIN or file.filesystem is not None else os.path.realpath(file.path)
@@ -98,7 +104,7 @@ def _local(path: str, *, settings: InputSettings) -> _Found:
     if is_directory:
         return _directory(path, settings=settings)
     if Path(path).exists() or not _GLOB & set(path):
-        return _Found([local_file(path)])
+        return _Found([local_file(path)], tables=_local_tables([path]))
     found = _Found()
     for match in sorted(glob.glob(path, recursive=True)):  # noqa: PTH207 - Path.glob takes no absolute patterns
         if _is_hidden(PurePosixPath(match), below=_fixed_part(path), pattern=path):
@@ -111,7 +117,23 @@ def _local(path: str, *, settings: InputSettings) -> _Found:
             found.left_out += [f"{match}/{name}" for name in inner.left_out]
     if not found.files:
         raise InputError(f"{path}: no file matches")
+    found.tables = _local_tables(file.path for file in found.files)
     return found
+
+
+def _local_tables(paths: Iterable[str]) -> dict[str, str]:
+    """Return the tables that files lie in, by folder, with their kinds."""
+    folders = {above for path in paths for above in Path(path).absolute().parents}
+    return {
+        str(folder): kind for folder in sorted(folders) for log, kind in _LOGS.items() if _has(folder, log)
+    }
+
+
+def _has(folder: Path, log: str) -> bool:
+    try:
+        return next(folder.glob(log), None) is not None
+    except OSError:  # a folder above that may not be looked into
+        return False
 
 
 def _directory(path: str, *, settings: InputSettings) -> _Found:
@@ -178,7 +200,23 @@ def _remote(path: str, *, settings: InputSettings, filesystem: pafs.FileSystem) 
         )
         if not names:
             raise InputError(f"{path}: no object matches")
-    return _Found([remote_file(files[PurePosixPath(name)], filesystem) for name in names], left_out)
+    found = _Found([remote_file(files[PurePosixPath(name)], filesystem) for name in names], left_out)
+    found.tables = {} if pattern is None else _remote_tables(names, listed=files)
+    return found
+
+
+def _remote_tables(names: Iterable[PurePath], *, listed: Iterable[PurePosixPath]) -> dict[str, str]:
+    """Return the tables that objects lie in, by folder, with their kinds, as far as the listing shows their logs."""
+    found: dict[PurePath, str] = {}
+    for one in listed:
+        for place, part in enumerate(one.parts[:-1]):
+            kind = _TABLES.get(part)
+            if kind is None and _ICEBERG.fullmatch("/".join(one.parts[place:])):
+                kind = "an Iceberg table" if part == "metadata" else None
+            if kind is not None:
+                found[PurePosixPath(*one.parts[:place])] = kind
+    inside = {folder for name in names for folder in PurePosixPath(name).parents}
+    return {f"s3://{folder}": kind for folder, kind in sorted(found.items()) if folder in inside}
 
 
 def _wanted(

@@ -23,7 +23,7 @@ def raw_blocks(
         InputError: It cannot be opened.
         OSError: It cannot be read on.
     """
-    stream = open_bytes(file, remote_bytes=_REMOTE_BYTES)
+    stream = open_bytes(file, remote_bytes=min(_REMOTE_BYTES, 8 * block_bytes))
     try:
         while True:
             check()
