@@ -9,6 +9,7 @@ from typing import Protocol
 import anyio
 
 from fanout.concurrency.notify import Notify
+from fanout.domain.location import Location
 from fanout.domain.records import Outcome, Rejected
 from fanout.engine.open_row import OpenRow
 from fanout.output.parts import Part
@@ -56,6 +57,10 @@ class Flow(Protocol):
 
     def acknowledge(self, receipts: Iterable[str]) -> None:
         """Have messages deleted that no row needs any more."""
+        ...
+
+    def discard(self, upload: Location) -> None:
+        """Have an uploaded input deleted that was stored after its row was forgotten."""
         ...
 
     async def room(self) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from fanout.concurrency.byte_limiter import ByteLimiter
 from fanout.concurrency.channel import Channel
 from fanout.concurrency.threads import RunBlocking, run_in_thread
+from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Outcome, Rejected
 from fanout.domain.retry_policy import backoff_s
@@ -250,6 +251,10 @@ class Wiring:
     def acknowledge(self, receipts: Iterable[str]) -> None:
         """Have messages deleted that no row needs any more."""
         self.delete.messages(receipts)
+
+    def discard(self, upload: Location) -> None:
+        """Have an uploaded input deleted that was stored after its row was forgotten."""
+        self.delete.uploads([upload])
 
     async def room(self) -> None:
         """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""

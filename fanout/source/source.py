@@ -160,7 +160,7 @@ def open_source(
         if "parquet" in formats:
             footers = list(pool.map(read_footer, files))
             rows = ParquetRows(footers, selection, settings)
-            return Source(files, rows, limit=settings.limit, warnings=warnings)
+            return Source(files, rows, limit=settings.limit, warnings=(*warnings, *rows.warnings))
         first = first_rows(files, settings=settings)
         resolved = selection.resolved(first.fields)
         first.check(resolved)

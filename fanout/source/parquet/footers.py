@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,6 +34,7 @@ class Footer:
         schema: With UUIDs and intervals as types of their own.
         partitions: Texts of the partition columns that the path names; None for a null.
         file: Where it stands.
+        int96: Paths of the leaves that are INT96: instants in nanoseconds, which are read as microseconds.
     """
 
     path: str
@@ -41,6 +43,7 @@ class Footer:
     row_groups: int
     partitions: Mapping[str, str | None]
     file: InputFile
+    int96: tuple[str, ...] = ()
 
 
 def read_footer(file: InputFile) -> Footer:
@@ -53,20 +56,26 @@ def read_footer(file: InputFile) -> Footer:
         try:
             metadata = parquet.metadata
             schema = marked_schema(parquet)
+            leaves = [parquet.schema.column(index) for index in range(len(parquet.schema))]
+            int96 = tuple(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
             return Footer(
-                file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions, file
+                file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions, file, int96
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
 
 
 @contextmanager
-def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+def opened(
+    file: InputFile, *, dictionaries: Sequence[str] = (), int96_unit: Literal["us", "ns"] = "us"
+) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file, page checksums verified, nothing mapped or read ahead.
 
     Args:
         file: The file.
         dictionaries: Paths of string and binary leaves to read as dictionaries.
+        int96_unit: As what INT96 is read. As nanoseconds, pyarrow's default, Spark's 9999-12-31 would wrap around to
+            another date.
 
     Raises:
         InputError: It is not Parquet, or its footer is damaged.
@@ -91,8 +100,7 @@ def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.
                 pre_buffer=False,
                 buffer_size=min(largest, max(_BUFFER_MIN, share)),
                 page_checksum_verification=True,
-                # As nanoseconds, pyarrow's default, Spark's 9999-12-31 would wrap around to another date.
-                coerce_int96_timestamp_unit="us",
+                coerce_int96_timestamp_unit=int96_unit,
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
