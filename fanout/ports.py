@@ -6,7 +6,7 @@ may raise `CallError` and nothing else; `domain.failures` decides what a failure
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -88,6 +88,14 @@ class Object:
     body: bytes
     content_type: str | None
     modified_at: float
+
+
+Admit = Callable[[int], Awaitable[None]]
+"""Returns once a body of so many bytes may be read."""
+
+
+async def at_once(size_bytes: int) -> None:
+    """Admit a body of any size."""
 
 
 class Upload(Protocol):
@@ -177,8 +185,13 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def get(self, location: Location) -> Object:
+    async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
         """Return the object, whole.
+
+        Args:
+            location: Where it stands.
+            admit: Awaited with its size in bytes, as the head of the reply tells it, before its body is read, as far
+                as that has not come with the head; what it raises ends the call.
 
         Raises:
             CallError: `missing` when there is none. Without `s3:ListBucket` S3 answers 403 instead, which is

@@ -82,6 +82,8 @@ RUN: Sequence[Flag] = (
     Flag("id_column", "columns.id", "text", "Column that becomes `id` in the output."),
     Flag("location_column", "columns.location", "text",
          "Column that names an s3:// object to send instead of a payload."),
+    Flag("text_columns", "input.text_columns", "names",
+         "Binary Parquet columns (a,b) whose bytes are UTF-8 text."),
     Flag("keep", "columns.keep", "names", "Columns (a,b) to copy into the output."),
     Flag("content_type", "payload.content_type", "text", "Content type of every payload."),
     Flag("content_type_column", "columns.content_type", "text", "Column that holds each row's content type."),

@@ -27,6 +27,7 @@ class RunKeywords(TypedDict, total=False):
     payload_fields: str | Sequence[str] | None
     id_column: str | None
     location_column: str | None
+    text_columns: str | Sequence[str] | None
     keep: str | Sequence[str] | None
     content_type: str | None
     content_type_column: str | None

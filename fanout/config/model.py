@@ -10,7 +10,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from fanout.domain.limits import HEADER_MAX, INLINE_MAX_BYTES, TIMEOUT_S, TTL_S
+from fanout.domain.limits import (
+    HEADER_MAX,
+    INLINE_MAX_BYTES,
+    RESPONSE_BYTES,
+    RESPONSE_MAX_BYTES,
+    TIMEOUT_S,
+    TTL_S,
+)
 from fanout.domain.location import is_arn, parse_prefix
 from fanout.domain.prices import Prices
 from fanout.domain.queue_urls import is_queue_url
@@ -166,7 +173,7 @@ class PacingSection(_Section):
 
 
 class CollectSection(_Section):
-    """`[collect]`: how results are found; `fetches` without a value are as many as `transport.concurrency`.
+    """`[collect]`: how results are found, and how large they may be; `fetches` unset are `transport.concurrency`.
 
     `unknown_wait_s` without a value follows the service times seen so far (`engine.reconcile.unknown_wait`).
     """
@@ -180,6 +187,7 @@ class CollectSection(_Section):
     unknown_wait_s: Seconds | None = None
     unknown: Literal["resend", "wait", "never"] = "resend"
     trust_responses: bool = False
+    response_max_bytes: Annotated[int, Field(ge=1, le=RESPONSE_MAX_BYTES), Number] = RESPONSE_BYTES
     redrive: Literal["refuse", "accept"] = "refuse"
 
     @field_validator("queue_url")

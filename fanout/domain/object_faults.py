@@ -10,7 +10,7 @@ from enum import Enum, unique
 from fanout.domain.failures import NOT_PERMITTED, FailureKind, failure_kind
 from fanout.errors import CallError, Phase
 
-TOO_LARGE = "ObjectTooLarge"
+TOO_LARGE = "ReplyTooLarge"
 """Our own code: the head of the reply told a larger body than is taken."""
 INCOMPLETE = "IncompleteBody"
 """Our own code: the reply ended before the length that its head told."""

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import anyio
 
+from fanout.concurrency.notify import Notify
+from fanout.domain.location import Location
 from fanout.domain.records import Outcome, Rejected, Upload
 from fanout.engine.open_row import OpenRow
 from fanout.output.parts import Part
@@ -66,6 +68,10 @@ class Flow(Protocol):
         """Have messages deleted that no row needs any more."""
         ...
 
+    def discard(self, upload: Location) -> None:
+        """Have an uploaded input deleted that was stored after its row was forgotten."""
+        ...
+
     async def room(self) -> None:
         """Return once more outcomes can be taken: neither the disk nor the deletions are far behind."""
         ...
@@ -106,6 +112,23 @@ class Sink(Protocol):
 
     finished: anyio.Event
     """Set once the sink is closed and has let go of every outcome."""
+
+    freed: Notify
+    """Notified when outcomes were let go of."""
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the responses and passthrough values that are in memory."""
+        ...
+
+    @property
+    def largest_bytes(self) -> int:
+        """Bytes of the largest outcome among them."""
+        ...
+
+    def hurry(self) -> None:
+        """Let go of what is there soon: its memory is waited for."""
+        ...
 
     @property
     def parts(self) -> Sequence[Part]:

@@ -337,6 +337,10 @@ class OpenRows:
         """Forget rows whose outcome is durable; return receipts and uploaded inputs that may now be deleted."""
         return self._settled.durable(numbers)
 
+    def is_durable(self, row: OpenRow) -> bool:
+        """Whether the row has ended and was forgotten: what is uploaded for it now stays, unless it is deleted."""
+        return row.state is State.SETTLED and row.number not in self._settled
+
     def _move(self, row: OpenRow, state: State) -> None:
         assert state in TRANSITIONS[row.state], f"row {row.number} went from {row.state} to {state}"
         self.counts.move(row.state, state)

@@ -19,7 +19,8 @@ class EngineLimits:
     Attributes:
         concurrency: Requests in flight at once.
         window: Rows that are open at once, sent or about to be: a cold endpoint's queue must not outlive its TTL.
-        held_bytes: Payload bytes in memory; one larger payload is let through alone.
+        held_bytes: Payload bytes in memory, and likewise bytes of responses; one that is larger is let through alone.
+        response_max_bytes: A larger response is not read.
         uploads: Uploads at once.
         fetches: Downloads of results at once.
         pollers: Long polls at once.
@@ -32,6 +33,7 @@ class EngineLimits:
     concurrency: int
     window: int
     held_bytes: int
+    response_max_bytes: int
     uploads: int
     fetches: int
     pollers: int

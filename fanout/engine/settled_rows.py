@@ -24,6 +24,10 @@ class SettledRows:
         """Rows whose outcome is not durable yet."""
         return len(self._rows)
 
+    def __contains__(self, number: int) -> bool:
+        """Whether the row's outcome is there and not durable yet."""
+        return number in self._rows
+
     def seen(self, number: int) -> None:
         """Note that the input has reached row `number`."""
         if number >= self.rows_seen:

@@ -9,8 +9,10 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
 
+from fanout.concurrency.byte_limiter import ByteLimiter
 from fanout.concurrency.channel import Channel
 from fanout.concurrency.threads import RunBlocking, run_in_thread
+from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Outcome, Rejected, Upload
 from fanout.domain.retry_policy import backoff_s
@@ -189,7 +191,8 @@ class Wiring:
             clock=clock,
             trust=settings.trust_responses,
             got=tally.by_status["succeeded"],
-            most_bytes=limits.parts.size_bytes,
+            budget=ByteLimiter(limits.held_bytes, holder=self.sink),
+            response_max_bytes=limits.response_max_bytes,
         )
 
     # The workers that the pipeline starts, each of which runs until it is cancelled.
@@ -283,6 +286,10 @@ class Wiring:
     def acknowledge(self, receipts: Iterable[str]) -> None:
         """Have messages deleted that no row needs any more."""
         self.delete.messages(receipts)
+
+    def discard(self, upload: Location) -> None:
+        """Have an uploaded input deleted that was stored after its row was forgotten."""
+        self.delete.uploads([upload])
 
     async def room(self) -> None:
         """Return once what is finished can be taken: neither the disk nor the deletions are far behind."""

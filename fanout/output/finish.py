@@ -75,7 +75,7 @@ def finish(
         ensure_space(directory, steps * sum(part.size_bytes for part in parts))
         tables = merge(narrow(parts, directory))
         tables = _tallied(_checked(tables, expected_rows), by_status)
-        tables = (convert(table) for table in tables)
+        tables = map(convert, tables)
         files = _write(directory / OUTPUT, convert.schema, tables, dataset=target.dataset)
         _verify(files, expected_rows)
         size_bytes = sum(file.stat().st_size for file in files)
@@ -90,6 +90,7 @@ def _checked(tables: Iterable[pa.Table], expected_rows: int | None) -> Iterator[
     for table in tables:
         check.take(table.column("row"))
         yield table
+        del table  # before the next is read: rows may be large
     check.end()
 
 
@@ -113,6 +114,7 @@ def _tallied(tables: Iterable[pa.Table], by_status: Counter[str]) -> Iterator[pa
         for count in pc.value_counts(table.column("status")).to_pylist():
             by_status[count["values"]] += count["counts"]
         yield table
+        del table
 
 
 def _write(path: Path, schema: pa.Schema, tables: Iterator[pa.Table], *, dataset: bool) -> list[Path]:
@@ -145,6 +147,7 @@ def _until_full(tables: Iterator[pa.Table], room_bytes: int) -> Iterator[pa.Tabl
             return
         room_bytes -= table.nbytes
         yield table
+        del table
 
 
 def _verify(files: Iterable[Path], expected_rows: int | None) -> None:

@@ -61,6 +61,7 @@ def merge(
             size, rows = sum(rest.nbytes for rest in pool), sum(rest.num_rows for rest in pool)
             if ready is not None:
                 yield ready
+                del ready  # before the next rows are read: they may be large
 
 
 def narrow(parts: Sequence[Part], workspace: Path, *, fan_in: int = FAN_IN) -> list[Part]:

@@ -54,8 +54,9 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
     """
     stream = iter(tables)
     first = next(stream, None)
-    if first is None:
-        first = pa.Table.from_batches([], schema)  # the schema's own empty_table() knows no lists of UUIDs
+    # The schema's own empty_table() knows no lists of UUIDs.
+    ahead = [pa.Table.from_batches([], schema) if first is None else first]
+    del first
     with durable_file(path) as file:
         writer = pq.ParquetWriter(
             file,
@@ -65,20 +66,28 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
             # Statistics of responses would cost a comparison a byte and serve no query.
             write_statistics=[name for name in schema.names if name != "response"],
             data_page_size=layout.page_bytes,
-            write_batch_size=_page_values(first, layout),
+            write_batch_size=_page_values(ahead[0], layout),
             write_page_checksum=True,
             sorting_columns=[pq.SortingColumn(schema.get_field_index("row"))],
         )
         try:
-            for table in chain([first], stream):
+            for table in chain(handed_over(ahead), stream):
                 for group in cut(table, layout.group_bytes):
                     writer.write_table(group, row_group_size=max(1, group.num_rows))
+                    del group  # what is written goes before the next is read: rows may be large
+                del table
             writer.close()
         except BaseException:
             # Otherwise its finalizer writes a footer into a closed file long after, which shows as a warning.
             with suppress(Exception):
                 writer.close()
             raise
+
+
+def handed_over(tables: list[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the tables of a list and let go of each."""
+    while tables:
+        yield tables.pop(0)
 
 
 def cut(table: pa.Table, group_bytes: int) -> Iterator[pa.Table]:

@@ -20,12 +20,15 @@ from fanout.errors import StorageError
 from fanout.failpoints import failpoint
 from fanout.files import make_directory, publish, readable, storage
 from fanout.output.json_types import Kind, kinds_of
-from fanout.output.parquet import PART, open_file, read_back, row_span, write
+from fanout.output.parquet import PART, handed_over, open_file, read_back, row_span, write
 from fanout.output.row_order import CorruptParts
 from fanout.output.schema import current_names, is_json
 
 _KINDS_KEY = b"fanout:kinds"
 _NAME = re.compile(r"part-([0-9]{5,})\.parquet")
+
+_LARGE_ROW_BYTES = 64 * 1024
+"""Rows of this size, on average, are put in order one by one."""
 
 Kinds = Mapping[str, frozenset[Kind]]
 """The kinds of JSON value in each JSON column, by its output name."""
@@ -70,7 +73,9 @@ def write_part(directory: Path, number: int, table: pa.Table) -> Part:
     path = directory / part_name(number)
     draft = path.with_name(f"{path.name}.tmp")
     kinds = {name: kinds_of(table.column(name)) for name in _json_columns(table.schema)}
-    part = write_sorted(draft, [table], number=number, schema=_with_kinds(table.schema, kinds))
+    schema, tables = _with_kinds(table.schema, kinds), [table]
+    del table  # it goes once it is written: reading it back takes as much memory again
+    part = write_sorted(draft, handed_over(tables), number=number, schema=schema)
     failpoint("part.drafted")
     try:
         publish(draft, path)
@@ -95,6 +100,7 @@ def write_sorted(path: Path, tables: Iterable[pa.Table], *, number: int, schema:
         for table in tables:
             written += table.num_rows
             yield table
+            del table
 
     write(path, schema, counted(), layout=PART)
     try:
@@ -145,7 +151,12 @@ def in_order(table: pa.Table) -> pa.Table:
     flat = table.column("row").combine_chunks()
     if pc.all(pc.greater_equal(flat[1:], flat[:-1]), min_count=0).as_py():
         return table
-    return table.take(pc.sort_indices(flat))
+    order = pc.sort_indices(flat)
+    if table.nbytes < _LARGE_ROW_BYTES * table.num_rows:
+        return table.take(order)
+    return pa.concat_tables(
+        [table.slice(place, 1) for place in order.to_pylist()]
+    )  # `take` copies large rows twice
 
 
 def _expect(path: Path, found: int, written: int) -> None:

@@ -73,6 +73,9 @@ _AFTER_KEPT = tuple(
 )
 _OURS = frozenset(field.name for field in chain(_BEFORE_KEPT, _AFTER_KEPT))
 
+LARGE_BYTES = 1 << 20
+"""Responses of this size are not copied into their column; below it, chunks would cost more than the copy."""
+
 _PHASES = {
     "wait_ms": ("due_at", "sent_at"),
     "upload_ms": ("upload_started_at", "uploaded_at"),
@@ -178,7 +181,10 @@ def gather(outcomes: Sequence[Outcome], passthrough_schema: pa.Schema) -> pa.Tab
     """
     held = list(map(_held, outcomes))
     found = zip(*held, strict=True) if held else [()] * len(_GATHERED)
-    arrays = [_column(values, field.type) for values, field in zip(found, _GATHERED, strict=True)]
+    arrays = [
+        _responses(values) if field.name == "response" else _column(values, field.type)
+        for values, field in zip(found, _GATHERED, strict=True)
+    ]
     passthrough = zip(passthrough_schema, _transposed(outcomes, len(passthrough_schema)), strict=True)
     arrays += [_restored(values, _written(field.type)) for field, values in passthrough]
     names = [*(field.name for field in _GATHERED), *kept_names(passthrough_schema)]
@@ -235,6 +241,24 @@ def _storage(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_large_list(kind):
         return pa.large_list(inner(kind.value_field))
     return pa.list_(inner(kind.value_field)) if pa.types.is_list(kind) else kind
+
+
+def _responses(values: Sequence[bytes | None]) -> pa.ChunkedArray:
+    """Return responses as a column; large ones stay where they are, each as a chunk, and are not copied."""
+    chunks: list[pa.Array] = []
+    small: list[bytes | None] = []
+    for value in values:
+        if value is None or len(value) < LARGE_BYTES:
+            small.append(value)
+            continue
+        chunks += (pa.array(small, type=pa.large_binary()), _uncopied(value))
+        small = []
+    return pa.chunked_array([*chunks, pa.array(small, type=pa.large_binary())])
+
+
+def _uncopied(response: bytes) -> pa.Array:
+    offsets = pa.array([0, len(response)], type=pa.int64()).buffers()[1]
+    return pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, pa.py_buffer(response)])
 
 
 def _column(values: Sequence[object], kind: pa.DataType) -> pa.Array:

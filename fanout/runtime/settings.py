@@ -155,6 +155,7 @@ def limits(config: Config) -> EngineLimits:
         concurrency=config.transport.concurrency,
         window=config.pacing.window,
         held_bytes=config.pacing.held_bytes,
+        response_max_bytes=config.collect.response_max_bytes,
         uploads=config.transport.uploads,
         fetches=_fetches(config),
         pollers=config.collect.pollers,

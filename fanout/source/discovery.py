@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -32,10 +33,11 @@ class Inventory:
 
 @dataclass(slots=True)
 class _Found:
-    """What one path means; `left_out` are names below it."""
+    """What one path means; `left_out` are names below it, `tables` the kinds of the tables that its files lie in."""
 
     files: list[InputFile] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)
 
 
 def take_inventory(settings: InputSettings, *, remote: Remote | None) -> Inventory:
@@ -57,6 +59,10 @@ def take_inventory(settings: InputSettings, *, remote: Remote | None) -> Invento
         files += found.files
         if found.left_out:
             warnings.append(_left_out(path, found.left_out))
+        warnings += [
+            f"{path}: {folder} is {kind}, whose log is not read: some of these files may no longer be part of it"
+            for folder, kind in found.tables.items()
+        ]
     seen: set[str] = set()
     for file in files:
         name = file.path if file.path == STDIN or file.remote is not None else os.path.realpath(file.path)
@@ -78,8 +84,8 @@ def _expand(path: str, *, settings: InputSettings, remote: Remote | None) -> _Fo
     if path.startswith("s3://"):
         if remote is None:
             raise InputError(f"{path}: no access to S3 was set up for reading; copy the file here")
-        objects, left_out = find_objects(path, settings=settings, remote=remote)
-        return _Found([remote_file(info, remote) for info in objects], left_out)
+        objects = find_objects(path, settings=settings, remote=remote)
+        return _Found([remote_file(info, remote) for info in objects.infos], objects.left_out, objects.tables)
     return _local(path, settings=settings)
 
 
@@ -91,7 +97,7 @@ def _local(path: str, *, settings: InputSettings) -> _Found:
     if is_directory:
         return _directory(path, settings=settings)
     if Path(path).exists() or not rules.GLOB & set(path):
-        return _Found([local_file(path)])
+        return _Found([local_file(path)], tables=_local_tables([path]))
     found = _Found()
     pattern = PurePosixPath(path).parts
     fixed = rules.fixed_parts(pattern)
@@ -106,7 +112,26 @@ def _local(path: str, *, settings: InputSettings) -> _Found:
             found.left_out += [f"{match}/{name}" for name in inner.left_out]
     if not found.files:
         raise InputError(f"{path}: no file matches")
+    found.tables = _local_tables(file.path for file in found.files)
     return found
+
+
+def _local_tables(paths: Iterable[str]) -> dict[str, str]:
+    """Return the tables that files lie in, by folder, with their kinds."""
+    folders = {above for path in paths for above in Path(path).absolute().parents}
+    return {
+        str(folder): kind
+        for folder in sorted(folders)
+        for log, kind in rules.LOGS.items()
+        if _has(folder, log)
+    }
+
+
+def _has(folder: Path, log: str) -> bool:
+    try:
+        return next(folder.glob(log), None) is not None
+    except OSError:  # a folder above that may not be looked into
+        return False
 
 
 def _directory(path: str, *, settings: InputSettings) -> _Found:

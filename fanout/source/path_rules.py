@@ -13,6 +13,8 @@ from fanout.source.settings import InputSettings
 GLOB = frozenset("*?[")
 TABLES = {"_delta_log": "a Delta table", ".hoodie": "a Hudi table"}
 """Folders by which a table is known."""
+LOGS = {**TABLES, "metadata/*.metadata.json": "an Iceberg table"}
+"""The same as globs, with what an Iceberg table has instead of a folder of its own."""
 _ICEBERG = re.compile(r"(?:.*/)?metadata/[^/]+\.metadata\.json")
 
 Parts = Sequence[str]
@@ -46,6 +48,20 @@ def wanted(names: Iterable[str], *, of: str, settings: InputSettings) -> tuple[l
             f"{of}: no {kind_text} file in this directory; other suffixes must be named by a glob"
         )
     return taken, left_out
+
+
+def tables_in(keys: Iterable[str]) -> dict[str, str]:
+    """Return the folders among `keys` that are tables, with their kinds; the empty path is where the keys begin."""
+    found: dict[str, str] = {}
+    for key in keys:
+        parts = key.split("/")
+        for depth, part in enumerate(parts[:-1]):
+            kind = TABLES.get(part)
+            if kind is None and part == "metadata" and _ICEBERG.fullmatch("/".join(parts[depth:])):
+                kind = "an Iceberg table"
+            if kind is not None:
+                found["/".join(parts[:depth])] = kind
+    return found
 
 
 def table(folder: str, kind: str) -> InputError:

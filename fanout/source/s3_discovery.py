@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from fanout.domain.location import Location
 from fanout.errors import InputError, RunError
@@ -12,8 +13,23 @@ from fanout.source.remote import Remote
 from fanout.source.settings import InputSettings
 
 
-def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> tuple[list[ObjectInfo], list[str]]:
-    """Return the objects, in the order of their keys, and the names of those that were left out.
+@dataclass(frozen=True, slots=True)
+class FoundObjects:
+    """What an uri means.
+
+    Attributes:
+        infos: The objects, in the order of their keys.
+        left_out: Names of objects below a prefix that are not read.
+        tables: The tables that the objects lie in, as far as a listing shows their logs, with their kinds.
+    """
+
+    infos: list[ObjectInfo]
+    left_out: list[str] = field(default_factory=list)
+    tables: dict[str, str] = field(default_factory=dict)
+
+
+def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> FoundObjects:
+    """Return the objects that an uri means.
 
     A key counts byte for byte: `a//b` and `a/b` are two. What ends in a slash is a folder's marker and no file.
 
@@ -26,10 +42,10 @@ def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> tuple[
         raise InputError(f"{uri}: names no bucket; write s3://BUCKET/PREFIX")
     exact = remote.find(Location(bucket, key)) if key and not key.endswith("/") else None
     if exact is not None:
-        return [exact], []
+        return FoundObjects([exact])
     try:
         if rules.GLOB & set(key):
-            return _matching(uri, bucket, key, remote=remote), []
+            return _matching(uri, bucket, key, remote=remote)
         return _below(uri, bucket, key, settings=settings, remote=remote)
     except InputError:
         raise
@@ -37,23 +53,28 @@ def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> tuple[
         raise RunError(f"{uri}: no object of this name may be read; {error}") from error
 
 
-def _matching(uri: str, bucket: str, pattern: str, *, remote: Remote) -> list[ObjectInfo]:
+def _matching(uri: str, bucket: str, pattern: str, *, remote: Remote) -> FoundObjects:
     parts = pattern.split("/")
     first = next(index for index, char in enumerate(pattern) if char in rules.GLOB)
-    found = []
+    found: list[ObjectInfo] = []
+    listed: list[str] = []
     for info in _objects(remote, bucket, pattern[:first]):
+        listed.append(info.location.key)
         name = info.location.key.split("/")
         below = name[rules.fixed_parts(parts) :]
         if rules.matches(name, parts) and not rules.is_hidden(below, pattern=parts):
             found.append(info)
     if not found:
         raise InputError(f"{uri}: no object matches")
-    return found
+    tables = {
+        f"s3://{bucket}/{folder}".rstrip("/"): kind
+        for folder, kind in sorted(rules.tables_in(listed).items())
+        if any(info.location.key.startswith(f"{folder}/" if folder else "") for info in found)
+    }
+    return FoundObjects(found, tables=tables)
 
 
-def _below(
-    uri: str, bucket: str, key: str, *, settings: InputSettings, remote: Remote
-) -> tuple[list[ObjectInfo], list[str]]:
+def _below(uri: str, bucket: str, key: str, *, settings: InputSettings, remote: Remote) -> FoundObjects:
     prefix = f"{key.removesuffix('/')}/" if key else ""
     shown: dict[str, ObjectInfo] = {}
     is_empty = True
@@ -70,7 +91,7 @@ def _below(
     if is_empty:
         raise InputError(f"{uri}: no such object or prefix")
     taken, left_out = rules.wanted(shown, of=uri, settings=settings)
-    return [shown[name] for name in taken], left_out
+    return FoundObjects([shown[name] for name in taken], left_out)
 
 
 def _objects(remote: Remote, bucket: str, prefix: str) -> Iterator[ObjectInfo]:

@@ -17,7 +17,7 @@ from fanout.source.chunks import Chunk, in_chunks
 from fanout.source.detect import compression_of_name, identify
 from fanout.source.discovery import take_inventory
 from fanout.source.files import InputFile
-from fanout.source.jsonl.field_check import first_rows
+from fanout.source.jsonl.field_check import check_others, first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
 from fanout.source.parquet.footers import read_footer
 from fanout.source.parquet.reader import ParquetRows
@@ -158,9 +158,11 @@ def open_source(settings: InputSettings, selection: Selection, *, remote: Remote
         if "parquet" in formats:
             footers = list(pool.map(read_footer, files))
             rows = ParquetRows(footers, selection, settings)
-            return Source(files, rows, limit=settings.limit, warnings=warnings)
-    first = first_rows(files, settings=settings)
-    resolved = selection.resolved(first.fields)
-    first.check(resolved)
+            return Source(files, rows, limit=settings.limit, warnings=(*warnings, *rows.warnings))
+        first = first_rows(files, settings=settings)
+        resolved = selection.resolved(first.fields)
+        first.check(resolved)
+        others = [file for file in files if file.path != first.path]
+        check_others(others, resolved, settings=settings, pool=pool)
     lines = JsonLines(resolved, settings, known=first.fields)
     return Source(files, lines, limit=settings.limit, warnings=warnings)

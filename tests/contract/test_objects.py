@@ -345,3 +345,15 @@ async def test_an_upload_is_kept_as_the_settings_say(keeping, run, size):
         {"Key": "team", "Value": "a b+c"}, {"Key": "cost:center", "Value": "x=y"}
     ]  # fmt: skip
     await keeping.cloud.objects.delete([here])
+
+
+@pytest.mark.parametrize("size_bytes", [0, 5, 200_000, 3_000_000])
+async def test_a_get_tells_its_size_before_its_body_is_read(storage, run, size_bytes):
+    here, told = at(storage, run), []
+    await storage.cloud.objects.put(here, b"x" * size_bytes)
+
+    async def admit(size: int) -> None:
+        told.append(size)
+
+    found = await storage.cloud.objects.get(here, admit=admit)
+    assert (told, len(found.body)) == ([size_bytes], size_bytes)

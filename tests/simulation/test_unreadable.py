@@ -66,7 +66,10 @@ def test_without_messages_too(tmp_path, flaw):
 
 @pytest.mark.parametrize("flaw", ["key disabled", "archived", "cut off"])
 def test_what_all_objects_share_stops_the_run_with_the_next_step(tmp_path, flaw):
-    with pytest.raises(RunError, match=r"s3://simulated/async-outputs/.*s3:GetObject: "):
+    said = (
+        r"s3://simulated/async-outputs/.* and the 19 objects before it cannot be read: s3:GetObject: .*resume"
+    )
+    with pytest.raises(RunError, match=said):
         run_engine(records([b"x"] * 200), tmp_path, simulator=settings(flaw, 1.0))
 
 
@@ -94,6 +97,22 @@ def test_a_failure_object_that_cannot_be_read_is_a_failure_all_the_same(tmp_path
     assert {line["error_code"] for line in outputs} <= {CODES[flaw]}
     assert len(model) + len(outputs) + ran.tally.by_status["succeeded"] == ROWS
     assert ran.seconds < 900.0
+
+
+@pytest.mark.parametrize("flaw", CODES)
+def test_with_payloads_that_go_via_s3(tmp_path, flaw):
+    payloads = random_payloads(ROWS, seed=4)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(flaw, 0.1), mode="s3")
+    codes = Counter(ran.table["error_code"].to_pylist())
+    assert codes[CODES[flaw]] >= 2
+    assert codes[None] + codes[CODES[flaw]] == ROWS
+    assert objects(ran.world, "inputs/") == [], "the inputs of failed rows are deleted, too"
+
+
+def test_a_prefix_that_is_throttled_for_minutes_fails_no_row(tmp_path):
+    slow = SimulatorSettings.model_validate(QUICK | {"seed": 3, "faults": {"s3_slowdown_share": 0.9}})
+    ran = run_engine(records([b"x"] * ROWS), tmp_path, simulator=slow)
+    assert ran.tally.by_status == {"succeeded": ROWS}
 
 
 def objects(world, prefix):

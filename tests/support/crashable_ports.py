@@ -16,7 +16,7 @@ from support.kill_switch import KillSwitch
 from fanout.domain.ids import Send, parse_inference_id
 from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Message, Reply
-from fanout.ports import Clock, Control, Object, ObjectInfo, Queue, Upload
+from fanout.ports import Admit, Clock, Control, Object, ObjectInfo, Queue, Upload, at_once
 from fanout.rundir.journal import Journal
 from fanout.simulator.ports.cloud import MemoryCloud
 
@@ -118,9 +118,9 @@ class _Objects:
         self._fate.step()
         return await self._objects.read(location, start=start, size_bytes=size_bytes, etag=etag)
 
-    async def get(self, location: Location) -> Object:
+    async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
         self._fate.step()
-        return await self._objects.get(location)
+        return await self._objects.get(location, admit=admit)
 
     async def head(self, location: Location) -> ObjectInfo | None:
         self._fate.step()

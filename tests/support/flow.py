@@ -12,7 +12,7 @@ class RecordingFlow:
         self.rows = rows
         self.stopping = False
         self.uploads, self.sends, self.fetches = Channel(capacity), Channel(capacity), Channel(capacity)
-        self.finished, self.deferred, self.acknowledged = [], [], []
+        self.finished, self.deferred, self.acknowledged, self.discarded = [], [], [], []
 
     async def upload(self, row):
         await self.uploads.put(row)
@@ -29,6 +29,9 @@ class RecordingFlow:
     def finish(self, row, **facts):
         self.finished.append(self.rows.outcome(row, **facts))
         self.rows.settle(row)
+
+    def discard(self, upload):
+        self.discarded.append(upload)
 
     def acknowledge(self, receipts):
         self.acknowledged += receipts

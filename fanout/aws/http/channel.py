@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from fanout.aws.errors import skew_s
 from fanout.aws.http.clock_skew import ClockSkew
+from fanout.aws.http.connection import Announced
 from fanout.aws.http.endpoint_lookup import Route
 from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.pool import Pool
@@ -20,6 +21,10 @@ from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import Keys, Signer, Template
 from fanout.domain.failures import EXPIRED, TOLERATED_SKEW_S
 from fanout.errors import CallError
+from fanout.ports import Admit
+
+HOLD_BYTES = 256 * 1024
+"""A body up to this size is read with its head: asyncio reads as much at once, whatever is to be admitted."""
 
 _log = logging.getLogger(__name__)
 
@@ -67,6 +72,7 @@ class HttpChannel:
         timeout_s: float,
         cap_bytes: int,
         body: bytes | memoryview = b"",
+        admit: Admit | None = None,
     ) -> Answer:
         """Return the reply, a success.
 
@@ -77,13 +83,14 @@ class HttpChannel:
             timeout_s: Bound of the call as a whole; a large reply gets more, by its size.
             cap_bytes: A reply with a larger body is a failure.
             body: What follows the head.
+            admit: Awaited with the size of the reply's body before that is read, if it is large.
 
         Raises:
             CallError: It failed, or the reply is a refusal.
         """
         deadline = self._now() + timeout_s
         answer, keys, signed_at = await self._exchange(
-            template, values, payload=payload, deadline=deadline, cap_bytes=cap_bytes, body=body
+            template, values, payload=payload, deadline=deadline, cap_bytes=cap_bytes, body=body, admit=admit
         )
         if answer.status < 300:
             return answer
@@ -96,7 +103,13 @@ class HttpChannel:
                 )
                 _log.warning(text, self.route.host, self._skew.offset_s)
             answer, keys, _ = await self._exchange(
-                template, values, payload=payload, deadline=deadline, cap_bytes=cap_bytes, body=body
+                template,
+                values,
+                payload=payload,
+                deadline=deadline,
+                cap_bytes=cap_bytes,
+                body=body,
+                admit=admit,
             )
             if answer.status < 300:
                 return answer
@@ -116,6 +129,7 @@ class HttpChannel:
         deadline: float,
         cap_bytes: int,
         body: bytes | memoryview,
+        admit: Admit | None,
     ) -> tuple[Answer, Keys, float]:
         """Return a reply, whatever it says, and the keys and the instant that its request was signed with."""
         keys = self._signing_keys.keys_nowait() or await self._signing_keys.keys(deadline=deadline)
@@ -130,10 +144,22 @@ class HttpChannel:
             self.pool.give_back(connection)
             raise
         future = connection.send(
-            head, body, deadline=deadline, cap_bytes=cap_bytes, bodiless=template.method == "HEAD"
+            head,
+            body,
+            deadline=deadline,
+            cap_bytes=cap_bytes,
+            hold_bytes=None if admit is None else HOLD_BYTES,
+            bodiless=template.method == "HEAD",
         )
         try:
-            return await future, keys, signed_at
+            answer = await future
+            if isinstance(answer, Announced):
+                assert admit is not None, "only what is to be admitted is held"
+                await admit(answer.length)
+                answer = await connection.proceed(answer)
+            elif admit is not None and answer.status < 300:
+                await admit(len(answer.body))
         except BaseException:
             connection.abandon(future)
             raise
+        return answer, keys, signed_at

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
 
 from fanout.aws.http.reply_parser import Answer, BrokenReplyError, Reader
 from fanout.aws.timeouts import TIMED_OUT, transfer_s
@@ -18,6 +20,14 @@ from fanout.errors import CallError, Phase
 CLOSED = "ConnectionClosed"
 _JOIN_BYTES = 16 * 1024
 """Below this, copying a body behind its head costs less than writing two buffers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The head of a reply: its body will have `length` bytes, and is not read before `Connection.proceed`."""
+
+    length: int
+    reply: asyncio.Future[Answer]
 
 
 class Connection(asyncio.Protocol):
@@ -45,7 +55,10 @@ class Connection(asyncio.Protocol):
         self._on_free = on_free
         self._on_closed = on_closed
         self._reader = Reader()
-        self._waiting: asyncio.Future[Answer] | None = None
+        self._waiting: asyncio.Future[Answer] | asyncio.Future[Answer | Announced] | None = None
+        self._announced: asyncio.Future[Answer | Announced] | None = None
+        self._hold_bytes: int | None = None
+        self._held_at: float | None = None
         self._large = self._prolonged = False
         self._timer: asyncio.TimerHandle | None = None
         self._alarm_at = self._deadline = 0.0
@@ -64,8 +77,9 @@ class Connection(asyncio.Protocol):
         *,
         deadline: float,
         cap_bytes: int,
+        hold_bytes: int | None = None,
         bodiless: bool = False,
-    ) -> asyncio.Future[Answer]:
+    ) -> asyncio.Future[Answer | Announced]:
         """Write a request and return what its reply will be; call `abandon` to stop waiting.
 
         Args:
@@ -73,6 +87,7 @@ class Connection(asyncio.Protocol):
             body: What follows it.
             deadline: When to give up, by the loop's clock; a large reply gets more, by its size.
             cap_bytes: A reply with a larger body is a failure.
+            hold_bytes: Of a body that is announced to be larger nothing is read until `proceed`; None reads all.
             bodiless: The reply has no body, whatever its Content-Length says (HEAD).
 
         Raises:
@@ -83,7 +98,9 @@ class Connection(asyncio.Protocol):
             raise CallError(Phase.CONNECT, CLOSED, message=message)
         self._reader.expect(cap_bytes=cap_bytes, bodiless=bodiless)
         self._prolonged = False
-        self._waiting = future = self._loop.create_future()
+        self._hold_bytes = hold_bytes
+        future: asyncio.Future[Answer | Announced] = self._loop.create_future()
+        self._waiting, self._announced = future, None
         self._deadline = deadline
         # One timer serves many requests: it stays where it is while that is early enough, and looks at the
         # deadline then in force when it fires. Setting and cancelling one for each request costs 2 us.
@@ -96,10 +113,21 @@ class Connection(asyncio.Protocol):
             self._transport.write(head + body)
         return future
 
-    def abandon(self, future: asyncio.Future[Answer]) -> None:
-        """Close the connection if it still waits for the reply that `future` stands for."""
-        if self._waiting is future:
-            self._waiting = None
+    def proceed(self, announced: Announced) -> asyncio.Future[Answer]:
+        """Read on after `Announced`, and return what the reply will be; the pause is not the server's time."""
+        if self._held_at is not None and self._waiting is announced.reply:
+            self._deadline += self._loop.time() - self._held_at
+            self._resume()
+            if self._timer is None:
+                self._set_alarm()
+        return announced.reply
+
+    def abandon(self, future: asyncio.Future[Answer | Announced]) -> None:
+        """Close the connection if it still waits for the reply that `future` stands for, or was announced by."""
+        waiting = self._waiting
+        if waiting is not None and future in {waiting, self._announced}:
+            self._waiting = self._held_at = None
+            waiting.cancel()
             self.abort()
 
     def close(self) -> None:
@@ -133,6 +161,8 @@ class Connection(asyncio.Protocol):
             # A server that announces much gets the time for it; the cap bounds that.
             self._prolonged = True
             self._deadline += transfer_s(reader.length)
+            if self._hold_bytes is not None and reader.length > self._hold_bytes:
+                self._hold(reader.length)
 
     def eof_received(self) -> None:
         """Take the end of the stream: of the reply, too, if nothing else marks its end."""
@@ -148,9 +178,28 @@ class Connection(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
 
+    def _hold(self, length: int) -> None:
+        """Hand over the announced length, and read nothing more for the time being."""
+        future = cast("asyncio.Future[Answer | Announced]", self._waiting)
+        reply: asyncio.Future[Answer] = self._loop.create_future()
+        reply.add_done_callback(_look)
+        self._announced, self._waiting = future, reply
+        self._held_at = self._loop.time()
+        self._transport.pause_reading()
+        if not future.done():  # else cancelled: its task abandons the exchange
+            future.set_result(Announced(length, reply))
+
+    def _resume(self) -> None:
+        self._held_at = None
+        if not self.closed:
+            self._transport.resume_reading()
+
     def _finish(self) -> None:
         """Hand over the reply, then the connection."""
+        if self._held_at is not None:  # the rest was read already when reading was to stop
+            self._resume()
         future, self._waiting = self._waiting, None
+        self._announced = None  # or the connection would keep the body until its next request
         if future is not None and not future.done():  # else cancelled: the reply is whole all the same
             future.set_result(self._reader.answer())
         # A server may answer before it has read everything; the rest is then still on its way out.
@@ -189,7 +238,7 @@ class Connection(asyncio.Protocol):
 
     def _ring(self) -> None:
         self._timer = None
-        if self._waiting is None:
+        if self._waiting is None or self._held_at is not None:
             return
         if self._loop.time() < self._deadline:
             self._set_alarm()
@@ -204,3 +253,9 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._on_closed(self)
+
+
+def _look(reply: asyncio.Future[Answer]) -> None:
+    """Look at a reply's exception: the task that was to wait for it may have gone while it waited for room."""
+    if not reply.cancelled():
+        reply.exception()

@@ -29,12 +29,12 @@ from fanout.aws.settings import AwsSettings
 from fanout.aws.timeouts import transfer_s
 from fanout.domain.location import Location
 from fanout.errors import CallError
-from fanout.ports import Object, ObjectInfo, Upload
+from fanout.ports import Admit, Object, ObjectInfo, Upload, at_once
 
 T = TypeVar("T")
 
 OBJECT_CAP_BYTES = 2 * 1024**3
-"""Twice what a model may answer (1 GB, SageMaker's limit for asynchronous inference)."""
+"""Above all that is ever admitted: `collect.response_max_bytes` can be no more than a page of Parquet holds."""
 REPLY_CAP_BYTES = 1024 * 1024
 
 _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"})
@@ -167,16 +167,16 @@ class HttpObjects:
         otherwise = partial(self._otherwise.read, location, start=start, size_bytes=size_bytes, etag=etag)
         return await self._by_channel(location, read, otherwise=otherwise)
 
-    async def get(self, location: Location) -> Object:
+    async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
         """Return the object, its length and its checksum compared; see `ports.ObjectStore`."""
         channel = await self._channel(location)
         if channel is None:
-            return await self._otherwise.get(location)
+            return await self._otherwise.get(location, admit=admit)
         try:
-            answer = await self._ask(channel, "GET", location, cap_bytes=OBJECT_CAP_BYTES)
+            answer = await self._ask(channel, "GET", location, cap_bytes=OBJECT_CAP_BYTES, admit=admit)
         except CallError as error:
             if self._is_elsewhere(location, error):
-                return await self._otherwise.get(location)
+                return await self._otherwise.get(location, admit=admit)
             raise
         if not answer.measured:
             raise unreadable(answer, "the reply does not say how long the object is")
@@ -279,13 +279,22 @@ class HttpObjects:
             self._channels.forget(location.bucket, because=error.code)
         return elsewhere
 
-    async def _ask(self, channel: HttpChannel, method: str, location: Location, *, cap_bytes: int) -> Answer:
+    async def _ask(
+        self,
+        channel: HttpChannel,
+        method: str,
+        location: Location,
+        *,
+        cap_bytes: int,
+        admit: Admit | None = None,
+    ) -> Answer:
         return await channel.send(
             self._template(channel, method, typed=False),
             (path_of(channel, location.key),),
             payload=EMPTY_SHA256,
             timeout_s=self._timeout_s,
             cap_bytes=cap_bytes,
+            admit=admit,
         )
 
     async def _send_body(

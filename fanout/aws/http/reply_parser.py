@@ -7,16 +7,16 @@ This module adds what it leaves to its user: interim replies, HEAD, limits, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 
 import httptools
 
 from fanout.aws.errors import UNREADABLE
+from fanout.domain.object_faults import TOO_LARGE
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a reply, interim ones included. AWS's heads are below 8 KiB."""
 _NO_BODY = frozenset({204, 304})  # RFC 9110, 6.4.1
-
-TOO_LARGE = "ReplyTooLarge"
 
 
 @dataclass(slots=True)
@@ -59,6 +59,8 @@ class Reader:
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self.length: int | None = None
+        self._first = b""
+        self._more: BytesIO | None = None
         self.expect(cap_bytes=0)
 
     def expect(self, *, cap_bytes: int, bodiless: bool = False) -> None:
@@ -103,9 +105,9 @@ class Reader:
         return self.complete
 
     def answer(self) -> Answer:
-        """Return the reply, which is whole."""
-        pieces = self._pieces
-        body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        """Return the reply, which is whole, and keep nothing of its body."""
+        body = self._first if self._more is None else self._more.getvalue()
+        self._first, self._more = b"", None
         return Answer(self.status, self._headers, body, self._measured)
 
     # -- the parser's side; an exception here would end as one of its own
@@ -144,8 +146,18 @@ class Reader:
             self.reusable = False
             return
         self.received += len(data)
-        if self.received <= self._cap_bytes:
-            self._pieces.append(data)
+        if self.received > self._cap_bytes:
+            return
+        if self._more is not None:
+            self._more.write(data)
+        elif not self._first:
+            self._first = data
+        else:
+            # BytesIO grows in place and gives its buffer away as bytes: a large body is in memory once, not twice.
+            self._more = BytesIO()
+            self._more.write(self._first)
+            self._more.write(data)
+            self._first = b""
 
     def on_message_complete(self) -> None:
         """Take the reply for whole, unless it is an interim one (1xx), which no request asked for."""
@@ -156,7 +168,8 @@ class Reader:
 
     def _start(self) -> None:
         self._headers: dict[bytes, bytes] = {}
-        self._pieces: list[bytes] = []
+        self._first = b""
+        self._more = None
         self._measured = True
         self.begun = False
         self.length = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+from io import BytesIO
 from typing import Any, Literal
 
 from fanout.aws.errors import UNREADABLE
@@ -17,7 +18,9 @@ from fanout.aws.timeouts import TIMED_OUT, bounded, transfer_s
 from fanout.domain.location import Location
 from fanout.domain.object_faults import CHECKSUM_DIFFERS, INCOMPLETE
 from fanout.errors import CallError, Phase
-from fanout.ports import Object, ObjectInfo, Upload
+from fanout.ports import Admit, Object, ObjectInfo, Upload, at_once
+
+_PIECE_BYTES = 1024 * 1024
 
 
 class S3Objects:
@@ -99,18 +102,20 @@ class S3Objects:
             )
         return body
 
-    async def get(self, location: Location) -> Object:
+    async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
         """Return the object, its length compared with Content-Length; see `ports.ObjectStore`."""
         loop = asyncio.get_running_loop()
         told: list[int] = []
         try:
             async with bounded(self._timeout_s) as timeout:
                 answer = await self._client.get_object(**address(location, self._settings))
-                length = answer["ContentLength"]
-                told.append(length)
-                timeout.reschedule(loop.time() + self._timeout_s + transfer_s(length))
                 async with answer["Body"] as stream:
-                    body = await stream.read()
+                    length = _length(answer)
+                    timeout.reschedule(None)  # the wait is for room here
+                    await admit(length)
+                    told.append(length)
+                    timeout.reschedule(loop.time() + self._timeout_s + transfer_s(length))
+                    body = await _read(stream)
         except CallError as error:
             if told and error.code not in {TIMED_OUT, CHECKSUM_DIFFERS}:
                 message = f"fewer than {told[0]} bytes arrived ({error})"
@@ -173,6 +178,22 @@ class S3Objects:
             message = "a truncated listing names no next page"
             raise CallError(Phase.EXCHANGE, UNREADABLE, message=message)
         return found, next_token
+
+
+def _length(answer: Mapping[str, Any]) -> int:
+    length = answer.get("ContentLength")
+    if length is None:
+        message = "the reply does not say how long the object is"
+        raise CallError(Phase.EXCHANGE, UNREADABLE, message=message)
+    return int(length)
+
+
+async def _read(stream: Any) -> bytes:
+    """Return the whole body; BytesIO gives its buffer away as bytes, so it is in memory once."""
+    whole = BytesIO()
+    while piece := await stream.read(_PIECE_BYTES):
+        whole.write(piece)
+    return whole.getvalue()
 
 
 def _info(bucket: str, entry: Mapping[str, Any]) -> ObjectInfo:

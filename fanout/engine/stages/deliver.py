@@ -36,6 +36,9 @@ class Deliver:
         self._clock = clock
         self._taken: list[int] = []
         self._arrived = Notify()
+        self.freed = Notify()
+        self.held_bytes = self.largest_bytes = 0
+        """An outcome that was handed over is the caller's."""
         self._closed = False
         self._delivered = 0
         self.parts: Sequence[Part] = ()
@@ -51,6 +54,9 @@ class Deliver:
 
     async def room(self) -> None:
         """Return at once: the caller has room for what it sent."""
+
+    def hurry(self) -> None:
+        """Do nothing: no outcome is kept."""
 
     def close(self) -> None:
         """Say that no more outcomes will come."""

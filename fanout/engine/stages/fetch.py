@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from fanout.concurrency.byte_limiter import ByteLimiter
 from fanout.concurrency.channel import Channel
+from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX, failure_facts
 from fanout.domain.object_faults import (
+    TOO_LARGE,
     ObjectFault,
     error_code,
     explanation,
@@ -25,8 +27,8 @@ from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.retrying import repeat_call
-from fanout.errors import CallError, RunError
-from fanout.ports import Clock, Object, ObjectStore
+from fanout.errors import CallError, Phase, RunError
+from fanout.ports import Admit, Clock, Object, ObjectStore
 
 LOOKS = 6
 """How often an announced object is looked for again: 0.1, 0.2, ... 3.2 s apart. S3 is strongly consistent, so
@@ -46,6 +48,9 @@ UNREADABLE_MAX = 20
 
 LEAST_TRIES = 5
 """Of a download that fails in passing: one of a large object may take longer than the time after which others end."""
+
+THROTTLED_ROUNDS = 8
+"""Of 120 s each, while S3 throttles a download and gives others: a prefix that splits says nothing of one object."""
 
 HEAD_WITHIN_S = 20.0
 """How long S3 is asked whether it tells of an object that it does not give."""
@@ -70,7 +75,8 @@ class Fetch:
         clock: The run's clock.
         trust: Believe failures that left no object.
         got: Objects that earlier processes of the run could read: S3 does not refuse all of them.
-        most_bytes: Bound of the responses that are being downloaded, beside one.
+        budget: Bounds the bytes of responses.
+        response_max_bytes: A larger response is not read: it fails its row.
     """
 
     def __init__(
@@ -82,7 +88,8 @@ class Fetch:
         clock: Clock,
         trust: bool,
         got: int = 0,
-        most_bytes: int,
+        budget: ByteLimiter,
+        response_max_bytes: int,
         output_grace_s: float = OUTPUT_GRACE_S,
         failure_grace_s: float = FAILURE_GRACE_S,
     ) -> None:
@@ -94,7 +101,8 @@ class Fetch:
         self._output_grace_s = output_grace_s
         self._failure_grace_s = failure_grace_s
         self._got = got
-        self._budget = ByteLimiter(most_bytes)
+        self._budget = budget
+        self._response_max_bytes = response_max_bytes
         self._denied = 0
         self._denied_at: set[Location] = set()
         self._unreadable = 0  # in a row
@@ -234,7 +242,7 @@ class Fetch:
                 fault is ObjectFault.UNANSWERED and (self._got > got or await self._answers(location))
             ):
                 raise UnreadableError(location, error) from error
-            raise self._run_error(location, error) from error
+            raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error
         self._got += 1
         self._unreadable = 0
         return found
@@ -248,18 +256,33 @@ class Fetch:
         return self._denied >= DENIED_MAX * LOOKS and len(self._denied_at) >= min(DENIED_MAX, len(self._rows))
 
     async def _download(self, location: Location) -> Object:
-        await self._budget.enter()
-        found: Object | None = None
+        download = await self._budget.enter()
+
+        async def admit(size_bytes: int) -> None:
+            if size_bytes > self._response_max_bytes:
+                message = f"it has {size_bytes:,} bytes, {self._response_max_bytes:,} are taken"
+                raise CallError(Phase.REPLY, TOO_LARGE, message=message, status=200)
+            await download.admit(size_bytes)
+
         try:
-            found = await repeat_call(
-                lambda: self._objects.get(location),
-                clock=self._clock,
-                least_tries=LEAST_TRIES,
-                repeats=may_pass,
-            )
-            return found
+            for _ in range(THROTTLED_ROUNDS - 1):
+                got = self._got
+                try:
+                    return await self._try(location, admit)
+                except CallError as error:
+                    if failure_kind(error) is not FailureKind.THROTTLED or self._got == got:
+                        raise
+            return await self._try(location, admit)
         finally:
-            self._budget.leave(None if found is None else len(found.body))
+            self._budget.leave(download)
+
+    async def _try(self, location: Location, admit: Admit) -> Object:
+        return await repeat_call(
+            lambda: self._objects.get(location, admit=admit),
+            clock=self._clock,
+            least_tries=LEAST_TRIES,
+            repeats=may_pass,
+        )
 
     async def _stands(self, row: OpenRow, location: Location, told: Location | None) -> bool:
         """Whether an object that is refused is there: the listing has shown it, or S3 tells of it."""
@@ -285,7 +308,10 @@ class Fetch:
         location, error = unreadable.location, unreadable.error
         self._unreadable += is_shared(error)
         if self._unreadable >= UNREADABLE_MAX:
-            raise self._run_error(location, error) from error
+            raise RunError(
+                f"{location.uri} and the {UNREADABLE_MAX - 1} objects before it cannot be read: s3:GetObject: "
+                f"{explanation(error)} Then `fanout resume`."
+            ) from error
         notice = row.notice
         assert notice is not None, "a claimed row has the notice that claimed it"
         self._rows.fetched(row, location)
@@ -296,9 +322,6 @@ class Fetch:
             error_message=f"{location.uri}: {explanation(error)}",
             **_instants(notice, collected_at=self._clock.now(), fetched_at=None),
         )
-
-    def _run_error(self, location: Location, error: CallError) -> RunError:
-        return RunError(f"{location.uri}: {remedy('s3:GetObject', error)}")
 
     def _unconfirmed(self, row: OpenRow, grace_s: float) -> None:
         self.unfounded += 1

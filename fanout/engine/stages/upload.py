@@ -1,6 +1,7 @@
 """Puts large payloads into S3, several at once.
 
-The pipeline starts several workers. An upload that is repeated writes the same bytes to the same key.
+The pipeline starts several workers. An upload that is repeated writes the same bytes to the same key. One that ends
+after its row, which an earlier process had sent, is deleted again.
 """
 
 from __future__ import annotations
@@ -54,13 +55,18 @@ async def upload_worker(
         await gate.wait(size_bytes=len(item.payload), requests=0)
         started = clock.now()
 
-        async def put(item: Upload = item) -> None:
-            await objects.put(item.location, item.payload, content_type=item.options.content_type, tags=tags)
+        async def put(row: OpenRow = row, item: Upload = item) -> None:
+            if row.item is item:  # else it has ended before this try
+                content_type = item.options.content_type
+                await objects.put(item.location, item.payload, content_type=content_type, tags=tags)
 
         try:
             await retry_call(put, operation="s3:PutObject", clock=clock)
         except CallError as error:
             raise RunError(upload_remedy(item.location, error, kms_key_id=kms_key_id, tags=tags)) from error
+        finally:  # cancelled, too: what was sent may be stored
+            if row.upload is not None and rows.is_durable(row):
+                flow.discard(row.upload)
         failpoint("upload.stored")
         if rows.uploaded(row, item.location, started=started, now=clock.now()):
             await flow.send(row)

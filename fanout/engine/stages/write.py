@@ -78,11 +78,13 @@ class Write:
         self._fresh_bytes = 0
         self._tables: list[pa.Table] = []
         self._rows: list[int] = []  # what is in `_tables` and `_fresh`, in the order of arrival
-        self._bytes = 0
+        self._bytes = self._largest = 0
+        self._writing_bytes = self._writing_largest = 0
+        self._hurried = False
         self._oldest_at: float | None = None
         self._closed = False
         self._arrived = Notify()
-        self._taken = Notify()
+        self.freed = Notify()
         self._durable_rows = 0
         self.parts = list(earlier)
         self.finished = anyio.Event()
@@ -97,6 +99,7 @@ class Write:
         size = len(outcome.response or b"") + sum(map(_size_bytes, outcome.passthrough))
         self._rows.append(outcome.row)
         self._bytes += size
+        self._largest = max(self._largest, size)
         self._fresh.append(outcome)
         self._fresh_bytes += size
         if len(self._fresh) >= BATCH_ROWS or self._fresh_bytes >= BATCH_BYTES:
@@ -118,7 +121,23 @@ class Write:
     async def room(self) -> None:
         """Return once the buffer is below two parts: the bound on memory when the disk is slow."""
         while len(self._rows) >= 2 * self._limits.rows or self._bytes >= 2 * self._limits.size_bytes:
-            await self._taken.wait()
+            await self.freed.wait()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of responses and passthrough values that wait or are being written."""
+        return self._bytes + self._writing_bytes
+
+    @property
+    def largest_bytes(self) -> int:
+        """Bytes of the largest outcome among them."""
+        return max(self._largest, self._writing_largest)
+
+    def hurry(self) -> None:
+        """Write what is there soon: its memory is waited for."""
+        if self._rows and not self._hurried:
+            self._hurried = True
+            self._arrived.notify()
 
     def close(self) -> None:
         """Say that nothing more will come: what is buffered becomes the last part."""
@@ -152,9 +171,12 @@ class Write:
                 self._gather()
                 tables, self._tables = self._tables, []
                 rows, self._rows = self._rows, []
-                self._bytes, self._oldest_at = 0, None
-                self._taken.notify()
+                self._writing_bytes, self._writing_largest = self._bytes, self._largest
+                self._bytes, self._largest, self._oldest_at, self._hurried = 0, 0, None, False
+                self.freed.notify()
                 part = await self._run_blocking(functools.partial(self._write, tables, number, len(rows)))
+                self._writing_bytes = self._writing_largest = 0
+                self.freed.notify()
                 await self._on_durable(part, rows)
             except BaseException:
                 self._failed = True
@@ -170,7 +192,7 @@ class Write:
 
     async def _due(self) -> None:
         """Return when a part should be written, or the sink is closed."""
-        while not (self._full or self._closed):
+        while not (self._full or self._closed or self._hurried):
             if self._oldest_at is None:
                 await self._arrived.wait()
                 continue

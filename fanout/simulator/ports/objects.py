@@ -7,7 +7,7 @@ from typing import Literal
 
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
-from fanout.ports import Object, ObjectInfo, Upload
+from fanout.ports import Admit, Object, ObjectInfo, Upload, at_once
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.objects import MAX_KEYS, Flaw, Kept, StoredObject, precondition_failed
 from fanout.simulator.ports.latency import Wire
@@ -92,7 +92,7 @@ class MemoryObjects:
             raise _incomplete()
         return body
 
-    async def get(self, location: Location) -> Object:
+    async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
         """Return an object, whole; see `ports.ObjectStore`."""
 
         def work(_now: float) -> tuple[StoredObject, bool]:
@@ -102,6 +102,7 @@ class MemoryObjects:
             return stored, world.faults.truncates_get() or stored.flaw is Flaw.CUT_OFF
 
         stored, is_truncated = await self._wire.call("GetObject", self._spread, work)
+        await admit(len(stored.body))
         if is_truncated:
             raise _incomplete()
         return Object(stored.body, stored.content_type, stored.modified_at)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import orjson
@@ -21,6 +22,8 @@ from fanout.source.statistics import Meter
 from fanout.text import did_you_mean
 
 LINES = 100
+_FEW_BYTES = 64 << 10  # of each further file
+_FILES = 256  # further files that are looked into: in S3 each costs a request
 _DEPTH = 3  # of objects in objects whose fields are suggested
 
 
@@ -65,6 +68,21 @@ def first_rows(files: Iterable[InputFile], *, settings: InputSettings) -> FirstR
         if not file.streamed and (rows := _objects(file, settings=settings)):
             return FirstRows(file.path, rows, tuple(file.partitions))
     return FirstRows()
+
+
+def check_others(
+    files: Sequence[InputFile], selection: Selection, *, settings: InputSettings, pool: Executor
+) -> None:
+    """Refuse a selection with a field that is in none of the first rows of a further file.
+
+    Raises:
+        InputError: A field is missing; names the file.
+    """
+    if not required_fields(selection, known=()):
+        return
+    few = replace(settings, block_bytes=_FEW_BYTES)
+    for first in pool.map(lambda file: first_rows([file], settings=few), files[:_FILES]):
+        first.check(selection)
 
 
 def required_fields(selection: Selection, *, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -31,6 +31,9 @@ from fanout.source.statistics import Meter
 JSON_TEXT = {b"fanout:json": b"1"}
 """Metadata of a passthrough field whose values are JSON texts; typed when the output is written."""
 
+_COUNTED = 15
+"""Bytes are counted every 16 lines."""
+
 Item = Record | Rejected | None
 """A row, or None: nothing more for the moment, so a chunk should not wait."""
 
@@ -89,13 +92,20 @@ class JsonLines:
 
     def _rows(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
         number = 0
+        ahead = Meter()  # bytes are read a block at a time, and count when their rows are handed on
+        before = meter.bytes_read
+        unfolding = 0 if file.compression == "none" else self._settings.block_bytes
         try:
             for first, lines in split_lines(
-                self._text(file, meter, check), cap_bytes=self._settings.line_cap_bytes
+                self._text(file, ahead, check), cap_bytes=self._settings.line_cap_bytes
             ):
                 number = first - 1
+                counted = meter.bytes_read
+                each = max(0, before + ahead.bytes_read - unfolding - counted) / len(lines)
                 for line in lines:
                     number += 1
+                    if not number & _COUNTED:
+                        meter.bytes_read = counted + int(each * (number - first))
                     if not line or (isinstance(line, bytes) and line.isspace() and not line.strip(b" \t\r")):
                         continue
                     yield self._row(row, line, file.path, number)
@@ -104,11 +114,12 @@ class JsonLines:
                     yield None
         except BrokenStreamError as error:
             raise InputError(
-                f"{file.path}: {error} after byte {meter.bytes_read} of {file.size_bytes or 'a stream'}, "
+                f"{file.path}: {error} after byte {ahead.bytes_read} of {file.size_bytes or 'a stream'}, "
                 f"line {number}, row {row}; fetch or write the file again"
             ) from error
         except OSError as error:
             raise InputError(f"{file.path}:{number}: {reason(error)} (row {row})") from error
+        meter.bytes_read = before + ahead.bytes_read
         check_unchanged(file)
 
     def _text(self, file: InputFile, meter: Meter, check: Callable[[], None]) -> Iterator[bytes]:

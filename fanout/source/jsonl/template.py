@@ -153,6 +153,7 @@ def _text(text: str, known: Collection[str]) -> Iterator[bytes | _Hole]:
     alone = _ALONE.fullmatch(text)
     name = (alone[1] or alone[2]) if alone else text[1:] if text[:1] == "$" and text[1:] in known else None
     if name is not None:
+        _check_sum(alone[2] or "" if alone else "", known)
         bare, optional = split_optional(name, known)
         yield _alone(bare, optional=optional)
         return
@@ -164,9 +165,19 @@ def _text(text: str, known: Collection[str]) -> Iterator[bytes | _Hole]:
         if found[1]:
             yield b"$"
         else:
+            _check_sum(found[3] or "", known)
             hole, optional = split_optional(found[2] or found[3], known)
             yield _Hole(hole, optional, _inside, b"" if optional else None)
     yield _inner(text[end:]) + b'"'
+
+
+def _check_sum(name: str, known: Collection[str]) -> None:
+    """Refuse `$5`, which is a sum of money as a rule, unless a column has that name."""
+    if name[:1].isdecimal() and name not in known and name.partition(".")[0] not in known:
+        raise UsageError(
+            f'template: ${name} would be the column {name!r}: write "$${name}" for a sum in dollars, '
+            f'or "${{{name}}}" for the column'
+        )
 
 
 def _alone(name: str, *, optional: bool) -> _Hole:

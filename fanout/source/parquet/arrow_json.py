@@ -22,6 +22,7 @@ from fanout.source.exact_json import DecimalText, Unfit
 from fanout.source.parquet import arrow_types
 
 Converter = Callable[[object], object]
+Converters = Callable[[pa.DataType], Converter | None]
 
 _PER_S = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -36,6 +37,18 @@ def json_converter(kind: pa.DataType) -> Converter | None:
         if holds(kind):
             return make(kind)
     return None
+
+
+def kept_converter(kind: pa.DataType) -> Converter | None:
+    """Return what makes texts of the intervals in a plain type's carried values, None where it holds none."""
+    if kind == arrow_types.INTERVAL:
+        return _interval(kind)
+    if pat.is_map(kind):
+        both = kept_converter(kind.key_type), kept_converter(kind.item_type)
+        return _pairs(*both) if any(both) else None
+    if pat.is_struct(kind):
+        return _struct(kind, kept_converter)
+    return _list(kind, kept_converter) if kind.num_fields == 1 else None
 
 
 def _finite(_: pa.DataType) -> Converter:
@@ -108,17 +121,15 @@ def _duration(kind: pa.DataType) -> Converter:
     return convert
 
 
-def _list(kind: pa.DataType) -> Converter | None:
-    inner = json_converter(kind.value_type)
+def _list(kind: pa.DataType, converter: Converters = json_converter) -> Converter | None:
+    inner = converter(kind.value_type)
     if inner is None:
         return None
     return lambda value: [None if one is None else inner(one) for one in cast("list[object]", value)]
 
 
-def _struct(kind: pa.DataType) -> Converter | None:
-    inner = {
-        kind.field(index).name: json_converter(kind.field(index).type) for index in range(kind.num_fields)
-    }
+def _struct(kind: pa.DataType, converter: Converters = json_converter) -> Converter | None:
+    inner = {kind.field(index).name: converter(kind.field(index).type) for index in range(kind.num_fields)}
     special = [(name, convert) for name, convert in inner.items() if convert is not None]
     if not special:
         return None
@@ -134,16 +145,19 @@ def _struct(kind: pa.DataType) -> Converter | None:
 
 
 def _map(kind: pa.DataType) -> Converter:
-    key, item = json_converter(kind.key_type), json_converter(kind.item_type)
+    pairs = _pairs(json_converter(kind.key_type), json_converter(kind.item_type))
+    texts = pat.is_string(kind.key_type) or pat.is_large_string(kind.key_type)
+    return (lambda value: dict(cast("list[tuple[str, object]]", pairs(value)))) if texts else pairs
 
+
+def _pairs(key: Converter | None, item: Converter | None) -> Converter:
     def apply(convert: Converter | None, value: object) -> object:
         return value if convert is None or value is None else convert(value)
 
     def convert(value: object) -> object:
-        pairs = [
+        return [
             (apply(key, one), apply(item, other)) for one, other in cast("list[tuple[object, object]]", value)
         ]
-        return dict(pairs) if pat.is_string(kind.key_type) or pat.is_large_string(kind.key_type) else pairs
 
     return convert
 

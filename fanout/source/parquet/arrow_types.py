@@ -38,9 +38,7 @@ def stored_type(kind: pa.DataType) -> pa.DataType:
 
 def kept_type(kind: pa.DataType) -> pa.DataType:
     """Return the type that a passthrough column of a plain type has in the output, where no interval can be written."""
-    if kind == INTERVAL:
-        return pa.string()
-    return _map_leaves(kind, lambda leaf: INTERVAL_BYTES if leaf == INTERVAL else leaf)
+    return _map_leaves(kind, lambda leaf: pa.string() if leaf == INTERVAL else leaf)
 
 
 def holds_binary(kind: pa.DataType) -> bool:

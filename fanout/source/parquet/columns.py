@@ -11,9 +11,8 @@ from pyarrow import types as pat
 from fanout.domain.records import Passthrough
 from fanout.errors import InputError
 from fanout.source.exact_json import Unfit
-from fanout.source.parquet.arrow_json import Converter, interval_text, json_converter
+from fanout.source.parquet.arrow_json import Converter, json_converter, kept_converter
 from fanout.source.parquet.arrow_types import (
-    INTERVAL,
     UUID,
     carried_type,
     holds_binary,
@@ -173,7 +172,7 @@ class Columns:
 
     def _keep(self, name: str) -> _Reading:
         place, kind = self._find(name)
-        return self._reading(place, kind, _interval if kind == INTERVAL else None)
+        return self._reading(place, kind, kept_converter(kind))
 
     def _reading(self, place: Place, kind: pa.DataType, convert: Converter | None) -> _Reading:
         held = plain_type(place.kind)
@@ -199,10 +198,6 @@ def _decoded(value: object) -> object:
         return value.decode() if isinstance(value, bytes) else value
     except UnicodeDecodeError:
         return _NOT_UTF8
-
-
-def _interval(value: object) -> object:
-    return interval_text(value) if isinstance(value, bytes) else value
 
 
 def _values(batch: pa.RecordBatch, reading: _Reading) -> list[object]:

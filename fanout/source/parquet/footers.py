@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -34,6 +35,7 @@ class Footer:
         schema: With UUIDs and intervals as types of their own.
         partitions: Texts of the partition columns that the path names; None for a null.
         file: Where it stands.
+        int96: Paths of the leaves that are INT96: instants in nanoseconds, which are read as microseconds.
     """
 
     path: str
@@ -42,6 +44,7 @@ class Footer:
     row_groups: int
     partitions: Mapping[str, str | None]
     file: InputFile
+    int96: tuple[str, ...] = ()
 
 
 def read_footer(file: InputFile) -> Footer:
@@ -54,8 +57,10 @@ def read_footer(file: InputFile) -> Footer:
         try:
             metadata = parquet.metadata
             schema = marked_schema(parquet)
+            leaves = [parquet.schema.column(index) for index in range(len(parquet.schema))]
+            int96 = tuple(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
             return Footer(
-                file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions, file
+                file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions, file, int96
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
@@ -63,13 +68,19 @@ def read_footer(file: InputFile) -> Footer:
 
 @contextmanager
 def opened(
-    file: InputFile, *, dictionaries: Sequence[str] = (), check: Check = lambda: None
+    file: InputFile,
+    *,
+    dictionaries: Sequence[str] = (),
+    int96_unit: Literal["us", "ns"] = "us",
+    check: Check = lambda: None,
 ) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file, page checksums verified, nothing mapped or read ahead.
 
     Args:
         file: The file.
         dictionaries: Paths of string and binary leaves to read as dictionaries.
+        int96_unit: As what INT96 is read. As nanoseconds, pyarrow's default, Spark's 9999-12-31 would wrap around to
+            another date.
         check: Called while S3 is waited for; may raise to stop.
 
     Raises:
@@ -92,8 +103,7 @@ def opened(
                 pre_buffer=False,
                 buffer_size=min(largest, max(_BUFFER_MIN, share)),
                 page_checksum_verification=True,
-                # As nanoseconds, pyarrow's default, Spark's 9999-12-31 would wrap around to another date.
-                coerce_int96_timestamp_unit="us",
+                coerce_int96_timestamp_unit=int96_unit,
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error

@@ -12,10 +12,14 @@ from fanout.source.files import InputFile, check_unchanged, reason
 from fanout.source.parquet.batches import GroupReader
 from fanout.source.parquet.columns import RowValues
 from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened, unsupported
+from fanout.source.parquet.instants import cut_columns
 from fanout.source.parquet.plan import FilePlan, make_plans
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
+
+_LOOKED_INTO = 8
+"""Files with INT96 that are looked into: it costs two requests each in S3."""
 
 
 class ParquetRows:
@@ -24,6 +28,7 @@ class ParquetRows:
     Attributes:
         passthrough_schema: Plain types of the passthrough columns: no dictionaries, no views.
         total_rows: Rows of all files, by their footers.
+        warnings: What a person should know.
     """
 
     def __init__(self, footers: Sequence[Footer], selection: Selection, settings: InputSettings) -> None:
@@ -38,6 +43,19 @@ class ParquetRows:
             footers, selection, text_columns=settings.text_columns
         )
         self.total_rows = sum(footer.rows for footer in footers)
+        self.warnings = self._cut_instants(footers)
+
+    def _cut_instants(self, footers: Sequence[Footer]) -> tuple[str, ...]:
+        """Return a warning about the columns whose instants are cut when read, with the first file that has such."""
+        for footer in [footer for footer in footers if footer.int96][:_LOOKED_INTO]:
+            plan = self._plans.get(footer.path)
+            names = cut_columns(footer, plan.columns.paths) if plan else []
+            if names:
+                named = ", ".join(map(repr, names))
+                return (
+                    f"{footer.path}: {named}: INT96 with instants finer than a microsecond, which are cut to it",
+                )
+        return ()
 
     def read(
         self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]

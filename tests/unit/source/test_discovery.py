@@ -11,6 +11,7 @@ from support.remote import DictRemote, FolderRemote
 from support.settings import input_settings
 
 from fanout.errors import InputError, UsageError
+from fanout.source.discovery import take_inventory
 from fanout.source.selection import Selection
 from fanout.source.source import open_source
 
@@ -331,3 +332,33 @@ def test_parquet_is_known_by_its_first_bytes_though_its_name_says_gzip(read, par
     around = tmp_path / "around.parquet.gz"
     around.write_bytes(gzip.compress(path.read_bytes()))
     assert message(around) == f"{around}: is gzip around a file; unpack it first: gunzip -c FILE > UNPACKED"
+
+
+@pytest.mark.parametrize(
+    ("log", "kind"),
+    [
+        ("_delta_log/00000000000000000000.json", "a Delta table"),
+        ("metadata/v1.metadata.json", "an Iceberg table"),
+        (".hoodie/hoodie.properties", "a Hudi table"),
+    ],
+)
+def test_files_of_a_table_that_are_named_are_read_with_a_word(tree, bucket, log, kind):
+    folder = tree / "lake" / "t"
+    for name in (log, "data/old.jsonl"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_bytes(LINE)
+    said = f"is {kind}, whose log is not read: some of these files may no longer be part of it"
+    for path in (
+        folder / "data" / "old.jsonl",
+        folder / "data" / "*.jsonl",
+        tree / "lake" / "t" / "**" / "o*.jsonl",
+    ):
+        assert take_inventory(input_settings((str(path),)), remote=None).warnings == (
+            f"{path}: {folder} {said}",
+        )
+    for path in ("s3://lake/t/*/*.jsonl", "s3://lake/**/old.jsonl"):
+        found = take_inventory(input_settings((path,)), remote=bucket)
+        assert found.warnings == (f"{path}: s3://lake/t {said}",)
+    (tree / "lake" / "other.jsonl").write_bytes(LINE)
+    assert take_inventory(input_settings((f"{tree}/lake/other.jsonl",)), remote=None).warnings == ()
+    assert take_inventory(input_settings(("s3://lake/*.jsonl",)), remote=bucket).warnings == ()

@@ -223,3 +223,19 @@ def test_rows_without_option_columns_share_their_options(folder, read):
     rows = [row for row in read(folder).rows if not isinstance(row, Rejected)]
     assert all(row.options is rows[0].options for row in rows)
     assert rows[0].options == Options(content_type="application/json")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_progress_of_json_lines_counts_bytes_when_their_rows_are_handed_on(jsonl, packed):
+    content = b"".join(b'{"n":%04d}\n' % n for n in range(4_000))
+    path = jsonl(gzip.compress(content) if packed else content)
+    source = open_source(input_settings((str(path),)), Selection())
+    shares = []
+    for chunk in source.read():
+        shares.append(source.statistics().share)
+        assert len(chunk) == 1_000
+    if packed:  # how far a block unfolds is known at its end
+        assert shares == [0.0] * 4
+    else:
+        assert shares == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=0.01)
+    assert source.statistics().share == 1.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from fanout.aws.http.reply_parser import MAX_HEAD_BYTES, Answer, BrokenReplyError, Reader
@@ -33,8 +35,9 @@ def test_a_reply_is_the_same_however_it_is_cut(data):
         new.feed(data[:cut])
         assert not new.complete
         new.feed(data[cut:])
-        assert (new.complete, new.reusable, new.answer().status) == (True, True, 200)
-        assert new.answer().body == b"hello"
+        answer = new.answer()
+        assert (new.complete, new.reusable, answer.status) == (True, True, 200)
+        assert answer.body == b"hello"
 
 
 def test_headers_are_those_of_the_reply_itself():
@@ -162,4 +165,20 @@ def test_what_exceeds_the_cap_is_not_kept():
     new.feed(b"HTTP/1.1 200 OK\r\n\r\n")
     with pytest.raises(BrokenReplyError):
         new.feed(b"x" * 1_000_000)
-    assert sum(map(len, new._pieces)) <= 10
+    assert len(new.answer().body) <= 10
+
+
+def test_a_large_body_is_in_memory_once():
+    new, piece, size_bytes = reader(cap_bytes=1 << 30), b"x" * 65_536, 16 << 20
+    new.feed(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size_bytes)
+    tracemalloc.start()
+    try:
+        for _ in range(size_bytes // len(piece)):
+            new.feed(piece)
+        body = new.answer().body
+        kept, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(body), type(body)) == (size_bytes, bytes)
+    assert kept < 1.1 * size_bytes, "the reader keeps nothing of it"
+    assert peak < 1.3 * size_bytes

@@ -361,3 +361,29 @@ def test_a_misspelt_path_names_the_nearest(jsonl):
 def test_a_broken_first_line_hides_no_field(read, jsonl):
     rows = read(jsonl([b"oops", b'{"q":"x"}']), Selection(payload_column="q")).rows
     assert [type(row) for row in rows] == [Rejected, Record]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        Selection(id_column="id"),
+        Selection(keep=("label", "id")),
+        Selection(payload_fields=("id",)),
+        Selection(template={"in": "about $id"}),
+    ],
+    ids=["id", "keep", "fields", "template"],
+)
+def test_a_further_file_that_lacks_what_the_first_has_is_named_before_the_first_row(jsonl, selection):
+    first = jsonl([b'{"id": 1, "label": 2}'], "d/1.jsonl")
+    second = jsonl([b'{"ident": 1, "label": 2}'] * 3, "d/2.jsonl")
+    third = jsonl([b""], "d/3.jsonl")
+    paths = tuple(map(str, (first, second, third)))
+    with pytest.raises(InputError) as caught:
+        open_source(input_settings(paths), selection)
+    assert str(caught.value).startswith(f"{second}: no field 'id' in the first 100 rows ")
+
+
+def test_a_field_that_rows_may_lack_may_be_missing_from_a_whole_file(read, jsonl):
+    jsonl([b'{"id": "a"}'], "d/1.jsonl")
+    folder = jsonl([b'{"x": 1}'], "d/2.jsonl").parent
+    assert [row.id for row in read(folder, Selection(id_column="id?")).rows] == ["a", None]

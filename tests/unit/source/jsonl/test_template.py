@@ -158,3 +158,22 @@ def test_a_template_that_is_not_json_is_refused():
 def test_a_selection_that_contradicts_itself_is_refused(selection, message):
     with pytest.raises(UsageError, match=message):
         selection.check()
+
+
+@pytest.mark.parametrize(
+    ("template", "name"), [("costs $5", "5"), ("$5", "5"), ({"a": ["$3.50 each"]}, "3.50")]
+)
+def test_a_sum_of_money_is_no_column(template, name):
+    with pytest.raises(UsageError) as caught:
+        Template.compile(template, known=("price",))
+    assert str(caught.value) == (
+        f'template: ${name} would be the column {name!r}: write "$${name}" for a sum in dollars, '
+        f'or "${{{name}}}" for the column'
+    )
+
+
+def test_a_column_may_be_called_by_a_number():
+    values = {"5": "five", "0": {"a": 1}}
+    assert Template.compile("$5", known=("5",)).render(values) == b'"five"'
+    assert Template.compile("it is $0.a", known=("0",)).names == ("0.a",)
+    assert Template.compile("${5}").render(values) == b'"five"'

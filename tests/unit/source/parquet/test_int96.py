@@ -42,3 +42,29 @@ def test_an_int96_instant_is_sent_and_kept_as_the_date_that_it_is(read, parquet,
         assert [row.id for row in rows] == texts
     kind = open_source(input_settings((str(path),)), selection).passthrough_schema.field("t").type
     assert pa.array([row.passthrough[0] for row in rows], kind).to_pylist() == column.to_pylist()
+
+
+FINE = 1_700_000_000_000_000_001  # nanoseconds since the epoch
+NANOS = pa.timestamp("ns")
+FINE_SHAPES = {
+    "column": (pa.array([FINE - 1, None, FINE], NANOS), "'t'"),
+    "struct": (pa.array([{"x": {"y": FINE}}], pa.struct({"x": pa.struct({"y": NANOS})})), "'t'"),
+    "list": (pa.array([None, [], [FINE]], pa.list_(NANOS)), "'t'"),
+    "map": (pa.array([[("k", FINE)]], pa.map_(pa.string(), NANOS)), "'t'"),
+}
+
+
+@pytest.mark.parametrize("shape", FINE_SHAPES)
+def test_instants_that_are_cut_are_named(parquet, shape):
+    column, name = FINE_SHAPES[shape]
+    whole = pa.nulls(len(column), pa.int64())
+    path = parquet({"t": column, "n": whole}, use_deprecated_int96_timestamps=True)
+    said = f"{path}: {name}: INT96 with instants finer than a microsecond, which are cut to it"
+    assert open_source(input_settings((str(path),)), Selection()).warnings == (said,)
+    unread = Selection(payload_fields=("n",))
+    assert open_source(input_settings((str(path),)), unread).warnings == ()
+
+
+def test_instants_that_are_not_cut_are_not(parquet):
+    path = parquet({"t": pa.array([*YEARS, None], STAMP)}, use_deprecated_int96_timestamps=True)
+    assert open_source(input_settings((str(path),)), Selection()).warnings == ()

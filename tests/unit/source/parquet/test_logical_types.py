@@ -77,6 +77,25 @@ def test_intervals_are_iso_8601_in_ids_payloads_and_the_output(read, tmp_path):
     assert kept_type_of(path, selection) == pa.string()
 
 
+def test_intervals_are_text_within_lists_structs_and_maps_too(read, tmp_path):
+    path = tmp_path / "in.parquet"
+    days = "INTERVAL '2 days'"
+    duckdb.sql(
+        f"COPY (SELECT [{days}, NULL] AS l, {{'x': {days}, 'n': 1}} AS s, MAP {{'k': {days}}} AS m, "
+        f"[{{'x': [{days}]}}] AS d UNION ALL SELECT NULL, NULL, NULL, NULL) TO '{path}'"
+    )
+    names = ("l", "s", "m", "d")
+    text = "P0M2DT0S"
+    rows = read(path, Selection(payload_fields=names, keep=names)).rows
+    kept = ([text, None], {"x": text, "n": 1}, [("k", text)], [{"x": [text]}])
+    assert [row.passthrough for row in rows] == [kept, (None,) * 4]
+    assert json.loads(rows[0].payload) == {"l": [text, None], "s": kept[1], "m": {"k": text}, "d": kept[3]}
+    schema = open_source(input_settings((str(path),)), Selection(keep=names)).passthrough_schema
+    assert not any("binary" in str(kind) or "interval" in str(kind) for kind in schema.types)
+    for place, kind in enumerate(schema.types):
+        assert pa.array([row.passthrough[place] for row in rows], type=kind).null_count == 1
+
+
 def test_the_largest_unsigned_integers_and_half_floats_keep_their_values(read, parquet):
     halves = pa.array([1.5, 65504.0], pa.float32()).cast(pa.float16())
     path = parquet({"n": pa.array([2**64 - 1, 0], pa.uint64()), "h": halves})
