@@ -27,6 +27,8 @@ _NO_SUCH_ENDPOINT = MISSING | {"ValidationException"}
 
 def _say(error: CallError) -> None:
     """Say that a run has not begun yet, and why: it may take two minutes until it gives up."""
+    if error.phase is Phase.CONNECT:  # said by `aws.reach`, with the server's name
+        return
     _log.warning("sagemaker:DescribeEndpoint: %s; trying again", error.message or error.code)
 
 

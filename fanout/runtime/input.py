@@ -34,5 +34,5 @@ async def open_input(config: Config, objects: ObjectStore, *, portal: BlockingPo
         compose.selection(config),
         remote=RemoteInput(objects, portal=portal, clock=clock),
     )
-    # Abandoned when the start is cancelled: threads that wait for S3 end when the portal closes.
+    # A listing that hangs would hold up a run that is past its deadline; its thread ends when the portal closes.
     return await anyio.to_thread.run_sync(make, abandon_on_cancel=True)

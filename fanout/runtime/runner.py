@@ -59,6 +59,8 @@ class Runner:
         self._orders = orders
         self._clock = SystemClock()
         self._started = self._clock.now()
+        within_s = spec.config.run.deadline_s
+        self._deadline_at = None if within_s is None else self._started + within_s
 
     async def run(self, finish_run: FinishRun[T]) -> T:
         """Take the run's rows to their end and return what `finish_run` makes of them.
@@ -73,7 +75,11 @@ class Runner:
             async with monitoring(self._spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
                 here = InProcess(self._spec, journal=journal, recovered=recovered)
                 async with open_session(
-                    self._spec.config, clock=self._clock, warnings=warnings, simulator=self._simulator
+                    self._spec.config,
+                    clock=self._clock,
+                    warnings=warnings,
+                    simulator=self._simulator,
+                    deadline_at=self._deadline_at,
                 ) as session:
                     result = await self._result(session, self._executor or here, monitor)
                     finished = await finish_run(result, session)
@@ -119,12 +125,11 @@ class Runner:
 
     async def _supervised(self, work: Work[WorkResult], monitor: Monitor) -> WorkResult:
         """Do the work while observers watch; a signal or the deadline stops it."""
-        settings = self._spec.config.run
         supervisor = Supervisor(
             observers=(self._observer, *monitor.observers),
             clock=self._clock,
-            deadline_at=None if settings.deadline_s is None else self._started + settings.deadline_s,
-            grace_s=settings.grace_s,
+            deadline_at=self._deadline_at,
+            grace_s=self._spec.config.run.grace_s,
             next_step=self._spec.next_step,
             orders=self._orders,
         )

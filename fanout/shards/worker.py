@@ -24,6 +24,7 @@ from fanout.runtime.runner import Runner
 from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
 from fanout.shards.assignment import Assignment, ParentPipe
+from fanout.source.stdin import kept_stdin
 
 
 async def run_shard(directory: RunDirectory, assignment: Assignment, parent: ParentPipe) -> None:
@@ -65,7 +66,11 @@ async def _note(directory: RunDirectory, result: RunResult, _session: Session, /
 
 def main(path: str) -> int:
     """Run the shard that standard input assigns, and return the exit code."""
-    parent = ParentPipe(sys.stdin.fileno())
+    with kept_stdin() as orders:  # which a `credential_process` of this process would read, too
+        return _main(path, ParentPipe(orders))
+
+
+def _main(path: str, parent: ParentPipe) -> int:
     try:
         assignment = parent.assignment()
     except EOFError:

@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from fanout.errors import InputError
 from fanout.source import path_rules as rules
-from fanout.source.files import STDIN, InputFile, local_file, reason, remote_file
+from fanout.source.files import InputFile, local_file, reason, remote_file
 from fanout.source.remote import Remote
 from fanout.source.s3_discovery import find_objects
 from fanout.source.settings import InputSettings
+from fanout.source.stdin import STDIN
 
 _SHOWN = 8
 

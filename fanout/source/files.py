@@ -11,11 +11,11 @@ from urllib.parse import unquote
 
 from fanout.errors import InputError
 from fanout.ports import ObjectInfo
+from fanout.source import stdin
 from fanout.source.remote import Check, Remote, RemoteFile, RemoteStream
 from fanout.source.settings import Compression, Format
+from fanout.source.stdin import STDIN
 
-STDIN = "-"
-_STDIN_FD = 0
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -116,7 +116,7 @@ def open_bytes(file: InputFile, *, check: Check = lambda: None) -> ByteStream:
     try:
         if file.path == STDIN:
             # A descriptor of its own: closing it leaves the process its stdin.
-            return os.fdopen(os.dup(_STDIN_FD), "rb", buffering=0)
+            return os.fdopen(os.dup(stdin.descriptor()), "rb", buffering=0)
         return Path(file.path).open("rb", buffering=0)
     except OSError as error:
         raise InputError(f"{file.path}: {reason(error)}") from error

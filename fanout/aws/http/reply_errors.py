@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from fanout.aws.errors import MESSAGE_CHARS, UNREADABLE, retry_after_s
+from fanout.aws.errors import MESSAGE_CHARS, UNREADABLE, redirect, retry_after_s
 from fanout.aws.http.reply_parser import Answer
 from fanout.errors import CallError, Phase
 
-_ASKED = ("x-amz-retry-after", "retry-after", "date")
+_ASKED = ("x-amz-retry-after", "retry-after", "date", "location", "x-amz-bucket-region")
 _CODE_KEYS = ("__type", "code", "Code")
 _CODE = re.compile(rb"<Code>\s*([^<]*?)\s*</Code>")
 _MESSAGE = re.compile(rb"<Message>\s*([^<]*?)\s*</Message>")
@@ -97,6 +97,9 @@ def http_date(text: str) -> float | None:
 def refused(answer: Answer, code: str, message: str) -> CallError:
     """Return the error for a reply that says `code` and `message`."""
     asked = {name: value for name in _ASKED if (value := header(answer, name.encode())) is not None}
+    elsewhere = redirect(answer.status, asked)
+    if elsewhere is not None:
+        message = f"{elsewhere}: {message}" if message else elsewhere
     return CallError(
         Phase.REPLY,
         code or str(answer.status),

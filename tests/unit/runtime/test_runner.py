@@ -193,9 +193,18 @@ def stopped_early(spec, account, **more):
 
 
 def test_the_deadline_ends_the_run_and_says_what_goes_on(slow_account, spec):
-    given = spec(sections={"run": {"deadline_s": 0.05, "grace_s": 0.0}})
+    given = spec(sections={"run": {"deadline_s": 0.5, "grace_s": 0.0}})
     with pytest.raises(DeadlineReached, match=r"the deadline has passed; `fanout resume .*` goes on"):
         go(given, finish=lambda _result, _now: pytest.fail("finished"))
+
+
+def test_the_deadline_bounds_the_start(account, spec, monkeypatch):
+    monkeypatch.setattr(account.cloud.control, "describe", lambda _name: anyio.sleep_forever())
+    given = spec(sections={"run": {"deadline_s": 0.2}})
+    with pytest.raises(DeadlineReached, match="while the endpoint was described") as caught:
+        go(given, finish=lambda _result, _now: pytest.fail("finished"))
+    assert caught.value.exit is Exit.DEADLINE
+    assert account.world.queues.names == ()
 
 
 def test_the_queue_stays_while_the_endpoint_has_rows_of_a_run_that_can_be_resumed(slow_account, spec):
