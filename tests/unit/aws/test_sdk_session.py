@@ -12,7 +12,7 @@ import pytest
 import trustme
 from support.settings import aws_settings
 
-from fanout.aws.clients import SERVICES
+from fanout.aws.clients import ALWAYS
 from fanout.aws.session import Keys, open_cloud
 from fanout.domain.failures import FailureKind, failure_kind
 from fanout.errors import CallError, Phase, RunError
@@ -259,6 +259,8 @@ async def test_the_hosts_of_every_partition_are_its_own(monkeypatch, region, suf
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     names = {"sagemaker-runtime": "runtime.sagemaker", "sagemaker": "api.sagemaker"}
     async with open_cloud(aws_settings(client=client, region=region)) as cloud:
-        for service in SERVICES:
+        for service in ALWAYS:
             assert cloud.endpoint_url(service) == f"https://{names.get(service, service)}.{region}.{suffix}"
+        cloudwatch = await cloud._clients["cloudwatch"]._open_client()
+        assert cloudwatch.meta.endpoint_url == f"https://monitoring.{region}.{suffix}"
         assert await cloud.control.supports_inline() is False
