@@ -49,10 +49,14 @@ class InProcess:
         work: EngineWork | None = None
 
         def resumable() -> bool:
-            if self._journal is None:
+            if self._journal is None or not spec.can_be_resumed:
                 return False
             # A resume that fails early leaves the earlier process's queue alone.
-            return bool(recovered.open) if work is None else work.rows_left
+            return recovered.may_be_received if work is None else work.rows_left
+
+        await session.routing(
+            spec.run_id
+        )  # what cannot travel as configured is refused before a queue is made
 
         queue = await session.queue(spec.run_id, resumable=resumable)
         source = await session.source()
@@ -68,10 +72,11 @@ class InProcess:
             folds=(*((fold.add,) if fold is not None else ()), *outcome_folds()),
             journal=self._journal,
             recovered=recovered,
-            next_step=spec.next_step,
         )
         count = subset.count if subset is not None else lambda rows: rows
-        work = EngineWork(pipeline, source=source, tally=tally, wanted=count, rows_left=bool(recovered.open))
+        work = EngineWork(
+            pipeline, source=source, tally=tally, wanted=count, rows_left=recovered.may_be_received
+        )
         return work
 
 
@@ -83,10 +88,11 @@ class EngineWork:
         source: Knows how far the reading has come.
         tally: What the engine counts.
         wanted: Returns how many of the first rows of the source are sent.
-        rows_left: Whether rows are open before it has run.
+        rows_left: Whether the endpoint may have rows of an earlier process that have not ended.
 
     Attributes:
-        rows_left: Whether the endpoint may have rows that have not ended; exact once it has run.
+        rows_left: Whether the endpoint may have rows that have not ended; exact once it has run. Rows that were only
+            read are none of them.
     """
 
     def __init__(
@@ -111,7 +117,8 @@ class EngineWork:
                 parts = await self._pipeline.run()
         finally:
             statistics = self._pipeline.statistics()
-            self.rows_left = statistics.open_rows.open > 0
+            has_caught_up = self._pipeline.has_caught_up
+            self.rows_left = self._pipeline.is_owed_results or (self.rows_left and not has_caught_up)
         return WorkResult(parts, self._tally, statistics.pacer.throttles)
 
     def stop(self, reason: RunError) -> None:
@@ -135,7 +142,6 @@ async def build_pipeline(
     journal: Journal | None = None,
     recovered: Recovered | None = None,
     deliver: Callable[[Outcome], None] | None = None,
-    next_step: str = "",
 ) -> Pipeline:
     """Return the engine that takes the rows of `source` to their end; nothing of it runs yet.
 
@@ -150,7 +156,6 @@ async def build_pipeline(
         journal: The open journal; None to keep none.
         recovered: What earlier processes of the run left behind.
         deliver: Takes each outcome at once; None to write part files.
-        next_step: What the person can do if the endpoint goes, as a sentence's end.
 
     Raises:
         RunError: The endpoint is not there, or rows cannot travel as configured.
@@ -164,11 +169,12 @@ async def build_pipeline(
             queue=queue,
             clock=session.clock,
             pacer=Pacer(rate_per_s=pacing.rate, bytes_per_s=pacing.bytes_per_s, burst=pacing.burst),
-            check_endpoint=session.endpoint_check(next_step=next_step),
+            check_endpoint=session.endpoint_check(),
             tally=tally,
             folds=folds,
             journal=journal,
             recovered=recovered,
             deliver=deliver,
+            warn=session.warnings.warn,
         )
     )

@@ -7,7 +7,7 @@ or not configured; the rows that it finds are fetched like noticed ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanout.concurrency.notify import Notify
 from fanout.domain.notifications import failure_facts
@@ -101,6 +101,11 @@ class Reconciler:
                 lost = lost_at(since, longest_s=row.patience_s, answers=answers)
                 if lost > now:
                     self._rows.defer(row, until=next_question(now, since=since, lost=lost))
+
+    def listen_no_more(self) -> None:
+        """Look into S3 all the time from now on: no notification will come any more."""
+        self._policy = replace(self._policy, notified=False)
+        self._wakeup.notify()
 
     def release(self, row: OpenRow, *, grace_s: float) -> None:
         """Take back the claim on a row whose object is not there; one that is uncertain again is looked for."""
