@@ -71,14 +71,12 @@ class EndpointCheck:
         control: Describes the endpoint.
         name: Its name.
         clock: The run's clock.
-        next_step: What the person can do next, as a sentence's end.
     """
 
-    def __init__(self, control: Control, name: str, *, clock: Clock, next_step: str = "") -> None:
+    def __init__(self, control: Control, name: str, *, clock: Clock) -> None:
         self._control = control
         self._name = name
         self._clock = clock
-        self._next_step = next_step
         self._looked_at = float("-inf")
         self._lock = anyio.Lock()
 
@@ -128,15 +126,14 @@ class EndpointCheck:
             raise self._ended(f"is {status}, not InService any more")
 
     def _ended(self, how: str) -> RunError:
-        text = (
+        return RunError(
             f"endpoint {self._name!r} {how}: look at its FailureReason, or in CloudTrail for the change. Results that "
             "stand in S3 are collected. What it had accepted and never answers ends without a result at the rows' "
             "deadlines (TTL and invocation timeout); what it had not accepted is sent once an endpoint of this name "
             "serves again"
         )
-        return RunError(f"{text}: {self._next_step}" if self._next_step else f"{text}.")
 
 
-def endpoint_check(control: Control, name: str, *, clock: Clock, next_step: str = "") -> EndpointCheck:
+def endpoint_check(control: Control, name: str, *, clock: Clock) -> EndpointCheck:
     """Return the check of the endpoint for the middle of a run; see `EndpointCheck`."""
-    return EndpointCheck(control, name, clock=clock, next_step=next_step)
+    return EndpointCheck(control, name, clock=clock)

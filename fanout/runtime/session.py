@@ -182,9 +182,9 @@ class Session:
         endpoint = await self.endpoint()
         return endpoint.simulated if endpoint is not None else self.simulator is not None
 
-    def endpoint_check(self, *, next_step: str = "") -> EndpointCheck:
-        """Return the check of the endpoint for the middle of a run; `next_step` ends the sentence that ends the run."""
-        return endpoint_check(self.cloud.control, self.endpoint_name, clock=self.clock, next_step=next_step)
+    def endpoint_check(self) -> EndpointCheck:
+        """Return the check of the endpoint for the middle of a run: see `runtime.endpoint`."""
+        return endpoint_check(self.cloud.control, self.endpoint_name, clock=self.clock)
 
     async def source(self) -> Source:
         """Return the input that the configuration names.

@@ -261,6 +261,8 @@ async def test_the_hosts_of_every_partition_are_its_own(monkeypatch, region, suf
     async with open_cloud(aws_settings(client=client, region=region)) as cloud:
         for service in ALWAYS:
             assert cloud.endpoint_url(service) == f"https://{names.get(service, service)}.{region}.{suffix}"
+        cloudwatch = await cloud._clients["cloudwatch"]._open_client()
+        assert cloudwatch.meta.endpoint_url == f"https://monitoring.{region}.{suffix}"
         assert await cloud.control.supports_inline() is False
 
 

@@ -113,10 +113,7 @@ ASKING = [lambda check: check(0.0), lambda check: check.look()]
 
 
 def checked(account, asking):
-    check = endpoint_check(
-        account.cloud.control, "simulated", clock=SystemClock(), next_step="`fanout resume RUN` goes on"
-    )
-    anyio.run(asking, check)
+    anyio.run(asking, endpoint_check(account.cloud.control, "simulated", clock=SystemClock()))
 
 
 @pytest.mark.parametrize("asking", ASKING)
@@ -136,7 +133,7 @@ def test_both_ways_to_notice_that_the_endpoint_went_say_the_same(account, asking
         checked(account, asking)
     assert str(caught.value).startswith(words)
     assert "ends without a result at the rows' deadlines" in str(caught.value)
-    assert str(caught.value).endswith("serves again: `fanout resume RUN` goes on")
+    assert str(caught.value).endswith("is sent once an endpoint of this name serves again")
     assert caught.value.exit is Exit.PRECONDITION
 
 

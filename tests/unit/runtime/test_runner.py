@@ -135,7 +135,7 @@ def test_an_endpoint_that_goes_under_way_stops_the_run_resumably_and_says_the_sa
     with pytest.raises(RunError, match="endpoint 'simulated' is gone") as caught:
         go(given)
     assert caught.value.exit is Exit.PRECONDITION
-    assert str(caught.value).endswith(f"serves again: `fanout resume {given.directory.path}` goes on")
+    assert str(caught.value).endswith(f"serves again; then `fanout resume {given.directory.path}` goes on")
     assert len(account.world.log) == accepted
     assert account.world.queues.names == (QUEUE,), "what still comes is not lost"
     assert given.directory.journal.exists()
