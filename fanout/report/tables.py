@@ -38,9 +38,12 @@ def tiles(report: Report) -> tuple[tuple[str, str], ...]:
         if line.seconds > 0:
             found.append(("rows a second", f"{sum(line.ended) / line.seconds:,.1f}"))
     found.append(("throttled", "not recorded" if report.throttles is None else f"{report.throttles:,}"))
-    found.append(("sent again", f"{counts.resends:,}"))
-    if counts.repeated > counts.resends:  # a row that the model failed and that was sent once more, too
-        found.append(("rows with more than one attempt", f"{counts.repeated:,}"))
+    again = counts.resends - counts.possible_resends
+    found.append(("sent again", f"{again:,}"))
+    if counts.possible_resends:
+        found.append(("may have been sent twice", f"{counts.possible_resends:,}"))
+    if counts.repeated > again:  # a row that the model failed and that was sent once more, too
+        found.append(("rows with more than one request", f"{counts.repeated:,}"))
     found.append(("requests cost", dollars(report.cost.dollars)))
     return tuple(found)
 
@@ -144,6 +147,9 @@ def notes(report: Report) -> list[str]:
     found = []
     if report.simulated:
         found.append("Simulated: these numbers are of the local AWS and say nothing about SageMaker.")
+        unsaid = [file.path for file in report.files if file.simulated is None]
+        found += [f"{path} does not say whether it is simulated, too." for path in unsaid]
+    found += [f"Left out: {each.path} {each.why}." for each in report.left_out]
     experiment = report.experiment
     if experiment is not None:
         if experiment.verdict.limit == "client":
