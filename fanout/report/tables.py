@@ -8,6 +8,7 @@ from fanout.analysis.comparison import Comparison, GroupResult
 from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.report.document import Report
 from fanout.report.figures.theme import NAMES
+from fanout.text import escape
 
 Row = tuple[str, ...]
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
@@ -16,12 +17,21 @@ _BY = {"inline": "inline", "s3": "via S3", "existing": "via S3, where they were 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: `left` are the columns of words, which are aligned to the left."""
+    """One table: `left` are the columns of words, which are aligned to the left.
+
+    Its texts are those of files: a model, a topic or a name may have put into them what commands a terminal, or what
+    turns the direction of a line. No form of the table holds that.
+    """
 
     title: str
     head: Row
     rows: tuple[Row, ...]
     left: frozenset[int] = frozenset({0})
+
+    def __post_init__(self) -> None:
+        """Escape every text."""
+        object.__setattr__(self, "title", escape(self.title))
+        object.__setattr__(self, "rows", tuple(tuple(map(escape, row)) for row in self.rows))
 
 
 def tiles(report: Report) -> tuple[tuple[str, str], ...]:
@@ -69,7 +79,12 @@ def errors(report: Report) -> Table | None:
     if not counts.errors:
         return None
     lines = tuple(
-        (f"{group.count:,}", group.code, group.status, f"row {group.row:,}: {group.example}")
+        (
+            f"{group.count:,}",
+            group.code,
+            group.status,
+            f"row {group.row:,}: {' '.join(group.example.split())}",
+        )
         for group in counts.errors
     )
     more = counts.error_codes - len(lines)
@@ -159,7 +174,7 @@ def notes(report: Report) -> list[str]:
         found += [_sentence(text) for text in (*experiment.verdict.reasons, *experiment.verdict.warnings)]
         if experiment.incomplete:
             found.append(f"{experiment.incomplete:,} pairs are left out: a request of theirs failed.")
-    return found
+    return [escape(note) for note in found]
 
 
 def saved_text(report: Report) -> str | None:

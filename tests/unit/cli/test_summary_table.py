@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 
-from fanout.cli.summary_table import headline
+from fanout.cli.summary_table import headline, print_summary
 from fanout.rundir.summary import Summary
 
 
@@ -37,3 +40,21 @@ def test_what_was_sent_again_and_what_may_have_been_are_two_things(summary):
         "2 sent again · 7 may have been sent twice"
     )
     assert headline(replace(summary, resends=7, possible_resends=7)).endswith("· 7 may have been sent twice")
+
+
+def test_nothing_that_a_model_or_a_path_says_commands_the_terminal(summary):
+    evil = "\x1b]0;mine\x07\x9b2J\u202e[bold]x[/bold]\n  second line"
+    told = replace(
+        summary,
+        output=f"out{evil}.parquet",
+        by_status={"succeeded": 1, "failed": 1},
+        errors={f"E{evil}": 1},
+        examples={f"E{evil}": evil},
+        latency={"total": dict.fromkeys(("p50", "p90", "p99", "max"), 1.0)},
+    )
+    buffer = io.StringIO()
+    print_summary(told, Console(file=buffer, width=200))
+    text = buffer.getvalue()
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
+    assert text.count(r"\x1b]0;mine\x07\x9b2J\u202e[bold]x[/bold]") == 3
+    assert text.count("\n  second line") == 0
