@@ -40,6 +40,7 @@ def test_what_is_read_back_is_what_was_printed(output, seconds, rows, errors, ex
         rows=rows, errors=errors, examples={code: examples[code] for code in errors if code in examples}
     )
     printed = summarize(
+        built=str(output),
         run_id="fnaaaaaaaa", endpoint="e", output=str(output), run_dir=output.parent, output_bytes=1, tally=tally,
         throttles=2, started_at=started_at, seconds=seconds, simulated=True, warnings=("w",),
     )  # fmt: skip
@@ -53,7 +54,8 @@ def test_what_is_read_back_is_what_was_printed(output, seconds, rows, errors, ex
 def test_rows_a_second_are_those_of_the_process_that_finished_the_run(output):
     """After a resume all rows were divided by the last process's seconds."""
     summary = summarize(
-        run_id="fnaaaaaaaa", endpoint="e", output=str(output), run_dir=output.parent, output_bytes=1,
+        run_id="fnaaaaaaaa", endpoint="e", output="s3://bucket/out", built=str(output), run_dir=output.parent,
+        output_bytes=1,
         tally=Tally(rows=3), throttles=0, started_at=1_600_000_000.0, seconds=4.0, simulated=True, warnings=(),
     )  # fmt: skip
     assert (summary.ended_here, summary.rows_per_s) == (1, 0.25)  # one ended before, of one nothing tells
@@ -62,7 +64,8 @@ def test_rows_a_second_are_those_of_the_process_that_finished_the_run(output):
 
 def test_a_summary_of_an_earlier_version_is_read(output, tmp_path):
     summary = summarize(
-        run_id="fnaaaaaaaa", endpoint="e", output=str(output), run_dir=output.parent, output_bytes=1,
+        run_id="fnaaaaaaaa", endpoint="e", output="s3://bucket/out", built=str(output), run_dir=output.parent,
+        output_bytes=1,
         tally=Tally(rows=3, resends=2), throttles=0, started_at=1.0, seconds=2.0, simulated=True, warnings=(),
     )  # fmt: skip
     content = summary.as_dict()
