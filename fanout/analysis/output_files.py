@@ -182,7 +182,7 @@ def _read(path: Path) -> OutputFile:
     try:
         with pq.ParquetFile(path) as file:
             metadata: dict[bytes, bytes] = dict(file.schema_arrow.metadata or {})
-            version = _version(metadata, path)
+            version = version_of(metadata, path)
             groups = file.num_row_groups
             span = (row_span(file, 0)[0], row_span(file, groups - 1)[1]) if groups else None
             return OutputFile(path, version, file.metadata.num_rows, span, metadata)
@@ -190,7 +190,13 @@ def _read(path: Path) -> OutputFile:
         raise UsageError(f"{path}: is not a Parquet file that can be read ({error})") from error
 
 
-def _version(metadata: Mapping[bytes, bytes], path: Path) -> int:
+def version_of(metadata: Mapping[bytes, bytes], path: Path) -> int:
+    """Return the version of the columns of an output whose file has this metadata.
+
+    Raises:
+        Foreign: fanout did not write it.
+        UsageError: The version is not known here; names the file and the version.
+    """
     said = metadata.get(VERSION_KEY)
     if said is None:
         raise Foreign(f"{path}: was not written by fanout: its metadata has no {VERSION_KEY.decode()}")
