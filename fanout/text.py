@@ -16,8 +16,8 @@ def iso(instant: float) -> str:
     return text.replace("+00:00", "Z")
 
 
-# Beside C0 and C1: the line ends of Unicode, what turns the direction of text, and lone surrogates.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# Beside C0, DEL and C1: the line ends of Unicode, what turns the direction of text, and lone surrogates.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def escape(text: str) -> str:

@@ -11,6 +11,7 @@ from rich.table import Table
 from fanout.analysis.comparison import Comparison, GroupResult
 from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.bench.document import Result
+from fanout.report.terminal import say
 
 SIMULATED = "simulated: these numbers are of the local AWS and say nothing about SageMaker"
 
@@ -132,4 +133,4 @@ def _ms(value: float) -> str:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    say(console, text)

@@ -15,16 +15,16 @@ def describe(run: RunStatus) -> str:
     """Return a few lines about one run; the last one is the next step, where there is one."""
     lines = [f"{run.run_id}: {_state(run)}"]
     if run.reason:
-        lines.append(escape(run.reason))
+        lines.append(run.reason)
     lines += [line for line in (_going(run), _left(run)) if line]
     lines += [f"shard {Path(shard.run_dir).name}: {_share(shard)}" for shard in run.shards]
-    lines.append(f"endpoint {run.endpoint}, output {escape(run.output or '-')}, started {run.started_at}")
+    lines.append(f"endpoint {run.endpoint}, output {run.output or '-'}, started {run.started_at}")
     if run.state == "running":
         heard = run.updated_at or "never"
         lines.append(f"process {run.pid or 'unknown'} on {run.host or 'unknown'}, last heard of {heard}")
     if run.next:
         lines.append(f"next: {run.next}")
-    return "\n".join(lines)
+    return "\n".join(map(escape, lines))
 
 
 def table(runs: Sequence[RunStatus]) -> list[str]:
@@ -44,7 +44,8 @@ def table(runs: Sequence[RunStatus]) -> list[str]:
 
 def _line(run: RunStatus) -> tuple[str, ...]:
     rows = "-" if run.rows is None else f"{run.rows:,}"
-    return run.run_id, run.state, rows, run.started_at or "-", escape(run.output or "-")
+    cells = (run.run_id, run.state, rows, run.started_at or "-", run.output or "-")
+    return tuple(map(escape, cells))  # of a damaged run, the id is the name of its directory
 
 
 def _state(run: RunStatus) -> str:
@@ -64,7 +65,7 @@ def _share(shard: RunStatus) -> str:
         said += f", process {shard.pid or 'unknown'}"
     elif shard.accepted is not None:
         said += f", {shard.accepted:,} to be collected, {shard.unknown:,} may have been sent"
-    return said + (f": {escape(shard.reason)}" if shard.reason else "")
+    return said + (f": {shard.reason}" if shard.reason else "")
 
 
 def _going(run: RunStatus) -> str | None:
@@ -77,10 +78,12 @@ def _going(run: RunStatus) -> str | None:
     of = f" of {seen['total']:,}" if seen["total"] is not None else ""
     share = seen["share"]
     read = f" ({100 * share:.0f} % of the input read)" if share is not None and not of else ""
+    possible = seen.get("possible_resends", 0)
+    twice = f", {possible:,} may have been sent twice" if possible else ""
     return (
         f"{seen['ended']:,}{of} rows ended{read}, {seen['ended'] - seen['succeeded']:,} without success; "
         f"{seen['in_flight']:,} in flight, {seen['accepted']:,} in the endpoint's queue; "
-        f"{seen['throttles']:,} throttled, {seen['resends']:,} sent again"
+        f"{seen['throttles']:,} throttled, {seen['resends'] - possible:,} sent again{twice}"
     )
 
 

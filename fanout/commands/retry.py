@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 
+from fanout.analysis.output_files import version_of
 from fanout.commands.new_run import start_run
 from fanout.commands.paths import is_same_file
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, to_ranges
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
+from fanout.output.schema import VERSION_KEY
 from fanout.rundir.manifest import changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
@@ -72,8 +74,16 @@ async def retry_job(
 
 
 def unsuccessful(output: str, *, statuses: Sequence[str] = ()) -> Ranges:
-    """Return the rows of an output that did not succeed, or those that have one of `statuses`."""
+    """Return the rows of an output that did not succeed, or those that have one of `statuses`.
+
+    Raises:
+        UsageError: A later version of the program wrote it: it may have ends of rows that are not known here.
+    """
+    outputs = ds.dataset(output, format="parquet")
+    metadata = outputs.schema.metadata or {}
+    if VERSION_KEY in metadata:
+        version_of(metadata, Path(output))
     status = ds.field("status")
     wanted = status.isin(list(statuses)) if statuses else status != "succeeded"
-    table = ds.dataset(output, format="parquet").to_table(columns=["row"], filter=wanted)
+    table = outputs.to_table(columns=["row"], filter=wanted)
     return to_ranges(sorted(table.column("row").to_pylist()))

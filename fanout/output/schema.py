@@ -18,6 +18,8 @@ from fanout.domain.records import Outcome, Passthrough
 SCHEMA_VERSION = 2
 """Of the columns; each version that is still read lacks columns of a later one, which are then null: see `current`."""
 READABLE = frozenset({1, SCHEMA_VERSION})
+_ADDED = {2: frozenset({"possible_attempts", "input_location", "ended_at"})}
+"""The columns that each version added."""
 VERSION_KEY = b"fanout:schema_version"
 RUN_KEY = b"fanout:run"
 CLOCK_KEY = b"fanout:clock"
@@ -131,6 +133,11 @@ def output_schema(passthrough_schema: pa.Schema) -> pa.Schema:
     ]
     metadata = {VERSION_KEY: _VERSION, CLOCK_KEY: CLOCKS.encode()}
     return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT], metadata=metadata)
+
+
+def known_in(version: int) -> frozenset[str]:
+    """Return the names of our own columns in a version that is read."""
+    return _OURS.difference(*(added for since, added in _ADDED.items() if since > version))
 
 
 def current_names(schema: pa.Schema) -> dict[str, str]:

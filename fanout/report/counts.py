@@ -31,8 +31,9 @@ class Counts:
 
     Attributes:
         by_way: Rows by transport; rows that were never sent have none.
-        repeated: Rows that took more than one attempt.
-        resends: Sends that may have reached the endpoint twice, counted.
+        repeated: Rows that took more than one request.
+        resends: Requests that were sent, or may have been, while an earlier one might have been accepted.
+        possible_resends: Those of them before which no request certainly left.
         errors: The most frequent first, at most `ERRORS_MAX`.
         error_codes: How many different codes there are.
     """
@@ -44,11 +45,12 @@ class Counts:
     payload_bytes: int
     repeated: int
     resends: int
+    possible_resends: int
     errors: tuple[ErrorGroup, ...]
     error_codes: int
 
 
-_COLUMNS = ("status", "transport", "payload_bytes", "attempts", "resends", "noticed_by")
+_COLUMNS = ("status", "transport", "payload_bytes", "attempts", "possible_attempts", "resends", "noticed_by")
 
 
 def count(outputs: Outputs) -> Counts:
@@ -56,16 +58,27 @@ def count(outputs: Outputs) -> Counts:
     status: Counter[str] = Counter()
     way: Counter[str] = Counter()
     source: Counter[str] = Counter()
-    payload = repeated = resends = 0
+    payload = repeated = resends = possible = 0
     for batch in outputs.batches(_COLUMNS):
         for counter, name in ((status, "status"), (way, "transport"), (source, "noticed_by")):
             counter.update(_values(batch.column(name)))
+        unsure = pc.fill_null(batch.column("possible_attempts"), 0)  # an earlier version did not record it
         payload += pc.sum(batch.column("payload_bytes")).as_py() or 0
         resends += pc.sum(batch.column("resends")).as_py() or 0
+        possible += pc.sum(pc.min_element_wise(batch.column("resends"), unsure)).as_py() or 0
         repeated += pc.sum(pc.greater(batch.column("attempts"), 1)).as_py() or 0
     errors, codes = _errors(outputs)
     return Counts(
-        status.total(), dict(status), dict(way), dict(source), payload, repeated, resends, errors, codes
+        rows=status.total(),
+        by_status=dict(status),
+        by_way=dict(way),
+        by_source=dict(source),
+        payload_bytes=payload,
+        repeated=repeated,
+        resends=resends,
+        possible_resends=possible,
+        errors=errors,
+        error_codes=codes,
     )
 
 

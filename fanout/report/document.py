@@ -17,7 +17,8 @@ from fanout._version import __version__
 from fanout.analysis.client_check import Verdict
 from fanout.analysis.comparison import Comparison
 from fanout.analysis.findings import tell, verdict_of
-from fanout.analysis.outputs import Facts, Outputs, open_outputs
+from fanout.analysis.output_files import Facts, LeftOut
+from fanout.analysis.outputs import Outputs, open_outputs
 from fanout.analysis.savings import Savings, savings
 from fanout.domain.limits import INLINE_MAX_BYTES
 from fanout.domain.prices import Prices
@@ -48,10 +49,12 @@ class Report:
     Attributes:
         simulated: Any of it was the local AWS: latencies say nothing about SageMaker.
         throttles: Replies that said to slow down; None if a file does not say.
+        left_out: What a directory holds besides, with the reason.
         experiment: Of a single file that `fanout bench` wrote.
     """
 
     files: tuple[Facts, ...]
+    left_out: tuple[LeftOut, ...]
     simulated: bool
     counts: Counts
     throttles: int | None
@@ -91,6 +94,7 @@ class Report:
             "fanout": __version__,
             "simulated": self.simulated,
             "files": [asdict(file) for file in self.files],
+            "left_out": [asdict(each) for each in self.left_out],
             "counts": asdict(self.counts),
             "throttles": self.throttles,
             "timeline": asdict(self.timeline) if self.timeline else None,
@@ -113,6 +117,7 @@ def report_of(paths: Sequence[Path], prices: Prices) -> Report:
     throttles = [file.throttles for file in outputs.files]
     return Report(
         files=outputs.files,
+        left_out=outputs.left_out,
         simulated=any(file.simulated for file in outputs.files),
         counts=counts,
         throttles=sum(number or 0 for number in throttles) if None not in throttles else None,
@@ -127,7 +132,7 @@ def report_of(paths: Sequence[Path], prices: Prices) -> Report:
 
 def _small_s3(outputs: Outputs) -> int:
     where = (pc.field("transport") == "s3") & (pc.field("payload_bytes") <= INLINE_MAX_BYTES)
-    return int(outputs.dataset.count_rows(filter=where))
+    return outputs.count(where)
 
 
 def _experiment(outputs: Outputs, prices: Prices) -> Experiment | None:

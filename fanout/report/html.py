@@ -13,6 +13,7 @@ from fanout.report import tables
 from fanout.report.document import Report
 from fanout.report.figures.svg import figures
 from fanout.report.tables import Table
+from fanout.text import escape as shown
 
 _WAYS = {"inline": "inline", "S3": "s3", "S3, there before": "existing"}
 
@@ -53,7 +54,7 @@ machine that ran fanout; service on SageMaker's.</footer>
 
 
 def _header(report: Report, title: str) -> str:
-    names = ", ".join(f"<code>{escape(file.path)}</code>" for file in report.files[:5])
+    names = ", ".join(f"<code>{escape(shown(file.path))}</code>" for file in report.files[:5])
     more = f" and {len(report.files) - 5} more" if len(report.files) > 5 else ""
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in tables.notes(report))
     cells = "".join(

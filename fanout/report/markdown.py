@@ -10,7 +10,7 @@ from fanout.report.tables import Table
 def markdown(report: Report) -> str:
     """Return the report as GitHub's Markdown."""
     parts = ["# fanout report" + (" (simulated)" if report.simulated else "")]
-    parts += [f"> {note}" for note in tables.notes(report)]
+    parts += [f"> {_escaped(note)}" for note in tables.notes(report)]
     parts.append("\n".join(f"- {name}: {_escaped(value)}" for name, value in tables.tiles(report)))
     comparison = report.experiment.comparison if report.experiment else None
     if comparison is not None:
@@ -33,10 +33,10 @@ def _table(table: Table | None) -> str:
         return ""
     rule = ("---" if place in table.left else "---:" for place in range(len(table.head)))
     lines = [table.head, tuple(rule), *(tuple(map(_escaped, row)) for row in table.rows)]
-    return f"{table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return f"{_escaped(table.title)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _escaped(text: str) -> str:
     """Return text that stays text in a table's cell."""
     flat = " ".join(text.split())
-    return "".join(f"\\{char}" if char in "\\|*_<>`[]" else char for char in flat)
+    return "".join(f"\\{char}" if char in "\\|*_<>`[]~$&" else char for char in flat)

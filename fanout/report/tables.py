@@ -8,6 +8,7 @@ from fanout.analysis.comparison import Comparison, GroupResult
 from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.report.document import Report
 from fanout.report.figures.theme import NAMES
+from fanout.text import escape
 
 Row = tuple[str, ...]
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
@@ -16,12 +17,21 @@ _BY = {"inline": "inline", "s3": "via S3", "existing": "via S3, where they were 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: `left` are the columns of words, which are aligned to the left."""
+    """One table: `left` are the columns of words, which are aligned to the left.
+
+    Its texts are those of files: a model, a topic or a name may have put into them what commands a terminal, or what
+    turns the direction of a line. No form of the table holds that.
+    """
 
     title: str
     head: Row
     rows: tuple[Row, ...]
     left: frozenset[int] = frozenset({0})
+
+    def __post_init__(self) -> None:
+        """Escape every text."""
+        object.__setattr__(self, "title", escape(self.title))
+        object.__setattr__(self, "rows", tuple(tuple(map(escape, row)) for row in self.rows))
 
 
 def tiles(report: Report) -> tuple[tuple[str, str], ...]:
@@ -38,9 +48,12 @@ def tiles(report: Report) -> tuple[tuple[str, str], ...]:
         if line.seconds > 0:
             found.append(("rows a second", f"{sum(line.ended) / line.seconds:,.1f}"))
     found.append(("throttled", "not recorded" if report.throttles is None else f"{report.throttles:,}"))
-    found.append(("sent again", f"{counts.resends:,}"))
-    if counts.repeated > counts.resends:  # a row that the model failed and that was sent once more, too
-        found.append(("rows with more than one attempt", f"{counts.repeated:,}"))
+    again = counts.resends - counts.possible_resends
+    found.append(("sent again", f"{again:,}"))
+    if counts.possible_resends:
+        found.append(("may have been sent twice", f"{counts.possible_resends:,}"))
+    if counts.repeated > again:  # a row that the model failed and that was sent once more, too
+        found.append(("rows with more than one request", f"{counts.repeated:,}"))
     found.append(("requests cost", dollars(report.cost.dollars)))
     return tuple(found)
 
@@ -66,7 +79,12 @@ def errors(report: Report) -> Table | None:
     if not counts.errors:
         return None
     lines = tuple(
-        (f"{group.count:,}", group.code, group.status, f"row {group.row:,}: {group.example}")
+        (
+            f"{group.count:,}",
+            group.code,
+            group.status,
+            f"row {group.row:,}: {' '.join(group.example.split())}",
+        )
         for group in counts.errors
     )
     more = counts.error_codes - len(lines)
@@ -144,6 +162,9 @@ def notes(report: Report) -> list[str]:
     found = []
     if report.simulated:
         found.append("Simulated: these numbers are of the local AWS and say nothing about SageMaker.")
+        unsaid = [file.path for file in report.files if file.simulated is None]
+        found += [f"{path} does not say whether it is simulated, too." for path in unsaid]
+    found += [f"Left out: {each.path} {each.why}." for each in report.left_out]
     experiment = report.experiment
     if experiment is not None:
         if experiment.verdict.limit == "client":
@@ -153,7 +174,7 @@ def notes(report: Report) -> list[str]:
         found += [_sentence(text) for text in (*experiment.verdict.reasons, *experiment.verdict.warnings)]
         if experiment.incomplete:
             found.append(f"{experiment.incomplete:,} pairs are left out: a request of theirs failed.")
-    return found
+    return [escape(note) for note in found]
 
 
 def saved_text(report: Report) -> str | None:

@@ -34,7 +34,7 @@ _STEPS_S = (
     21_600,
     86_400,
 )
-_INSTANTS = ("due_at", "sent_at", "notified_at", "fetched_at")
+_INSTANTS = ("due_at", "sent_at", "notified_at", "fetched_at", "ended_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ class Timeline:
     """Counts a step of `step_s` seconds each, the first from `start_s` (seconds since the epoch).
 
     Attributes:
-        seconds: From the first row that was due to the last that ended.
+        seconds: From the first row that was due to the last that ended, however it did.
         sent: Rows sent (for the last time, where more than once).
-        ended: Rows whose result or failure was there.
+        ended: Rows that ended: their result was there, they failed, were refused or given up.
         in_flight: Rows sent and not ended, at the end of each step.
     """
 
@@ -70,21 +70,23 @@ def timeline(outputs: Outputs) -> Timeline | None:
     seconds = (last - first) / 1e6
     step_s = next((step for step in _STEPS_S if seconds / step <= STEPS_MAX), seconds / STEPS_MAX)
     steps = int(seconds / step_s) + 1
-    sent_counts, ended_counts = [0] * steps, [0] * steps
+    sent_counts, ended_counts, back_counts = [0] * steps, [0] * steps, [0] * steps
     for _, sent, ended in _instants(outputs):
         both = pc.and_(pc.is_valid(sent), pc.is_valid(ended))
         _add(sent_counts, sent, first=first, step_s=step_s)
         # A row that ended without a known send would make the number in flight negative.
-        _add(ended_counts, ended.filter(both), first=first, step_s=step_s)
-    in_flight = tuple(accumulate(one - other for one, other in zip(sent_counts, ended_counts, strict=True)))
+        _add(back_counts, ended.filter(both), first=first, step_s=step_s)
+        _add(ended_counts, ended, first=first, step_s=step_s)
+    in_flight = tuple(accumulate(one - other for one, other in zip(sent_counts, back_counts, strict=True)))
     return Timeline(first / 1e6, seconds, step_s, tuple(sent_counts), tuple(ended_counts), in_flight)
 
 
 def _instants(outputs: Outputs) -> Iterator[tuple[pa.Array, pa.Array, pa.Array]]:
     """Yield when rows were due, sent, and ended, in microseconds since the epoch."""
     for batch in outputs.batches(_INSTANTS):
-        due, sent, notified, fetched = (batch.column(name).cast(pa.int64()) for name in _INSTANTS)
-        yield due, sent, pc.coalesce(fetched, notified)
+        due, sent, notified, fetched, ended = (batch.column(name).cast(pa.int64()) for name in _INSTANTS)
+        # In a file of version 1, a row that was given up has no end.
+        yield due, sent, pc.coalesce(ended, fetched, notified)
 
 
 def _add(counts: list[int], instants: pa.Array, *, first: int, step_s: float) -> None:

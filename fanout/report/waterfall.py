@@ -51,7 +51,7 @@ def waterfalls(outputs: Outputs) -> tuple[Waterfall, ...]:
     slowest: tuple[float, str] | None = None
     for way in WAYS:
         chosen = (pc.field("transport") == way) & (pc.field("status") == "succeeded")
-        totals = pc.drop_null(outputs.dataset.to_table(columns=["total_ms"], filter=chosen)["total_ms"])
+        totals = pc.drop_null(outputs.table(["total_ms"], where=chosen)["total_ms"])
         if not len(totals):
             continue
         # The lower median is a latency that a row really had.
@@ -68,7 +68,7 @@ def waterfalls(outputs: Outputs) -> tuple[Waterfall, ...]:
 def _waterfall(outputs: Outputs, which: str, way: str, total_ms: float) -> Waterfall:
     same = (pc.field("transport") == way) & (pc.field("status") == "succeeded")
     columns = ["row", "payload_bytes", "upload_ms", "total_ms", *_INSTANTS]
-    row = outputs.dataset.scanner(columns=columns, filter=same & (pc.field("total_ms") == total_ms)).head(1)
+    row = outputs.first(columns, where=same & (pc.field("total_ms") == total_ms))
     instants = row.select(list(_INSTANTS)).cast(pa.schema([(name, pa.int64()) for name in _INSTANTS]))
     facts = row.select(["row", "payload_bytes", "upload_ms", "total_ms"]).to_pylist()[0]
     return Waterfall(

@@ -161,6 +161,8 @@ def test_an_overloaded_client_says_so_instead_of_numbers(tmp_path):
     assert "p50" not in done.stderr
     report = fanout("report", tmp_path / "bench.parquet")
     assert "Not measured: the client was the limit" in report.stdout
+    whole = fanout("report", tmp_path)
+    assert (whole.stdout, whole.stderr) == (report.stdout, ""), "its directory holds a bench.json, too"
     assert "p50" not in report.stdout
 
 

@@ -49,8 +49,10 @@ def outcome(row: int, *, way: str = "inline", total_ms: float = 100.0, **changes
 def writer(directory: Path) -> MakeOutput:
     """Return what writes outcomes as an output file in `directory`."""
 
-    def make(outcomes: Sequence[Outcome], name: str = "out.parquet", **metadata: str) -> Path:
-        parts = directory / f"{name}-parts"
+    def make(
+        outcomes: Sequence[Outcome], name: str = "out.parquet", *, run: str = "abcdefghij", **metadata: str
+    ) -> Path:
+        parts = directory / f".{name.replace('/', '-')}-parts"  # hidden, as those of a run are
         parts.mkdir()
         passthrough = pa.schema([])
         written = [write_part(parts, 0, to_table(outcomes, passthrough))] if outcomes else []
@@ -60,9 +62,9 @@ def writer(directory: Path) -> MakeOutput:
         finish(
             written,
             directory / name,
-            run_id="abcdefghij",
+            run_id=run,
             passthrough_schema=passthrough,
-            expected_rows=len(outcomes),
+            expected_rows=None,
             metadata=said,
         )
         return directory / name

@@ -39,3 +39,15 @@ def test_instants_are_told_in_utc_to_the_millisecond():
 
 def test_text_cannot_command_a_terminal():
     assert escape("a\x1b[31mb\nc\u202e") == r"a\x1b[31mb\nc\u202e"
+    for code in (
+        *range(0x20),
+        *range(0x7F, 0xA0),
+        0x61C,
+        0x200E,
+        0x200F,
+        *range(0x2028, 0x202F),
+        *range(0x2066, 0x206A),
+    ):
+        assert escape(chr(code)).isascii(), hex(code)
+        assert escape(chr(code)).isprintable(), hex(code)
+    assert escape("naïve — 日本語 שלום 🙂") == "naïve — 日本語 שלום 🙂"

@@ -26,7 +26,10 @@ def retry(
     flags: Sections,
     reporting: Reporting,
 ) -> None:
-    """Send the rows of a finished run that did not succeed once more, as a new run; joins with the first on `row`."""
+    """Send the rows of a finished run that did not succeed once more, as a new run; joins with the first on `row`.
+
+    Each is a new send: what ended `unsettled` or `unknown` may have been served before.
+    """
     from fanout.api.verbs import retry as retry_rows
     from fanout.config.load import load_config
     from fanout.rundir.manifest import read_manifest

@@ -18,10 +18,13 @@ def runs(
     """List the runs in a directory, the oldest first."""
     from fanout.cli.status_text import table
     from fanout.commands.status import runs as find
+    from fanout.text import escape
 
     found = find(directory)
     if not found and not as_json:
-        sys.stderr.write(f"fanout: no runs in {directory}: they stand in .fanout beside their outputs\n")
+        sys.stderr.write(
+            f"fanout: no runs in {escape(str(directory))}: they stand in .fanout beside their outputs\n"
+        )
     if as_json:
         for each in found:
             print_json(each.as_dict())

@@ -7,6 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from fanout.commands.retry import unsuccessful
+from fanout.errors import UsageError
+from fanout.output.schema import VERSION_KEY
 
 STATUSES = ["succeeded", "failed", "failed", "succeeded", "expired", "rejected", "unsettled", "succeeded"]
 
@@ -29,3 +31,12 @@ def test_only_those_of_some_statuses(output):
     assert unsuccessful(output, statuses=["expired"]) == ((14, 15),)
     assert unsuccessful(output, statuses=("unsettled", "failed")) == ((1, 3), (16, 17))
     assert unsuccessful(output, statuses=["cancelled"]) == ()
+
+
+def test_an_output_of_a_later_schema_is_refused_by_name(tmp_path):
+    table = pa.table({"row": [0], "status": ["a new end"]})
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"3"}), tmp_path / "out.parquet")
+    with pytest.raises(
+        UsageError, match=r"out\.parquet: was written by a later version of fanout \(schema 3,"
+    ):
+        unsuccessful(str(tmp_path / "out.parquet"))

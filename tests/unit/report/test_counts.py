@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from fanout.domain.prices import Prices
 from fanout.report.document import report_of
+from fanout.report.tables import tiles
 
-from .conftest import varied
+from .conftest import outcome, varied
 
 
 def test_counts_and_errors_with_the_first_example(make_output):
@@ -18,3 +19,14 @@ def test_counts_and_errors_with_the_first_example(make_output):
         ("Expired", 1, 11, "too late"),
     ]
     assert counts.error_codes == 2
+
+
+def test_what_may_have_been_sent_twice_is_not_said_to_have_been_sent_again(make_output):
+    rows = [outcome(row) for row in range(3)]
+    rows[0].attempts, rows[0].resends = 2, 1
+    rows[1].possible_attempts, rows[1].resends = 1, 1
+    report = report_of([make_output(rows)], Prices())
+    counts, shown = report.counts, dict(tiles(report))
+    assert (counts.repeated, counts.resends, counts.possible_resends) == (1, 2, 1)
+    assert (shown["sent again"], shown["may have been sent twice"]) == ("1", "1")
+    assert "rows with more than one request" not in shown

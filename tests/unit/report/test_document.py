@@ -9,8 +9,9 @@ from .conftest import outcome
 
 
 def test_several_files_are_one_report(make_output):
-    one = make_output([outcome(row) for row in range(20)], "one.parquet")
-    two = make_output([outcome(row) for row in range(30)], "two.parquet", simulated="true", throttles="5")
+    one = make_output([outcome(row) for row in range(20)], "one.parquet", simulated="true")
+    more = {"run": "bbbbbbbbbb", "simulated": "true", "throttles": "5"}
+    two = make_output([outcome(row) for row in range(30)], "two.parquet", **more)
     report = report_of([one, two], Prices())
     assert (report.counts.rows, report.throttles, report.simulated) == (50, 12, True)
     assert [file.rows for file in report.files] == [20, 30]

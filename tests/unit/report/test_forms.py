@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
@@ -18,15 +20,22 @@ from fanout.report.text import print_report
 
 from .conftest import outcome, writer
 
-EVIL = "<script>alert(1)</script> | `x` [link](http://example.com)"
+COMMANDS = "\x1b]0;mine\x07\x1b[31m\x9b2J\x7f\u202egnp.exe\u2066\u061c"
+"""Sets the title, turns the text red, clears the screen, and shows a name backwards."""
+EVIL = f"<script>alert(1)</script> | `x` [link](http://example.com) ~~$x$~~ &lt; {COMMANDS}"
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    rows = [outcome(row, total_ms=100 + row) for row in range(30)]
+    rows = [outcome(row, total_ms=100 + row, noticed_by=f"sqs{COMMANDS}") for row in range(30)]
     rows += [outcome(row, way="s3", total_ms=300) for row in range(30, 40)]
     rows[3] = outcome(3, status="failed", error_code="Model<Error>", error_message=EVIL, fetched_at=None)
-    return report_of([writer(tmp_path_factory.mktemp("report"))(rows, simulated="true")], Prices())
+    facts = {"simulated": "true", "endpoint": f"e{COMMANDS}"}
+    directory = tmp_path_factory.mktemp("report")
+    pq.write_table(pa.table({"a": [1]}), directory / f"in{COMMANDS}.parquet")
+    path = writer(directory)(rows, f"out{COMMANDS}.parquet", **facts)
+    assert path.parent == directory
+    return report_of([directory], Prices())
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +96,24 @@ def test_text_has_the_tiles_and_the_tables(report):
     assert "throttled 7" in text
     assert re.search(r"total +inline +30 +114\.5 ", text), text
     assert ("rows", "40") in tiles(report)
+
+
+def shown(report):
+    buffer = io.StringIO()
+    print_report(report, Console(file=buffer, width=400))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", [html, markdown, shown], ids=["html", "markdown", "text"])
+def test_no_form_commands_a_terminal_or_turns_a_line(report, form):
+    """Of a model's reason, an endpoint, a topic, a name of a file that is in the report, and of one that is not."""
+    text = form(report)
+    assert {char for char in COMMANDS if not char.isprintable()}.isdisjoint(text)
+    assert text.count("x1b[31m") + text.count("x1b\\[31m") >= 5, "it is shown"
+
+
+def test_a_reason_of_several_lines_is_one_cell(make_output):
+    path = make_output(
+        [outcome(0, status="failed", error_code="E", error_message="Traceback:\n  line 1\n\nend")]
+    )
+    assert "row 0: Traceback: line 1 end" in shown(report_of([path], Prices()))
