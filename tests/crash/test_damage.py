@@ -28,6 +28,7 @@ from support.processes import (
     sent,
 )  # fmt: skip
 
+from fanout.commands.export import export
 from fanout.commands.rebuild import _open_draft
 from fanout.config.model import Config
 from fanout.errors import JournalError, UsageError
@@ -185,6 +186,8 @@ def test_of_two_copies_one_goes_on(aws, tmp_path):
     assert answered.code == 5
     assert "rd, which it was made of, is there and can go on" in answered.stderr
     assert len(sent(aws, tmp_path)) == before, "neither sent anything"
+    durable = leftovers(tmp_path / "copy").durable
+    assert export(tmp_path / "copy", str(tmp_path / "so far.parquet"), overwrite=False) == durable > 0
     shutil.rmtree(tmp_path / "rd")
     (tmp_path / "copy").rename(tmp_path / "rd")
     finished(given, aws, tmp_path, fanout(*RESUME, "--moved", aws=aws, directory=tmp_path))
