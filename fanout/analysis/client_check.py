@@ -1,14 +1,16 @@
-"""Judges whether an experiment measured the service or its own client.
+"""Judges whether an experiment measured the service or its own client, or too little of it.
 
-It takes how late sends were, how late the event loop was, and what was throttled; it returns what kept the
+It takes how late sends were, how late the event loop was, what was throttled, and what failed; it returns what kept the
 experiment from measuring the service, if anything did, in sentences for the report. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
+
+from fanout.analysis.failures import Failures
 
 LATE_SHARE = 0.5
 """From this share of late sends on even the median has waited in the client, and no number says anything about the
@@ -17,6 +19,12 @@ a thread switch of CPython costs 5, and any Python program pays these two."""
 
 WARN_SHARE = 0.01
 """From this share of late sends on the p99 has waited in the client."""
+
+FAILED_SHARE = 0.1
+"""From this share of failed requests on, numbers are of those that happened to succeed: a request that would have taken
+long is one that times out, and a p90 without the slowest tenth is another quantile."""
+
+TOO_FEW = 10  # pairs: an interval of the median needs six values to leave anything out
 
 STALL_S = 0.5
 """Seconds: a single gap in the event loop's own clock that is reported."""
@@ -27,7 +35,8 @@ class Verdict:
     """The verdict on the client.
 
     Attributes:
-        limit: What was measured instead of the service: the client's own limits, or throttling; None for neither.
+        limit: What was measured instead of the service: the client's own limits, or throttling; or what kept it from
+            being measured: failures, or too few pairs. None for nothing of these.
         reasons: In sentences, with what to do; empty if there is no limit.
         warnings: What a reader of the upper percentiles should know.
         late_ms: From where on a send counts as late.
@@ -114,6 +123,27 @@ def judge(
         offered_per_s=offered,
         sent_per_s=sent,
     )
+
+
+def judge_sample(verdict: Verdict, failures: Failures, *, pairs: int) -> Verdict:
+    """Return the verdict, once it is known what failed and how many pairs succeeded both ways."""
+    if verdict.limit is not None:
+        return verdict
+    reasons = []
+    way, worst = failures.worst
+    limit = None
+    if worst.share >= FAILED_SHARE:
+        limit = "failures"
+        reasons.append(
+            f"{worst.share:.0%} of the requests {way} failed ({worst.failed:,} of {worst.requests:,}): the others are "
+            "no sample of the service; see to the errors first"
+        )
+    if pairs < TOO_FEW:
+        limit = limit or "pairs"
+        reasons.append(
+            f"only {pairs} pairs succeeded both ways: no figure is made of fewer than {TOO_FEW}; raise --pairs"
+        )
+    return verdict if limit is None else replace(verdict, limit=limit, reasons=tuple(reasons))
 
 
 def _warnings(late: float, lag_max_ms: float, late_ms: float) -> list[str]:

@@ -7,11 +7,13 @@ positive where inline saves time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fanout.analysis.client_check import TOO_FEW
 from fanout.analysis.crossover import Crossing, crossing
 from fanout.analysis.pairs import PHASES, Samples
 from fanout.analysis.quantiles import Interval, Quantiles, interval, quantiles
@@ -36,6 +38,11 @@ class GroupResult:
     to_bytes: int
     pairs: int
     phases: Mapping[str, PhaseResult]
+
+    @property
+    def is_told(self) -> bool:
+        """Whether there are pairs enough for a figure: of one pair, the interval of the median is that pair."""
+        return self.pairs >= TOO_FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ def compare(samples: Samples) -> Comparison:
         for (label, low, high, places), phases in zip(members, results, strict=True)
     ]
     points = [
-        (group.to_bytes, difference)
+        (group.to_bytes, difference if group.is_told else replace(difference, low=-inf, high=inf))
         for group in found[1:]
         if (difference := group.phases["total"].difference) is not None
     ]

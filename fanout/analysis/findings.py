@@ -13,11 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fanout.analysis.client_check import Verdict, judge
+from fanout.analysis.client_check import Verdict, judge, judge_sample
 from fanout.analysis.comparison import Comparison, compare
+from fanout.analysis.failures import read_failures
 from fanout.analysis.pairs import WARMUP, read_samples
-
-TOO_FEW = 10  # pairs: an interval of the median needs six values to leave anything out
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +26,15 @@ class Told:
     comparison: Comparison | None
     pairs: int
     incomplete: int
-    notes: tuple[str, ...] = ()
 
 
 def verdict_of(
     path: Path, *, throttles: int, closed: bool, late_ms: float, lags_ms: Sequence[float] = ()
 ) -> Verdict:
-    """Return whether the service was measured, or the client; only a running experiment knows how late the loop was."""
+    """Return whether the service was measured; only a running experiment knows how late the client's loop was."""
     table = pq.read_table(path, columns=[WARMUP, "wait_ms", "due_at", "sent_at"])
     table = table.filter(pc.invert(table[WARMUP]))
-    return judge(
+    verdict = judge(
         pc.drop_null(table["wait_ms"]).to_pylist(),
         lags_ms=lags_ms,
         due_s=_seconds(table["due_at"]),
@@ -45,16 +43,14 @@ def verdict_of(
         closed=closed,
         late_ms=late_ms,
     )
+    return judge_sample(verdict, read_failures(path), pairs=read_samples(path).pairs)
 
 
 def tell(path: Path, verdict: Verdict) -> Told:
-    """Return what the pairs of `path` say, nothing if they measured the client."""
+    """Return what the pairs of `path` say, nothing if they do not measure the service."""
     samples = read_samples(path)
     if verdict.limit is not None:
         return Told(None, samples.pairs, samples.incomplete)
-    if samples.pairs < TOO_FEW:
-        note = f"only {samples.pairs} pairs succeeded both ways: too few to say anything"
-        return Told(None, samples.pairs, samples.incomplete, (note,))
     return Told(compare(samples), samples.pairs, samples.incomplete)
 
 

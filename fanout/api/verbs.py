@@ -183,6 +183,22 @@ def rebuild(run_dir: StrPath) -> Rebuilt:
     return run_in_event_loop(functools.partial(rebuild_journal, Path(run_dir)))
 
 
+def take_over(run_dir: StrPath) -> None:
+    """Make a run directory that was copied or moved to another file system the run's own; see `rundir.identity`.
+
+    Raises:
+        UsageError: There is no run.
+        JournalError: The directory that it is a copy of is there.
+    """
+    from fanout.rundir.identity import take_over as make_own
+    from fanout.rundir.manifest import read_manifest
+    from fanout.rundir.paths import RunDirectory
+
+    directory = RunDirectory(Path(run_dir).absolute())
+    read_manifest(directory)
+    make_own(directory)
+
+
 def configured(config: Config | StrPath | Sequence[StrPath] | None, keywords: RunKeywords) -> Config:
     """Return the configuration that a caller means: a `Config`, inputs, or neither, and keywords over it.
 

@@ -1,7 +1,7 @@
 """Writes `bench.json`, what an experiment found, and reads it strictly for a later `--baseline`.
 
 Version 1. Durations are milliseconds, sizes bytes, differences S3 minus inline. `valid` is false, and `all`, `groups`,
-`crossing` and `savings` are null or empty, where the client (or throttling) was measured instead of the service.
+`crossing` and `savings` are null or empty, where something else than the service was measured (`client.limit`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ from fanout._version import __version__
 from fanout.analysis.client_check import Verdict
 from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
 from fanout.analysis.crossover import Crossing
+from fanout.analysis.failures import Failures
 from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.analysis.savings import Savings
 from fanout.bench.baseline import Change
-from fanout.bench.fail_conditions import Check
+from fanout.bench.checks import Check
 from fanout.bench.run import BenchResult
+from fanout.bench.setup import Difference, differences
 from fanout.errors import Exit, UsageError
 from fanout.files import write_json
 
@@ -30,12 +32,14 @@ KIND, VERSION = "fanout-bench", 1
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """An earlier experiment, as read from its `bench.json`."""
+    """An earlier experiment, as read from its `bench.json`.
+
+    Attributes:
+        record: What it recorded of itself.
+    """
 
     path: Path
-    simulated: bool
-    endpoint: str
-    plan: Mapping[str, object]
+    record: Mapping[str, object]
     comparison: Comparison
 
 
@@ -46,6 +50,7 @@ class Result:
     Attributes:
         comparison: What the pairs say; None where they say nothing of the service.
         savings: Per million rows; None likewise.
+        failures: Requests that count, and how many of them failed.
         baseline: An earlier experiment to compare with.
         changes: Against the baseline.
         checks: What became of each `--fail-if`.
@@ -58,6 +63,7 @@ class Result:
     savings: Savings | None
     pairs: int
     incomplete: int
+    failures: Failures
     baseline: Baseline | None = None
     changes: Sequence[Change] = ()
     checks: Sequence[Check] = ()
@@ -65,10 +71,10 @@ class Result:
 
     @property
     def exit(self) -> Exit:
-        """75 after a signal; 3 where there is no result or a condition holds, like a run some of whose rows failed."""
+        """75 after a signal; 3 where there is no result or a condition fails, like a run some of whose rows failed."""
         if self.ran.interrupted:
             return Exit.INTERRUPTED
-        failed = self.comparison is None or any(check.holds for check in self.checks)
+        failed = self.comparison is None or any(check.fails for check in self.checks)
         return Exit.ROWS_FAILED if failed else Exit.OK
 
     def as_dict(self) -> dict[str, Any]:
@@ -82,15 +88,17 @@ class Result:
             "simulated": ran.simulated,
             "run": ran.run_id,
             "endpoint": ran.endpoint,
-            "region": ran.region,
+            "region": ran.setup.region,
             "started_at": started.isoformat(timespec="milliseconds"),
             "seconds": round(ran.seconds, 3),
             "output": str(ran.output),
             "exit_code": int(self.exit),
             "plan": asdict(ran.plan),
+            "setup": asdict(ran.setup),
             "stopped": ran.stopped,
             "pairs": self.pairs,
             "incomplete": self.incomplete,
+            "failures": asdict(self.failures),
             "errors": dict(ran.errors),
             "skipped": dict(ran.skipped),
             "throttles": ran.throttles,
@@ -110,19 +118,21 @@ class Result:
     def _against(self) -> dict[str, Any]:
         assert self.baseline is not None
         changes = [_rounded(asdict(change)) | {"verdict": change.verdict} for change in self.changes]
-        return {"path": str(self.baseline.path), "differs_in": self.unlike, "changes": changes}
+        return {
+            "path": str(self.baseline.path),
+            "differs_in": [each.name for each in self.unlike],
+            "differences": {each.name: [each.before, each.now] for each in self.unlike},
+            "changes": changes,
+        }
 
     @property
-    def unlike(self) -> list[str]:
+    def unlike(self) -> list[Difference]:
         """In what the two experiments differ, which may explain a difference of their results."""
-        before, ran = self.baseline, self.ran
-        if before is None:
+        if self.baseline is None:
             return []
-        mine = {"endpoint": ran.endpoint, "simulated": ran.simulated} | json.loads(
-            json.dumps(asdict(ran.plan))
-        )
-        theirs = {"endpoint": before.endpoint, "simulated": before.simulated} | dict(before.plan)
-        return [name for name in mine if name != "seed" and mine[name] != theirs.get(name)]
+        ran = self.ran
+        mine = {"endpoint": ran.endpoint, "simulated": ran.simulated, **asdict(ran.plan), **asdict(ran.setup)}
+        return differences(json.loads(json.dumps(mine)), self.baseline.record)
 
 
 def write_document(result: Result, path: Path) -> None:
@@ -149,12 +159,12 @@ def read_baseline(path: Path) -> Baseline:
     if not isinstance(content, dict) or content.get("kind") != KIND or content.get("version") != VERSION:
         raise UsageError(f"--baseline {path}: is not a bench.json of this version of fanout")
     if not content.get("valid"):
-        raise UsageError(f"--baseline {path}: that experiment measured its client, it has no numbers")
+        raise UsageError(f"--baseline {path}: that experiment did not measure the service, it has no numbers")
     try:
-        return Baseline(
-            path, content["simulated"], content["endpoint"], content["plan"], comparison_of(content)
-        )
-    except (KeyError, TypeError) as error:
+        record = {name: content[name] for name in ("endpoint", "simulated", "region")}
+        record |= {**content["plan"], **content.get("setup", {})}
+        return Baseline(path, record, comparison_of(content))
+    except (KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"--baseline {path}: is damaged ({error!r})") from error
 
 

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fanout.analysis.failures import read_failures
 from fanout.analysis.findings import tell, verdict_of
 from fanout.analysis.savings import savings
 from fanout.bench.baseline import Change, changes
+from fanout.bench.checks import Found, check, refuse_unanswerable, with_standard
 from fanout.bench.document import Baseline, Result, read_baseline, write_document
-from fanout.bench.fail_conditions import Check, Condition, check, parse_condition
+from fanout.bench.fail_conditions import Condition, parse_condition
 from fanout.bench.run import BenchResult, run_bench
-from fanout.bench.settings import DOCUMENT, FILE
+from fanout.bench.settings import DOCUMENT, FILE, plan_of
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
@@ -31,17 +33,19 @@ class Questions:
     baseline: Baseline | None = None
 
 
-def ask(fail_if: Sequence[str], baseline: Path | None) -> Questions:
-    """Return the questions.
+def ask(fail_if: Sequence[str], baseline: Path | None, *, config: Config) -> Questions:
+    """Return the questions, to each of which the experiment of `config` can find the answer.
 
     Raises:
-        UsageError: A condition that is none, or that needs a baseline where there is none; an unusable baseline.
+        UsageError: A condition that is none, or that asks for a size that will not be tried or for a baseline where
+            there is none; an unusable baseline.
     """
     conditions = [parse_condition(text) for text in fail_if]
+    earlier = read_baseline(baseline) if baseline else None
+    sizes = None if config.input.paths else plan_of(config, seed=0).sizes
     for condition in conditions:
-        if condition.needs_baseline and baseline is None:
-            raise UsageError(f"--fail-if {condition.text!r} needs --baseline")
-    return Questions(conditions, read_baseline(baseline) if baseline else None)
+        refuse_unanswerable(condition, sizes=sizes, before=earlier.comparison if earlier else None)
+    return Questions(with_standard(conditions), earlier)
 
 
 def bench(
@@ -75,14 +79,11 @@ def finish_run(ran: BenchResult, config: Config, questions: Questions) -> Result
         late_ms=config.bench.late_ms,
         lags_ms=ran.lags_ms,
     )
-    told = tell(ran.output, verdict)
+    told, failures = tell(ran.output, verdict), read_failures(ran.output)
     comparison, before = told.comparison, questions.baseline
-    found: list[Change] = []
-    checks: list[Check] = []
-    if comparison is not None:
-        earlier = before.comparison if before else None
-        found = changes(comparison, earlier) if earlier else []
-        checks = [check(each, comparison, before=earlier, changes=found) for each in questions.conditions]
+    earlier = before.comparison if before else None
+    between: list[Change] = changes(comparison, earlier) if comparison and earlier else []
+    found = Found(comparison, failures, before=earlier, changes=between)
     total = comparison.everything.phases["total"].difference if comparison else None
     return Result(
         ran=ran,
@@ -91,8 +92,9 @@ def finish_run(ran: BenchResult, config: Config, questions: Questions) -> Result
         savings=savings(config.prices, total=total) if comparison else None,
         pairs=told.pairs,
         incomplete=told.incomplete,
+        failures=failures,
         baseline=before,
-        changes=found,
-        checks=checks,
-        notes=(*ran.warnings, *told.notes),
+        changes=between,
+        checks=[check(each, found) for each in questions.conditions],
+        notes=ran.warnings,
     )

@@ -1,8 +1,8 @@
 """Parses `--fail-if`, a condition on the result that makes the command exit with 3, before anything is sent.
 
 `[inline.|s3.]PHASE.(p50|p90|p99|max)[@SIZE] OP BOUND` (without a transport: either), `PHASE.difference[@SIZE] OP BOUND`
-(S3 minus inline, the median), or `worse` (a total got slower than the baseline's, beyond chance). OP is > >= < <=;
-BOUND is `80ms`, `1.5s`, `-2ms`, `baseline`, `baseline + 5ms` or `baseline * 1.1`.
+(S3 minus inline, the median), `[inline.|s3.]failures OP (5%|10)`, or `worse` (a total got slower than the baseline's,
+beyond chance). OP is > >= < <=; BOUND is `80ms`, `1.5s`, `-2ms`, `baseline`, `baseline + 5ms`, `- 5ms` or `* 1.1`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from fanout.analysis.comparison import Comparison, GroupResult
 from fanout.analysis.pairs import PHASES
-from fanout.analysis.units import parse_duration, parse_size, size_text
-from fanout.bench.baseline import Change, slower
+from fanout.analysis.units import parse_count, parse_duration, parse_share, parse_size
 from fanout.errors import UsageError
 from fanout.text import did_you_mean
 
@@ -28,22 +26,31 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+FAILURES, WORSE = "failures", "worse"
 _TOKEN = re.compile(
-    r"\s*(?:(?P<number>-?\d[\d_,.]*\s*[A-Za-z]*)|(?P<name>[A-Za-z]\w*)|(?P<sign>[<>]=?|[.@+*]))"
+    r"\s*(?:(?P<number>-?(?:\d[\d_,.]*|\.\d+)\s*(?:%|[A-Za-z\N{MICRO SIGN}]*))|(?P<name>[A-Za-z]\w*)"
+    r"|(?P<sign>[<>]=?|[.@+*-]))"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What is compared with: `factor` times the baseline plus `plus_ms`; factor 0 for a plain duration."""
+    """What is compared with: `factor` times the baseline plus `plus_ms`; factor 0 for a plain duration.
 
-    plus_ms: float
+    Attributes:
+        share: A share of the requests, for a condition on failures that names none of their number.
+        count: A number of requests.
+    """
+
+    plus_ms: float = 0.0
     factor: float = 0.0
+    share: float | None = None
+    count: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A parsed sentence; `phase` is `worse` for the one without a comparison."""
+    """A parsed sentence; `phase` is `worse` for the one without a comparison, or `failures`."""
 
     text: str
     phase: str
@@ -51,21 +58,12 @@ class Condition:
     ways: tuple[str, ...] = ()
     size_bytes: int | None = None
     operator: str = ""
-    bound: Bound = Bound(0.0)
+    bound: Bound = Bound()
 
     @property
     def needs_baseline(self) -> bool:
         """Whether it speaks of an earlier experiment."""
-        return self.phase == "worse" or self.bound.factor != 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The check of a condition: whether it holds, and what was found, in words."""
-
-    text: str
-    holds: bool
-    found: str
+        return self.phase == WORSE or self.bound.factor != 0.0
 
 
 def parse_condition(text: str) -> Condition:
@@ -75,52 +73,6 @@ def parse_condition(text: str) -> Condition:
         UsageError: It is no condition; the message names the place and what could stand there.
     """
     return _Parser(text).condition()
-
-
-def check(
-    condition: Condition, now: Comparison, *, before: Comparison | None, changes: Sequence[Change]
-) -> Check:
-    """Return whether the condition holds.
-
-    Raises:
-        UsageError: It asks for a size that was not tried, or for a baseline where there is none.
-    """
-    if condition.needs_baseline and before is None:
-        raise UsageError(f"--fail-if {condition.text!r} needs --baseline")
-    if condition.phase == "worse":
-        worse = [f"{each.way} {each.before:,.1f} -> {each.now:,.1f} ms" for each in slower(changes)]
-        return Check(condition.text, bool(worse), ", ".join(worse) or "no total got slower")
-    compares = OPERATORS[condition.operator]
-    found, holds = [], False
-    for way in condition.ways or ("",):
-        value = _value(condition, way, now)
-        earlier = _value(condition, way, before) if before is not None and condition.bound.factor else 0.0
-        if value is None or earlier is None:
-            continue
-        bound_ms = condition.bound.factor * earlier + condition.bound.plus_ms
-        holds = holds or compares(value, bound_ms)
-        found.append(f"{f'{way} ' if way else ''}{value:,.1f} ms, bound {bound_ms:,.1f} ms")
-    return Check(condition.text, holds, "; ".join(found) or "nothing of that kind was measured")
-
-
-def _value(condition: Condition, way: str, comparison: Comparison) -> float | None:
-    result = _group(condition, comparison).phases[condition.phase]
-    if condition.statistic == "difference":
-        return result.difference.median if result.difference else None
-    quantiles = result.inline if way == "inline" else result.s3
-    return None if quantiles is None else float(getattr(quantiles, condition.statistic))
-
-
-def _group(condition: Condition, comparison: Comparison) -> GroupResult:
-    if condition.size_bytes is None:
-        return comparison.everything
-    for group in comparison.groups:
-        if group.from_bytes <= condition.size_bytes <= group.to_bytes:
-            return group
-    known = ", ".join(group.label for group in comparison.groups)
-    raise UsageError(
-        f"--fail-if {condition.text!r}: no payload of {size_text(condition.size_bytes)} was tried, only {known}"
-    )
 
 
 class _Parser:
@@ -140,16 +92,20 @@ class _Parser:
             place = found.end()
 
     def condition(self) -> Condition:
-        word = self._name(("worse", *WAYS, *PHASES))
-        if word == "worse":
+        word = self._name((WORSE, FAILURES, *WAYS, *PHASES))
+        if word == WORSE:
             self._end()
-            return Condition(self._text, "worse")
+            return Condition(self._text, WORSE)
         ways: tuple[str, ...] = WAYS
         phase = word
         if word in WAYS:
             ways = (word,)
             self._sign(".")
-            phase = self._name(PHASES)
+            phase = self._name((FAILURES, *PHASES))
+        if phase == FAILURES:
+            comparison, bound = self._sign(*OPERATORS), self._requests()
+            self._end()
+            return Condition(self._text, FAILURES, ways=ways, operator=comparison, bound=bound)
         self._sign(".")
         place = self._place()
         statistic = self._name(STATISTICS)
@@ -173,18 +129,31 @@ class _Parser:
             self._fail(place, "is not a size such as 64KB or 127,999")
         return size
 
+    def _requests(self) -> Bound:
+        _, word, place = self._take("a share such as 5%, or a number of requests")
+        share, count = parse_share(word), parse_count(word)
+        if (share is None and count is None) or (share or 0.0) > 1:
+            self._fail(place, "is neither a share of the requests, such as 5%, nor a number of them")
+        return Bound(share=share, count=count)
+
     def _bound(self) -> Bound:
         kind, word, place = self._take("a duration such as 80ms, or baseline")
-        if kind == "name" and word == "baseline":
-            if self._at("*"):
-                self._sign("*")
-                return Bound(0.0, self._factor())
-            if self._at("+"):
-                self._sign("+")
-                _, more, place = self._take("a duration such as 5ms")
-                return Bound(self._duration(more, place), 1.0)
-            return Bound(0.0, 1.0)
-        return Bound(self._duration(word, place))
+        if kind != "name" or word != "baseline":
+            return Bound(self._duration(word, place))
+        if self._next == len(self._tokens):
+            return Bound(factor=1.0)
+        kind, word, _ = self._tokens[self._next]
+        # `-5ms` is one word, `- 5ms` are two.
+        negative = kind == "number" and word.startswith("-")
+        sign = "-" if negative else self._sign("+", "-", "*")
+        if sign == "*":
+            return Bound(factor=self._factor())
+        _, more, place = self._take("a duration such as 5ms, or a share such as 10%")
+        share = parse_share(more.removeprefix("-"))
+        if share is not None:
+            return Bound(factor=1.0 - share if sign == "-" else 1.0 + share)
+        plus_ms = self._duration(more.removeprefix("-"), place)
+        return Bound(-plus_ms if sign == "-" else plus_ms, 1.0)
 
     def _duration(self, word: str, place: int) -> float:
         found = parse_duration(word.removeprefix("-"))
@@ -193,11 +162,13 @@ class _Parser:
         return -found if word.startswith("-") else found
 
     def _factor(self) -> float:
-        _, word, place = self._take("a factor such as 1.1")
-        try:
-            return float(word)
-        except ValueError:
-            self._fail(place, "is not a factor such as 1.1")
+        _, word, place = self._take("a factor such as 1.1 or 110%")
+        found = parse_count(word)
+        if found is None:
+            found = parse_share(word)
+        if found is None:
+            self._fail(place, "is not a factor such as 1.1 or 110%")
+        return found
 
     def _name(self, known: Sequence[str]) -> str:
         _, word, place = self._take(f"one of {', '.join(known)}")

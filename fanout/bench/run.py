@@ -21,12 +21,14 @@ from fanout.bench.loop_watch import LoopWatch
 from fanout.bench.payloads import Dataset, Made, Payloads
 from fanout.bench.plan import Plan
 from fanout.bench.settings import FILE, plan_of, run_config
+from fanout.bench.setup import Setup, setup_of
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.engine.snapshot import Observer, Snapshot
 from fanout.errors import Interrupted, RunError, UsageError
 from fanout.output.finish import finish
+from fanout.ports import Queue
 from fanout.runtime import settings as compose
 from fanout.runtime.in_process import EngineWork, build_pipeline
 from fanout.runtime.result import WorkResult
@@ -42,6 +44,7 @@ class BenchResult:
     """What an experiment left behind, beside its file.
 
     Attributes:
+        setup: How it was carried out.
         output: The Parquet file: every request, warm-up included.
         lags_ms: How late the event loop was, look by look.
         stopped: Why it ended before its plan did; None if it did not.
@@ -52,7 +55,7 @@ class BenchResult:
 
     run_id: str
     endpoint: str
-    region: str
+    setup: Setup
     output: Path
     plan: Plan
     lags_ms: tuple[float, ...]
@@ -144,10 +147,18 @@ class _Bench:
             arrivals = Arrivals(
                 self._plan, payloads, clock=self._clock, closed=self._config.bench.closed is not None
             )
-            experiment = await self._experiment(session, arrivals)
+            queue = await session.queue(self._run_id)
+            setup = setup_of(
+                self._config,
+                region=session.cloud.region,
+                notified=queue is not None,
+                instances=None if endpoint is None else endpoint.instances,
+                fingerprint=(await session.source()).fingerprint() if self._config.input.paths else None,
+            )
+            experiment = await self._experiment(session, arrivals, queue)
             ended = await self._supervised(experiment)
             name, simulated = session.endpoint_name, await session.is_simulated()
-            region, warnings = session.cloud.region, session.warnings.of_run
+            warnings = session.warnings.of_run
         plan = asdict(self._plan) | {
             "closed": self._config.bench.closed,
             "late_ms": self._config.bench.late_ms,
@@ -171,7 +182,7 @@ class _Bench:
         return BenchResult(
             run_id=self._run_id,
             endpoint=name,
-            region=region,
+            setup=setup,
             output=self._output,
             plan=self._plan,
             lags_ms=tuple(self._loop.lags_ms),
@@ -207,7 +218,7 @@ class _Bench:
             return Made(self._plan)
         return Dataset(await session.source(), warmup=self._plan.warmup)
 
-    async def _experiment(self, session: Session, arrivals: Arrivals) -> _Experiment:
+    async def _experiment(self, session: Session, arrivals: Arrivals, queue: Queue | None) -> _Experiment:
         until_ms = self._config.bench.until_ms
         tally = PairTally(
             until_ms=until_ms,
@@ -218,7 +229,7 @@ class _Bench:
             self._run_id,
             parts=self._parts,
             source=arrivals,
-            queue=await session.queue(self._run_id),
+            queue=queue,
             tally=tally,
         )
         experiment = _Experiment(EngineWork(pipeline, source=arrivals, tally=tally), arrivals)

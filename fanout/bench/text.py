@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from fanout.analysis.client_check import TOO_FEW
 from fanout.analysis.comparison import Comparison, GroupResult
 from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.bench.document import Result
@@ -26,6 +27,8 @@ def print_result(result: Result, console: Console, *, document: Path) -> None:
         headline = {
             "client": "NOT MEASURED: this client was the limit, not the service",
             "throttling": "NOT MEASURED: throttling was the limit, not the service",
+            "failures": "NOT MEASURED: too many requests failed",
+            "pairs": "NOT MEASURED: too few pairs for a figure",
         }
         _say(console, headline.get(result.verdict.limit or "", "NOT MEASURED"))
     else:
@@ -37,7 +40,7 @@ def print_result(result: Result, console: Console, *, document: Path) -> None:
         _say(console, line)
     _changes(result, console)
     for check in result.checks:
-        _say(console, f"{'FAILED' if check.holds else 'passed'}: --fail-if {check.text!r}: {check.found}")
+        _say(console, f"{'FAILED' if check.fails else 'passed'}: --fail-if {check.text!r}: {check.found}")
     _say(console, f"{ran.output} · {document}")
 
 
@@ -47,6 +50,9 @@ def _by_size(comparison: Comparison, *, simulated: bool) -> Table:
     for name in ("payload", "pairs", "inline", "S3", "inline saves", "95 % interval"):
         table.add_column(name, justify="left" if name == "payload" else "right")
     for group in (*comparison.groups, comparison.everything):
+        if not group.is_told:
+            table.add_row(group.label, f"{group.pairs:,}", "", "", "", f"none: under {TOO_FEW} pairs")
+            continue
         total = group.phases["total"]
         median, reach = _difference(total.difference)
         table.add_row(
@@ -101,11 +107,14 @@ def _notes(result: Result) -> list[str]:
 
 
 def _changes(result: Result, console: Console) -> None:
-    if result.baseline is None or result.comparison is None:
+    if result.baseline is None:
+        return
+    if result.comparison is None:
+        _say(console, f"not compared with {result.baseline.path}: the service was not measured")
         return
     _say(console, f"against {result.baseline.path}, medians in ms:")
     if result.unlike:
-        _say(console, f"note: the two differ in {', '.join(result.unlike)}")
+        _say(console, f"note: the two differ in {'; '.join(map(str, result.unlike))}")
     table = Table(box=box.SIMPLE, pad_edge=False)
     for name in ("phase", "way", "then", "now", "change", "95 % interval", ""):
         table.add_column(name, justify="left" if name in {"phase", "way", ""} else "right")

@@ -27,7 +27,8 @@ from fanout.errors import JournalError, StorageError, UsageError
 from fanout.files import storage, sync_directory
 from fanout.output.parquet import read_back
 from fanout.output.parts import Part, is_part, read_parts
-from fanout.rundir.journal import Journal, JournalInUse
+from fanout.rundir.identity import check_alone, check_identity, claim
+from fanout.rundir.journal import Journal, JournalInUse, files_of
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.recovery import recover
@@ -75,7 +76,7 @@ async def rebuild(path: Path) -> Rebuilt:
 
     Raises:
         UsageError: There is no run, it has finished, or it kept no journal.
-        JournalError: Another process is at it, or `run.json` is damaged.
+        JournalError: Another process is at it, `run.json` is damaged, or the directory that it is a copy of is there.
         StorageError: The disk is full or failed.
         RunError: AWS cannot be asked.
     """
@@ -86,6 +87,7 @@ async def rebuild(path: Path) -> Rebuilt:
         raise UsageError(f"the run has finished: its output is {config.output.path}")
     if config.local.enabled or not config.run.journal:
         raise UsageError("this run cannot be resumed: the local AWS ended with it, or it kept no journal")
+    check_alone(directory)
     if config.run.processes > 1:
         return await _rebuild_shards(directory, processes=config.run.processes)
     draft = await anyio.to_thread.run_sync(_open_draft, directory)
@@ -135,19 +137,20 @@ async def _rebuild_shards(directory: RunDirectory, *, processes: int) -> Rebuilt
     finally:
         lock.close()
     if await anyio.to_thread.run_sync(_sound, directory):
-        _draft_path(directory).unlink()
+        _remove_draft(directory)
     else:  # the run's own journal knows no rows: it is but its lock
         await anyio.to_thread.run_sync(_put_in_place, directory)
     return Rebuilt(durable, found, unknown, damaged)
 
 
 def _sound(directory: RunDirectory) -> bool:
-    """Whether a run can continue from a journal and the parts that it knows.
+    """Whether a run can continue from a journal and the parts that it knows: a copy's may not know all.
 
     Raises:
         JournalInUse: Another process is at it.
     """
     try:
+        check_identity(directory)
         with closing(Journal(directory.journal, must_exist=True)) as journal:
             journal.check()
             recover(journal, directory.parts)
@@ -177,17 +180,23 @@ def _open_draft(directory: RunDirectory) -> Journal:
     Raises:
         JournalInUse: Another process is at the run.
     """
-    if directory.journal.exists():
+    path = _draft_path(directory)
+    # What is there of the draft was left by a kill, unless another process is rebuilding. An empty journal is left as
+    # it is: with tables in it, a resume would take every row for new if this rebuild came to nothing.
+    for each in (directory.journal, path):
         try:
-            Journal(directory.journal).close()
+            Journal(each, must_exist=True).close()
         except JournalInUse:
             raise
         except JournalError:
-            pass  # that it is damaged is why we are here
-    path = _draft_path(directory)
-    Journal(path).close()  # raises if another process is rebuilding; else what is there was left by a kill
-    path.unlink()
+            pass  # that it is damaged or missing is why we are here
+    _remove_draft(directory)
     return Journal(path)
+
+
+def _remove_draft(directory: RunDirectory) -> None:
+    for path in files_of(_draft_path(directory)):
+        path.unlink(missing_ok=True)
 
 
 def _sift(directory: Path) -> tuple[list[Part], set[int], list[Path]]:
@@ -268,12 +277,16 @@ def _put_in_place(directory: RunDirectory) -> None:
     old = directory.journal
     # The old log after the old file and before the new: SQLite would read it into the new one.
     with storage(old, "set aside"):
-        for path in (old, old.with_name(f"{old.name}-wal")):
+        for path in files_of(old):
             if path.exists():
                 path.rename(_aside(path))
         sync_directory(directory.path)
-        _draft_path(directory).rename(old)
+        # The journal last, and SQLite has closed it: it has no log.
+        for path, name in reversed([*zip(files_of(_draft_path(directory)), files_of(old), strict=True)]):
+            if path.exists():
+                path.rename(name)
         sync_directory(directory.path)
+    claim(directory)
 
 
 def _aside(path: Path) -> Path:

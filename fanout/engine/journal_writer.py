@@ -65,6 +65,11 @@ class JournalWriter:
         self._arrived = Notify()
         self._written = self._groups = 0
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether a later process can go on from it."""
+        return self._journal is not None
+
     async def intend(self, rows: Sequence[OpenRow]) -> None:
         """Make durable that these rows are about to be sent."""
         if self._journal is not None:

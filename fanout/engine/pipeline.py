@@ -20,6 +20,7 @@ from fanout.output.parts import Part
 
 DELETERS = 16  # batches of ten deletions in flight: at 20 ms each they keep up with 8,000 rows a second
 DELETE_WITHIN_S = 30.0  # at the end: what is left in the queue is recognised, or goes with the queue
+ABANDON_WITHIN_S = 10.0  # a person who stops at once waits for it
 Worker = Callable[[], Coroutine[object, object, None]]
 
 
@@ -41,9 +42,12 @@ class Pipeline:
                 await self._run()
         finally:
             with anyio.CancelScope(shield=True):
-                await self._wiring.sink.flush()
-                self._note_what_left()
-                await self._wiring.journal.flush()
+                try:
+                    await self._wiring.sink.flush()
+                    self._note_what_left()
+                    await self._wiring.journal.flush()
+                finally:
+                    await self._abandon()
         if self._stop.reason is not None:
             raise self._stop.reason
         return list(self._wiring.sink.parts)
@@ -118,6 +122,15 @@ class Pipeline:
                 journal.unsent(row)
         for row in rows.waiting(frozenset({State.UNCERTAIN, State.REQUEUED, State.REINTENDED})):
             journal.uncertain(row)
+
+    async def _abandon(self) -> None:
+        """Delete what was uploaded for rows that have not ended, if no later process can go on with them."""
+        wiring = self._wiring
+        if wiring.journal.is_kept:
+            return
+        uploads = [row.upload for row in wiring.rows.waiting(frozenset(State)) if row.upload is not None]
+        with anyio.move_on_after(ABANDON_WITHIN_S):
+            await wiring.delete.abandon(uploads)
 
     async def _take_in(self) -> None:
         try:

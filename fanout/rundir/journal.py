@@ -15,7 +15,8 @@ from pathlib import Path
 
 from fanout.domain.row_state import PartRecord, RowRecord, RowState
 from fanout.errors import JournalError, StorageError
-from fanout.rundir.wal_check import lost_commits
+from fanout.rundir.commit_mark import CommitMark, commits_without_log
+from fanout.rundir.wal_check import first_commit, lost_commits
 
 SCHEMA_VERSION = 2
 DAMAGED_VERSION = 0x7DA_A6ED
@@ -122,21 +123,30 @@ class Journal:
         self._path = path
         if must_exist and not path.exists():
             raise JournalError(f"{path} is missing: {_REBUILD}")
+        created = False
         try:
-            # SQLite gives the write-ahead log the permissions of the file that it finds.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            # SQLite gives the write-ahead log the permissions of the file that it finds. One that is there stays
+            # closed: closing it would let go of the locks of another `Journal` of this process.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+            created = True
+        except FileExistsError:
+            pass
         except OSError as error:
             raise StorageError(f"{path} cannot be created: {error.strerror}") from error
+        self._mark = CommitMark(path)
+        # Beside a new file, what there is of a mark was left by another.
+        written = None if created else self._mark.read()
+        self._commits = 0
         self._db = sqlite3.connect(path, isolation_level=None, timeout=0.0, check_same_thread=False)
         try:
-            self._open(must_exist=must_exist)
+            self._open(must_exist=must_exist, written=written)
         except BaseException as error:
-            self._db.close()
+            self.close()
             if isinstance(error, sqlite3.Error):
                 raise _translated(error, path) from error
             raise
 
-    def _open(self, *, must_exist: bool) -> None:
+    def _open(self, *, must_exist: bool, written: int | None) -> None:
         # EXCLUSIVE before anything touches the file: the lock of the run, no shared memory, and out of reach of the
         # WAL-reset bug of SQLite before 3.51.3.
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -144,8 +154,9 @@ class Journal:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("BEGIN EXCLUSIVE")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        self._commits = self._db.execute("PRAGMA application_id").fetchone()[0]
         self._db.execute("COMMIT")
-        if version == DAMAGED_VERSION or self._has_lost_commits():
+        if version == DAMAGED_VERSION or (written or 0) > self._commits or self._has_lost_commits():
             raise JournalError(f"{self._path} is damaged (it has lost commits): {_REBUILD}")
         if version == 0:
             if must_exist:
@@ -155,44 +166,79 @@ class Journal:
             self._upgrade()
         elif version != SCHEMA_VERSION:
             raise JournalError(f"{self._path}: written by another version of fanout (schema {version})")
+        elif written is None:
+            raise JournalError(
+                f"{self._mark.path} is missing or damaged, so whether the journal is whole cannot be told: {_REBUILD}"
+            )
+        self._mark.write(self._commits)
 
     def _has_lost_commits(self) -> bool:
-        """Whether SQLite leaves commits out of its log without a word; then the journal stays refused."""
+        """Whether SQLite leaves commits out without a word; then the journal stays refused.
+
+        Its log may be damaged, or not be of this file: one of the two comes from another time.
+        """
         log = self._path.with_name(f"{self._path.name}-wal")
         page_bytes = self._db.execute("PRAGMA page_size").fetchone()[0]
-        if not log.exists() or not lost_commits(log.read_bytes(), page_bytes=page_bytes):
+        if not log.exists():
             return False
+        content = log.read_bytes()
+        if not lost_commits(content, page_bytes=page_bytes):
+            before, first = commits_without_log(self._path), first_commit(content)
+            if before is None or first is None or first - 1 <= before <= self._commits:
+                return False
         self._db.execute(f"PRAGMA user_version = {DAMAGED_VERSION}")
         return True
 
     def _create(self) -> None:
+        self._mark.create()
         self._change(_SCHEMA)
 
     def _upgrade(self) -> None:
-        """Add what a journal of version 1 lacks: it did not tell sends that were made from those that may have been."""
+        """Add what a journal of version 1 lacks.
+
+        It did not tell sends that were made from those that may have been, and no mark says how many commits it had.
+        """
+        self._mark.create()
         self._change(_FROM_VERSION_1)
 
     def _change(self, script: str) -> None:
-        self._db.execute("BEGIN EXCLUSIVE")
-        for statement in script.split(";"):
-            if statement.strip():
-                self._db.execute(statement)
-        self._db.execute("COMMIT")
+        with self._transaction():
+            for statement in script.split(";"):
+                if statement.strip():
+                    self._db.execute(statement)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Run the block in one transaction: all of it is written, or nothing, with an error."""
+        number = self._commits + 1
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield
+            self._db.execute(f"PRAGMA application_id = {number}")
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            # Never tried again: after a failed fsync, what is on the disk is unknown.
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise _translated(error, self._path) from error
+        self._commits = number
+        self._mark.write(number)
 
     def close(self) -> None:
         """Close the file and let go of the lock."""
         self._db.close()
+        self._mark.close()
 
     def write(self, rows: Sequence[RowRecord], meta: Sequence[tuple[str, str]] = ()) -> None:
         """Make `rows` and `meta` durable, in one transaction."""
-        with _transaction(self._db, self._path):
+        with self._transaction():
             _UPSERT.write(self._db, rows)
             if meta:
                 self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", meta)
 
     def commit_part(self, number: int, rows: Sequence[int]) -> None:
         """Note that part `number` is durable and holds `rows`, in one transaction."""
-        with _transaction(self._db, self._path):
+        with self._transaction():
             self._db.execute("INSERT INTO parts VALUES (?, ?)", (number, len(rows)))
             _DURABLE.write(self._db, [(row,) for row in rows])
 
@@ -243,6 +289,11 @@ class Journal:
             raise JournalError(f"{self._path} is damaged ({flaws[0]}): {_REBUILD}")
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """Return the files of the journal at `path`, whether or not they are there; it comes first, its log next."""
+    return path, path.with_name(f"{path.name}-wal"), CommitMark(path).path
+
+
 def count_states(path: Path) -> dict[RowState, int] | None:
     """Return how many rows stand in each state, None while a process is at the run; the journal stays as it is.
 
@@ -272,20 +323,6 @@ def count_states(path: Path) -> dict[RowState, int] | None:
 
 
 _REBUILD = "`fanout resume --rebuild` makes a new one from the parts and the listing of the outputs"
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection, path: Path) -> Iterator[None]:
-    """Run the block in one transaction: all of it is written, or nothing, with an error."""
-    try:
-        db.execute("BEGIN IMMEDIATE")
-        yield
-        db.execute("COMMIT")
-    except sqlite3.Error as error:
-        # Never tried again: after a failed fsync, what is on the disk is unknown.
-        with suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise _translated(error, path) from error
 
 
 @contextmanager

@@ -33,6 +33,11 @@ class RunDirectory:
         return self.path / journal.NAME
 
     @property
+    def identity(self) -> Path:
+        """What names its files: a copy has others. Written when a process opens the journal, if it has changed."""
+        return self.path / "identity.json"
+
+    @property
     def manifest(self) -> Path:
         """What the run is: written once, before anything is sent."""
         return self.path / "run.json"
@@ -90,7 +95,7 @@ class RunDirectory:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
         if self.shards.is_dir() and any(self.shards.iterdir()):
             return
-        for file in (self.manifest, self.status, *self.path.glob(f"{journal.NAME}*")):
+        for file in (self.manifest, self.status, self.identity, *self.path.glob(f"{journal.NAME}*")):
             file.unlink(missing_ok=True)
         for directory in (self.parts, self.shards, self.path, self.path.parent):
             if directory == self.path.parent and directory.name != RUNS:

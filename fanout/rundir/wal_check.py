@@ -1,7 +1,8 @@
 """Finds commits that SQLite would silently leave out of its write-ahead log: flipped bits, not a torn tail.
 
 SQLite reads the log up to the first frame that does not fit its checksum and takes the rest for what a power cut left
-unfinished. `lost_commits` counts the commits behind that frame, which were reported as done.
+unfinished. `lost_commits` counts the commits behind that frame, which were reported as done. `first_commit` tells
+whether a log goes on from where its database ends.
 """
 
 from __future__ import annotations
@@ -19,11 +20,16 @@ _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
 TORN_COMMITS = 1
 """A commit is on the disk before the next begins: a power cut can leave one behind a damaged frame, and no more."""
 
+_COMMIT_NUMBER = struct.Struct(">I")
+_COMMIT_NUMBER_AT = 68
+"""Of page 1: the place of `application_id`, in which the journal counts its commits."""
+
 Sums = tuple[int, int]
 
 
 class _Frame(NamedTuple):
     start: int
+    page: int
     commits: bool
     salts: tuple[int, int]
     sums: Sums
@@ -60,10 +66,26 @@ def lost_commits(log: bytes, *, page_bytes: int) -> int:
     return max(0, lost - TORN_COMMITS)
 
 
+def first_commit(log: bytes) -> int | None:
+    """Return the number of the first commit in `log`, None if it holds none; a log that is sound is assumed."""
+    if len(log) < _HEADER.size:
+        return None
+    _, _, page_bytes, _, *salts, _, _ = _HEADER.unpack_from(log)
+    number = None
+    for frame in _frames(log, page_bytes):
+        if frame.salts != tuple(salts):
+            return None
+        if frame.page == 1:
+            (number,) = _COMMIT_NUMBER.unpack_from(log, frame.start + _FRAME.size + _COMMIT_NUMBER_AT)
+        if frame.commits:
+            return number
+    return None
+
+
 def _frames(log: bytes, page_bytes: int) -> Iterator[_Frame]:
     for start in range(_HEADER.size, len(log) - _FRAME.size - page_bytes + 1, _FRAME.size + page_bytes):
-        _, pages_after_commit, *rest = _FRAME.unpack_from(log, start)
-        yield _Frame(start, pages_after_commit != 0, (rest[0], rest[1]), (rest[2], rest[3]))
+        page, pages_after_commit, *rest = _FRAME.unpack_from(log, start)
+        yield _Frame(start, page, pages_after_commit != 0, (rest[0], rest[1]), (rest[2], rest[3]))
 
 
 def _checksum(data: bytes, sums: Sums, *, order: str) -> Sums:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 from fanout.errors import RunError, UsageError
 from fanout.failpoints import failpoint
+from fanout.rundir.identity import check_identity, claim
 from fanout.rundir.journal import Journal
 from fanout.runtime.spec import RunSpec
 
@@ -20,10 +21,12 @@ def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
 
     Raises:
         UsageError: The directory holds a run whose `run.json` is gone.
-        JournalError: Another process is at the run, or its journal is damaged or missing.
+        JournalError: Another process is at the run, its journal is damaged or missing, or the directory is a copy.
         RunError: Of the block; a run that can be resumed says so.
     """
     directory = spec.directory
+    if spec.begun and spec.config.run.journal:
+        check_identity(directory)
     journal = Journal(directory.journal, must_exist=spec.begun) if spec.config.run.journal else None
     failpoint("journal.opened")
     if journal is None:
@@ -34,6 +37,7 @@ def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
             journal.check()
         elif not journal.is_empty():
             raise UsageError(f"{directory.path} holds a run whose run.json is gone: name another directory")
+        claim(directory)
         yield journal
     except RunError as error:
         # The other kinds bring their own next step, or the resume would meet the same.

@@ -89,7 +89,11 @@ def test_a_baseline_a_condition_and_the_exit_code(quick, tmp_path):
     )  # fmt: skip
     found = said(done, 3)
     checks = {check["text"]: check["holds"] for check in found["checks"]}
-    assert checks == {"inline.total.p50 > baseline * 50": False, "s3.upload.p50 > 20ms": True}
+    assert checks == {
+        "inline.total.p50 > baseline * 50": False,
+        "s3.upload.p50 > 20ms": True,
+        "failures > 1%": False,
+    }
     assert "FAILED: --fail-if 's3.upload.p50 > 20ms'" in done.stderr
     assert found["baseline"]["differs_in"] == []
     changes = {(each["group"], each["way"], each["phase"]): each for each in found["baseline"]["changes"]}
@@ -104,6 +108,8 @@ def test_a_baseline_a_condition_and_the_exit_code(quick, tmp_path):
             ["--fail-if", "invok.p99 > 80ms"],
             "column 1: 'invok.p99' is not known here; did you mean 'invoke'?",
         ),
+        (["--fail-if", "total.p50@3KB > 1ms"], "no payload of 3 KB will be tried, only 1 KB, 8 KB"),
+        (["--fail-if", "total.p50 > 1,5ms"], "column 13: '1,5ms' is not a duration with its unit"),
         (["--baseline", "nowhere.json"], "nowhere.json: cannot be read"),
         (["--sizes", "1KB,200KB"], "'200KB' is not a size between 1 and 128,000 bytes"),
         (["--arrivals", "bursty"], "bench.arrivals"),

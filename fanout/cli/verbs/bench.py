@@ -36,7 +36,8 @@ def bench(
         list[str] | None,
         typer.Option(
             metavar="CONDITION",
-            help="Exit with 3 if it holds: 'invoke.p99 > 80ms', 's3.total.p50@64KB > baseline * 1.1', worse.",
+            help="Exit with 3 if it holds: 'invoke.p99 > 80ms', 's3.total.p50@64KB > baseline + 10%', "
+            "'failures > 5%' (1% by default), worse.",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
@@ -56,7 +57,7 @@ def bench(
     if until is not None:
         flags.setdefault("bench", {})["until_ms"] = _milliseconds(until)
     loaded = load_config(config, environ=os.environ, flags=flags)
-    questions = ask(fail_if or [], baseline)
+    questions = ask(fail_if or [], baseline, config=loaded)
     log_to_stderr(form="text", level=None, verbose=verbose)
     chosen = loaded.run.seed or 0
     directory = output or Path(f"bench-{chosen}")

@@ -29,11 +29,18 @@ def resume(
             "--rebuild", help="Make a new journal first, from the parts and from what stands in S3."
         ),
     ] = False,
+    moved: Annotated[
+        bool,
+        typer.Option(
+            "--moved", help="This copy is the only one: no process has used another one since it was made."
+        ),
+    ] = False,
     reporting: Reporting,
 ) -> None:
     """Finish an interrupted run: sends nothing that was accepted, and looks before it sends what may have been."""
     from fanout.api.verbs import rebuild as rebuild_journal
     from fanout.api.verbs import resume as resume_to_the_end
+    from fanout.api.verbs import take_over
     from fanout.config.load import load_config
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
@@ -41,6 +48,8 @@ def resume(
     reporting.configure_logging()
     base = None if config else read_manifest(RunDirectory(run_dir)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
+    if moved:
+        take_over(run_dir)
     if rebuild:
         sys.stderr.write(f"fanout: {rebuild_journal(run_dir)}\n")
     reporting.show(lambda observer: resume_to_the_end(run_dir, observer=observer, config=changed))

@@ -69,6 +69,13 @@ class Delete:
         while self._receipts or self._uploads or self._under_way:
             await self._deleted.wait()
 
+    async def abandon(self, uploads: Iterable[Location]) -> None:
+        """Delete these uploads, and those that wait: the rows will not be taken up again, and no worker is left."""
+        waiting = deque((*self._uploads, *uploads))
+        self._uploads.clear()
+        while waiting:
+            await self._delete_uploads(_take(waiting, S3_BATCH))
+
     async def worker(self) -> None:
         """Delete for ever."""
         while True:
@@ -76,7 +83,12 @@ class Delete:
             if self._receipts:
                 await self._delete_messages(_take(self._receipts, SQS_BATCH))
             elif self._uploads:
-                await self._delete_uploads(_take(self._uploads, S3_BATCH))
+                batch = _take(self._uploads, S3_BATCH)
+                try:
+                    await self._delete_uploads(batch)
+                except BaseException:  # cancelled: they may still be there
+                    self._uploads.extend(batch)
+                    raise
             self._under_way -= 1
             if not self._receipts and not self._uploads:
                 self._deleted.notify()

@@ -1,13 +1,14 @@
-"""The journal against a dictionary: any order of groups, parts, reopenings and kills."""
+"""The journal against a dictionary: any order of groups, parts, reopenings and kills; and any cut of its log."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from support.examples import examples
@@ -87,7 +88,7 @@ class JournalMachine(RuleBasedStateMachine):
     @rule()
     def kill(self):
         """What stands on the disk while the process runs is what the next one finds: nothing waits for `close`."""
-        names = [self.path, self.path.with_name("journal.sqlite-wal")]
+        names = [self.path.with_name(f"journal.sqlite{suffix}") for suffix in ("", "-wal", "-written")]
         found = {path: path.read_bytes() for path in names if path.exists()}
         self.journal.close()
         for path in names:
@@ -120,3 +121,44 @@ JournalMachine.TestCase.settings = settings(
     phases=[Phase.generate, Phase.shrink],
 )
 TestJournal = JournalMachine.TestCase
+
+
+@settings(max_examples=examples(40), deadline=None, database=None)
+@given(
+    groups=st.lists(st.integers(1, 200), min_size=1, max_size=12),
+    turn=st.integers(0, 11),
+    share=st.floats(0, 1),
+    gone=st.booleans(),
+)
+def test_after_any_cut_of_the_log_no_row_that_was_released_is_new(groups, turn, share, gone):
+    """A row is released once `write` has returned: then the journal says so, or it is refused.
+
+    Args:
+        groups: Rows of each group.
+        turn: The group after which SQLite begins its log anew.
+        share: How much of the log is left.
+        gone: The log is removed, not cut.
+    """
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
+        live, run = Path(name) / "live.sqlite", Path(name) / "run.sqlite"
+        released = 0
+        with closing(Journal(live)) as journal:
+            for number, rows in enumerate(groups):
+                journal.write([RowRecord(released + row, RowState.INTENT, 0, 1, 0) for row in range(rows)])
+                released += rows
+                if number == turn:
+                    journal._db.execute("PRAGMA wal_checkpoint(RESTART)")
+            for suffix in ("", "-wal", "-written"):
+                shutil.copy(f"{live}{suffix}", f"{run}{suffix}")
+        log = Path(f"{run}-wal")
+        content = log.read_bytes()
+        log.write_bytes(content[: round(share * len(content))])
+        if gone:
+            log.unlink()
+        for _ in range(2):  # SQLite takes the log into the file as it closes it
+            try:
+                with closing(Journal(run, must_exist=True)) as journal:
+                    assert [*journal.states()] == [(row, RowState.INTENT) for row in range(released)]
+            except JournalError as error:
+                if "--rebuild" not in str(error):
+                    raise

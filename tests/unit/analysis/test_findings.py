@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from fanout.analysis.findings import TOO_FEW, tell, verdict_of
+from fanout.analysis.client_check import TOO_FEW
+from fanout.analysis.findings import tell, verdict_of
+from fanout.analysis.pairs import PAIR
 
 from .conftest import EPOCH, request, write_experiment
 
@@ -27,16 +29,42 @@ def test_a_service_that_was_measured_is_compared(tmp_path):
     assert (found.limit, found.late_share, found.late_p50_ms) == (None, 0.0, 1.0)
     assert found.offered_per_s == 19 / 9, "20 requests were due within 9 s"
     told = tell(path, found)
-    assert (told.pairs, told.incomplete, told.notes) == (TOO_FEW, 0, ())
+    assert (told.pairs, told.incomplete) == (TOO_FEW, 0)
     assert told.comparison.everything.phases["total"].difference.median == 34.5
     assert told.comparison.crossing.kind == "inline"
 
 
-def test_of_fewer_pairs_nothing_is_said(tmp_path):
+def test_of_fewer_pairs_nothing_is_said_and_the_verdict_says_why(tmp_path):
     path = write_experiment(tmp_path, [*pairs(TOO_FEW - 1), request(99, "inline", status="failed")])
-    told = tell(path, verdict(path))
+    found = verdict(path)
+    told = tell(path, found)
     assert (told.comparison, told.pairs, told.incomplete) == (None, TOO_FEW - 1, 1)
-    assert told.notes == ("only 9 pairs succeeded both ways: too few to say anything",)
+    assert found.limit == "failures", "one in ten of the requests inline"
+    assert found.reasons[0].startswith("10% of the requests inline failed (1 of 10): ")
+    assert found.reasons[1].startswith("only 9 pairs succeeded both ways: no figure is made of fewer than 10")
+    few = verdict(write_experiment(tmp_path, pairs(TOO_FEW - 1)))
+    assert (few.limit, len(few.reasons)) == ("pairs", 1)
+
+
+def test_where_requests_failed_the_others_are_no_sample(tmp_path):
+    failing = [
+        request(pair, way, status="failed" if pair % 2 and way == "s3" else "succeeded")
+        for pair in range(60)
+        for way in ("inline", "s3")
+    ]
+    path = write_experiment(tmp_path, failing)
+    found = verdict(path)
+    assert found.limit == "failures"
+    assert found.reasons[0].startswith("50% of the requests via S3 failed (30 of 60): ")
+    assert tell(path, found).comparison is None
+    fewer = [row | {"status": "succeeded"} if row[PAIR] > 11 else row for row in failing]
+    path = write_experiment(tmp_path, fewer)
+    assert tell(path, verdict(path)).pairs == 54, "six of sixty are a tenth"
+    assert verdict(path).limit == "failures"
+    path = write_experiment(
+        tmp_path, [row | {"status": "succeeded"} if row[PAIR] > 9 else row for row in failing]
+    )
+    assert verdict(path).limit is None
 
 
 def test_of_a_client_that_was_too_slow_nothing_is_said(tmp_path):
@@ -46,7 +74,7 @@ def test_of_a_client_that_was_too_slow_nothing_is_said(tmp_path):
     assert (found.limit, found.late_share) == ("client", 1.0)
     assert verdict(path, throttles=1).limit == "throttling"
     told = tell(path, found)
-    assert (told.comparison, told.pairs, told.notes) == (None, 50, ())
+    assert (told.comparison, told.pairs) == (None, 50)
 
 
 def test_warm_up_is_not_judged(tmp_path):

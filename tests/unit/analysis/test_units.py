@@ -1,10 +1,10 @@
-"""Sizes and durations, as people write them."""
+"""Sizes, durations, shares and counts, as people write them."""
 
 from __future__ import annotations
 
 import pytest
 
-from fanout.analysis.units import parse_duration, parse_size, size_text
+from fanout.analysis.units import parse_count, parse_duration, parse_share, parse_size, size_text
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,13 @@ from fanout.analysis.units import parse_duration, parse_size, size_text
         ("1.5 KiB", 1_536),
         ("2MB", 2_000_000),
         ("5 B", 5),
+        ("128kb", 128_000),
+        ("64 Kb", 64_000),
+        ("1,000,000", 1_000_000),
+        ("1_000", 1_000),
         ("1.0001KB", None),
+        ("1,5KB", None),  # a comma stands between thousands: this is not 15 KB
+        ("12,79", None),
         ("big", None),
         ("", None),
     ],
@@ -26,10 +32,37 @@ def test_sizes(text, size):
 
 @pytest.mark.parametrize(
     ("text", "ms"),
-    [("80ms", 80.0), ("1.5 s", 1_500.0), ("200us", 0.2), ("2min", 120_000.0), ("80", None), ("ms", None)],
+    [
+        ("80ms", 80.0),
+        ("1.5 s", 1_500.0),
+        ("200us", 0.2),
+        ("2min", 120_000.0),
+        ("80", None),
+        ("ms", None),
+        ("80 MS", 80.0),
+        ("200 \u00b5s", 0.2),
+        ("1,000ms", 1_000.0),
+        (".5s", 500.0),
+        ("1,5s", None),
+        ("5 sec", 5_000.0),
+    ],
 )
 def test_durations(text, ms):
     assert parse_duration(text) == ms
+
+
+@pytest.mark.parametrize(
+    ("text", "share", "count"),
+    [
+        ("5%", 0.05, None),
+        ("0.5 %", 0.005, None),
+        ("1,000", None, 1_000.0),
+        ("1.1", None, 1.1),
+        ("fast", None, None),
+    ],
+)
+def test_shares_and_counts(text, share, count):
+    assert (parse_share(text), parse_count(text)) == (share, count)
 
 
 def test_sizes_as_text():

@@ -34,6 +34,10 @@ def bench(directory, *, observer=None, bench=None, transport=None, **sections):
     return anyio.run(main)
 
 
+def uploaded(account):
+    return [key for key, _ in account.world.objects.list("simulated", "inputs/").entries]
+
+
 class Looking:
     """Acts at its first look at which `when` holds; keeps the looks."""
 
@@ -57,7 +61,12 @@ def test_each_payload_goes_both_ways_and_nothing_stays_behind(monkeypatch, tmp_p
     result = bench(tmp_path, observer=observer)
     assert pq.read_metadata(result.output).num_rows == 20
     assert (result.stopped, result.interrupted, result.warnings) == (None, False, ())
-    assert (result.region, result.endpoint, result.simulated) == ("eu-memory-1", "simulated", True)
+    assert (result.setup.region, result.endpoint, result.simulated) == ("eu-memory-1", "simulated", True)
+    assert (result.setup.payloads, result.setup.notified, result.setup.closed) == (
+        {"from": "made"},
+        True,
+        None,
+    )
     assert result.lags_ms
     assert {look.total for look in observer.looks} == {20}
     assert {look.share for look in observer.looks} == {None}
@@ -73,6 +82,7 @@ def test_how_many_rows_of_a_dataset_go_both_ways_shows_at_the_end(monkeypatch, t
     observer = Looking(lambda: None, when=lambda look: look.ended == 14)
     result = bench(tmp_path, observer=observer, input={"paths": [str(tmp_path / "in.jsonl")]})
     assert pq.read_metadata(result.output).num_rows == 2 * (2 + 5)
+    assert result.setup.payloads["from"] != "made"
     assert {look.total for look in observer.looks} == {None}
 
 
@@ -98,8 +108,9 @@ def test_a_second_signal_stops_at_once_and_leaves_no_report(monkeypatch, tmp_pat
         signals.send(signal.SIGINT)
 
     with pytest.raises(Interrupted, match="stopped at once; an experiment cannot be resumed: start it again"):
-        bench(tmp_path, observer=Looking(twice, when=lambda look: look.accepted))
+        bench(tmp_path, observer=Looking(twice, when=lambda look: look.accepted and uploaded(account)))
     assert account.world.queues.names == ()
+    assert uploaded(account) == [], "an experiment cannot be resumed: no later process would delete them"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
+from fanout.analysis.failures import Failed, Failures
 from fanout.bench.document import Result
 from fanout.bench.text import print_result
 
@@ -22,7 +23,14 @@ def test_no_name_and_no_code_commands_the_terminal():
     )  # fmt: skip
     verdict = SimpleNamespace(limit=None, reasons=(), warnings=(EVIL,))
     result = Result(
-        ran=ran, verdict=verdict, comparison=None, savings=None, pairs=0, incomplete=2, notes=(EVIL,)
+        ran=ran,
+        verdict=verdict,
+        comparison=None,
+        savings=None,
+        pairs=0,
+        incomplete=2,
+        failures=Failures(Failed(2, 0), Failed(1, 0), Failed(1, 0)),
+        notes=(EVIL,),
     )
     buffer = io.StringIO()
     print_result(result, Console(file=buffer, width=200), document=Path(EVIL))

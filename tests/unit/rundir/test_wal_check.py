@@ -10,8 +10,9 @@ import pytest
 
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.errors import JournalError
+from fanout.rundir.commit_mark import CommitMark
 from fanout.rundir.journal import NAME, Journal
-from fanout.rundir.wal_check import lost_commits
+from fanout.rundir.wal_check import first_commit, lost_commits
 
 COMMITS = 40
 PAGE = 4096
@@ -24,7 +25,7 @@ def killed(tmp_path):
     journal = Journal(tmp_path / "live.sqlite")
     for turn in range(COMMITS):
         journal.write([RowRecord(64 * turn + n, RowState.INTENT, 0, 1, 0) for n in range(64)])
-    for suffix in ("", "-wal"):
+    for suffix in ("", "-wal", "-written"):
         shutil.copy(tmp_path / f"live.sqlite{suffix}", tmp_path / f"{NAME}{suffix}")
     journal.close()
     return tmp_path / NAME
@@ -79,9 +80,32 @@ def test_a_torn_last_commit_is_no_damage(killed):
     torn[-1] ^= 1
     assert lost_commits(bytes(torn), page_bytes=PAGE) == 0
     log_of(killed).write_bytes(torn)
+    # A power cut tears what was not synced yet, and the mark follows the sync: one commit was the tables'.
+    CommitMark(killed).write(COMMITS)
     journal = Journal(killed)
     assert sum(1 for _ in journal.states()) == 64 * (COMMITS - 1)
     journal.close()
+
+
+def test_a_last_commit_that_was_done_is_missed_by_its_mark(killed):
+    flip(log_of(killed), log_of(killed).stat().st_size - 1)
+    with pytest.raises(JournalError, match=r"damaged \(it has lost commits\).*--rebuild"):
+        Journal(killed)
+
+
+def test_the_first_commit_of_a_log_has_its_number(tmp_path):
+    """The tables are the first; behind a checkpoint the log goes on from where the file ends."""
+    path = tmp_path / NAME
+    with closing(Journal(path)) as journal:
+        assert first_commit(log_of(path).read_bytes()) == 1
+        for turn in range(5):
+            journal.write([RowRecord(turn, RowState.INTENT, 0, 1, 0)])
+        journal._db.execute("PRAGMA wal_checkpoint(RESTART)")
+        journal.write([RowRecord(7, RowState.INTENT, 0, 1, 0)])
+        content = log_of(path).read_bytes()
+        assert first_commit(content) == 7
+    assert first_commit(content[: 32 + FRAME]) is None, "half of a commit is none"
+    assert first_commit(b"") is None
 
 
 def test_sqlite_itself_says_nothing(killed):

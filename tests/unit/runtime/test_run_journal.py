@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from fanout.config.model import Config
@@ -103,6 +105,20 @@ def test_a_finished_run_without_rows_keeps_its_directory(directory, name):
         getattr(directory, name).write_text("{}")
     assert directory.manifest.exists()
     assert directory.journal.exists()
+
+
+def test_a_copy_is_refused_before_its_journal_is_touched(directory, tmp_path):
+    with open_journal(spec(directory)) as journal:
+        use(journal)
+        shutil.copytree(directory.path, tmp_path / "copy")
+    copy = RunDirectory(tmp_path / "copy")
+    log = copy.journal.with_name("journal.sqlite-wal").read_bytes()
+    assert log
+    with pytest.raises(JournalError, match="is a copy"), open_journal(spec(copy, begun=True)):
+        pytest.fail("opened")
+    assert copy.journal.with_name("journal.sqlite-wal").read_bytes() == log
+    with open_journal(spec(directory, begun=True)):
+        pass
 
 
 def test_one_process_at_a_time(directory):
