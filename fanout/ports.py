@@ -169,8 +169,23 @@ class RunQueue:
     filtered: bool
 
 
+@dataclass(frozen=True, slots=True)
+class BacklogPoint:
+    """What was told of an endpoint's backlog for one period.
+
+    Attributes:
+        began_at: When the period began, in seconds since the epoch, by the clock of who measured it.
+        length_s: How long it was.
+        most: The most requests that were queued or in process at once, those of other programs included.
+    """
+
+    began_at: float
+    length_s: float
+    most: float
+
+
 class Control(Protocol):
-    """What is called once a run, not once a record."""
+    """What is called once a run, or once a minute, not once a record."""
 
     async def describe(self, endpoint: str) -> Endpoint:
         """Return the endpoint's configuration.
@@ -178,6 +193,17 @@ class Control(Protocol):
         Raises:
             CallError: `ValidationException` when there is no such endpoint; `AccessDeniedException`.
             RunError: It is not an asynchronous endpoint.
+        """
+        ...
+
+    async def backlog(self, endpoint: str, *, since: float, until: float) -> Sequence[BacklogPoint] | None:
+        """Return the endpoint's backlog in the periods that begin at or after `since` and are over by `until`.
+
+        Oldest first. The last periods may be missing: they are told late. None where it is not permitted or not
+        offered, as it will be for the rest of the run.
+
+        Raises:
+            CallError: It was not told this time.
         """
         ...
 

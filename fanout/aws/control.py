@@ -8,7 +8,7 @@ from typing import Any
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
 from fanout.errors import RunError
-from fanout.ports import SIMULATED_HEADER, Endpoint, RunQueue
+from fanout.ports import SIMULATED_HEADER, BacklogPoint, Endpoint, RunQueue
 
 _RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
 
@@ -42,6 +42,16 @@ class AwsControl:
         async with bounded(self._timeout_s):
             config = await self._sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
         return to_endpoint(described, config)
+
+    async def backlog(
+        self,
+        endpoint: str,  # noqa: ARG002 - no client asks CloudWatch yet
+        *,
+        since: float,  # noqa: ARG002
+        until: float,  # noqa: ARG002
+    ) -> Sequence[BacklogPoint] | None:
+        """Return None: the backlog is not offered; see `ports.Control`."""
+        return None
 
     async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
         """Create and subscribe the run's queue; see `ports.Control`."""

@@ -56,6 +56,18 @@ class ThrottleSettings(_Model):
     retry_after_s: Seconds | None = None
 
 
+class MetricSettings(_Model):
+    """What CloudWatch tells of the endpoint.
+
+    Attributes:
+        enabled: Whether it tells anything.
+        delay_s: How long after its end a minute is told.
+    """
+
+    enabled: bool = True
+    delay_s: Seconds = 60.0
+
+
 class NotificationSettings(_Model):
     """Loss, delay and content of the messages that say a row has finished.
 
@@ -173,6 +185,7 @@ class SimulatorSettings(_Model):
     verify_signatures: bool = False
     throttle: ThrottleSettings = ThrottleSettings()
     notifications: NotificationSettings = NotificationSettings()
+    metrics: MetricSettings = MetricSettings()
     latency: LatencySettings = LatencySettings()
     faults: FaultSettings = FaultSettings()
 

@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 
 from fanout.domain.location import Location
-from fanout.ports import Endpoint
+from fanout.ports import BacklogPoint, Endpoint
 from fanout.simulator import limits
 from fanout.simulator.announcer import Announcer
 from fanout.simulator.endpoint import EndpointModel
@@ -117,6 +117,14 @@ class World:
             concurrency_per_instance=settings.concurrency_per_instance,
             simulated=True,
         )
+
+    def backlog(self, endpoint: str, *, since: float, until: float, now: float) -> list[BacklogPoint]:
+        """Return ApproximateBacklogSize in the minutes from `since` to `until`, as far as they are told at `now`."""
+        self.advance(now)
+        settings = self.settings
+        if endpoint != settings.endpoint_name or not settings.metrics.enabled:
+            return []
+        return self.endpoint.backlog.points(since=since, until=min(until, now - settings.metrics.delay_s))
 
     def invoke(self, request: AsyncRequest, *, now: float) -> Accepted:
         """Take a request; its end comes by `advance`.

@@ -10,8 +10,9 @@ from functools import partial
 
 import orjson
 
-from fanout.errors import RunError
-from fanout.ports import Endpoint, RunQueue
+from fanout.domain.failures import NOT_PERMITTED
+from fanout.errors import CallError, RunError
+from fanout.ports import BacklogPoint, Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.ports.latency import Wire
 
@@ -43,6 +44,19 @@ class MemoryControl:
                 "Name an asynchronous endpoint, or create a configuration with one."
             )
         return described
+
+    async def backlog(self, endpoint: str, *, since: float, until: float) -> Sequence[BacklogPoint] | None:
+        """Return the endpoint's backlog as CloudWatch tells it; see `ports.Control`."""
+
+        def work(now: float) -> Sequence[BacklogPoint]:
+            return self._world.backlog(endpoint, since=since, until=until, now=now)
+
+        try:
+            return await self._wire.call("GetMetricStatistics", self._latency.runtime, work)
+        except CallError as error:
+            if error.code in NOT_PERMITTED:
+                return None
+            raise
 
     async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
         """Create the run's queue and subscribe it to `topics`; see `ports.Control`."""
