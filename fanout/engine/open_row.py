@@ -205,6 +205,11 @@ class OpenRow:
             self.item = Staged(self.item.options, line.input or self.item.location.uri)
             self.held_bytes = 0
 
+    @property
+    def _input_location(self) -> str | None:
+        """Where its payload stands in S3, put there by us or by the user; None where no object is known of."""
+        return self.item.location if self.input is None and isinstance(self.item, Staged) else self.input
+
     def outcome(self, output: Location | None, failure: Location | None, **facts: object) -> Outcome:
         """Return the row's outcome: what is known of it, and `facts` (fields of `Outcome`)."""
         return Outcome(
@@ -215,6 +220,7 @@ class OpenRow:
             payload_bytes=self.payload_bytes,
             attempts=self.sends,
             resends=self.resends,
+            input_location=self._input_location,
             output_location=output.uri if output else None,
             failure_location=failure.uri if failure else None,
             upload_started_at=self.upload_started_at,

@@ -84,7 +84,7 @@ class Outcomes:
         self._delete.uploads(uploads)
 
 
-def rejection(rejected: Rejected) -> Outcome:
+def rejection(rejected: Rejected, *, now: float) -> Outcome:
     """Return the outcome of a row that cannot be sent."""
     return Outcome(
         row=rejected.row,
@@ -94,4 +94,5 @@ def rejection(rejected: Rejected) -> Outcome:
         payload_bytes=rejected.payload_bytes,
         error_code=rejected.code,
         error_message=rejected.message,
+        ended_at=now,
     )

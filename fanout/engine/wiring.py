@@ -236,14 +236,14 @@ class Wiring:
 
     def finish(self, row: OpenRow, **facts: object) -> None:
         """End the row with an outcome of these `facts` (fields of `Outcome`)."""
-        outcome = self.rows.outcome(row, **facts)
+        outcome = self.rows.outcome(row, ended_at=self.clock.now(), **facts)
         self.rows.settle(row)
         self._add(outcome)
 
     def reject(self, rejected: Rejected) -> None:
         """End a row that cannot be sent."""
         self.rows.seen(rejected.row)
-        self._add(rejection(rejected))
+        self._add(rejection(rejected, now=self.clock.now()))
 
     def acknowledge(self, receipts: Iterable[str]) -> None:
         """Have messages deleted that no row needs any more."""
