@@ -144,6 +144,7 @@ class CollectSection(_Section):
     unknown_wait_s: Seconds = 10.0
     unknown: Literal["resend", "wait", "never"] = "resend"
     trust_responses: bool = False
+    trust_failures: bool = False
 
 
 class OutputSection(_Section):

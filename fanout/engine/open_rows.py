@@ -29,6 +29,7 @@ from fanout.engine.open_row import (
 from fanout.engine.row_counts import OpenRowsStatistics, RowCounts
 from fanout.engine.row_places import RowPlaces
 from fanout.engine.settled_rows import SettledRows
+from fanout.engine.unconfirmed import Unconfirmed
 
 HEARD_WITHIN_S = 60.0
 """When a run is resumed a night later, its messages get this long to be received before a row is given up."""
@@ -74,6 +75,8 @@ class OpenRows:
         """The rows that wait, by when they are looked for a last time."""
         self.deferrals = Deferrals()
         """The rows that wait for an instant: `defer` gives them their turns."""
+        self.unconfirmed = Unconfirmed(self._open)
+        """The accepted rows of which a message claims an end that S3 did not confirm."""
         self.counts = RowCounts()
 
     def __len__(self) -> int:
@@ -208,6 +211,8 @@ class OpenRows:
         self.places.learn(row, reply)
         self.deadlines.set(row, now + row.patience_s)
         self._drop_sent_payload(row)
+        if row.unconfirmed_notice is not None:
+            self.unconfirmed.add(row)
         if row.notice is not None:
             self._win(row)
             return True
@@ -220,13 +225,14 @@ class OpenRows:
         Returns:
             Whether a notice of an earlier attempt came meanwhile: the row is then claimed, and not sent again.
         """
+        if row.state is State.SENT:
+            row.notice = None  # nothing was received that it could be of: it is forged
+            self._move(row, State.INTENDED)
+            return False
         if row.notice is not None:
             self.places.presume(row)
             self._win(row)
             return True
-        if row.state is State.SENT:
-            self._move(row, State.INTENDED)
-            return False
         self._move(row, State.REINTENDED)  # an earlier attempt may still be with the endpoint
         if row.deadline is not None:
             self.deadlines.set(row, row.deadline)  # passed over while the row was in flight
@@ -235,7 +241,7 @@ class OpenRows:
     def doubt(self, row: OpenRow, *, now: float) -> bool:
         """Note that the request may have been received; return whether a notice came already: the row is claimed."""
         row.suspect = row.failed_at is not None and self.last_accepted_at > row.failed_at
-        row.failed_at = now
+        row.failed_at, row.turn_at = now, None
         self.deadlines.set(row, now + row.patience_s)
         self.places.presume(row)
         if row.notice is not None:
@@ -268,8 +274,7 @@ class OpenRows:
     def _claimed(self, row: OpenRow, notice: Notice) -> Claim:
         if row.state in NOT_RECEIVED or not row.is_meant_by(notice):
             return Claim.STRANGER
-        if notice.receipt is not None:
-            row.receipts += (notice.receipt,)
+        row.keep_receipt(notice.receipt)
         if row.notice is not None:
             return Claim.PENDING
         row.notice = notice
@@ -290,20 +295,28 @@ class OpenRows:
         """Note where the row's output was found to stand."""
         self.places.note(row, location, completed=True)
 
-    def release(self, row: OpenRow, *, deadline: float) -> None:
-        """Take back a claim whose object is not there; the row waits on, until `deadline` at the latest.
+    def release(self, row: OpenRow) -> None:
+        """Take back a claim that S3 does not confirm; the row keeps it, and waits as long as it would have without.
 
         One that was never accepted is uncertain again, without a turn: it is the caller's to defer.
         """
-        notice, row.notice = row.notice, None
-        if notice is not None and not notice.completed:
-            row.unconfirmed_notice = notice
+        first = row.take_back_claim()
         self._move(row, State.ACCEPTED if row.accepted_at is not None else State.UNCERTAIN)
-        self.deadlines.set(row, deadline if row.deadline is None else min(row.deadline, deadline))
+        if row.deadline is not None:
+            self.deadlines.set(row, row.deadline)  # passed over while the row was claimed
+        if first and row.accepted_at is not None:
+            self.unconfirmed.add(row)
 
-    def regenerate(self, row: OpenRow) -> None:
-        """Give a row that the model failed its next generation; it is the caller's to defer."""
+    def regenerate(self, row: OpenRow, *, resends: int = 0) -> None:
+        """Give a row that the model failed its next generation; it is the caller's to defer.
+
+        Args:
+            row: The row.
+            resends: 1 if no object proves the failure: it is sent while it may still be served, and that is counted.
+        """
         self._move(row, State.DEFERRED)
+        row.resends += resends
+        self.counts.resend(resends)
         row.generation += 1
         row.suspect = False
         row.output = row.failure = row.notice = row.unconfirmed_notice = row.deadline = None

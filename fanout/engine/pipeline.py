@@ -73,6 +73,7 @@ class Pipeline:
                 (wiring.fetch_worker, limits.fetches),
                 (self._look, 1),
                 (wiring.lookup.looker, LOOKERS),
+                (wiring.backlog.worker, 1),
                 (self._poll, limits.pollers),
                 (wiring.journal.worker, 1),
             )

@@ -43,9 +43,14 @@ class RowCounts:
         """Count a notice."""
         self._claims[claim] += 1
 
-    def resend(self) -> None:
-        """Count an attempt that was given while an earlier one might have been received."""
-        self._resends += 1
+    def resend(self, attempts: int = 1) -> None:
+        """Count attempts that are given while an earlier one may have been received."""
+        self._resends += attempts
+
+    @property
+    def accepted(self) -> int:
+        """Rows that the endpoint has taken and that wait for a notice."""
+        return self._states[State.ACCEPTED]
 
     @property
     def busy(self) -> int:

@@ -49,7 +49,9 @@ class EngineSettings:
         failure_path: `S3FailurePath`, likewise.
         parts: Directory of the part files; None where outcomes are delivered instead.
         shared_queue: The queue serves others too.
-        trust_responses: Believe what notifications carry.
+        hears_failures: The endpoint announces failures, and the run's queue receives what it announces.
+        trust_responses: Take responses out of notifications.
+        trust_failures: Believe a failure that a message announces, without an object in S3 that proves it.
         keep_inputs: Leave uploaded payloads where they are.
         seed: Of the jitter; None for a random one.
     """
@@ -64,6 +66,8 @@ class EngineSettings:
     lookup: LookupPolicy
     retry: ModelRetry
     shared_queue: bool = False
+    hears_failures: bool = False
     trust_responses: bool = False
+    trust_failures: bool = False
     keep_inputs: bool = False
     seed: int | None = None

@@ -136,7 +136,9 @@ def job(
         lookup=lookup_policy(config, notified=notified),
         retry=model_retry(config),
         shared_queue=config.collect.queue_url is not None,
+        hears_failures=notified and endpoint is not None and endpoint.error_topic is not None,
         trust_responses=config.collect.trust_responses,
+        trust_failures=config.collect.trust_failures,
         keep_inputs=config.transport.keep_inputs,
         seed=config.run.seed,
     )

@@ -62,7 +62,7 @@ def _unfounded(line: Mapping[str, object], scenario: Scenario, fault_counts: Fau
     findable = scenario.simulator.join != "ignored"
     if status == "failed" and int(str(line["attempts"])) < MAX_SENDS:
         return "it was given up early"
-    if status in {"expired", "failed"}:
+    if status in {"unsettled", "failed"}:
         return "its output is there" if findable and (row, generation) in fault_counts.written else None
     if scenario.patience.unknown == "resend" and int(str(line["resends"])) < MAX_RESENDS:
         return "it was not sent again"

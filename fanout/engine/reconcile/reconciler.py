@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fanout.concurrency.notify import Notify
-from fanout.domain.notifications import failure_facts
 from fanout.domain.records import Upload
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.schedule import LookupPolicy, next_look
+from fanout.engine.reconcile.settle import Settle
 from fanout.ports import Clock
 
 MAX_RESENDS = 8
@@ -40,6 +40,7 @@ class Reconciler:
         rows: The open rows.
         flow: Passes rows on to the stages.
         lookup: Looks into S3.
+        settle: Decides on rows whose result is nowhere.
         clock: The run's clock.
         last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.
         policy: How long to wait before looking, and what becomes of uncertain rows.
@@ -53,6 +54,7 @@ class Reconciler:
         rows: OpenRows,
         flow: Flow,
         lookup: Lookup,
+        settle: Settle,
         clock: Clock,
         last_notice_at: Callable[[], float | None],
         policy: LookupPolicy,
@@ -62,6 +64,7 @@ class Reconciler:
         self._rows = rows
         self._flow = flow
         self._lookup = lookup
+        self._settle = settle
         self._clock = clock
         self._last_notice_at = last_notice_at
         self._policy = policy
@@ -71,7 +74,7 @@ class Reconciler:
         self._look_now = resumed
         self._look_took_s = 0.0
         self._fruitless = 0
-        self._looks = self._expired = 0
+        self._looks = 0
 
     def defer(self, row: OpenRow, wait_s: float | None = None) -> None:
         """Look for an uncertain row, or send one that the model failed, after `wait_s` seconds."""
@@ -79,11 +82,19 @@ class Reconciler:
         self._rows.defer(row, until=self._clock.now() + wait_s)
         self._wakeup.notify()
 
-    def release(self, row: OpenRow, *, grace_s: float) -> None:
-        """Take back the claim on a row whose object is not there; one that is uncertain again is looked for."""
-        self._rows.release(row, deadline=self._clock.now() + grace_s)
+    def release(self, row: OpenRow) -> None:
+        """Take back the claim on a row that S3 does not confirm: it waits as long as it would have without.
+
+        Its object was looked for just now: where its deadline has passed meanwhile, that was the last time, however
+        many messages still claim it.
+        """
+        now = self._clock.now()
+        self._rows.release(row)
         if row.state is State.UNCERTAIN:
-            self.defer(row)
+            self.defer(row, None if row.turn_at is None else max(row.turn_at - now, 0.0))
+        elif row.deadline is None or row.deadline <= now:
+            self._settle.conclude(row)
+        self._wakeup.notify()
 
     async def worker(self) -> None:
         """Look for rows for ever."""
@@ -93,11 +104,17 @@ class Reconciler:
             now = self._clock.now()
             await self._take_turns(now)
             await self._last_looks(now)
+            await self._settle.turn(now)
             if self._next_look(now) <= now:
                 await self._look()
 
     def _next(self, now: float) -> float:
-        instants = (self._next_look(now), self._rows.deferrals.next(), self._rows.deadlines.next())
+        instants = (
+            self._next_look(now),
+            self._rows.deferrals.next(),
+            self._rows.deadlines.next(),
+            self._settle.next(),
+        )
         return min(instant for instant in instants if instant is not None)
 
     def _next_look(self, now: float) -> float:
@@ -124,16 +141,16 @@ class Reconciler:
             if row.state is State.DEFERRED:
                 await self._send(row)
             elif row.state is State.UNCERTAIN:
-                await self._settle(row, now)
+                await self._decide(row, now)
 
-    async def _settle(self, row: OpenRow, now: float) -> None:
+    async def _decide(self, row: OpenRow, now: float) -> None:
         """Decide on an uncertain row that is nowhere."""
         if self._policy.unknown != "resend":
             self._rows.prolong(row, now=now)  # it waits for a notice, the listing or its deadline
         elif row.resends < self._max_resends or not row.suspect:
             await self._send(row)
         else:
-            self._give_up(row)
+            self._settle.conclude(row)
 
     async def _send(self, row: OpenRow) -> None:
         if isinstance(
@@ -155,25 +172,7 @@ class Reconciler:
             if uncertain and self._policy.unknown == "wait" and row.resends < self._max_resends:
                 await self._send(row)  # TTL and timeout have passed: the earlier send cannot be served
             else:
-                self._give_up(row)
-
-    def _give_up(self, row: OpenRow) -> None:
-        self._expired += 1
-        if row.unconfirmed_notice is not None:
-            facts = failure_facts(row.unconfirmed_notice, None)
-        elif row.accepted_at is None:
-            facts = {
-                "status": "unknown",
-                "error_code": "FateUnknown",  # "DeliveryUnknown" from schema 2 on
-                "error_message": "a request was sent and its reply was lost; no output was found",
-            }
-        else:
-            facts = {
-                "status": "expired",
-                "error_code": "NoResult",
-                "error_message": f"accepted, but neither notice nor output within {row.patience_s:,.0f} s",
-            }
-        self._flow.finish(row, **facts)
+                self._settle.conclude(row)
 
     async def _look(self) -> None:
         """Look for all rows that wait, the cheaper way: one by one, or by listing the run's prefix."""
@@ -189,7 +188,8 @@ class Reconciler:
     def statistics(self) -> ReconcilerStatistics:
         """Return a snapshot."""
         deferred = len(self._rows.deferrals)
-        return ReconcilerStatistics(self._looks, self._lookup.statistics().found, deferred, self._expired)
+        settled = self._settle.statistics().settled
+        return ReconcilerStatistics(self._looks, self._lookup.statistics().found, deferred, settled)
 
 
 def _is_idle(row: OpenRow) -> bool:

@@ -24,12 +24,6 @@ LOOKS = 6
 """How often an announced object is looked for again: 0.1, 0.2, ... 3.2 s apart. S3 is strongly consistent, so
 this only covers a notification that overtakes the write, which is not documented either way."""
 
-OUTPUT_GRACE_S = 900.0
-"""An announced output that is not there is waited for this long (the longest default invocation)."""
-
-FAILURE_GRACE_S = 60.0
-"""Whether every failure leaves an object is not documented: an unconfirmed one is believed after this long."""
-
 DENIED_MAX = 3
 
 
@@ -41,7 +35,7 @@ class Fetch:
         flow: Passes rows on to the other stages.
         objects: Where results stand.
         clock: The run's clock.
-        trust: Believe failures that left no object.
+        trust: Believe failures that left no object: the user says that no one else publishes to the topic.
         got: Objects that earlier processes of the run could read: S3 does not refuse all of them.
         most_bytes: Bound of the responses that are being downloaded, beside one.
     """
@@ -56,16 +50,12 @@ class Fetch:
         trust: bool,
         got: int = 0,
         most_bytes: int,
-        output_grace_s: float = OUTPUT_GRACE_S,
-        failure_grace_s: float = FAILURE_GRACE_S,
     ) -> None:
         self._rows = rows
         self._flow = flow
         self._objects = objects
         self._clock = clock
         self._trust = trust
-        self._output_grace_s = output_grace_s
-        self._failure_grace_s = failure_grace_s
         self._got = got
         self._budget = ByteLimiter(most_bytes)
         self._denied = 0
@@ -93,8 +83,10 @@ class Fetch:
             await self._failure(row, notice)
 
     async def _output(self, row: OpenRow, notice: Notice) -> None:
+        """Finish a row that is said to be completed, if its output is there."""
         collected_at = self._clock.now()
         if notice.response is not None:
+            self._flow.found(row, None)
             self._flow.finish(
                 row,
                 status="succeeded",
@@ -104,12 +96,40 @@ class Fetch:
             )
             return
         places = self._rows.places
-        found = await self._look(row, places.outputs, places.output(row))
-        if found is None:
-            self._unconfirmed(row, self._output_grace_s)
+        found = await self._seek(row, places.outputs, places.output(row))
+        if found is not None:
+            self._succeed(row, notice, found, collected_at=collected_at)
             return
+        failure = await self._peek(row, places.failures, places.failure(row))
+        if failure is not None:
+            self._fail(row, notice, failure[1], collected_at=collected_at)
+        else:
+            self._unconfirmed(row)
+
+    async def _failure(self, row: OpenRow, notice: Notice) -> None:
+        """Finish a row that is said to have failed or expired: by its output, whatever is said, or by its failure."""
+        collected_at = self._clock.now()
+        places = self._rows.places
+        output = await self._peek(row, places.outputs, places.output(row))
+        if output is None and (place := places.failure(row)) is not None:
+            failure = await self._seek(row, places.failures, place)
+            if failure is not None:
+                self._fail(row, notice, failure[1], collected_at=collected_at)
+                return
+            output = await self._peek(row, places.outputs, places.output(row))  # it may have come meanwhile
+        if output is not None:
+            self._succeed(row, notice, output, collected_at=collected_at)
+        elif self._trust:
+            self._fail(row, notice, None, collected_at=collected_at)
+        else:
+            self._unconfirmed(row)
+
+    def _succeed(
+        self, row: OpenRow, notice: Notice, found: tuple[Location, Object], *, collected_at: float
+    ) -> None:
         place, body = found
         self._rows.fetched(row, place)
+        self._flow.found(row, body.modified_at)
         self._flow.finish(
             row,
             status="succeeded",
@@ -118,23 +138,42 @@ class Fetch:
             **_instants(notice, collected_at=collected_at, fetched_at=self._clock.now()),
         )
 
-    async def _failure(self, row: OpenRow, notice: Notice) -> None:
-        collected_at = self._clock.now()
-        places = self._rows.places
-        place = places.failure(row)
-        if place is not None:
-            found = await self._look(row, places.failures, place)
-            if found is None and not self._trust:
-                self._unconfirmed(row, self._failure_grace_s)
-                return
-            text = found[1].body[:ERROR_TEXT_MAX].decode("utf-8", "replace") if found else None
-            fetched_at = self._clock.now() if found else None
-        else:  # the endpoint has no S3FailurePath: the message is all there is
-            text, fetched_at = None, None
+    def _fail(self, row: OpenRow, notice: Notice, proof: Object | None, *, collected_at: float) -> None:
+        """Finish a failed row, or have it sent again; without proof it may still be served, and that is counted."""
+        text, fetched_at = None, None
+        if proof is not None:
+            text, fetched_at = proof.body[:ERROR_TEXT_MAX].decode("utf-8", "replace"), self._clock.now()
+            self._flow.found(row, proof.modified_at)
         facts = failure_facts(notice, text)
-        if facts["status"] == "failed" and self._flow.send_after_failure(row, notice.failure_reason or text):
-            return
-        self._flow.finish(row, **facts, **_instants(notice, collected_at=collected_at, fetched_at=fetched_at))
+        again = facts["status"] == "failed" and self._flow.send_after_failure(
+            row, text or notice.failure_reason, resends=int(proof is None)
+        )
+        if not again:
+            self._flow.finish(
+                row, **facts, **_instants(notice, collected_at=collected_at, fetched_at=fetched_at)
+            )
+
+    async def _seek(
+        self, row: OpenRow, paths: OutputPaths, told: Location | None
+    ) -> tuple[Location, Object] | None:
+        """Return the object that a notice announces, looking again for a while.
+
+        Once only where an earlier notice of the row was not confirmed: anyone who may publish to the topic could keep
+        every worker looking.
+        """
+        look = self._look if row.unconfirmed_notice is None else self._peek
+        return await look(row, paths, told)
+
+    async def _peek(
+        self, row: OpenRow, paths: OutputPaths, told: Location | None
+    ) -> tuple[Location, Object] | None:
+        """Return the object if it is there, looking once: that it is missing is what is to be expected."""
+        expected = paths.expected(row.number, row.generation)
+        for location in dict.fromkeys(place for place in (told, expected) if place is not None):
+            found = await self._get(location, shown=False)
+            if isinstance(found, Object):
+                return location, found
+        return None
 
     async def _look(
         self, row: OpenRow, paths: OutputPaths, told: Location | None
@@ -182,9 +221,9 @@ class Fetch:
         self._got += 1
         return found
 
-    def _unconfirmed(self, row: OpenRow, grace_s: float) -> None:
+    def _unconfirmed(self, row: OpenRow) -> None:
         self.unfounded += 1
-        self._flow.release(row, grace_s=grace_s)
+        self._flow.release(row)
 
 
 def _instants(notice: Notice, *, collected_at: float, fetched_at: float | None) -> dict[str, object]:

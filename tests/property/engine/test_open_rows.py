@@ -13,7 +13,7 @@ from fanout.domain.ids import inference_id, output_extension, output_filename
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Record, Reply, Staged, Upload
-from fanout.engine.open_row import Claim, OpenRow, State
+from fanout.engine.open_row import RECEIPTS_MAX, Claim, OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.row_counts import OpenRowsStatistics
 
@@ -203,6 +203,9 @@ class OpenRowsMachine(RuleBasedStateMachine):
         """Refused or never received: an earlier attempt may still be with the endpoint, this one is made again."""
         model = self.pick(data, *IN_FLIGHT)
         claimed = self.open_rows.unsend(model.entry)
+        if model.state is State.SENT:  # nothing was received: a notice of it is forged
+            assert not claimed
+            model.early = None
         model.state = BACK[model.state]
         self.overtaken(model, claimed)
 
@@ -286,6 +289,7 @@ class OpenRowsMachine(RuleBasedStateMachine):
         else:
             assert claim is Claim.WON
             self.win(model)
+        del model.receipts[:-RECEIPTS_MAX]
 
     @precondition(lambda self: self.has(*WAITING))
     @rule(data=st.data(), completed=st.booleans())
@@ -333,24 +337,28 @@ class OpenRowsMachine(RuleBasedStateMachine):
         self.duplicates += 1
         if model:
             model.receipts.append(notice.receipt)
+            del model.receipts[:-RECEIPTS_MAX]
 
     # Results
 
     @precondition(lambda self: self.has(State.CLAIMED))
-    @rule(data=st.data(), grace=st.sampled_from([0.0, 60.0, 900.0]))
-    def release(self, data, grace):
+    @rule(data=st.data())
+    def release(self, data):
+        """Whatever was claimed, the row waits as long as it would have without."""
         model = self.pick(data, State.CLAIMED)
-        self.open_rows.release(model.entry, deadline=self.now + grace)
+        self.open_rows.release(model.entry)
         model.owned = False
         model.state = State.ACCEPTED if model.accepted_at is not None else State.UNCERTAIN
-        deadline = self.now + grace
-        self.expect(model, deadline if model.deadline is None else min(model.deadline, deadline))
+        if model.deadline is not None:
+            self.expect(model, model.deadline)
 
-    @precondition(lambda self: self.has(State.CLAIMED))
-    @rule(data=st.data())
-    def fail_and_try_again(self, data):
-        model = self.pick(data, State.CLAIMED)
-        self.open_rows.regenerate(model.entry)
+    @precondition(lambda self: self.has(State.CLAIMED, State.ACCEPTED))
+    @rule(data=st.data(), resends=st.integers(0, 1))
+    def fail_and_try_again(self, data, resends):
+        model = self.pick(data, State.CLAIMED, State.ACCEPTED)
+        self.open_rows.regenerate(model.entry, resends=resends)
+        model.resends += resends
+        self.resends += resends
         model.state, model.owned = State.DEFERRED, False
         model.generation += 1
         model.sends_before = model.sends
