@@ -110,9 +110,10 @@ def parse_message(body: str, *, run_id: str, now: float, receipt: str, trust: bo
 def failure_facts(notice: Notice | UnconfirmedNotice, text: str | None) -> dict[str, object]:
     """Return status, code and message of a failed row, from its notice and its failure object's text.
 
-    The object proves the failure, so that its words count: a message can be forged.
+    The object proves the failure, so that its words count: a message can be forged. Of a row that the model failed, one
+    that says "Expired" would keep it from being sent again.
     """
-    expired = notice.failure_status == "Expired"
+    expired = notice.failure_status == "Expired" and (text is None or "expire" in text.lower())
     status: Status = "expired" if expired else "failed"
     message = text or notice.failure_reason
     return {

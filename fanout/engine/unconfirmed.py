@@ -27,6 +27,10 @@ class Unconfirmed:
         self._rows = rows
         self._seconds: dict[int, _Second] = {}
 
+    def __len__(self) -> int:
+        """How many there are at most."""
+        return sum(len(second.numbers) for second in self._seconds.values())
+
     def __bool__(self) -> bool:
         """Whether there may be any."""
         return bool(self._seconds)

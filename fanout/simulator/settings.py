@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Join = Literal["joined", "ignored", "suffixed"]
+ForgedStatus = Literal["Completed", "Failed", "Expired"]
 
 
 class _Model(BaseModel):
@@ -97,6 +98,22 @@ class NotificationSettings(_Model):
     outside_filter: bool = True
 
 
+class ForgerySettings(_Model):
+    """Forged ends of requests, for the share of them that `faults.forged_ends` says.
+
+    Attributes:
+        statuses: What they say; drawn for each message.
+        delay: From the arrival of a request; 0 is before its 202.
+        copies: Messages about one request.
+        apart_s: Between two of them.
+    """
+
+    statuses: Annotated[tuple[ForgedStatus, ...], Field(min_length=1)] = ("Completed", "Failed", "Expired")
+    delay: Spread = Spread()
+    copies: Annotated[int, Field(ge=1)] = 1
+    apart_s: Seconds = 1.0
+
+
 class FaultSettings(_Model):
     """Shares of calls and rows that go wrong, each drawn on its own, in the order written here.
 
@@ -112,7 +129,8 @@ class FaultSettings(_Model):
     success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes).
 
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
-    (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
+    (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification),
+    `forged_ends` (for a share of requests, a forged Completed, Failed or Expired; `forgery` says which and when).
 
     `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied.
     """
@@ -139,6 +157,7 @@ class FaultSettings(_Model):
     empty_output_share: Share = 0.0
     foreign_messages: Share = 0.0
     forged_messages: Share = 0.0
+    forged_ends: Share = 0.0
     denied: frozenset[str] = frozenset()
 
 
@@ -186,6 +205,7 @@ class SimulatorSettings(_Model):
     throttle: ThrottleSettings = ThrottleSettings()
     notifications: NotificationSettings = NotificationSettings()
     metrics: MetricSettings = MetricSettings()
+    forgery: ForgerySettings = ForgerySettings()
     latency: LatencySettings = LatencySettings()
     faults: FaultSettings = FaultSettings()
 

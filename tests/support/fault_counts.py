@@ -9,7 +9,8 @@ from typing import Literal
 from fanout.domain.ids import parse_inference_id
 from fanout.simulator.faults import Faults, InvokeFault
 from fanout.simulator.inference import Inference
-from fanout.simulator.settings import FaultSettings
+from fanout.simulator.notifications import Document, Parameters
+from fanout.simulator.settings import FaultSettings, ForgedStatus
 from fanout.simulator.world import World
 
 
@@ -57,14 +58,16 @@ class FaultCounts:
 
     Attributes:
         log: Every accepted request.
-        failed: Rows that the model failed at least once.
+        failed: How often the model failed each row.
+        forged: Rows of which an end was forged.
         expired: Rows that expired at least once.
         written: Rows and generations of which an output was written.
     """
 
     def __init__(self, world: World) -> None:
         self.log = world.log
-        self.failed: set[int | None] = set()
+        self.failed: Counter[int | None] = Counter()
+        self.forged: set[int] = set()
         self.expired: set[int | None] = set()
         self.written: set[tuple[int, int]] = set()
         self._world = world
@@ -78,7 +81,10 @@ class FaultCounts:
         def failing(
             inference: Inference, reason: str, *, at: float, status: Literal["Failed", "Expired"]
         ) -> None:
-            (self.failed if status == "Failed" else self.expired).add(inference.line.row)
+            if status == "Failed":
+                self.failed[inference.line.row] += 1
+            else:
+                self.expired.add(inference.line.row)
             fail(inference, reason, at=at, status=status)
 
         def complete(inference: Inference, *, size: int | None, digest: str, at: float) -> None:
@@ -89,6 +95,18 @@ class FaultCounts:
                 self.written.add((send.row, send.generation))
 
         results._fail, results._complete = failing, complete  # type: ignore[method-assign]
+        forger = world._forger
+        forging = forger._document
+
+        def document(
+            status: ForgedStatus, inference_id: str, parameters: Parameters, **times: float
+        ) -> Document:
+            send = parse_inference_id(inference_id)
+            if send is not None:
+                self.forged.add(send.row)
+            return forging(status, inference_id, parameters, **times)
+
+        forger._document = document  # type: ignore[method-assign]
 
     def counts(self) -> Counter[str]:
         """Return how often each fault was injected, and what the world counts by itself."""
@@ -100,5 +118,6 @@ class FaultCounts:
             "notifications_duplicated": "notifications doubled",
             "notifications_foreign": "messages of strangers",
             "notifications_forged": "forged messages",
+            "notifications_forged_ends": "forged ends",
         }
         return self._counts + Counter({text: stats[name] for name, text in names.items()})

@@ -36,7 +36,8 @@ class BacklogWatch:
         self._since: float | None = None
         self._empty_from: float | None = None
         self._behind_s = 0.0
-        self.asked = 0
+        self.told = False
+        """Whether it was told at least once: then it will be told again."""
 
     @property
     def empty_from(self) -> float | None:
@@ -67,7 +68,6 @@ class BacklogWatch:
 
     async def _ask(self, since: float, until: float) -> bool:
         """Take note of the backlog; return whether it is worth asking again."""
-        self.asked += 1
         try:
             points = await self._control.backlog(self._endpoint, since=since, until=until)
         except (CallError, RunError) as error:
@@ -76,6 +76,7 @@ class BacklogWatch:
         if points is None:
             _log.info("the endpoint's backlog is not told: rows without a result wait for their deadlines")
             return False
+        self.told = self.told or bool(points)
         began_at = empty_from(points)
         if began_at is not None and (self._empty_from is None or began_at > self._empty_from):
             self._empty_from = began_at

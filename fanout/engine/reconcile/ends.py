@@ -1,6 +1,6 @@
 """Remembers when objects of rows were first seen, by when those rows were sent.
 
-It answers one question: when was the first object seen of a row that was sent after a given instant?
+It answers above all when the first object was seen of a row that was sent after a given instant.
 """
 
 from __future__ import annotations
@@ -22,9 +22,19 @@ class Ends:
         self._latest: tuple[float, float] | None = None
         self.slowest_s = 0.0
         """The longest time from a 202 until an object was seen."""
+        self.seen_at: float | None = None
+        """When the last object was seen of any row."""
+        self.newest = float("-inf")
+        """The latest acceptance among the rows of which an object was seen."""
+
+    def saw(self, now: float) -> None:
+        """Note that an object was seen of a row of which it is not certain when it was accepted."""
+        self.seen_at = now
 
     def note(self, *, sent_at: float, accepted_at: float, now: float) -> None:
-        """Note that an object was seen of a row; one of which it is not certain when it was accepted must not come."""
+        """Note that an object was seen of a row that was accepted once."""
+        self.seen_at = now
+        self.newest = max(self.newest, accepted_at)
         self.slowest_s = max(self.slowest_s, now - accepted_at)
         if self._latest is not None and sent_at <= self._latest[0]:
             return

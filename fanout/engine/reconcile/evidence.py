@@ -1,7 +1,7 @@
 """Decides what becomes of an accepted row whose result is nowhere; pure, with `now` handed in.
 
 Anyone who may publish to the topic can forge a message, so what one claims counts only together with something that
-shows that the row must have ended: an empty backlog, or objects of rows that were sent later.
+shows that the row must have ended: an empty backlog, or objects of other rows, since the queue is served in order.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from fanout.ports import BacklogPoint
 
 SLACK_S = 30.0
 """Beyond the invocation timeout: what lies between a model's end and its object in S3 is not documented."""
+
+
+NEAR_S = 60.0
+"""A row was sent in one stream with the one before it: what others sent between them is not a queue of its own."""
 
 
 @unique
@@ -62,22 +66,27 @@ class Seen:
         empty_from: The backlog was empty in periods that began at this instant; None if none was seen.
         overtaken_at: When the first object was seen of a row that was sent after this one was accepted; None if none
             was.
+        alone_from: When the last object was seen of any row, if all rows that are open wait with an unconfirmed
+            notice, and one that ended was accepted at most `NEAR_S` before this one; None otherwise.
     """
 
     empty_from: float | None
     overtaken_at: float | None
+    alone_from: float | None
 
 
 def ended_by(accepted_at: float, timeout_s: float, seen: Seen) -> float | None:
     """Return the instant from which a row has certainly ended, None if nothing shows that.
 
-    The queue is served in order of arrival: once a later row has been served, this one has at least begun.
+    The queue is served in order of arrival: once a later row has been served, this one has at least begun. At the end
+    of a run no row is later: once all that came before it have been served, it is this one's turn.
     """
     if seen.empty_from is not None and accepted_at <= seen.empty_from:
         return float("-inf")
-    if seen.overtaken_at is not None:
-        return seen.overtaken_at + timeout_s + SLACK_S
-    return None
+    begun = [] if seen.overtaken_at is None else [seen.overtaken_at]
+    if seen.alone_from is not None:
+        begun.append(max(seen.alone_from, accepted_at))
+    return min(begun) + timeout_s + SLACK_S if begun else None
 
 
 def judge(row: Waiting, seen: Seen, *, now: float) -> Verdict:

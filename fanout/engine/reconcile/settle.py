@@ -13,7 +13,7 @@ from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.backlog import BacklogWatch
 from fanout.engine.reconcile.ends import Ends
-from fanout.engine.reconcile.evidence import Seen, Verdict, Waiting, ended_by, judge
+from fanout.engine.reconcile.evidence import NEAR_S, Seen, Verdict, Waiting, ended_by, judge
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.ports import Clock
 
@@ -23,6 +23,7 @@ OVERDUE_S = 60.0  # where nothing was seen yet
 OVERDUE_TIMES = 3.0
 """A row that waits so many times longer than the slowest one took is overdue."""
 _ACCEPTED = frozenset({State.ACCEPTED})
+_ANY = frozenset(State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Settle:
         self._ends = Ends()
         self._turned_at = float("-inf")
         self._scanned: float | None = None
+        self._alone = False
         self._settled = 0
 
     def found(self, row: OpenRow, modified_at: float | None) -> None:
@@ -70,8 +72,11 @@ class Settle:
         if modified_at is not None:
             self._backlog.compare_clocks(modified_at)
         # One that may have been accepted twice may have been served before it was accepted the last time.
+        now = self._clock.now()
         if row.resends == 0 and row.accepted_at is not None and row.sent_at is not None:
-            self._ends.note(sent_at=row.sent_at, accepted_at=row.accepted_at, now=self._clock.now())
+            self._ends.note(sent_at=row.sent_at, accepted_at=row.accepted_at, now=now)
+        else:
+            self._ends.saw(now)
 
     def next(self) -> float:
         """Return when the next turn is due."""
@@ -120,9 +125,8 @@ class Settle:
 
     def _believe(self, row: OpenRow, claim: UnconfirmedNotice) -> None:
         facts = failure_facts(claim, None)
-        if facts["status"] == "failed" and self._flow.send_after_failure(
-            row, claim.failure_reason, resends=1
-        ):
+        again = facts["status"] == "failed" and self._can_settle_again()
+        if again and self._flow.send_after_failure(row, claim.failure_reason, resends=1):
             return
         self._end(
             row,
@@ -132,6 +136,13 @@ class Settle:
             notified_at=claim.notified_at,
             noticed_by="sqs",
         )
+
+    def _can_settle_again(self) -> bool:
+        """Whether a row that is sent now can be settled in the same way, should it fail again: else it waits for hours.
+
+        At the end of a run, no row is sent with it or after it whose object would show that it has ended.
+        """
+        return self._backlog.told or self._clock.now() - self._ends.newest <= NEAR_S
 
     def _unsettled(self, row: OpenRow, code: str, message: str) -> None:
         self._end(row, status="unsettled", error_code=code, error_message=message)
@@ -151,6 +162,7 @@ class Settle:
 
     def _ended(self, now: float) -> list[OpenRow]:
         """Return the rows that have certainly ended; cheap while there are none."""
+        self._alone = self._is_alone()
 
         def ended(accepted_at: float, timeout_s: float) -> bool:
             instant = ended_by(accepted_at, timeout_s, self._seen(accepted_at))
@@ -192,8 +204,20 @@ class Settle:
             told=provable and self._hears_failures,
         )
 
+    def _is_alone(self) -> bool:
+        """Whether all rows that are open wait with an unconfirmed notice; gone through only if so many have one."""
+        rows = self._rows
+        return len(rows) <= len(rows.unconfirmed) and all(
+            row.state is State.ACCEPTED and row.unconfirmed_notice is not None for row in rows.waiting(_ANY)
+        )
+
     def _seen(self, accepted_at: float) -> Seen:
-        return Seen(self._backlog.empty_from, self._ends.first_after(accepted_at))
+        near = self._alone and accepted_at - self._ends.newest <= NEAR_S
+        return Seen(
+            self._backlog.empty_from,
+            self._ends.first_after(accepted_at),
+            self._ends.seen_at if near else None,
+        )
 
     def statistics(self) -> SettleStatistics:
         """Return a snapshot."""

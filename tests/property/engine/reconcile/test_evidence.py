@@ -22,8 +22,13 @@ rows = st.builds(
     provable=st.booleans(),
     told=st.booleans(),
 )
-seen = st.builds(Seen, empty_from=st.none() | instants, overtaken_at=st.none() | instants)
-NOTHING = Seen(None, None)
+seen = st.builds(
+    Seen,
+    empty_from=st.none() | instants,
+    overtaken_at=st.none() | instants,
+    alone_from=st.none() | instants,
+)
+NOTHING = Seen(None, None, None)
 
 
 @given(rows)
@@ -47,7 +52,9 @@ def test_a_failure_is_believed_only_of_a_row_that_has_ended_and_whose_failure_le
 def test_nothing_that_was_seen_before_a_row_was_accepted_says_that_it_has_ended(row, seen):
     assume(seen.empty_from is None or seen.empty_from < row.accepted_at)
     ends_at = ended_by(row.accepted_at, row.timeout_s, seen)
-    assert ends_at == (None if seen.overtaken_at is None else seen.overtaken_at + row.timeout_s + SLACK_S)
+    begun = [] if seen.alone_from is None else [max(seen.alone_from, row.accepted_at)]
+    begun += [] if seen.overtaken_at is None else [seen.overtaken_at]
+    assert ends_at == (min(begun) + row.timeout_s + SLACK_S if begun else None)
 
 
 @given(rows, seen)

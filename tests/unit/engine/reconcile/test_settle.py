@@ -12,7 +12,7 @@ from fanout.domain.records import Inline, Notice, Options, Record, Reply
 from fanout.engine.open_row import State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.backlog import BacklogWatch
-from fanout.engine.reconcile.evidence import SLACK_S
+from fanout.engine.reconcile.evidence import NEAR_S, SLACK_S
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.settle import EVERY_S, OVERDUE_S, Settle
 from fanout.ports import ObjectInfo
@@ -98,7 +98,7 @@ class Scene:
 
     def empty(self, began_at):
         """Have it told that the backlog was empty in the two minutes from `began_at` on."""
-        self.backlog._empty_from = began_at
+        self.backlog.told, self.backlog._empty_from = True, began_at
 
     async def run(self, seconds):
         """Take turns for a while, as the reconciler does."""
@@ -296,5 +296,72 @@ def test_a_row_whose_delivery_is_not_known_is_unknown():
         row.accepted_at = None
         scene.settle.conclude(row)
         assert scene.ends() == [(0, "unknown", "DeliveryUnknown")]
+
+    play(test)
+
+
+def test_at_the_end_of_a_run_the_last_rows_are_settled_too():
+    """No row is sent after them; without CloudWatch, they waited for their deadlines."""
+
+    async def test(scene):
+        scene.flow.retries = True
+        first, last = scene.accept(0), None
+        await trio.sleep(30.0)
+        last = scene.accept(1)
+        scene.say(last, "Failed", "server error (500)")
+        await trio.sleep(40.0)
+        scene.settle.found(first, None)
+        await scene.run(300.0)
+        assert scene.ends() == []  # another row is open, whose object may still show that the queue moves on
+        scene.flow.finish(first, status="succeeded")
+        await scene.run(EVERY_S + 2.0)
+        # not sent again: nothing would show that it has ended the next time
+        assert scene.ends() == [(0, "succeeded", None), (1, "failed", "ModelFailed")]
+
+    play(test)
+
+
+def test_the_last_row_of_a_run_waits_for_its_timeout_from_the_last_object_on():
+    async def test(scene):
+        first = scene.accept(0)
+        row = scene.accept(1)
+        scene.say(row, "Failed")
+        scene.settle.found(first, None)
+        scene.flow.finish(first, status="succeeded")
+        await scene.run(TIMEOUT_S + SLACK_S - 1.0)
+        assert row.state is State.ACCEPTED
+        await scene.run(EVERY_S + 2.0)
+        assert row.state is State.SETTLED
+
+    play(test)
+
+
+def test_a_row_that_was_sent_long_after_the_last_one_that_ended_waits_for_its_deadline():
+    """Others may have sent any number of requests in between, which are served before it."""
+
+    async def test(scene):
+        first = scene.accept(0)
+        scene.settle.found(first, None)
+        scene.flow.finish(first, status="succeeded")
+        await trio.sleep(NEAR_S + 1.0)
+        row = scene.accept(1)
+        scene.say(row, "Failed")
+        await scene.run(600.0)
+        assert row.state is State.ACCEPTED
+
+    play(test)
+
+
+def test_in_mid_run_a_row_is_sent_again_though_no_object_proves_its_failure():
+    async def test(scene):
+        scene.flow.retries = True
+        row = scene.accept(0)
+        scene.say(row, "Failed", "server error (500)")
+        await trio.sleep(2.0)
+        scene.settle.found(scene.accept(1), None)
+        await scene.run(TIMEOUT_S + SLACK_S - 5.0)
+        scene.settle.found(scene.accept(2), None)  # rows are still sent
+        await scene.run(20.0)
+        assert scene.flow.again == [(row, "server error (500)", 1)]
 
     play(test)
