@@ -122,8 +122,11 @@ class OpenRow:
         timeout_s: Seconds that the model may take for it.
         state: Where it is; `State.SETTLED` is the last.
         generation: Rises when the model has failed it and it is sent again.
-        sends: Attempts that it was given, in all generations.
+        sends: Attempts that it was given, in all generations; the last one's number is part of the inference id.
         resends: Those given while an earlier one might have been received.
+        possible: Those that an earlier process may have sent before it was killed.
+        unsent: Under its last attempt no request has left yet.
+        unproven: No object proved the failure of the generation before, and no request of this one has left yet.
         failed_at: When a request of it last failed without telling whether it was received.
         suspect: Other rows were accepted between its last two failures: the row is the trouble, not the service.
         output: Where its output stands or should; None if nothing is known of that, `AS_EXPECTED` for nearly every row.
@@ -153,6 +156,9 @@ class OpenRow:
     generation: int = 0
     sends: int = 0
     resends: int = 0
+    possible: int = 0
+    unsent: bool = False
+    unproven: bool = False
     failed_at: float | None = None
     suspect: bool = False
     output: Location | None = None
@@ -211,6 +217,7 @@ class OpenRow:
     def recall(self, line: RowRecord) -> None:
         """Take over what the journal of an earlier process tells of the row; called before it is entered."""
         self.generation, self.sends, self.resends = line.generation, line.sends, line.resends
+        self.possible = line.possible
         self.due_at, self.sent_at, self.accepted_at = line.due_at, line.sent_at, line.accepted_at
         self.upload_started_at, self.uploaded_at = line.upload_started_at, line.uploaded_at
         self.input = line.input
@@ -227,20 +234,61 @@ class OpenRow:
             self.held_bytes = 0
 
     @property
+    def last_sent(self) -> int:
+        """Number of the last attempt under which a request left, or may have; 0 if there is none."""
+        return self.sends - self.unsent
+
+    @property
+    def resends_sent(self) -> int:
+        """Those of `resends` under which a request left, or may have."""
+        return self.resends - (self.unsent and self.state not in NOT_RECEIVED) - self.unproven
+
+    def take_attempt(self) -> None:
+        """Take the next attempt; one under which no request has left, as a notice came first, is still to be used."""
+        if not self.unsent:
+            self.resends += self.state is State.REQUEUED
+            self.sends += 1
+            self.unsent = True
+
+    def begin_generation(self, *, resends: int) -> None:
+        """Begin the next generation: the model failed this one, so a request of it was received.
+
+        Args:
+            resends: 1 if no object proves that: the next request is a re-send, and journalled as such from now on.
+        """
+        if self.unsent:
+            self.sends, self.resends, self.unsent = self.sends - 1, self.resends - 1, False
+        self.possible -= self._is_proof_of_a_possible_one
+        self.generation += 1
+        self.resends += resends
+        self.unproven = resends > 0
+        self.suspect = False
+        self.output = self.failure = self.notice = self.unconfirmed_notice = self.deadline = None
+        self.sent_at = self.accepted_at = None
+
+    @property
+    def _is_proof_of_a_possible_one(self) -> bool:
+        """Whether an object of this generation proves that one of its possible requests was sent."""
+        return self.possible > 0 and self.sent_at is None
+
+    @property
     def _input_location(self) -> str | None:
         """Where its payload stands in S3, put there by us or by the user; None where no object is known of."""
         return self.item.location if self.input is None and isinstance(self.item, Staged) else self.input
 
     def outcome(self, output: Location | None, failure: Location | None, **facts: object) -> Outcome:
         """Return the row's outcome: what is known of it, and `facts` (fields of `Outcome`)."""
+        proven = facts.get("fetched_at") is not None and self._is_proof_of_a_possible_one
+        possible = self.possible - proven
         return Outcome(
             row=self.number,
             id=self.id,
             passthrough=self.passthrough,
             transport=self.transport,
             payload_bytes=self.payload_bytes,
-            attempts=self.sends,
-            resends=self.resends,
+            attempts=self.last_sent - possible,
+            possible_attempts=possible,
+            resends=self.resends_sent,
             input_location=self._input_location,
             output_location=output.uri if output else None,
             failure_location=failure.uri if failure else None,

@@ -166,12 +166,9 @@ class OpenRows:
         It needs none if a notice has claimed it meanwhile, or if it was queued twice. What may have been received
         before makes this attempt a re-send.
         """
-        if row.state is State.REQUEUED:
-            row.resends += 1
-            self.counts.resend()
-        elif row.state is not State.QUEUED:
+        if row.state is not State.QUEUED and row.state is not State.REQUEUED:
             return False
-        row.sends += 1
+        row.take_attempt()
         return True
 
     def intend(self, row: OpenRow) -> bool:
@@ -180,11 +177,11 @@ class OpenRows:
         Not before: a copy of the row that is still on its way to the senders would be sent at once, and after a kill
         nothing would say so.
         """
-        if row.state is State.QUEUED:
+        if row.state is State.QUEUED and row.unsent:
             self._move(row, State.INTENDED)
-        elif row.state is State.REQUEUED:
+        elif row.state is State.REQUEUED and row.unsent:
             self._move(row, State.REINTENDED)
-        else:
+        else:  # or the model has failed it meanwhile: that attempt was of the generation before
             return False
         return True
 
@@ -201,6 +198,11 @@ class OpenRows:
         A request that was refused or never received is sent again under the same id: it cannot be accepted twice.
         """
         self._move(row, State.SENT if row.state is State.INTENDED else State.RESENT)
+        if row.unsent and row.state is State.RESENT:
+            self.counts.resend(row.sent_at)
+        elif row.unproven:
+            self.counts.resend(row.due_at)  # the generation before certainly left
+        row.unsent = row.unproven = False
         row.due_at = due if row.due_at is None else row.due_at
         row.sent_at = now
         return self._inference_id(row)
@@ -315,12 +317,7 @@ class OpenRows:
             resends: 1 if no object proves the failure: it is sent while it may still be served, and that is counted.
         """
         self._move(row, State.DEFERRED)
-        row.resends += resends
-        self.counts.resend(resends)
-        row.generation += 1
-        row.suspect = False
-        row.output = row.failure = row.notice = row.unconfirmed_notice = row.deadline = None
-        row.accepted_at = None
+        row.begin_generation(resends=resends)
 
     def _win(self, row: OpenRow) -> None:
         self._move(row, State.CLAIMED)
@@ -374,12 +371,12 @@ class OpenRows:
 
     def outcome(self, row: OpenRow, **facts: object) -> Outcome:
         """Return a row's outcome: what is known of it here, and `facts` (fields of `Outcome`)."""
-        sent_as = self._inference_id(row) if row.sends else None
+        sent_as = self._inference_id(row) if row.last_sent else None
         return row.outcome(self.places.output(row), self.places.failure(row), inference_id=sent_as, **facts)
 
     def _inference_id(self, row: OpenRow) -> str:
         # Not kept with the row: 70 bytes of one that waits.
-        return inference_id(self.run_id, row.number, generation=row.generation, attempt=row.sends)
+        return inference_id(self.run_id, row.number, generation=row.generation, attempt=row.last_sent)
 
     def waiting(self, states: frozenset[State] = WAITING) -> Iterator[OpenRow]:
         """Yield the open rows in `states`, oldest first."""

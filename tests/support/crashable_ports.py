@@ -40,6 +40,7 @@ class Watch:
     superseded: Callable[[Send], bool] = lambda send: False
     bounds: Callable[[], None] = lambda: None
     sent_at: list[float] = field(default_factory=list)
+    sent_ids: set[str] = field(default_factory=set)
     in_flight: int = 0
     in_flight_most: int = 0
     violations: list[str] = field(default_factory=list)
@@ -89,6 +90,7 @@ class _Invoker:
         self._fate.step()
         watch = self._watch
         watch.sent_at.append(watch.clock.now())
+        watch.sent_ids.add(invocation.inference_id)
         watch.in_flight += 1
         watch.in_flight_most = max(watch.in_flight_most, watch.in_flight)
         watch.bounds()

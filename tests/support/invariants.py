@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +19,13 @@ CATCH_UP_SHARE = 1 / 200  # `pacing.CATCH_UP_S`: a late timer does not push the 
 
 
 def check(
-    scenario: Scenario, table: pa.Table, fault_counts: FaultCounts, *, sent_at: Sequence[float], journal: Path
+    scenario: Scenario,
+    table: pa.Table,
+    fault_counts: FaultCounts,
+    *,
+    sent_at: Sequence[float],
+    sent_ids: Collection[str],
+    journal: Path,
 ) -> None:
     """Fail unless the output, the world's log and the journal agree with all invariants."""
     audit(
@@ -36,13 +42,33 @@ def check(
         most = busiest_second(sent_at)
         assert most <= scenario.rate * (1 + CATCH_UP_SHARE) + 1, f"I6: {most} sends in a second"
     lines = table.select(
-        ["row", "status", "error_code", "error_message", "attempts", "resends", "inference_id"]
+        [
+            "row",
+            "status",
+            "error_code",
+            "error_message",
+            "attempts",
+            "possible_attempts",
+            "resends",
+            "inference_id",
+        ]
     ).to_pylist()
+    _check_attempts(lines, sent_ids)
     for line in lines:
         if line["status"] != "succeeded":
             problem = _unfounded(line, scenario, fault_counts)
             assert problem is None, f"I1: row {line['row']} is {line['status']}: {problem} ({line})"
     _check_secrets(scenario, journal)
+
+
+def _check_attempts(lines: Sequence[Mapping[str, object]], sent_ids: Collection[str]) -> None:
+    """Fail unless what the output calls sent was sent, and what was sent it calls sent, or possibly sent."""
+    sends = [send for send in map(parse_inference_id, sent_ids) if send is not None]
+    left = Counter(send.row for send in sends)
+    for line in lines:
+        row = int(str(line["row"]))
+        least, more = int(str(line["attempts"])), int(str(line["possible_attempts"]))
+        assert least <= left[row] <= least + more, f"I2: row {row} was sent {left[row]} times, not {line}"
 
 
 def _unfounded(line: Mapping[str, object], scenario: Scenario, fault_counts: FaultCounts) -> str | None:
@@ -68,7 +94,7 @@ def _unfounded(line: Mapping[str, object], scenario: Scenario, fault_counts: Fau
         return "it was not tried once more" if plain and again and row not in fault_counts.expired else None
     if code == "Expired":
         return None if row in fault_counts.expired else "it never expired"
-    if status == "failed" and int(str(line["attempts"])) < MAX_SENDS:
+    if status == "failed" and int(str(line["attempts"])) + int(str(line["possible_attempts"])) < MAX_SENDS:
         return "it was given up early"
     if status in {"unsettled", "failed"}:
         return found

@@ -709,3 +709,66 @@ def test_a_row_that_the_model_failed_before_it_was_uploaded_is_sent_once_it_is(o
     assert open_rows.deferrals.due(510.0) == [entry]
     assert open_rows.uploaded(entry, place, started=511.0, now=512.0)
     assert send(open_rows, entry) == "abcdefghij.7.1.2"
+
+
+# What is told of requests
+
+
+def told(open_rows, entry, **facts):
+    outcome = open_rows.outcome(entry, **({"status": "unknown"} | facts))
+    return outcome.attempts, outcome.possible_attempts, outcome.resends
+
+
+def test_an_attempt_that_a_notice_overtook_is_no_request_and_its_number_is_used_next(open_rows):
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=12.0)
+    open_rows.requeue(entry)
+    assert open_rows.attempt(entry)
+    assert open_rows.intend(entry)
+    assert open_rows.claim(notice()) is Claim.WON
+    outcome = open_rows.outcome(entry, status="succeeded")
+    assert (outcome.attempts, outcome.resends, outcome.inference_id) == (1, 0, "abcdefghij.0.0.1")
+    open_rows.release(entry)
+    assert open_rows.statistics().resends == 0
+    assert send(open_rows, entry) == "abcdefghij.0.0.2"
+    assert told(open_rows, entry) == (2, 0, 1)
+    assert (open_rows.statistics().resends, open_rows.statistics().possible_resends) == (1, 0)
+
+
+def test_what_a_killed_process_was_about_to_send_is_possible_and_no_more(open_rows):
+    line = RowRecord(7, RowState.INTENT, 0, 1, 0, possible=1)
+    record = Record(7, None, b"1", Options())
+    entry = open_rows.restore(record, Inline(record.options, b"1"), line, upload=None, now=500.0)
+    assert told(open_rows, entry) == (0, 1, 0)
+    assert told(open_rows, entry, status="succeeded", fetched_at=9.0) == (1, 0, 0)  # its output proves it
+    assert send(open_rows, entry) == "abcdefghij.7.0.2"
+    assert told(open_rows, entry) == (1, 1, 1)
+    assert told(open_rows, entry, status="succeeded", fetched_at=9.0) == (1, 1, 1)  # of whichever of the two
+    assert open_rows.outcome(entry, status="unknown").possible_resends == 1
+    assert (open_rows.statistics().resends, open_rows.statistics().possible_resends) == (1, 1)
+
+
+def test_a_failed_generation_proves_that_its_request_was_sent(open_rows):
+    line = RowRecord(7, RowState.INTENT, 0, 1, 0, possible=1)
+    record = Record(7, None, b"1", Options())
+    entry = open_rows.restore(record, Inline(record.options, b"1"), line, upload=None, now=500.0)
+    assert open_rows.claim(notice(7, completed=False)) is Claim.WON
+    open_rows.regenerate(entry)
+    assert send(open_rows, entry) == "abcdefghij.7.1.2"
+    assert told(open_rows, entry) == (2, 0, 0)
+
+
+def test_an_attempt_of_a_failed_generation_is_not_the_next_ones(open_rows):
+    """Its intent was still being written when the failure came: the row went out again under that of before."""
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    open_rows.doubt(entry, now=12.0)
+    open_rows.requeue(entry)
+    assert open_rows.attempt(entry)
+    open_rows.claim(notice(completed=False))
+    open_rows.regenerate(entry)
+    open_rows.requeue(entry)
+    assert not open_rows.intend(entry)
+    assert send(open_rows, entry) == "abcdefghij.0.1.2"
+    assert told(open_rows, entry) == (2, 0, 0)
