@@ -1,9 +1,10 @@
-"""Makes the arguments of S3's calls: place, owner of the bucket, type, encryption, checksum; pure."""
+"""Makes the arguments of S3's calls: place, owner of the bucket, type, encryption, condition, checksum; pure."""
 
 from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Mapping
 
 from fanout.aws.settings import AwsSettings
 from fanout.domain.location import Location
@@ -20,12 +21,22 @@ def in_bucket(bucket: str, settings: AwsSettings) -> dict[str, str]:
     return {"Bucket": bucket, **owner}
 
 
-def description(content_type: str | None, settings: AwsSettings) -> dict[str, str]:
+def description(
+    content_type: str | None, settings: AwsSettings, *, metadata: Mapping[str, str] | None = None
+) -> dict[str, object]:
     """Return the parameters of PutObject and CreateMultipartUpload that describe an object."""
-    told = {"ContentType": content_type} if content_type is not None else {}
+    told: dict[str, object] = {"ContentType": content_type} if content_type is not None else {}
+    if metadata:
+        told["Metadata"] = dict(metadata)
     if settings.kms_key_id is not None:
         told |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": settings.kms_key_id}
     return told
+
+
+def condition(*, if_match: str | None = None, if_none_match: str | None = None) -> dict[str, str]:
+    """Return the parameters of a write's condition."""
+    told = {"IfMatch": if_match, "IfNoneMatch": if_none_match}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def crc32(data: bytes | memoryview) -> str:

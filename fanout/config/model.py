@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from fanout.domain.limits import HEADER_MAX, INLINE_MAX_BYTES, TIMEOUT_S, TTL_S
-from fanout.domain.location import parse_prefix
+from fanout.domain.location import is_arn, parse_prefix
 from fanout.domain.prices import Prices
+from fanout.domain.queue_urls import is_queue_url
 
 PROCESSES_MAX = 64  # each reads the whole input and has a queue of its own: beyond this, use more machines
 Names = tuple[str, ...]
@@ -117,8 +118,15 @@ class TransportSection(_Section):
     @field_validator("input_prefix")
     @classmethod
     def _is_s3(cls, prefix: str | None) -> str | None:
-        if prefix is not None and parse_prefix(prefix) is None:
+        location = None if prefix is None else parse_prefix(prefix)
+        if prefix is not None and location is None:
             raise ValueError("is not of the form s3://bucket or s3://bucket/prefix")
+        if location is not None and is_arn(location.bucket):
+            # What SageMaker makes of an ARN in InputLocation is not documented; an alias is a bucket's name to all.
+            raise ValueError(
+                "names an access point by its ARN: name it by its alias, s3://NAME-...-s3alias/prefix "
+                "(aws s3control get-access-point)"
+            )
         return prefix
 
 
@@ -145,6 +153,15 @@ class CollectSection(_Section):
     unknown: Literal["resend", "wait", "never"] = "resend"
     trust_responses: bool = False
     trust_failures: bool = False
+
+    @field_validator("queue_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not is_queue_url(url):
+            raise ValueError(
+                "is no queue's url, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME (aws sqs get-queue-url)"
+            )
+        return url
 
 
 class OutputSection(_Section):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -14,11 +14,18 @@ from fanout.errors import Exit
 from fanout.output.parts import Part
 from fanout.rundir.paths import RunDirectory
 
+if TYPE_CHECKING:
+    from fanout.runtime.session import Session
+
 T_co = TypeVar("T_co", covariant=True)
 
 
-FinishRun = Callable[["RunResult", Callable[[], float]], T_co]
-"""Makes the final result of a run whose rows have ended, with the run's clock; blocks."""
+class FinishRun(Protocol[T_co]):
+    """Makes the final result of a run whose rows have ended."""
+
+    async def __call__(self, result: RunResult, session: Session, /) -> T_co:
+        """Return it; `session` is the run's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from fanout.observability.warnings import WarningLog
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered, recover
 from fanout.runtime.executor import Executor
+from fanout.runtime.finish import prove_output
 from fanout.runtime.in_process import InProcess
 from fanout.runtime.monitoring import Monitor, monitoring
 from fanout.runtime.result import FinishRun, RunResult, WorkResult
@@ -58,9 +59,11 @@ class Runner:
         self._orders = orders
         self._clock = SystemClock()
         self._started = self._clock.now()
+        within_s = spec.config.run.deadline_s
+        self._deadline_at = None if within_s is None else self._started + within_s
 
     async def run(self, finish_run: FinishRun[T]) -> T:
-        """Take the run's rows to their end and return what `finish_run` makes of them, on a thread.
+        """Take the run's rows to their end and return what `finish_run` makes of them.
 
         Raises:
             RunError: The run could not be finished; its message names the next step.
@@ -72,10 +75,14 @@ class Runner:
             async with monitoring(self._spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
                 here = InProcess(self._spec, journal=journal, recovered=recovered)
                 async with open_session(
-                    self._spec.config, clock=self._clock, warnings=warnings, simulator=self._simulator
+                    self._spec.config,
+                    clock=self._clock,
+                    warnings=warnings,
+                    simulator=self._simulator,
+                    deadline_at=self._deadline_at,
                 ) as session:
                     result = await self._result(session, self._executor or here, monitor)
-                finished = await anyio.to_thread.run_sync(finish_run, result, now)
+                    finished = await finish_run(result, session)
                 monitor.completed(result.exit)
         return finished
 
@@ -97,6 +104,8 @@ class Runner:
             spec.manifest(fingerprint=fingerprint, endpoint=name).write(spec.directory.manifest)
             failpoint("manifest.written")
         simulated = await session.is_simulated()
+        if spec.stripe is None:
+            await prove_output(session, spec.config, run_id=spec.run_id)
         work = await executor.prepare(session, fold=monitor.fold)
         ended = await self._supervised(work, monitor)
         return RunResult(
@@ -116,12 +125,11 @@ class Runner:
 
     async def _supervised(self, work: Work[WorkResult], monitor: Monitor) -> WorkResult:
         """Do the work while observers watch; a signal or the deadline stops it."""
-        settings = self._spec.config.run
         supervisor = Supervisor(
             observers=(self._observer, *monitor.observers),
             clock=self._clock,
-            deadline_at=None if settings.deadline_s is None else self._started + settings.deadline_s,
-            grace_s=settings.grace_s,
+            deadline_at=self._deadline_at,
+            grace_s=self._spec.config.run.grace_s,
             next_step=self._spec.next_step,
             orders=self._orders,
         )

@@ -19,6 +19,7 @@ from fanout.ports import Endpoint
 from fanout.runtime.simulated import SimulatorAddress
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.stdin import STDIN, is_stdin
 
 
 def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSettings:
@@ -183,14 +184,17 @@ def absolute(config: Config) -> Config:
     """Return the configuration with local paths made absolute, so that a resume may start elsewhere."""
 
     def fixed(path: str) -> str:
-        if path == "-" or "://" in path:
+        if path == STDIN or "://" in path:
             return path
         return str(Path(path).absolute()) + ("/" if path.endswith("/") else "")
 
     return config.model_copy(
         update={
             "input": config.input.model_copy(
-                update={"paths": tuple(fixed(path) for path in config.input.paths)}
+                # Other names of standard input lead elsewhere while it is kept.
+                update={
+                    "paths": tuple(STDIN if is_stdin(path) else fixed(path) for path in config.input.paths)
+                }
             ),
             "output": config.output.model_copy(
                 update={"path": fixed(config.output.path) if config.output.path else None}

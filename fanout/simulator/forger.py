@@ -20,6 +20,9 @@ from fanout.simulator.topics import Topics
 
 REASON = "ModelError: Received server error (500) from model with message 'forged'."
 """Looks like a passing failure, after which a row is sent again."""
+OUTPUT = "forged.out"
+FORGED_MARKS = (REASON, OUTPUT)
+"""What tells a forged message from a true one, for tests."""
 
 
 class Forger:
@@ -100,7 +103,7 @@ class Forger:
                 inference_id=inference_id,
                 received_at=received_at,
                 at=at,
-                output_location=f"{self._output_path}/forged.out",
+                output_location=f"{self._output_path}/{OUTPUT}",
                 response=b'{"forged": true}',
                 content_type="application/json",
             )

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fanout.simulator.bucket import Flaw
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Join = Literal["joined", "ignored", "suffixed"]
@@ -126,7 +128,8 @@ class FaultSettings(_Model):
     instead of 404, as without s3:ListBucket). SQS: `partial_delete_failure_share` (entries of a delete batch).
 
     Rows: `expired_share` (never served), `failed_then_completed_share` (a failure is announced, then the
-    success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes).
+    success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes),
+    `unreadable_share` (its object stands there and can never be read, for one of the `flaws`).
 
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
     (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification),
@@ -155,6 +158,8 @@ class FaultSettings(_Model):
     failed_then_completed_share: Share = 0.0
     complete_without_object_share: Share = 0.0
     empty_output_share: Share = 0.0
+    unreadable_share: Share = 0.0
+    flaws: Annotated[tuple[Flaw, ...], Field(min_length=1)] = tuple(Flaw)
     foreign_messages: Share = 0.0
     forged_messages: Share = 0.0
     forged_ends: Share = 0.0

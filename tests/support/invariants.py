@@ -43,14 +43,8 @@ def check(
         assert most <= scenario.rate * (1 + CATCH_UP_SHARE) + 1, f"I6: {most} sends in a second"
     lines = table.select(
         [
-            "row",
-            "status",
-            "error_code",
-            "error_message",
-            "attempts",
-            "possible_attempts",
-            "resends",
-            "inference_id",
+            *("row", "status", "error_code", "error_message", "attempts", "possible_attempts", "resends"),
+            *("inference_id", "output_location"),
         ]
     ).to_pylist()
     _check_attempts(lines, sent_ids)
@@ -92,6 +86,8 @@ def _unfounded(line: Mapping[str, object], scenario: Scenario, fault_counts: Fau
         plain = scenario.simulator.join == "joined" and not scenario.interruptions
         again = scenario.retry.allows(generation=generation, text=str(line["error_message"]))
         return "it was not tried once more" if plain and again and row not in fault_counts.expired else None
+    if status == "failed" and str(code).startswith("Output"):
+        return None if fault_counts.is_unreadable(str(line["output_location"])) else "its output can be read"
     if code == "Expired":
         return None if row in fault_counts.expired else "it never expired"
     if status == "failed" and int(str(line["attempts"])) + int(str(line["possible_attempts"])) < MAX_SENDS:

@@ -10,13 +10,21 @@ from fanout.concurrency.byte_limiter import ByteLimiter
 from fanout.concurrency.channel import Channel
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX, failure_facts
+from fanout.domain.object_faults import (
+    ObjectFault,
+    error_code,
+    explanation,
+    is_shared,
+    may_pass,
+    object_fault,
+)
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Notice
 from fanout.domain.remedies import remedy
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
-from fanout.engine.retrying import retry_call
+from fanout.engine.retrying import repeat_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Object, ObjectStore
 
@@ -25,6 +33,27 @@ LOOKS = 6
 this only covers a notification that overtakes the write, which is not documented either way."""
 
 DENIED_MAX = 3
+DENIED_S = 120.0
+"""Messages that say what is not so yet can be forged; by then a result stands, if any is going to."""
+"""So many different objects are refused, or all that there are, and none can be read: permission is lacking."""
+
+UNREADABLE_MAX = 20
+"""So many objects in a row that stand there and cannot be read, and none that can: what they share is at fault."""
+
+LEAST_TRIES = 5
+"""Of a download that fails in passing: one of a large object may take longer than the time after which others end."""
+
+HEAD_WITHIN_S = 20.0
+"""How long S3 is asked whether it tells of an object that it does not give."""
+
+
+class UnreadableError(Exception):
+    """An object stands at `location` and cannot be read for good, because of `error`."""
+
+    def __init__(self, location: Location, error: CallError) -> None:
+        super().__init__(f"{location.uri}: {error}")
+        self.location = location
+        self.error = error
 
 
 class Fetch:
@@ -59,6 +88,9 @@ class Fetch:
         self._got = got
         self._budget = ByteLimiter(most_bytes)
         self._denied = 0
+        self._denied_since: float | None = None
+        self._denied_at: set[Location] = set()
+        self._unreadable = 0  # in a row
         self.unfounded = 0
         """Notices that S3 did not confirm."""
 
@@ -71,7 +103,10 @@ class Fetch:
         while True:
             row = await claimed.get()
             await self._flow.room()
-            await self.fetch(row)
+            try:
+                await self.fetch(row)
+            except UnreadableError as unreadable:
+                self._end_unread(row, unreadable)
 
     async def fetch(self, row: OpenRow) -> None:
         """Find the row's result and finish it, or take back the claim."""
@@ -96,11 +131,11 @@ class Fetch:
             )
             return
         places = self._rows.places
-        found = await self._seek(row, places.outputs, places.output(row))
+        found = await self._look(row, places.outputs, places.output(row), looks=_looks(row))
         if found is not None:
             self._succeed(row, notice, found, collected_at=collected_at)
             return
-        failure = await self._peek(row, places.failures, places.failure(row))
+        failure = await self._look(row, places.failures, places.failure(row), looks=1)
         if failure is not None:
             self._fail(row, notice, failure[1], collected_at=collected_at)
         else:
@@ -110,13 +145,14 @@ class Fetch:
         """Finish a row that is said to have failed or expired: by its output, whatever is said, or by its failure."""
         collected_at = self._clock.now()
         places = self._rows.places
-        output = await self._peek(row, places.outputs, places.output(row))
+        output = await self._look(row, places.outputs, places.output(row), looks=1)
         if output is None and (place := places.failure(row)) is not None:
-            failure = await self._seek(row, places.failures, place)
+            failure = await self._look(row, places.failures, place, looks=_looks(row))
             if failure is not None:
                 self._fail(row, notice, failure[1], collected_at=collected_at)
                 return
-            output = await self._peek(row, places.outputs, places.output(row))  # it may have come meanwhile
+            # It may have come meanwhile.
+            output = await self._look(row, places.outputs, places.output(row), looks=1)
         if output is not None:
             self._succeed(row, notice, output, collected_at=collected_at)
         elif self._trust:
@@ -153,77 +189,156 @@ class Fetch:
                 row, **facts, **_instants(notice, collected_at=collected_at, fetched_at=fetched_at)
             )
 
-    async def _seek(
-        self, row: OpenRow, paths: OutputPaths, told: Location | None
-    ) -> tuple[Location, Object] | None:
-        """Return the object that a notice announces, looking again for a while.
-
-        Once only where an earlier notice of the row was not confirmed: anyone who may publish to the topic could keep
-        every worker looking.
-        """
-        look = self._look if row.unconfirmed_notice is None else self._peek
-        return await look(row, paths, told)
-
-    async def _peek(
-        self, row: OpenRow, paths: OutputPaths, told: Location | None
-    ) -> tuple[Location, Object] | None:
-        """Return the object if it is there, looking once: that it is missing is what is to be expected."""
-        expected = paths.expected(row.number, row.generation)
-        for location in dict.fromkeys(place for place in (told, expected) if place is not None):
-            found = await self._get(location, shown=False)
-            if isinstance(found, Object):
-                return location, found
-        return None
-
     async def _look(
-        self, row: OpenRow, paths: OutputPaths, told: Location | None
+        self, row: OpenRow, paths: OutputPaths, told: Location | None, *, looks: int
     ) -> tuple[Location, Object] | None:
-        """Return the object where the reply said, or where the run's others stand, looking again for a while."""
+        """Return the object where the reply said, or where the run's others stand, looking so many times.
+
+        Raises:
+            UnreadableError: It stands there and cannot be read. A failure object that does says so instead: it proves
+                the failure all the same.
+        """
+        try:
+            return await self._find(row, paths, told, looks=looks)
+        except UnreadableError as unreadable:
+            if paths is not self._rows.places.failures:
+                raise
+            said = f"the model failed it; its failure object cannot be read ({unreadable.error.code})"
+            return unreadable.location, Object(said.encode(), None, self._clock.now())
+
+    async def _find(
+        self, row: OpenRow, paths: OutputPaths, told: Location | None, *, looks: int
+    ) -> tuple[Location, Object] | None:
         expected = paths.expected(row.number, row.generation)
-        if (
-            told is not None
-            and (found := await self._get(told, shown=paths.confirmed or told != expected)) is not None
-        ):
-            return told, found
         places = tuple(dict.fromkeys(place for place in (told, expected) if place is not None))
-        for look in range(LOOKS):
+        refusals: dict[Location, CallError] = {}
+        announced = row.notice is not None and row.notice.completed and paths is self._rows.places.outputs
+        for look in range(looks):
             for location in places:
-                shown = paths.confirmed or location != expected
-                if (found := await self._get(location, shown=shown)) is not None:
+                shown = announced and (paths.confirmed or location != expected)
+                found = await self._get(location, shown=shown)
+                if isinstance(found, Object):
                     return location, found
-            if places:
+                if found is not None:
+                    refusals[location] = found
+            if places and looks > 1:
                 await self._clock.sleep_until(self._clock.now() + 0.1 * 2**look)
+        for location, refusal in refusals.items():
+            # Where nothing was ever readable, the permission is missing, and no row is at fault.
+            if self._got and await self._stands(row, location, told):
+                raise UnreadableError(location, refusal)
         return None
 
-    async def _get(self, location: Location, *, shown: bool) -> Object | None:
-        """Return the object; `shown`: a reply has shown that it stands there, or how the run's outputs are named."""
+    async def _get(self, location: Location, *, shown: bool) -> Object | CallError | None:
+        """Return the object, the refusal where S3 refuses it, or None if it is not there.
+
+        Args:
+            location: Where to look.
+            shown: It is an output that is said to be there, and a reply has shown that it stands at this place, or how
+                the run's outputs are named.
+
+        Raises:
+            UnreadableError: It stands there and cannot be read.
+            RunError: No object can be read.
+        """
+        got = self._got
+        try:
+            found = await self._download(location)
+        except CallError as error:
+            fault = object_fault(error)
+            if fault is ObjectFault.ABSENT:
+                return None
+            if fault is ObjectFault.DENIED:
+                # 403 may mean "missing" without s3:ListBucket; it is a refusal if no object was ever readable. Where
+                # one is only thought to stand, it proves nothing: a resume may not know yet how outputs are named.
+                if not (shown and self._all_denied(location)):
+                    return error
+            elif fault is ObjectFault.UNREADABLE or (
+                fault is ObjectFault.UNANSWERED and (self._got > got or await self._answers(location))
+            ):
+                raise UnreadableError(location, error) from error
+            raise self._run_error(location, error) from error
+        self._got += 1
+        self._unreadable = 0
+        return found
+
+    def _all_denied(self, location: Location) -> bool:
+        """Take note of a refusal; return whether S3 refuses every object."""
+        if self._got:
+            return False
+        now = self._clock.now()
+        self._denied_since = now if self._denied_since is None else self._denied_since
+        self._denied += 1
+        self._denied_at.add(location)
+        enough = self._denied >= DENIED_MAX * LOOKS and len(self._denied_at) >= min(
+            DENIED_MAX, len(self._rows)
+        )
+        return enough and now - self._denied_since >= DENIED_S
+
+    async def _download(self, location: Location) -> Object:
         await self._budget.enter()
         found: Object | None = None
         try:
-            found = await retry_call(
-                lambda: self._objects.get(location), operation="s3:GetObject", clock=self._clock
+            found = await repeat_call(
+                lambda: self._objects.get(location),
+                clock=self._clock,
+                least_tries=LEAST_TRIES,
+                repeats=may_pass,
             )
-        except CallError as error:
-            if error.status not in {
-                403,
-                404,
-            }:  # 404 is also a bucket that a reply named and that is not there
-                raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error
-            # 403 may mean "missing" without s3:ListBucket; it is a refusal if no object was ever readable. Where an
-            # object is only thought to stand, it proves nothing: a resume may not know yet how outputs are named.
-            if error.status == 403 and shown:
-                self._denied += 1
-                if self._got == 0 and self._denied >= DENIED_MAX * LOOKS:
-                    raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error
-            return None
+            return found
         finally:
             self._budget.leave(None if found is None else len(found.body))
-        self._got += 1
-        return found
+
+    async def _stands(self, row: OpenRow, location: Location, told: Location | None) -> bool:
+        """Whether an object that is refused is there: the listing has shown it, or S3 tells of it."""
+        listed = row.notice is not None and row.notice.noticed_by == "list" and location == told
+        return listed or await self._answers(location)
+
+    async def _answers(self, location: Location) -> bool:
+        """Whether S3 tells of the object, though it cannot be read."""
+        try:
+            info = await repeat_call(
+                lambda: self._objects.head(location), clock=self._clock, give_up_after_s=HEAD_WITHIN_S
+            )
+        except CallError:
+            return False
+        return info is not None
+
+    def _end_unread(self, row: OpenRow, unreadable: UnreadableError) -> None:
+        """End a row whose result stands in S3 and cannot be read; the outcome says where.
+
+        Raises:
+            RunError: Many objects in a row could not be read, and none could.
+        """
+        location, error = unreadable.location, unreadable.error
+        self._unreadable += is_shared(error)
+        if self._unreadable >= UNREADABLE_MAX:
+            raise self._run_error(location, error) from error
+        notice = row.notice
+        assert notice is not None, "a claimed row has the notice that claimed it"
+        self._rows.fetched(row, location)
+        self._flow.finish(
+            row,
+            status="failed",
+            error_code=error_code(error),
+            error_message=f"{location.uri}: {explanation(error)}",
+            **_instants(notice, collected_at=self._clock.now(), fetched_at=None),
+        )
+
+    def _run_error(self, location: Location, error: CallError) -> RunError:
+        return RunError(f"{location.uri}: {remedy('s3:GetObject', error)}")
 
     def _unconfirmed(self, row: OpenRow) -> None:
         self.unfounded += 1
         self._flow.release(row)
+
+
+def _looks(row: OpenRow) -> int:
+    """Return how often to look for what a notice announces.
+
+    Once where an earlier notice of the row was not confirmed: forged ones could keep every worker looking.
+    """
+    return LOOKS if row.unconfirmed_notice is None else 1
 
 
 def _instants(notice: Notice, *, collected_at: float, fetched_at: float | None) -> dict[str, object]:

@@ -14,6 +14,7 @@ from fanout.simulator.http.s3_objects import (
     encryption_of,
     if_none_match,
     malformed,
+    metadata_of,
     parse_xml,
 )
 from fanout.simulator.http.s3_target import Target
@@ -34,7 +35,10 @@ class Multipart:
 
     def _create(self, target: Target, request: Request, _now: float) -> Reply:
         upload_id = self._objects.create_multipart(
-            target.bucket, target.key, content_type=request.headers.get("content-type")
+            target.bucket,
+            target.key,
+            content_type=request.headers.get("content-type"),
+            metadata=metadata_of(request),
         )
         algorithm = request.headers.get("x-amz-checksum-algorithm")
         confirmed = [] if algorithm is None else [("x-amz-checksum-algorithm", algorithm)]

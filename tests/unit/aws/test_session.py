@@ -210,6 +210,21 @@ async def test_loggers_that_would_write_secrets_are_capped():
             logging.getLogger(name).setLevel(level)
 
 
+async def test_a_refresh_that_fails_is_logged_on_one_line(monkeypatch, tmp_path, caplog):
+    (tmp_path / "config").write_text(
+        "[profile p]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
+        "[profile base]\naws_access_key_id = A\naws_secret_access_key = B\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+    for _ in range(2):
+        await failure(aws_settings(region="us-east-1", profile="p"))
+    warned = [record for record in caplog.records if record.levelno == logging.WARNING]
+    first, _ = [record for record in warned if record.name == "aiobotocore.credentials"]
+    assert first.exc_info is None
+    assert first.getMessage().startswith("Refreshing temporary credentials failed")
+    assert first.getMessage().count("EndpointConnectionError: ") == 1
+
+
 async def test_settings_show_no_secret():
     text = repr(aws_settings(secret_access_key="hush", session_token="hush"))
     assert "hush" not in text

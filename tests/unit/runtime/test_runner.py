@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Sequence
 
 import anyio
@@ -62,8 +61,11 @@ def spec(tmp_path):
 
 
 def go(spec, *, finish=lambda result, _now: result, **more):
+    async def finish_run(result, session, /):
+        return finish(result, session.clock.now)
+
     async def main():
-        return await Runner(spec, **more).run(finish)
+        return await Runner(spec, **more).run(finish_run)
 
     return anyio.run(main)
 
@@ -76,20 +78,20 @@ def status(spec):
     return json.loads(spec.directory.status.read_text())
 
 
-def test_a_run_is_taken_to_its_end_and_finished_once_everything_is_closed(account, spec):
+def test_a_run_is_taken_to_its_end_and_finished_on_its_session(account, spec):
     seen = []
 
     def finish(result, now):
-        seen.append((list(account.log), threading.current_thread() is threading.main_thread()))
+        seen.append(list(account.log))
         assert result.started_at <= now()
         assert status(given)["state"] == "running"
         return result
 
     given = spec()
     result = go(given, finish=finish)
-    [(log, on_main_thread)] = seen
-    assert (log[:4], log[-4:]) == (OPENED, CLOSED)
-    assert not on_main_thread, "it blocks"
+    [log] = seen
+    assert log == [*OPENED, "-source"]
+    assert account.log[-4:] == CLOSED
     assert isinstance(result, RunResult)
     assert (result.run_id, result.endpoint, result.whole, result.simulated) == (RUN, "simulated", True, True)
     assert (result.tally.rows, result.throttles, result.exit) == (20, 0, Exit.OK)
@@ -168,9 +170,18 @@ def stopped_early(spec, account, **more):
 
 
 def test_the_deadline_ends_the_run_and_says_what_goes_on(slow_account, spec):
-    given = spec(sections={"run": {"deadline_s": 0.05, "grace_s": 0.0}})
+    given = spec(sections={"run": {"deadline_s": 0.5, "grace_s": 0.0}})
     with pytest.raises(DeadlineReached, match=r"the deadline has passed; `fanout resume .*` goes on"):
         go(given, finish=lambda _result, _now: pytest.fail("finished"))
+
+
+def test_the_deadline_bounds_the_start(account, spec, monkeypatch):
+    monkeypatch.setattr(account.cloud.control, "describe", lambda _name: anyio.sleep_forever())
+    given = spec(sections={"run": {"deadline_s": 0.2}})
+    with pytest.raises(DeadlineReached, match="while the endpoint was described") as caught:
+        go(given, finish=lambda _result, _now: pytest.fail("finished"))
+    assert caught.value.exit is Exit.DEADLINE
+    assert account.world.queues.names == ()
 
 
 def test_the_queue_stays_while_the_endpoint_has_rows_of_a_run_that_can_be_resumed(slow_account, spec):
@@ -270,7 +281,7 @@ def test_a_run_that_is_cancelled_closes_everything(slow_account, spec):
 
     async def main():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Runner(given).run, lambda result, _now: pytest.fail("finished"))
+            tasks.start_soon(Runner(given).run, lambda result, _session: pytest.fail("finished"))
             while len(slow_account.world.log) < 20:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
