@@ -13,7 +13,7 @@ class RecordingFlow:
         self.stopping = False
         self.uploads, self.sends, self.fetches = Channel(capacity), Channel(capacity), Channel(capacity)
         self.finished, self.deferred, self.acknowledged, self.again = [], [], [], []
-        self.retries = False
+        self.retries, self.seen = False, []
 
     async def upload(self, row):
         await self.uploads.put(row)
@@ -30,6 +30,12 @@ class RecordingFlow:
     def finish(self, row, **facts):
         self.finished.append(self.rows.outcome(row, **facts))
         self.rows.settle(row)
+
+    def release(self, row):
+        self.rows.release(row)
+
+    def found(self, row, modified_at):
+        self.seen.append((row, modified_at))
 
     def send_after_failure(self, row, text, *, resends=0):
         if self.retries:

@@ -211,22 +211,31 @@ class Fetch:
     ) -> tuple[Location, Object] | None:
         expected = paths.expected(row.number, row.generation)
         places = tuple(dict.fromkeys(place for place in (told, expected) if place is not None))
-        refusals: dict[Location, CallError] = {}
-        announced = row.notice is not None and row.notice.completed and paths is self._rows.places.outputs
+        refusals: set[Location] = set()
+        notice, is_output = row.notice, paths is self._rows.places.outputs
+        assert notice is not None, "a claimed row has the notice that claimed it"
+        announced = notice.completed == is_output  # the notice speaks of an object of this kind
         for look in range(looks):
             for location in places:
-                shown = announced and (paths.confirmed or location != expected)
+                shown = announced and is_output and (paths.confirmed or location != expected)
                 found = await self._get(location, shown=shown)
                 if isinstance(found, Object):
                     return location, found
                 if found is not None:
-                    refusals[location] = found
+                    refusals.add(location)
             if places and looks > 1:
                 await self._clock.sleep_until(self._clock.now() + 0.1 * 2**look)
-        for location, refusal in refusals.items():
+        for location in (place for place in places if place in refusals):
             # Where nothing was ever readable, the permission is missing, and no row is at fault.
-            if self._got and await self._stands(row, location, told):
-                raise UnreadableError(location, refusal)
+            listed = announced and notice.noticed_by == "list" and location == told
+            if self._got and (listed or await self._answers(location)):
+                again = await self._get(
+                    location, shown=False
+                )  # it may have come after it was refused as missing
+                if isinstance(again, Object):
+                    return location, again
+                if again is not None:
+                    raise UnreadableError(location, again)
         return None
 
     async def _get(self, location: Location, *, shown: bool) -> Object | CallError | None:
@@ -288,11 +297,6 @@ class Fetch:
             return found
         finally:
             self._budget.leave(None if found is None else len(found.body))
-
-    async def _stands(self, row: OpenRow, location: Location, told: Location | None) -> bool:
-        """Whether an object that is refused is there: the listing has shown it, or S3 tells of it."""
-        listed = row.notice is not None and row.notice.noticed_by == "list" and location == told
-        return listed or await self._answers(location)
 
     async def _answers(self, location: Location) -> bool:
         """Whether S3 tells of the object, though it cannot be read."""
