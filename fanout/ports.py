@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from fanout.domain.location import Location
+from fanout.domain.queues import Redrive
 from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ class ObjectStore(Protocol):
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_match: str | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> str:
@@ -141,6 +143,7 @@ class ObjectStore(Protocol):
             body: The whole object.
             content_type: Its type.
             metadata: What `head` tells of it; names in lower case, values in ASCII.
+            tags: By which lifecycle rules and cost reports know it.
             if_match: Store it only over the object that has this ETag.
             if_none_match: `*` stores it only where no object stands.
 
@@ -157,6 +160,7 @@ class ObjectStore(Protocol):
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> Upload:
         """Begin an upload in parts, which is the caller's to complete or to abort; arguments as for `put`."""
@@ -249,11 +253,13 @@ class RunQueue:
         url: The queue.
         subscriptions: ARNs of its subscriptions, removed before the queue.
         filtered: Whether every subscription carries the filter on this run.
+        tagged: Whether it carries the tags that were asked for.
     """
 
     url: str
     subscriptions: tuple[str, ...]
     filtered: bool
+    tagged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,16 +300,22 @@ class Control(Protocol):
         """
         ...
 
-    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
-        """Create the run's queue, allow exactly `topics` to send to it, subscribe it, filtered by run.
+    async def open_run_queue(
+        self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}
+    ) -> RunQueue:
+        """Create the run's queue with `tags`, allow exactly `topics` to send to it, subscribe it, filtered by run.
 
-        Falls back to an unfiltered subscription where the topic's filters are used up. Leaves nothing behind
-        when it fails half-way.
+        Falls back to an unfiltered subscription where the topic's filters are used up, and to a queue without tags
+        where tagging is not permitted. Leaves nothing behind when it fails half-way.
         """
         ...
 
     async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
+        ...
+
+    async def redrive(self, queue_url: str) -> Redrive | None:
+        """Return the redrive policy of a queue, None if it has none."""
         ...
 
     async def supports_inline(self) -> bool:

@@ -86,11 +86,19 @@ def invoke_members(model: Mapping[str, Any]) -> Collection[str]:
     return frozenset(shape.get("members", ()))
 
 
-def takes_inline(members: Collection[str], *, region: str, endpoint_url: str) -> bool:
+def takes_inline(
+    members: Collection[str], *, region: str, endpoint_url: str, regions: Collection[str] | None
+) -> bool:
     """Whether a payload may travel in the request: botocore knows `Body`, and the region is one that takes it.
 
-    A server that is not AWS's, such as the simulator, counts as one that does.
+    Args:
+        members: Of InvokeEndpointAsync's input.
+        region: Where the endpoint is.
+        endpoint_url: Where calls to it go. A server that is not AWS's, such as the simulator, takes payloads, too.
+        regions: Those that do, as the user says; None for `INLINE_REGIONS`.
     """
+    if regions is not None:
+        return "Body" in members and region in regions
     return "Body" in members and (region in INLINE_REGIONS or not is_aws(endpoint_url))
 
 

@@ -181,7 +181,7 @@ async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[Aws
                 settings=settings,
                 region=aws.region,
                 urls=urls,
-                inline=takes_inline(members, region=aws.region, endpoint_url=urls["sagemaker-runtime"]),
+                inline=_takes_inline(members, aws.region, urls, settings),
                 data_plane=data_plane,
                 control_clients={each: data_plane.control_client(each) for each in ONCE_A_RUN},
             )
@@ -215,7 +215,7 @@ async def _open_by_botocore(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
             settings=settings,
             region=sdk.region,
             urls=urls,
-            inline=takes_inline(members, region=sdk.region, endpoint_url=urls["sagemaker-runtime"]),
+            inline=_takes_inline(members, sdk.region, urls, settings),
             data_plane=data_plane,
         )
 
@@ -226,6 +226,13 @@ async def _start_sdk(settings: AwsSettings, reach: Reach) -> Sdk:
     from fanout.aws.sdk_session import start_sdk
 
     return await start_sdk(settings, reach)
+
+
+def _takes_inline(
+    members: Collection[str], region: str, urls: Mapping[str, str], settings: AwsSettings
+) -> bool:
+    url = urls["sagemaker-runtime"]
+    return takes_inline(members, region=region, endpoint_url=url, regions=settings.inline_regions)
 
 
 def _check_model(members: Collection[str]) -> None:

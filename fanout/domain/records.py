@@ -100,10 +100,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """Routed: the payload travels in the request."""
+    """Routed: the payload travels in the request; if `only`, because the user said so, and in no other way."""
 
     options: Options
     payload: bytes
+    only: bool = False
 
     @property
     def body_bytes(self) -> int:

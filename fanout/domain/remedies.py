@@ -14,6 +14,7 @@ from fanout.domain.failures import (
     UNTRUSTED,
     WRONG_CLOCK,
 )
+from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
 
 _DATED = re.compile(
@@ -28,6 +29,25 @@ def remedy(operation: str, error: CallError) -> str:
     if error.request_id:
         said += f" (request {error.request_id})"
     return f"{said}. {_step(operation, error)}"
+
+
+def upload_remedy(location: Location, error: CallError, *, kms_key_id: str | None) -> str:
+    """Return what S3 answered to the upload of a payload, and what to do about it: bucket and key by their names."""
+    said = f"{location.uri}: s3:PutObject: {error}."
+    key = f"the KMS key {kms_key_id}" if kms_key_id is not None else "the bucket's own KMS key"
+    if error.code == "NoSuchBucket":
+        return (
+            f"{said} There is no bucket {location.bucket}: create it, or name another place (--input-prefix)."
+        )
+    if error.code.startswith("KMS."):  # S3 passes KMS's own errors on: disabled, not found, to be deleted
+        return f"{said} Payloads are encrypted with {key}: have it enabled, or name another (--kms-key-id)."
+    if error.code in NOT_PERMITTED:
+        more = f", and kms:GenerateDataKey and kms:Decrypt on {key}" if kms_key_id is not None else ""
+        return (
+            f"{said} Grant s3:PutObject on s3://{location.bucket}/ to the role that runs this{more}, or have the "
+            "bucket's policy allow it."
+        )
+    return f"{location.uri}: {remedy('s3:PutObject', error)}"
 
 
 def _step(operation: str, error: CallError) -> str:

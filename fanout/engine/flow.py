@@ -8,7 +8,7 @@ from typing import Protocol
 
 import anyio
 
-from fanout.domain.records import Outcome, Rejected
+from fanout.domain.records import Outcome, Rejected, Upload
 from fanout.engine.open_row import OpenRow
 from fanout.output.parts import Part
 
@@ -53,6 +53,10 @@ class Flow(Protocol):
             text: What the model said.
             resends: 1 if no object proves the failure, so that the row may still be served.
         """
+        ...
+
+    def refuse_inline(self, row: OpenRow, otherwise: Upload | None) -> None:
+        """Have a row that was refused in the request sent `otherwise`; if that is None, again in a while."""
         ...
 
     def finish(self, row: OpenRow, **facts: object) -> None:

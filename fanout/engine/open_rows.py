@@ -12,9 +12,9 @@ from fanout.concurrency.notify import Notify
 from fanout.domain.ids import inference_id
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Reply, Routed, Staged
+from fanout.domain.records import Inline, Notice, Outcome, Record, Reply, Routed, Staged
 from fanout.domain.row_state import RowRecord
-from fanout.engine.deadlines import Deadlines
+from fanout.engine.deadlines import Deadlines, Patience
 from fanout.engine.deferrals import Deferrals
 from fanout.engine.open_row import (
     IN_FLIGHT,
@@ -24,7 +24,6 @@ from fanout.engine.open_row import (
     Claim,
     OpenRow,
     State,
-    served_within_s,
 )
 from fanout.engine.row_counts import OpenRowsStatistics, RowCounts
 from fanout.engine.row_places import RowPlaces
@@ -59,9 +58,7 @@ class OpenRows:
         self.run_id = run_id
         self.places = RowPlaces(outputs=outputs, failures=failures)
         self._keep_payloads = keep_payloads
-        self._slack_s = slack_s
-        self._options: Options | None = None
-        self._patience_s = 0.0
+        self._patience = Patience(slack_s)
         self._open: dict[int, OpenRow] = {}
         self._settled = SettledRows()
         self.held_bytes = 0
@@ -93,7 +90,7 @@ class OpenRows:
             item: What to send, or to upload first.
             upload: The object to delete once the row is durable; None to delete nothing.
         """
-        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience_of(record))
+        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience.of(record.options))
         self._enter(row)
         return row
 
@@ -104,7 +101,7 @@ class OpenRows:
 
         A row that may have been sent is `State.UNCERTAIN`, without a turn: it is the caller's to upload or to defer.
         """
-        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience_of(record))
+        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience.of(record.options))
         row.recall(line)
         self._enter(row)
         if row.state is State.ACCEPTED:
@@ -122,12 +119,6 @@ class OpenRows:
         self.counts.enter(row.state)
         self.held_bytes += row.held_bytes
         self.seen(row.number)
-
-    def _patience_of(self, record: Record) -> float:
-        if record.options is not self._options:  # rows mostly share them: one number for all
-            self._options = record.options
-            self._patience_s = served_within_s(record.options) + self._slack_s
-        return self._patience_s
 
     def seen(self, number: int) -> None:
         """Note that the input has reached row `number`: a later message for it is a repetition, not a stranger."""
@@ -258,6 +249,13 @@ class OpenRows:
         if row.state is State.REINTENDED:  # its attempt was refused; an earlier one may have been received
             self._move(row, State.UNCERTAIN)
         self.deferrals.set(row, until)
+
+    def refuse_inline(self, row: OpenRow) -> None:
+        """Note that the endpoint refused the row's payload in the request; the row is the caller's to defer."""
+        if (
+            row.state is State.INTENDED
+        ):  # one of which an earlier attempt may have been received stays uncertain
+            self._move(row, State.DEFERRED)
 
     def prolong(self, row: OpenRow, *, now: float) -> None:
         """See to it that a row which waits for its deadline has one that is still to come."""

@@ -110,6 +110,18 @@ async def repeat_call(
     raise AssertionError("unreachable: tenacity returns or raises")
 
 
+def failed_call(error: CallError | RunError) -> CallError:
+    """Return the failed call that `retry_call` raised `error` for.
+
+    Raises:
+        RunError: `error`, if it was no failed call.
+    """
+    call = error if isinstance(error, CallError) else error.__cause__
+    if isinstance(call, CallError):
+        return call
+    raise error
+
+
 def _judged(operation: str, error: CallError) -> CallError | RunError:
     """Return the error to raise: one that the caller can judge by itself, or one that ends the run."""
     judges = error.missing or error.code in {

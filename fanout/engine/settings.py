@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fanout.domain.retry_policy import ModelRetry
@@ -53,6 +54,8 @@ class EngineSettings:
         trust_responses: Take responses out of notifications.
         trust_failures: Believe a failure that a message announces, without an object in S3 that proves it.
         keep_inputs: Leave uploaded payloads where they are.
+        kms_key_id: Key that encrypts uploaded payloads, for the text of errors; None for the bucket's own.
+        input_tags: Tags of uploaded payloads.
         seed: Of the jitter; None for a random one.
     """
 
@@ -70,4 +73,6 @@ class EngineSettings:
     trust_responses: bool = False
     trust_failures: bool = False
     keep_inputs: bool = False
+    kms_key_id: str | None = None
+    input_tags: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None

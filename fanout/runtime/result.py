@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pyarrow as pa
@@ -71,6 +71,10 @@ class RunResult:
     started_at: float
     simulated: bool
     warnings: tuple[str, ...]
+
+    def warned(self, warnings: Sequence[str]) -> RunResult:
+        """Return the result with `warnings` too, each once."""
+        return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *warnings))))
 
     @property
     def exit(self) -> Exit:

@@ -82,7 +82,9 @@ class Runner:
                     deadline_at=self._deadline_at,
                 ) as session:
                     result = await self._result(session, self._executor or here, monitor)
-                    finished = await finish_run(result, session)
+                    await session.close_queue()
+                    # What closing has left behind is in the summary, too.
+                    finished = await finish_run(result.warned(warnings.of_run), session)
                 monitor.completed(result.exit)
         return finished
 

@@ -13,10 +13,12 @@ from pathlib import Path
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from fanout._version import __version__
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.queue_urls import queue_region
+from fanout.domain.queues import queue_tags
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
 from fanout.errors import DeadlineReached, RunError, unwrapped
@@ -143,6 +145,7 @@ class Session:
         self.simulator = simulator
         self.warnings = warnings
         self._portal = portal
+        self._queues: list[AsyncExitStack] = []
         self._stack = stack
         self._in_time = in_time
         self._found: tuple[Endpoint | None] | None = None  # a role that may not describe it is an answer, too
@@ -222,12 +225,22 @@ class Session:
             await self.endpoint(),
             self.config.collect,
             run_id=run_id,
+            tags=queue_tags(
+                run_id, endpoint=self.endpoint_name, created_at=self.clock.now(), version=__version__
+            ),
             warn=self.warnings.warn,
             resumable=resumable,
         )
         with self._in_time("the run's queue was opened"):
-            return await self._stack.enter_async_context(opening)
+            closing = await self._stack.enter_async_context(AsyncExitStack())
+            self._queues.append(closing)
+            return await closing.enter_async_context(opening)
         raise AssertionError("unreachable: a block that its deadline ended has raised")
+
+    async def close_queue(self) -> None:
+        """Close what `queue` has opened: no more messages are wanted."""
+        for closing in self._queues:
+            await closing.aclose()
 
     async def routing(self, run_id: str) -> Routing:
         """Return how rows travel: in the request, where this region and SDK allow it, or via S3.

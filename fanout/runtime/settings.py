@@ -37,8 +37,12 @@ def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSetti
         connect_timeout_s=transport.connect_timeout_s,
         call_timeout_s=transport.call_timeout_s,
         max_connections=connections,
+        inline_regions=transport.inline_regions,
+        encryption=transport.encryption,
         kms_key_id=transport.kms_key_id,
+        bucket_key=transport.bucket_key,
         bucket_owner=endpoint.bucket_owner,
+        request_payer=transport.request_payer,
     )
 
 
@@ -141,6 +145,8 @@ def job(
         trust_responses=config.collect.trust_responses,
         trust_failures=config.collect.trust_failures,
         keep_inputs=config.transport.keep_inputs,
+        kms_key_id=config.transport.kms_key_id,
+        input_tags=config.transport.input_tags,
         seed=config.run.seed,
     )
 

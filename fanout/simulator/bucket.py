@@ -28,6 +28,16 @@ class Flaw(Enum):
     """Every reply to a GET ends before its announced length."""
 
 
+class Kept(NamedTuple):
+    """What S3 keeps of an object beside its content: headers that tell of its encryption, and its tags."""
+
+    encryption: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING_KEPT = Kept()
+
+
 class StoredObject(NamedTuple):
     """One object.
 
@@ -38,6 +48,7 @@ class StoredObject(NamedTuple):
         multipart_etag: Its ETag if it was made of parts.
         metadata: Pairs of name, in lower case, and value.
         flaw: Why it can never be read; None for nearly every one.
+        kept: Encryption and tags.
     """
 
     body: bytes
@@ -46,6 +57,7 @@ class StoredObject(NamedTuple):
     multipart_etag: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     flaw: Flaw | None = None
+    kept: Kept = NOTHING_KEPT
 
     @property
     def etag(self) -> str:

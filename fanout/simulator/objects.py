@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
-from fanout.simulator.bucket import Bucket, Flaw, StoredObject
+from fanout.simulator.bucket import NOTHING_KEPT, Bucket, Flaw, Kept, StoredObject
 from fanout.simulator.errors import ServiceError
 
-__all__ = ["MAX_KEYS", "Flaw", "Listing", "Objects", "StoredObject"]
+__all__ = ["MAX_KEYS", "Flaw", "Kept", "Listing", "Objects", "StoredObject"]
 
 MAX_KEYS = 1_000  # S3 API reference: ListObjectsV2 and DeleteObjects handle at most this many keys a call
 MIN_PART_BYTES = 5 * 1024 * 1024  # S3 API reference: every part but the last
@@ -35,6 +35,7 @@ class _Multipart:
     key: str
     content_type: str | None
     metadata: tuple[tuple[str, str], ...]
+    kept: Kept
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -72,6 +73,7 @@ class Objects:
         if_match: str | None = None,
         if_none_match: bool = False,
         flaw: Flaw | None = None,
+        kept: Kept = NOTHING_KEPT,
     ) -> StoredObject:
         """Store `body` at `key` and return the object.
 
@@ -85,6 +87,7 @@ class Objects:
             if_match: The ETag that the object must have which is replaced.
             if_none_match: The header `If-None-Match: *`.
             flaw: Why it can never be read.
+            kept: See `Kept`.
 
         Raises:
             ServiceError: NoSuchBucket; KeyTooLongError; PreconditionFailed when the key exists and must not, or
@@ -97,7 +100,7 @@ class Objects:
             raise precondition_failed()
         if if_none_match and key in objects.objects:
             raise precondition_failed()
-        stored = StoredObject(body, content_type, now, metadata=metadata, flaw=flaw)
+        stored = StoredObject(body, content_type, now, metadata=metadata, flaw=flaw, kept=kept)
         objects.put(key, stored)
         return stored
 
@@ -162,6 +165,7 @@ class Objects:
         *,
         content_type: str | None,
         metadata: tuple[tuple[str, str], ...] = (),
+        kept: Kept = NOTHING_KEPT,
     ) -> str:
         """Begin an upload in parts and return its id.
 
@@ -170,7 +174,7 @@ class Objects:
         """
         self._bucket(bucket)
         upload_id = f"upload-{next(self._upload_ids):08d}"
-        self._uploads[upload_id] = _Multipart(bucket, key, content_type, metadata)
+        self._uploads[upload_id] = _Multipart(bucket, key, content_type, metadata, kept)
         return upload_id
 
     def upload_part(self, upload_id: str, part_number: int, body: bytes) -> str:
@@ -221,7 +225,8 @@ class Objects:
             raise precondition_failed()
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for body in bodies)
         etag = f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(bodies)}"'
-        stored = StoredObject(b"".join(bodies), upload.content_type, now, etag, upload.metadata)
+        body = b"".join(bodies)
+        stored = StoredObject(body, upload.content_type, now, etag, upload.metadata, kept=upload.kept)
         self._bucket(upload.bucket).put(upload.key, stored)
         del self._uploads[upload_id]
         return stored

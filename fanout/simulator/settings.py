@@ -135,7 +135,8 @@ class FaultSettings(_Model):
     (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification),
     `forged_ends` (for a share of requests, a forged Completed, Failed or Expired; `forgery` says which and when).
 
-    `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied.
+    `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied. `disabled_kms_keys`: keys, as uploads
+    name them, that encrypt nothing any more (`http` alone).
     """
 
     refuse_share: Share = 0.0
@@ -164,6 +165,7 @@ class FaultSettings(_Model):
     forged_messages: Share = 0.0
     forged_ends: Share = 0.0
     denied: frozenset[str] = frozenset()
+    disabled_kms_keys: frozenset[str] = frozenset()
 
 
 class SimulatorSettings(_Model):
@@ -172,11 +174,13 @@ class SimulatorSettings(_Model):
     Attributes:
         seed: Everything that is drawn follows from it and from the order of calls.
         buckets: Buckets that exist at start; outputs and failures go to the first.
+        requester_pays: Buckets whose owner lets the requester pay, who must say so (`http` alone).
         asynchronous: Whether the endpoint has an AsyncInferenceConfig.
         instances: Instances at start; 0 means that the first request starts `cold_instances` of them.
         concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
         cold_start_s: From the first request at 0 instances until the model answers.
         service_time: The model's time for one request.
+        inline: Whether payloads may travel in the request; false for a region where they may not.
         failure_share: Share of requests for which the model answers with an error.
         response_padding_bytes: Added to every response, to make it as large as real ones.
         output_prefix: Key prefix of S3OutputPath.
@@ -195,11 +199,13 @@ class SimulatorSettings(_Model):
     )
     asynchronous: bool = True
     buckets: Annotated[tuple[str, ...], Field(min_length=1)] = ("simulated",)
+    requester_pays: frozenset[str] = frozenset()
     instances: Annotated[int, Field(ge=0)] = 2
     cold_instances: Annotated[int, Field(ge=1)] = 1
     concurrency_per_instance: Annotated[int, Field(ge=1)] = 4
     cold_start_s: Seconds = 0.0
     service_time: Spread = Spread()
+    inline: bool = True
     failure_share: Share = 0.0
     response_padding_bytes: Annotated[int, Field(ge=0)] = 0
     output_prefix: str = "async-outputs"

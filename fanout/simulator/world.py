@@ -136,6 +136,8 @@ class World:
         """
         self._check_endpoint(request.endpoint)
         limits.check(request)
+        if request.body is not None and not self.settings.inline:
+            raise limits.without_inline()
         self.advance(now)
         inference_id = request.inference_id or self._paths.new_id()
         self._forger.see(inference_id, parameters_of(request), now=now)

@@ -55,6 +55,7 @@ FAULTS: Mapping[str, Mapping[str, object]] = {
     "Completed without an object, 2 %": {"faults": {"complete_without_object_share": 0.02}},
     "empty output, 5 %": {"faults": {"empty_output_share": 0.05}},
     "outputs named by inference id": {"join": "ignored"},
+    "payloads in the request refused": {"inline": False},
     "cold start of 120 s": {"instances": 0, "cold_start_s": 120.0},
 }
 """Name -> changes of `QUICK`."""

@@ -82,8 +82,8 @@ def _unfounded(line: Mapping[str, object], scenario: Scenario, fault_counts: Fau
         # A failure object does not say which of the two it was.
         if row not in fault_counts.failed and row not in fault_counts.expired:
             return "the model never failed it"
-        # A run that is to stop tries nothing once more, nor a failure whose object is somewhere else. One that leaves no
-        # object is only tried once more while its next failure could be told as well.
+        # A run that is to stop tries nothing once more, nor a failure whose object is somewhere else. One that leaves
+        # no object is only tried once more while its next failure could be told as well.
         proven = scenario.simulator.failure_path is not None
         plain = proven and scenario.simulator.join == "joined" and not scenario.interruptions
         again = scenario.retry.allows(generation=generation, text=str(line["error_message"]))

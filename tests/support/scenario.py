@@ -207,6 +207,8 @@ def _world(
             "latency": {"runtime": spread, "s3": spread, "sqs": spread},
             "notifications": notifications,
             "faults": faults,
+            # Of its own generator: what the other draws make of a seed stays as it was.
+            "inline": random.Random(f"{seed}.inline").random() > 0.05,
         }
     )
 

@@ -28,7 +28,7 @@ class HttpUpload:
         channel: To the bucket.
         location: Where the object shall stand.
         put_part: Sends a part: number, body, checksum, and the upload's id.
-        owner: The header that names the bucket's owner, if that is known.
+        of_every_call: Headers that every call to the bucket has.
         condition: The header of its completion's condition.
         timeout_s: Bound of a call.
     """
@@ -40,7 +40,7 @@ class HttpUpload:
         location: Location,
         *,
         put_part: PutPart,
-        owner: Mapping[str, str],
+        of_every_call: Mapping[str, str],
         condition: Mapping[str, str],
         timeout_s: float,
     ) -> None:
@@ -48,7 +48,7 @@ class HttpUpload:
         self._channel = channel
         self._location = location
         self._put_part = put_part
-        self._owner = owner
+        self._of_every_call = of_every_call
         self._condition = condition
         self._timeout_s = timeout_s
         self._finished: dict[int, tuple[str, str]] = {}
@@ -73,7 +73,7 @@ class HttpUpload:
         )
         answer = await self._call(
             "POST",
-            headers={**self._owner, **self._condition, "content-type": "application/xml"},
+            headers={**self._of_every_call, **self._condition, "content-type": "application/xml"},
             body=f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode(),
             timeout_s=self._timeout_s,
         )
@@ -86,7 +86,9 @@ class HttpUpload:
     async def abort(self) -> None:
         """Remove the upload; what is left behind is logged. See `ports.Upload`."""
         try:
-            await self._call("DELETE", headers=self._owner, timeout_s=min(self._timeout_s, ABORT_WITHIN_S))
+            await self._call(
+                "DELETE", headers=self._of_every_call, timeout_s=min(self._timeout_s, ABORT_WITHIN_S)
+            )
         except CallError as error:
             log_left_behind(self.id, self._location, error)
 

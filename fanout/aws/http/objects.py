@@ -23,7 +23,7 @@ from fanout.aws.http.s3_call import call, path_of
 from fanout.aws.http.sigv4 import EMPTY_SHA256, UNSIGNED, Template
 from fanout.aws.pages import Pages
 from fanout.aws.parts import upload_whole
-from fanout.aws.s3_arguments import crc32
+from fanout.aws.s3_arguments import crc32, headers_of_every_call, headers_of_storage, tagging
 from fanout.aws.sdk.objects import S3Objects
 from fanout.aws.settings import AwsSettings
 from fanout.aws.timeouts import transfer_s
@@ -58,7 +58,7 @@ class HttpObjects:
         self._otherwise = otherwise
         self._settings = settings
         self._timeout_s = settings.call_timeout_s
-        self._owner = {"x-amz-expected-bucket-owner": settings.bucket_owner} if settings.bucket_owner else {}
+        self._of_every_call = headers_of_every_call(settings)
         self._templates: dict[tuple[HttpChannel, str, bool], Template] = {}
 
     async def put(
@@ -68,16 +68,17 @@ class HttpObjects:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_match: str | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> str:
         """Store `body` with its CRC32; see `ports.ObjectStore`."""
         if len(body) >= self._settings.multipart_bytes and if_match is None:
             upload = await self.begin_upload(
-                location, content_type=content_type, metadata=metadata, if_none_match=if_none_match
+                location, content_type=content_type, metadata=metadata, tags=tags, if_none_match=if_none_match
             )
             return await upload_whole(upload, memoryview(body), settings=self._settings)
-        told = {**_noted(metadata), **_conditions(if_match, if_none_match)}
+        told = {**_noted(metadata, tags), **_conditions(if_match, if_none_match)}
 
         async def put(channel: HttpChannel) -> str:
             answer = await self._put(channel, location, body, content_type=content_type, told=told)
@@ -89,6 +90,7 @@ class HttpObjects:
             body,
             content_type=content_type,
             metadata=metadata,
+            tags=tags,
             if_match=if_match,
             if_none_match=if_none_match,
         )
@@ -118,10 +120,11 @@ class HttpObjects:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> Upload:
         """Begin an upload in parts; see `ports.ObjectStore`."""
-        headers = {**self._described(content_type), **_noted(metadata)}
+        headers = {**self._described(content_type), **_noted(metadata, tags)}
 
         async def begin(channel: HttpChannel) -> Upload:
             return HttpUpload(
@@ -129,7 +132,7 @@ class HttpObjects:
                 channel,
                 location,
                 put_part=self._put_part,
-                owner=self._owner,
+                of_every_call=self._of_every_call,
                 condition=_conditions(None, if_none_match),
                 timeout_s=self._timeout_s,
             )
@@ -139,6 +142,7 @@ class HttpObjects:
             location,
             content_type=content_type,
             metadata=metadata,
+            tags=tags,
             if_none_match=if_none_match,
         )
         return await self._by_channel(location, begin, otherwise=otherwise)
@@ -152,7 +156,7 @@ class HttpObjects:
                 channel,
                 "GET",
                 location.key,
-                headers={**self._owner, **wanted},
+                headers={**self._of_every_call, **wanted},
                 timeout_s=self._timeout_s + transfer_s(size_bytes),
                 cap_bytes=max(size_bytes, REPLY_CAP_BYTES),  # a refusal has a body, too
             )
@@ -222,7 +226,9 @@ class HttpObjects:
             return []
 
         async def delete(channel: HttpChannel) -> Sequence[Location]:
-            return await delete_objects(channel, locations, headers=self._owner, timeout_s=self._timeout_s)
+            return await delete_objects(
+                channel, locations, headers=self._of_every_call, timeout_s=self._timeout_s
+            )
 
         return await self._by_channel(
             locations[0], delete, otherwise=partial(self._otherwise.delete, locations)
@@ -237,7 +243,7 @@ class HttpObjects:
     ) -> tuple[Sequence[ObjectInfo], str | None]:
         async def page(channel: HttpChannel) -> tuple[Sequence[ObjectInfo], str | None]:
             return await list_page(
-                channel, bucket, prefix, token=token, headers=self._owner, timeout_s=self._timeout_s
+                channel, bucket, prefix, token=token, headers=self._of_every_call, timeout_s=self._timeout_s
             )
 
         otherwise = partial(self._otherwise.list_page, bucket, prefix, token)
@@ -310,14 +316,12 @@ class HttpObjects:
 
     def _headers(self, kind: str) -> dict[str, str]:
         if kind == "GET":
-            return {_HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._owner}
+            return {_HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._of_every_call}
         if kind == "HEAD":
-            return {_HASH: EMPTY_SHA256, **self._owner}
-        if kind == "PUT" and self._settings.kms_key_id is not None:
-            key = self._settings.kms_key_id
-            names = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
-            return {names[0]: "aws:kms", names[1]: key, **self._owner}
-        return dict(self._owner)
+            return {_HASH: EMPTY_SHA256, **self._of_every_call}
+        if kind == "PUT":
+            return headers_of_storage(self._settings) | self._of_every_call
+        return dict(self._of_every_call)
 
     def _described(self, content_type: str | None) -> dict[str, str]:
         typed = {} if content_type is None else {_TYPE: content_type}
@@ -348,8 +352,9 @@ def to_template(channel: HttpChannel, kind: str, *, headers: Mapping[str, str], 
     )
 
 
-def _noted(metadata: Mapping[str, str] | None) -> dict[str, str]:
-    return {_META + name: value for name, value in (metadata or {}).items()}
+def _noted(metadata: Mapping[str, str] | None, tags: Mapping[str, str] | None) -> dict[str, str]:
+    tagged = {"x-amz-tagging": tagging(tags)} if tags else {}
+    return {_META + name: value for name, value in (metadata or {}).items()} | tagged
 
 
 def _metadata(answer: Answer) -> dict[str, str]:

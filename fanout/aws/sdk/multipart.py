@@ -60,13 +60,14 @@ class SdkUpload:
         settings: AwsSettings,
         content_type: str | None,
         metadata: Mapping[str, str] | None,
+        tags: Mapping[str, str] | None,
         if_none_match: Literal["*"] | None,
     ) -> Self:
         """Begin an upload and return it; see `ports.ObjectStore.begin_upload`."""
         async with bounded(settings.call_timeout_s):
             created = await client.create_multipart_upload(
                 **address(location, settings),
-                **description(content_type, settings, metadata=metadata),
+                **description(content_type, settings, metadata=metadata, tags=tags),
                 ChecksumAlgorithm="CRC32",
             )
         upload_id = created.get("UploadId")

@@ -40,19 +40,20 @@ class S3Objects:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_match: str | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> str:
         """Store `body` with its CRC32; see `ports.ObjectStore`."""
         if len(body) >= self._settings.multipart_bytes and if_match is None:
             upload = await self.begin_upload(
-                location, content_type=content_type, metadata=metadata, if_none_match=if_none_match
+                location, content_type=content_type, metadata=metadata, tags=tags, if_none_match=if_none_match
             )
             return await upload_whole(upload, body, settings=self._settings)
         async with bounded(self._timeout_s + transfer_s(len(body))):
             answer = await self._client.put_object(
                 **address(location, self._settings),
-                **description(content_type, self._settings, metadata=metadata),
+                **description(content_type, self._settings, metadata=metadata, tags=tags),
                 **condition(if_match=if_match, if_none_match=if_none_match),
                 Body=body,
                 ChecksumCRC32=crc32(body),
@@ -65,6 +66,7 @@ class S3Objects:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> Upload:
         """Begin an upload in parts; see `ports.ObjectStore`."""
@@ -74,6 +76,7 @@ class S3Objects:
             settings=self._settings,
             content_type=content_type,
             metadata=metadata,
+            tags=tags,
             if_none_match=if_none_match,
         )
 

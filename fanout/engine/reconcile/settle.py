@@ -78,6 +78,10 @@ class Settle:
         else:
             self._ends.saw(now)
 
+    def listen_no_more(self) -> None:
+        """Take it that no failure is announced any more."""
+        self._hears_failures = False
+
     def next(self) -> float:
         """Return when the next turn is due."""
         if self._rows.unconfirmed or (not self._tells_all() and self._rows.counts.accepted):

@@ -12,15 +12,11 @@ from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.checksums import content_of
 from fanout.simulator.http.messages import Header, Reply, Request, Wire
 from fanout.simulator.http.replies import text, xml_reply
+from fanout.simulator.http.s3_headers import kept_of, told_of
 from fanout.simulator.http.s3_target import Target
 from fanout.simulator.objects import MAX_KEYS, Flaw, Objects, StoredObject, precondition_failed
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
-_ENCRYPTION = (
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-server-side-encryption-bucket-key-enabled",
-)
 _META = "x-amz-meta-"
 _MAX_META_BYTES = 2_048  # S3 user guide: user-defined metadata, names and values in UTF-8
 _MAX_XML_BYTES = 2 << 20  # S3 API reference: 1,000 keys of 1,024 bytes, and their tags
@@ -32,13 +28,18 @@ class ObjectCalls:
     Args:
         objects: The store.
         truncates: Decides for each GET whether its body ends early by a fault.
+        disabled_keys: KMS keys that encrypt nothing any more.
     """
 
-    def __init__(self, objects: Objects, *, truncates: Callable[[], bool]) -> None:
+    def __init__(
+        self, objects: Objects, *, truncates: Callable[[], bool], disabled_keys: frozenset[str]
+    ) -> None:
         self._objects = objects
+        self._disabled_keys = disabled_keys
         self._truncates = truncates
         self.operations: dict[str, Callable[[Target, Request, float], Reply]] = {
             "PutObject": self._put,
+            "GetObjectTagging": self._tagging,
             "GetObject": self._get,
             "HeadObject": self._head,
             "DeleteObject": self._delete,
@@ -47,6 +48,7 @@ class ObjectCalls:
 
     def _put(self, target: Target, request: Request, now: float) -> Reply:
         body, checksums = content_of(request)
+        kept = kept_of(request, disabled_keys=self._disabled_keys)
         stored = self._objects.put(
             target.bucket,
             target.key,
@@ -56,8 +58,16 @@ class ObjectCalls:
             metadata=metadata_of(request),
             if_match=request.headers.get("if-match"),
             if_none_match=if_none_match(request),
+            kept=kept,
         )
-        return xml_reply(200, "", headers=(("ETag", stored.etag), *checksums, *encryption_of(request)))
+        return xml_reply(200, "", headers=(("ETag", stored.etag), *checksums, *kept.encryption))
+
+    def _tagging(self, target: Target, _request: Request, _now: float) -> Reply:
+        tags = self._objects.get(target.bucket, target.key).kept.tags
+        members = "".join(
+            f"<Tag><Key>{text(key)}</Key><Value>{text(value)}</Value></Tag>" for key, value in tags
+        )
+        return xml_reply(200, f"<Tagging><TagSet>{members}</TagSet></Tagging>")
 
     def _get(self, target: Target, request: Request, _now: float) -> Reply:
         stored = self._objects.get(target.bucket, target.key)
@@ -115,11 +125,6 @@ def metadata_of(request: Request) -> tuple[tuple[str, str], ...]:
             400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"
         )
     return pairs
-
-
-def encryption_of(request: Request) -> list[Header]:
-    """Return the encryption that was asked for; S3 confirms it in its reply."""
-    return [(name, request.headers[name]) for name in _ENCRYPTION if name in request.headers]
 
 
 def malformed() -> ServiceError:
@@ -183,6 +188,7 @@ def _described(stored: StoredObject) -> tuple[Header, ...]:
         ("Content-Type", stored.content_type or "binary/octet-stream"),
         ("Accept-Ranges", "bytes"),
         *((_META + name, value) for name, value in stored.metadata),
+        *told_of(stored.kept),
     )
 
 

@@ -9,7 +9,7 @@ from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
 from fanout.ports import Object, ObjectInfo, Upload
 from fanout.simulator.errors import ServiceError
-from fanout.simulator.objects import MAX_KEYS, Flaw, StoredObject, precondition_failed
+from fanout.simulator.objects import MAX_KEYS, Flaw, Kept, StoredObject, precondition_failed
 from fanout.simulator.ports.latency import Wire
 
 
@@ -31,6 +31,7 @@ class MemoryObjects:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_match: str | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> str:
@@ -45,6 +46,7 @@ class MemoryObjects:
                 content_type=content_type,
                 now=now,
                 metadata=_pairs(metadata),
+                kept=Kept(tags=_pairs(tags)),
                 if_match=if_match,
                 if_none_match=if_none_match is not None,
             )
@@ -57,6 +59,7 @@ class MemoryObjects:
         *,
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
         if_none_match: Literal["*"] | None = None,
     ) -> Upload:
         """Begin an upload in parts; see `ports.ObjectStore`."""
@@ -65,7 +68,7 @@ class MemoryObjects:
             "CreateMultipartUpload",
             self._spread,
             lambda _now: objects.create_multipart(
-                *location, content_type=content_type, metadata=_pairs(metadata)
+                *location, content_type=content_type, metadata=_pairs(metadata), kept=Kept(tags=_pairs(tags))
             ),
         )
         return _MemoryUpload(upload_id, self._wire, if_none_match=if_none_match is not None)

@@ -158,11 +158,22 @@ async def test_inline_needs_the_model_and_a_region_that_takes_it(keys_in_environ
         assert await cloud.control.supports_inline() is True
     model = {"Body"}
     aws = "https://runtime.sagemaker.xx-west-1.amazonaws.com"
-    assert takes_inline(model, region="xx-west-1", endpoint_url=aws) is False
-    assert takes_inline(model, region="xx-west-1", endpoint_url=aws + ".cn") is False
-    assert takes_inline(model, region="xx-west-1", endpoint_url="http://127.0.0.1:4566") is True
-    assert takes_inline(model, region="us-west-2", endpoint_url=aws) is True
-    assert takes_inline({"Filename"}, region="us-west-2", endpoint_url=aws) is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url=aws, regions=None) is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url=aws + ".cn", regions=None) is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url="http://127.0.0.1:4566", regions=None) is True
+    assert takes_inline(model, region="us-west-2", endpoint_url=aws, regions=None) is True
+    assert takes_inline({"Filename"}, region="us-west-2", endpoint_url=aws, regions=None) is False
+
+
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+async def test_the_regions_that_take_payloads_can_be_named(keys_in_environment, client):
+    for regions, inline in (((), False), (("xx-west-1",), False), (("eu-west-1", "xx-west-1"), True)):
+        settings = aws_settings(region="eu-west-1", client=client, inline_regions=regions)
+        async with open_cloud(settings) as cloud:
+            assert await cloud.control.supports_inline() is inline
+    url = "http://127.0.0.1:4566"
+    assert not takes_inline({"Body"}, region="eu-west-1", endpoint_url=url, regions=("us-east-1",))
+    assert not takes_inline({"Filename"}, region="eu-west-1", endpoint_url=url, regions=("eu-west-1",))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.domain.remedies import is_clock_wrong, remedy
+from fanout.domain.location import Location
+from fanout.domain.remedies import is_clock_wrong, remedy, upload_remedy
 from fanout.errors import CallError, Phase
 
 
@@ -139,3 +140,22 @@ def test_it_begins_with_what_was_said_and_by_whom():
 
 def test_without_a_request_id_there_is_no_empty_bracket():
     assert "request" not in said("InternalError", 500).split(". ")[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "key", "step"),
+    [
+        ("NoSuchBucket", 404, None, "There is no bucket bucket: create it"),
+        ("KMS.DisabledException", 400, "alias/mine", "with the KMS key alias/mine: have it enabled"),
+        ("KMS.NotFoundException", 400, "alias/mine", "with the KMS key alias/mine: have it enabled"),
+        ("KMS.DisabledException", 400, None, "the bucket's own KMS key"),
+        ("AccessDenied", 403, None, "Grant s3:PutObject on s3://bucket/ to the role that runs this, or"),
+        ("AccessDenied", 403, "alias/mine", "kms:GenerateDataKey and kms:Decrypt on the KMS key alias/mine"),
+        ("InternalError", 500, "alias/mine", "health dashboard"),
+    ],
+)
+def test_an_upload_that_was_refused_names_the_bucket_and_the_key(code, status, key, step):
+    error = CallError(Phase.REPLY, code, status=status, message="as S3 says")
+    text = upload_remedy(Location("bucket", "inputs/00/run/1"), error, kms_key_id=key)
+    assert text.startswith(f"s3://bucket/inputs/00/run/1: s3:PutObject: {code}: as S3 says")
+    assert step in text

@@ -14,7 +14,7 @@ from fanout.config.model import Config
 from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
 from fanout.domain.tally import Tally
 from fanout.engine.snapshot import Snapshot
-from fanout.errors import DeadlineReached, Exit, Interrupted, RunError, UsageError
+from fanout.errors import DeadlineReached, Exit, InputError, Interrupted, RunError, UsageError
 from fanout.observability.metrics.fold import Fold
 from fanout.rundir.journal import JournalInUse
 from fanout.rundir.manifest import read_manifest
@@ -22,6 +22,7 @@ from fanout.rundir.paths import RunDirectory
 from fanout.runtime import in_process
 from fanout.runtime.result import RunResult, WorkResult
 from fanout.runtime.runner import Runner
+from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
 from fanout.simulator.settings import SimulatorSettings
 
@@ -90,8 +91,8 @@ def test_a_run_is_taken_to_its_end_and_finished_on_its_session(account, spec):
     given = spec()
     result = go(given, finish=finish)
     [log] = seen
-    assert log == [*OPENED, "-source"]
-    assert account.log[-4:] == CLOSED
+    assert log == [*OPENED, "-source", "-queue"]
+    assert account.log[-3:] == CLOSED[1:]
     assert isinstance(result, RunResult)
     assert (result.run_id, result.endpoint, result.whole, result.simulated) == (RUN, "simulated", True, True)
     assert (result.tally.rows, result.throttles, result.exit) == (20, 0, Exit.OK)
@@ -208,6 +209,130 @@ def test_a_resume_that_fails_early_leaves_the_queue_to_the_next_one(slow_account
     with pytest.raises(RunError, match="no longer"):
         go(resumed(given))
     assert slow_account.world.queues.names == (QUEUE,)
+
+
+def leaves_nothing(account, given):
+    return (
+        account.world.queues.names == ()
+        and all(
+            account.world.topics.list_subscriptions_by_topic(arn) == () for arn in account.world.topics.arns
+        )
+        and not given.directory.path.exists()
+    )
+
+
+def large(tmp_path, count=5, *, small=0):
+    """Rows of which all but the first `small` must go via S3."""
+    rows = [{"n": n, "text": "x" * (200_000 if n >= small else 1)} for n in range(small + count)]
+    write_jsonl(tmp_path / "large.jsonl", rows)
+    return {"paths": [str(tmp_path / "large.jsonl")]}
+
+
+@pytest.mark.parametrize(
+    ("denied", "bucket", "words"),
+    [
+        ([], "nowhere", "There is no bucket nowhere: create it, or name another place"),
+        (["PutObject"], "simulated", "Grant s3:PutObject on s3://simulated/"),
+    ],
+)
+def test_a_run_whose_first_upload_is_refused_leaves_nothing_behind(
+    monkeypatch, spec, tmp_path, denied, bucket, words
+):
+    account = in_memory(monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": denied}}))
+    given = spec(sections={"transport": {"input_prefix": f"s3://{bucket}/inputs"}, "input": large(tmp_path)})
+    with pytest.raises(RunError, match=words) as caught:
+        go(given)
+    assert "+queue" in account.log, "there was one"
+    assert leaves_nothing(account, given)
+    assert "resume" not in str(caught.value), "rows that were only read are not open"
+
+
+def test_a_run_whose_first_request_is_refused_leaves_nothing_behind(monkeypatch, spec):
+    account = in_memory(
+        monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": ["InvokeEndpointAsync"]}})
+    )
+    given = spec()
+    with pytest.raises(RunError, match="Grant sagemaker:InvokeEndpointAsync") as caught:
+        go(given)
+    assert leaves_nothing(account, given)
+    assert "resume" not in str(caught.value)
+
+
+def test_a_run_that_cannot_travel_as_configured_makes_no_queue(monkeypatch, spec):
+    account = in_memory(monkeypatch, inline=False)
+    given = spec()
+    with pytest.raises(UsageError, match="--input-prefix"):
+        go(given)
+    assert "+queue" not in account.log
+    assert leaves_nothing(account, given)
+
+
+def test_an_upload_that_is_refused_later_names_the_resume_and_leaves_the_queue_to_it(
+    slow_account, spec, tmp_path
+):
+    objects = slow_account.cloud.objects
+    put = objects.put
+
+    async def waits(*arguments, **more):
+        while len(slow_account.world.log) < 20:
+            await anyio.lowlevel.checkpoint()
+        await put(*arguments, **more)
+
+    objects.put = waits
+    given = spec(
+        sections={
+            "transport": {"input_prefix": "s3://nowhere/inputs"},
+            "input": large(tmp_path, small=20),
+            "run": {"grace_s": 0.0},
+        }
+    )
+    with pytest.raises(RunError, match="There is no bucket nowhere") as caught:
+        go(given)
+    assert str(caught.value).endswith(
+        f"(--input-prefix); then `fanout resume {given.directory.path}` goes on"
+    )
+    assert slow_account.world.queues.names == (QUEUE,)
+    assert read_manifest(given.directory).run_id == RUN
+
+
+def test_a_run_whose_input_cannot_be_read_again_leaves_no_queue(slow_account, spec, monkeypatch):
+    monkeypatch.setattr(RunSpec, "can_be_resumed", False)  # as with standard input
+    stopped_early(spec, slow_account)
+    assert len(slow_account.world.log) == 20
+    assert slow_account.world.queues.names == ()
+
+
+def test_what_cannot_be_removed_is_named(monkeypatch, spec):
+    account = in_memory(
+        monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": ["DeleteQueue"]}})
+    )
+    result = go(spec())
+    [warning] = result.warnings
+    assert f"/{QUEUE} could not be removed with its subscriptions (arn:aws:sns:" in warning
+    assert "AccessDenied" in warning
+    assert account.world.queues.names == (QUEUE,)
+
+
+def test_a_resume_that_is_stopped_before_it_knows_all_rows_again_leaves_the_queue(
+    slow_account, spec, monkeypatch
+):
+    given = stopped_early(spec, slow_account)
+    source = Session.source
+
+    async def broken(session):
+        found = await source(session)
+
+        async def chunks():
+            raise InputError("the disk of the input is gone")
+            yield
+
+        found.chunks = chunks
+        return found
+
+    monkeypatch.setattr(Session, "source", broken)
+    with pytest.raises(InputError, match="is gone"):
+        go(resumed(given))
+    assert slow_account.world.queues.names == (QUEUE,), "20 rows of it are with the endpoint"
 
 
 def test_a_resume_refuses_another_input_and_sends_nothing(slow_account, spec, tmp_path):

@@ -13,9 +13,10 @@ from support.in_memory import in_memory
 from support.raw_server import bare_environment
 from support.stdin import piped
 
+from fanout._version import __version__
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
-from fanout.errors import CallError, DeadlineReached, InputError, Phase, RunError, UsageError
+from fanout.errors import CallError, DeadlineReached, Exit, InputError, Phase, RunError, UsageError
 from fanout.observability.warnings import WarningLog
 from fanout.runtime import session as sessions
 from fanout.runtime.session import open_session
@@ -416,6 +417,7 @@ def test_an_input_that_hangs_on_a_thread_holds_nothing_up(account, config, monke
 )
 def test_a_queue_in_another_region_is_named_before_it_is_asked(account, config, host, fits):
     given = config(collect={"queue_url": f"https://{host}/123456789012/results"})
+    account.world.queues.create("results", {}, now=0.0)
 
     async def main():
         async with open_session(given) as session:
@@ -428,3 +430,60 @@ def test_a_queue_in_another_region_is_named_before_it_is_asked(account, config, 
             RunError, match=r"results is in eu-west-1, and this run .* in eu-memory-1, .*--region"
         ):
             anyio.run(main)
+
+
+def test_the_run_s_own_queue_is_tagged_and_one_that_may_not_be_is_said(monkeypatch, config):
+    async def main(account):
+        async with open_session(config(), clock=account.clock) as session:
+            await session.queue(RUN)
+            return account.world.queues.tags(QUEUE), session.warnings.of_run
+
+    tags, warnings = anyio.run(main, in_memory(monkeypatch))
+    assert (tags["fanout:run"], tags["fanout:endpoint"], tags["fanout:version"]) == (
+        RUN, "simulated", __version__
+    )  # fmt: skip
+    assert warnings == ()
+    denied = SimulatorSettings.model_validate({"faults": {"denied": ["TagQueue"]}})
+    tags, [warning] = anyio.run(main, in_memory(monkeypatch, denied))
+    assert tags == {}
+    assert warning.endswith(f"/{QUEUE} has no tags, by which clean-ups find it: grant sqs:TagQueue")
+
+
+def listen_to(account, config, name="shared", **collect):
+    """Open a session on a queue that the configuration names; return what was warned of."""
+
+    async def main():
+        given = config(collect={"queue_url": f"https://sqs.eu-memory-1.amazonaws.com/1/{name}", **collect})
+        async with open_session(given) as session:
+            assert await session.queue(RUN) is not None
+            return session.warnings.of_run
+
+    return anyio.run(main)
+
+
+def test_a_shared_queue_that_makes_dead_letters_of_what_others_wait_for_is_refused(account, config):
+    queues = account.world.queues
+    queues.create("shared", {})
+    assert listen_to(account, config) == ()
+    policy = f'{{"deadLetterTargetArn": "{queues.arn("dead")}", "maxReceiveCount": "3"}}'
+    queues.set_attributes("shared", {"RedrivePolicy": policy})
+    with pytest.raises(
+        RunError, match=r"receives 3 times ends in arn:.*:dead\. .*collect\.redrive"
+    ) as caught:
+        listen_to(account, config)
+    assert caught.value.exit is Exit.PRECONDITION
+    assert listen_to(account, config, redrive="accept") == ()
+    assert queues.names == ("shared",), "it is not the run's to remove"
+
+
+def test_a_shared_queue_that_may_not_be_described_is_listened_to_with_a_word(monkeypatch, config):
+    denied = SimulatorSettings.model_validate({"faults": {"denied": ["GetQueueAttributes"]}})
+    account = in_memory(monkeypatch, denied)
+    [warning] = listen_to(account, config)
+    assert "grant sqs:GetQueueAttributes" in warning
+    assert listen_to(account, config, redrive="accept") == ()
+
+
+def test_a_shared_queue_that_is_not_there_is_named_before_a_row_is_read(account, config):
+    with pytest.raises(RunError, match=r"there is no queue https://.*/1/nowhere .*check --queue-url"):
+        listen_to(account, config, "nowhere")

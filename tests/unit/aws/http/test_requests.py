@@ -212,6 +212,86 @@ def read_xml(body):
     return sorted((each.tag.rpartition("}")[2], each.text or "") for each in ET.fromstring(body).iter())
 
 
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"encryption": "AES256"}, {"x-amz-server-side-encryption": "AES256"}),
+        (
+            {"encryption": "aws:kms", "bucket_key": True},
+            {
+                "x-amz-server-side-encryption": "aws:kms",
+                "x-amz-server-side-encryption-bucket-key-enabled": "true",
+            },
+        ),
+        (
+            {"kms_key_id": "key-1", "bucket_key": False},
+            {
+                "x-amz-server-side-encryption": "aws:kms",
+                "x-amz-server-side-encryption-aws-kms-key-id": "key-1",
+                "x-amz-server-side-encryption-bucket-key-enabled": "false",
+            },
+        ),
+        ({"request_payer": "requester"}, {"x-amz-request-payer": "requester"}),
+    ],
+)
+async def test_how_uploads_are_kept_and_paid_for(wire, settings, told):
+    stored, here = wire.reply(200, ETag='"1"'), Location("bucket", "key")
+    ours, theirs = await requests(wire, stored, lambda cloud: cloud.objects.put(here, b"hello"), **settings)
+    assert ours == theirs
+    assert told.items() <= ours[2].items()
+    kept = {name for name in ours[2] if "encryption" in name or "tagging" in name or "payer" in name}
+    assert kept == told.keys()
+
+
+async def test_tags(wire):
+    tags = {"team": "a b+c", "cost:center": "x=y/z@1"}
+    stored, here = wire.reply(200, ETag='"1"'), Location("bucket", "key")
+    ours, theirs = await requests(wire, stored, lambda cloud: cloud.objects.put(here, b"hello", tags=tags))
+    assert ours == theirs
+    assert ours[2]["x-amz-tagging"] == "team=a%20b%2Bc&cost%3Acenter=x%3Dy%2Fz%401"
+
+
+async def test_every_call_about_a_bucket_names_the_payer(wire):
+    found, here = wire.reply(200, b"hello", Last_Modified=DATE), Location("bucket", "key")
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nLast-Modified: {DATE}\r\n\r\n".encode()
+
+    async def page(cloud):
+        return [page async for page in cloud.objects.list("bucket", "p")]
+
+    for client in ("wire", "aiobotocore"):
+        for answer, call in (
+            (found, lambda cloud: cloud.objects.get(here)),
+            (head, lambda cloud: cloud.objects.head(here)),
+            (wire.reply(200, b"<DeleteResult/>"), lambda cloud: cloud.objects.delete([here])),
+            (wire.reply(200, b"<ListBucketResult/>"), page),
+        ):
+            settings = {"client": client, "request_payer": "requester"}
+            async with wire.cloud_against(wire.answering(answer), **settings) as (cloud, served):
+                await call(cloud)
+            assert [each.headers["x-amz-request-payer"] for each in served.requests] == ["requester"]
+
+
+async def test_an_upload_in_parts_is_kept_alike_and_every_step_names_the_payer(wire):
+    answers = [
+        wire.reply(
+            200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+        ),
+        wire.reply(200, ETag='"p"'),
+        wire.reply(200, ETag='"p"'),
+        wire.reply(200, b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"),
+    ]
+    settings = {"multipart_bytes": 10, "part_bytes": 6, "parts_at_once": 1, "request_payer": "requester"}
+    async with wire.cloud_against(wire.answering(*answers), encryption="AES256", **settings) as (
+        cloud,
+        served,
+    ):
+        await cloud.objects.put(Location("bucket", "key"), b"0123456789", tags={"team": "x"})
+        assert len(served.requests) == 4
+        begun = served.requests[0].headers
+        assert (begun["x-amz-server-side-encryption"], begun["x-amz-tagging"]) == ("AES256", "team=x")
+        assert {each.headers["x-amz-request-payer"] for each in served.requests} == {"requester"}
+
+
 async def test_a_head(wire):
     answer = f"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nLast-Modified: {DATE}\r\n\r\n".encode()
     here = Location("bucket", "key")

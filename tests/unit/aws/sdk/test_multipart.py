@@ -71,7 +71,7 @@ class FakeS3:
 
 async def put(s3, body, *, content_type=None):
     upload = await SdkUpload.begin(
-        s3, HERE, settings=SETTINGS, content_type=content_type, metadata=None, if_none_match=None
+        s3, HERE, settings=SETTINGS, content_type=content_type, metadata=None, tags=None, if_none_match=None
     )
     return await upload_whole(upload, body, settings=SETTINGS)
 
