@@ -136,7 +136,8 @@ def describe(snapshot: Snapshot, per_s: float) -> str:
     for count, name in (
         (failed, "failed"),
         (snapshot.throttles, "throttled"),
-        (snapshot.resends, "sent again"),
+        (snapshot.resends - snapshot.possible_resends, "sent again"),
+        (snapshot.possible_resends, "may have been sent twice"),
     ):
         if count:
             parts.append(f"{count:,} {name}")

@@ -77,10 +77,12 @@ def _going(run: RunStatus) -> str | None:
     of = f" of {seen['total']:,}" if seen["total"] is not None else ""
     share = seen["share"]
     read = f" ({100 * share:.0f} % of the input read)" if share is not None and not of else ""
+    possible = seen.get("possible_resends", 0)
+    twice = f", {possible:,} may have been sent twice" if possible else ""
     return (
         f"{seen['ended']:,}{of} rows ended{read}, {seen['ended'] - seen['succeeded']:,} without success; "
         f"{seen['in_flight']:,} in flight, {seen['accepted']:,} in the endpoint's queue; "
-        f"{seen['throttles']:,} throttled, {seen['resends']:,} sent again"
+        f"{seen['throttles']:,} throttled, {seen['resends'] - possible:,} sent again{twice}"
     )
 
 

@@ -32,9 +32,15 @@ def headline(summary: Summary) -> str:
         ", ".join(f"{count:,} {status}" for status, count in sorted(summary.by_status.items())) or "no rows"
     )
     ways = ", ".join(f"{count:,} {way}" for way, count in sorted(summary.by_transport.items()))
-    rate = f"{summary.rows / summary.seconds:,.0f} rows/s" if summary.seconds > 0 else ""
-    parts = [statuses, ways, f"{summary.seconds:,.1f} s", rate]
-    for count, name in ((summary.throttles, "throttled"), (summary.resends, "sent again")):
+    here = summary.ended_here
+    since = f"{here:,} since the resume, in " if here is not None and here < summary.rows else ""
+    rate = f"{summary.rows_per_s:,.0f} rows/s" if summary.rows_per_s is not None else ""
+    parts = [statuses, ways, f"{since}{summary.seconds:,.1f} s", rate]
+    for count, name in (
+        (summary.throttles, "throttled"),
+        (summary.resends_certain, "sent again"),
+        (summary.possible_resends, "may have been sent twice"),
+    ):
         if count:
             parts.append(f"{count:,} {name}")
     return " · ".join(part for part in parts if part)

@@ -249,13 +249,15 @@ def _lines(
 
 def _line(row: int, scanned: S3Scan, layouts: tuple[OutputPaths, OutputPaths]) -> RowRecord:
     uploaded, end = scanned.inputs.get(row), scanned.ends.get(row)
-    intent = RowRecord(row, RowState.INTENT, 0, 1, 0, input=uploaded.uri if uploaded else None)
+    intent = RowRecord(row, RowState.INTENT, 0, 1, 0, input=uploaded.uri if uploaded else None, possible=1)
     if end is None:
         return intent
     generation, completed, place, again = end
     if again:
         return intent._replace(generation=generation + 1, sends=generation + 2)
-    accepted = intent._replace(state=RowState.ACCEPTED, generation=generation, sends=generation + 1)
+    accepted = intent._replace(
+        state=RowState.ACCEPTED, generation=generation, sends=generation + 1, possible=0
+    )
     expected = layouts[0 if completed else 1].expected(row, generation)
     uri = place.uri if place is not None and place != expected else None
     return accepted._replace(output=uri) if completed else accepted._replace(failure=uri)

@@ -180,6 +180,7 @@ class CollectSection(_Section):
     unknown_wait_s: Seconds | None = None
     unknown: Literal["resend", "wait", "never"] = "resend"
     trust_responses: bool = False
+    trust_failures: bool = False
     redrive: Literal["refuse", "accept"] = "refuse"
 
     @field_validator("queue_url")

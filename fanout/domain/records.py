@@ -243,6 +243,11 @@ class Outcome:
     noticed_by: NoticedBy | None = None
 
     @property
+    def possible_resends(self) -> int:
+        """Those re-sends before which no request certainly left: the row may have been sent twice, or once."""
+        return min(self.resends, self.possible_attempts)
+
+    @property
     def began_at(self) -> float | None:
         """The instant from which the row's latency counts: when it was due, earlier by its upload if that came before.
 

@@ -25,8 +25,11 @@ class RowRecord(NamedTuple):
     """One row's line, in the order of the table.
 
     Attributes:
+        sends: Attempts that it was given; with `INTENT`, the last one included.
+        resends: Those of them that were given while an earlier one might have been received.
         input: Where its payload was uploaded to; None for one that travels in the request.
         output: Where its output will stand, if that is not where `OutputPaths` expects it.
+        possible: Attempts of which nothing tells whether they were sent, should the process be killed now.
     """
 
     row: int
@@ -42,6 +45,7 @@ class RowRecord(NamedTuple):
     input: str | None = None
     output: str | None = None
     failure: str | None = None
+    possible: int = 0
 
 
 @dataclass(frozen=True, slots=True)

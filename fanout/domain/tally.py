@@ -12,13 +12,19 @@ EXAMPLES_MAX = 20  # error codes that keep an example; codes of a model's making
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of one run."""
+    """Counts of one run.
+
+    Attributes:
+        resends: Requests that were sent, or may have been, while an earlier one might have been accepted.
+        possible_resends: Those of them before which no request certainly left.
+    """
 
     rows: int = 0
     unsuccessful: int = 0
     payload_bytes: int = 0
     response_bytes: int = 0
     resends: int = 0
+    possible_resends: int = 0
     by_status: Counter[str] = field(default_factory=Counter)
     by_transport: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -30,6 +36,7 @@ class Tally:
             status=outcome.status,
             transport=outcome.transport,
             payload_bytes=outcome.payload_bytes,
+            possible_attempts=outcome.possible_attempts,
             resends=outcome.resends,
             error_code=outcome.error_code,
             error_message=outcome.error_message,
@@ -43,14 +50,16 @@ class Tally:
         status: str,
         transport: str | None,
         payload_bytes: int,
+        possible_attempts: int | None = None,
         resends: int,
         error_code: str | None,
         error_message: str | None,
     ) -> None:
-        """Count a row by what the output says of it."""
+        """Count a row by what the output says of it; a part of an earlier version says nothing of possible attempts."""
         self.rows += 1
         self.payload_bytes += payload_bytes
         self.resends += resends
+        self.possible_resends += min(resends, possible_attempts or 0)
         self.by_status[status] += 1
         if transport is not None:
             self.by_transport[transport] += 1

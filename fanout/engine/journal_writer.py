@@ -68,7 +68,9 @@ class JournalWriter:
     async def intend(self, rows: Sequence[OpenRow]) -> None:
         """Make durable that these rows are about to be sent."""
         if self._journal is not None:
-            self._lines.extend(self._line(row, RowState.INTENT) for row in rows)
+            self._lines.extend(
+                self._line(row, RowState.INTENT, row.sends, row.resends, row.possible + 1) for row in rows
+            )
             await self.flush()
 
     def accepted(self, row: OpenRow) -> None:
@@ -78,6 +80,10 @@ class JournalWriter:
     def unsent(self, row: OpenRow) -> None:
         """Note that the row is certainly not with the endpoint, whatever was intended."""
         self._note(row, RowState.READY)
+
+    def uncertain(self, row: OpenRow) -> None:
+        """Note what certainly left of a row that may have been received, as this process sends no more."""
+        self._note(row, RowState.INTENT)
 
     async def part(self, number: int, numbers: Iterable[int]) -> None:
         """Make durable that part `number` holds rows `numbers`, and everything noted before."""
@@ -125,9 +131,10 @@ class JournalWriter:
         if not self._lines:
             self._oldest_at = self._clock.now()
             self._arrived.notify()
-        self._lines.append(self._line(row, state))
+        # An attempt under which nothing has left is the next process's.
+        self._lines.append(self._line(row, state, row.last_sent, row.resends_sent, row.possible))
 
-    def _line(self, row: OpenRow, state: RowState) -> RowRecord:
+    def _line(self, row: OpenRow, state: RowState, sends: int, resends: int, possible: int) -> RowRecord:
         output = failure = None
         if state is RowState.ACCEPTED:
             output, failure = _told(row.output), _told(row.failure)
@@ -135,8 +142,8 @@ class JournalWriter:
             row.number,
             state,
             row.generation,
-            row.sends,
-            row.resends,
+            sends,
+            resends,
             row.due_at,
             row.sent_at,
             row.accepted_at,
@@ -145,6 +152,7 @@ class JournalWriter:
             row.input,
             output,
             failure,
+            possible,
         )
 
     def _changed_places(self) -> list[tuple[str, str]]:

@@ -42,7 +42,7 @@ class Pipeline:
         finally:
             with anyio.CancelScope(shield=True):
                 await self._wiring.sink.flush()
-                self._note_unsent()
+                self._note_what_left()
                 await self._wiring.journal.flush()
         if self._stop.reason is not None:
             raise self._stop.reason
@@ -74,6 +74,7 @@ class Pipeline:
                 (self._look, 1),
                 (wiring.lookup.looker, LOOKERS),
                 (wiring.endpoint_watch.worker, 1),
+                (wiring.backlog.worker, 1),
                 (self._poll, limits.pollers),
                 (wiring.journal.worker, 1),
             )
@@ -99,12 +100,16 @@ class Pipeline:
         except CallError as error:  # a refusal that no stage knew what to do with is not a bug of ours
             self.stop(RunError(remedy("AWS", error)))
 
-    def _note_unsent(self) -> None:
-        """Note the rows that a stop kept from being sent: a resume need not look for them, nor count a re-send."""
-        if self._stop.at is not None:
-            for row in self._wiring.rows.waiting(frozenset({State.QUEUED, State.INTENDED})):
-                if row.sends:
-                    self._wiring.journal.unsent(row)
+    def _note_what_left(self) -> None:
+        """Note what a stop kept from being sent: a resume need not look for such rows, nor count what never left."""
+        if self._stop.at is None:
+            return
+        rows, journal = self._wiring.rows, self._wiring.journal
+        for row in rows.waiting(frozenset({State.QUEUED, State.INTENDED})):
+            if row.sends:
+                journal.unsent(row)
+        for row in rows.waiting(frozenset({State.UNCERTAIN, State.REQUEUED, State.REINTENDED})):
+            journal.uncertain(row)
 
     async def _take_in(self) -> None:
         try:

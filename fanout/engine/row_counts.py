@@ -9,7 +9,12 @@ from fanout.engine.open_row import NOT_RECEIVED, Claim, State
 
 @dataclass(frozen=True, slots=True)
 class OpenRowsStatistics:
-    """A snapshot: rows by state, and the counts that say how messages and sends went."""
+    """A snapshot: rows by state, and the counts that say how messages and sends went.
+
+    Attributes:
+        resends: Requests that left while an earlier one might have been received.
+        possible_resends: Those of them before which no request certainly left: an earlier process was killed.
+    """
 
     open: int
     in_flight: int
@@ -20,6 +25,7 @@ class OpenRowsStatistics:
     resends: int
     duplicates: int
     strangers: int
+    possible_resends: int = 0
 
 
 class RowCounts:
@@ -28,7 +34,7 @@ class RowCounts:
     def __init__(self) -> None:
         self._states = dict.fromkeys(State, 0)
         self._claims = dict.fromkeys(Claim, 0)
-        self._resends = 0
+        self._resends = self._possible_resends = 0
 
     def enter(self, state: State) -> None:
         """Count a row that is open from now on."""
@@ -43,9 +49,15 @@ class RowCounts:
         """Count a notice."""
         self._claims[claim] += 1
 
-    def resend(self) -> None:
-        """Count an attempt that was given while an earlier one might have been received."""
+    def resend(self, sent_at: float | None) -> None:
+        """Count a request while an earlier one might have been received; `sent_at`: when one certainly left."""
         self._resends += 1
+        self._possible_resends += sent_at is None
+
+    @property
+    def accepted(self) -> int:
+        """Rows that the endpoint has taken and that wait for a notice."""
+        return self._states[State.ACCEPTED]
 
     @property
     def busy(self) -> int:
@@ -72,4 +84,5 @@ class RowCounts:
             resends=self._resends,
             duplicates=claims[Claim.PENDING] + claims[Claim.DONE],
             strangers=claims[Claim.STRANGER],
+            possible_resends=self._possible_resends,
         )

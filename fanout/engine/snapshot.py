@@ -27,6 +27,8 @@ class Snapshot:
         rate_limit_per_s: Pacing rate in force.
         note: What the run is waiting for, if it is not the model.
         read: Rows read, which are more than those sent; None if that is not counted.
+        resends: Requests that left while an earlier one might have been accepted.
+        possible_resends: Those of them before which no request certainly left.
         statistics: Every figure of the pipeline itself.
     """
 
@@ -42,6 +44,7 @@ class Snapshot:
     note: str = ""
     read: int | None = None
     statistics: PipelineStatistics | None = None
+    possible_resends: int = 0
 
 
 class Progress(Protocol):
@@ -75,6 +78,7 @@ def snapshot(
         note=f"{open_rows.unknown:,} uncertain" if open_rows.unknown else "",
         read=wanted(read.rows),
         statistics=statistics,
+        possible_resends=open_rows.possible_resends,
     )
 
 

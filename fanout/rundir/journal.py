@@ -17,7 +17,7 @@ from fanout.domain.row_state import PartRecord, RowRecord, RowState
 from fanout.errors import JournalError, StorageError
 from fanout.rundir.wal_check import lost_commits
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DAMAGED_VERSION = 0x7DA_A6ED
 """Put in place of the schema's version once commits were found lost: closing the file removes all trace of them."""
 NAME = "journal.sqlite"
@@ -31,11 +31,19 @@ CREATE TABLE rows (
     sends INTEGER NOT NULL,
     resends INTEGER NOT NULL,
     due_at REAL, sent_at REAL, accepted_at REAL, upload_started_at REAL, uploaded_at REAL,
-    input TEXT, output TEXT, failure TEXT
+    input TEXT, output TEXT, failure TEXT,
+    possible INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE parts (number INTEGER PRIMARY KEY, rows INTEGER NOT NULL) STRICT;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
+
+
+_FROM_VERSION_1 = """
+ALTER TABLE rows ADD COLUMN possible INTEGER NOT NULL DEFAULT 0;
+UPDATE rows SET possible = 1 WHERE state = 1;
+PRAGMA user_version = 2;
+"""  # state 1: RowState.INTENT
 
 
 class _Bulk:
@@ -69,17 +77,17 @@ class _Bulk:
 _UPSERT = _Bulk(
     """
 INSERT INTO rows (row, state, generation, sends, resends, due_at, sent_at, accepted_at,
-                  upload_started_at, uploaded_at, input, output, failure)
+                  upload_started_at, uploaded_at, input, output, failure, possible)
 VALUES {}
 ON CONFLICT (row) DO UPDATE SET
     state = excluded.state, generation = excluded.generation, sends = excluded.sends,
     resends = excluded.resends, due_at = excluded.due_at, sent_at = excluded.sent_at,
     accepted_at = excluded.accepted_at, upload_started_at = excluded.upload_started_at,
     uploaded_at = excluded.uploaded_at, input = excluded.input, output = excluded.output,
-    failure = excluded.failure
+    failure = excluded.failure, possible = excluded.possible
 WHERE rows.state <> 3
 """,  # a durable row is never anything else again, whatever arrives late
-    values="(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    values="(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     most=64,
 )
 
@@ -143,6 +151,8 @@ class Journal:
             if must_exist:
                 raise JournalError(f"{self._path} is empty: {_REBUILD}")
             self._create()
+        elif version == 1:
+            self._upgrade()
         elif version != SCHEMA_VERSION:
             raise JournalError(f"{self._path}: written by another version of fanout (schema {version})")
 
@@ -156,8 +166,15 @@ class Journal:
         return True
 
     def _create(self) -> None:
+        self._change(_SCHEMA)
+
+    def _upgrade(self) -> None:
+        """Add what a journal of version 1 lacks: it did not tell sends that were made from those that may have been."""
+        self._change(_FROM_VERSION_1)
+
+    def _change(self, script: str) -> None:
         self._db.execute("BEGIN EXCLUSIVE")
-        for statement in _SCHEMA.split(";"):
+        for statement in script.split(";"):
             if statement.strip():
                 self._db.execute(statement)
         self._db.execute("COMMIT")
@@ -239,7 +256,7 @@ def count_states(path: Path) -> dict[RowState, int] | None:
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 return {}  # its process was killed before it had made the tables
-            if version != SCHEMA_VERSION:
+            if version not in {1, SCHEMA_VERSION}:
                 raise JournalError(
                     f"{path} is damaged, or was written by another version of fanout: {_REBUILD}"
                 )

@@ -111,7 +111,8 @@ def _read(part: Part, columns: list[str]) -> pa.Table:
     """Return columns of a part, their checksums compared."""
     try:
         with pq.ParquetFile(part.path, page_checksum_verification=True) as file:
-            return file.read(columns=columns)
+            known = file.schema_arrow.names  # an earlier version's has fewer
+            return file.read(columns=[name for name in columns if name in known])
     except (OSError, pa.ArrowException) as error:
         raise JournalError(f"{part.path} is damaged ({error}): {_WAY_OUT}") from error
 
@@ -125,5 +126,7 @@ def recovered_tally(recovered: Recovered) -> Tally:
     return tally
 
 
-_COUNTED = ["status", "transport", "payload_bytes", "resends", "error_code", "error_message"]
+_COUNTED = [
+    "status", "transport", "payload_bytes", "possible_attempts", "resends", "error_code", "error_message",
+]  # fmt: skip
 _WAY_OUT = "`fanout resume --rebuild` starts from the parts that are sound and the listing of the outputs"

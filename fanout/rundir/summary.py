@@ -27,6 +27,9 @@ class Summary:
     """A finished run.
 
     Attributes:
+        resends: Requests that were sent, or may have been, while an earlier one might have been accepted.
+        possible_resends: Those of them before which no request certainly left: an earlier process was killed.
+        ended_here: Rows that ended in the process that finished the run; the others had ended before it began.
         started_at: When the process that finished the run began, as an ISO 8601 text in UTC.
         seconds: How long that process took, in whole milliseconds: what is printed is what is read back later.
         latency: For each phase that occurred: p50, p90, p99 and max in milliseconds, over all rows.
@@ -52,6 +55,19 @@ class Summary:
     latency: Mapping[str, Mapping[str, float]]
     simulated: bool
     warnings: tuple[str, ...] = ()
+    possible_resends: int = 0
+    ended_here: int | None = None
+
+    @property
+    def resends_certain(self) -> int:
+        """Requests that left while an earlier one that had certainly left might have been accepted."""
+        return self.resends - self.possible_resends
+
+    @property
+    def rows_per_s(self) -> float | None:
+        """Rows that ended a second, of the process that finished the run: its rows by its seconds."""
+        here = self.rows if self.ended_here is None else self.ended_here
+        return here / self.seconds if self.seconds > 0 else None
 
     @property
     def exit(self) -> Exit:
@@ -79,10 +95,12 @@ class Summary:
             "response_bytes": self.response_bytes,
             "output_bytes": self.output_bytes,
             "resends": self.resends,
+            "possible_resends": self.possible_resends,
             "throttles": self.throttles,
             "started_at": self.started_at,
             "seconds": self.seconds,
-            "rows_per_s": round(self.rows / self.seconds, 1) if self.seconds > 0 else None,
+            "ended_here": self.rows if self.ended_here is None else self.ended_here,
+            "rows_per_s": None if self.rows_per_s is None else round(self.rows_per_s, 1),
             "latency_ms": {phase: dict(values) for phase, values in self.latency.items()},
             "warnings": list(self.warnings),
         }
@@ -127,6 +145,8 @@ def summarize(
         latency=latencies(built),
         simulated=simulated,
         warnings=warnings,
+        possible_resends=tally.possible_resends,
+        ended_here=ended_since(output, started_at),
     )
 
 
@@ -145,6 +165,15 @@ def latencies(output: str) -> dict[str, dict[str, float]]:
                 name: round(value, 3) for name, value in zip(_QUANTILE_NAMES, values, strict=True)
             }
     return found
+
+
+def ended_since(output: str, instant: float) -> int:
+    """Return how many rows of an output ended at `instant` or later, in seconds since the epoch."""
+    import pyarrow.compute as pc
+    import pyarrow.dataset as ds
+
+    ended = ds.dataset(output, format="parquet").to_table(columns=["ended_at"]).column("ended_at")
+    return int(pc.sum(pc.greater_equal(ended.cast("int64"), round(instant * 1e6))).as_py() or 0)
 
 
 def write_summary(summary: Summary, path: Path) -> None:
@@ -173,6 +202,8 @@ def _summary_of(content: dict[str, Any]) -> Summary:
         examples={error["code"]: error["example"] for error in errors if error["example"] is not None},
         latency=content["latency_ms"],
         warnings=tuple(content["warnings"]),
+        possible_resends=content.get("possible_resends", 0),  # an earlier version told neither
+        ended_here=content.get("ended_here"),
         **{name: content[name] for name in _PLAIN},
     )
 

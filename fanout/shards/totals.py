@@ -78,6 +78,7 @@ def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot
         note=", ".join(notes),
         read=_sum([each.read for each in snapshots]),
         statistics=_total_statistics(told) if told else None,
+        possible_resends=sum(each.possible_resends for each in snapshots),
     )
 
 

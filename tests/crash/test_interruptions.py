@@ -51,7 +51,8 @@ def test_the_first_signal_drains_what_the_endpoint_has(many, aws, tmp_path, numb
     assert leftovers(tmp_path / "rd").states == left.states, "the run is left as it was"
     table = finished(many, aws, tmp_path, fanout(*ON, aws=aws, directory=tmp_path))
     assert sum(table["resends"].to_pylist()) == 0
-    assert len(sent(aws, tmp_path)) == ROWS
+    told = [sum(table[name].to_pylist()) for name in ("attempts", "possible_attempts")]
+    assert told == [len(sent(aws, tmp_path)), 0] == [ROWS, 0], "what was only intended is no request"
 
 
 def test_a_resume_whose_output_is_taken_sends_nothing(many, aws, tmp_path):

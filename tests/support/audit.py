@@ -76,6 +76,10 @@ def audit(
     log = list(accepted)
     ids = Counter(line["inference_id"] for line in log)
     assert all(count == 1 for count in ids.values()), "I2: an inference id was accepted twice"
+    taken = Counter(int(str(line["row"])) for line in log)
+    sent = zip(*(table[name].to_pylist() for name in ("row", "attempts", "possible_attempts")), strict=True)
+    untold = [row for row, certain, possible in sent if taken[row] > certain + possible]
+    assert not untold, f"I2: rows accepted more often than the output says that they were sent: {untold[:10]}"
     uncounted = uncounted_resends(log, table)
     assert not uncounted, f"I2: rows accepted more often than their counted re-sends allow: {uncounted}"
     early = deleted_too_early(events)

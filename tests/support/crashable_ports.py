@@ -18,6 +18,7 @@ from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Message, Reply
 from fanout.ports import Clock, Control, Object, ObjectInfo, Queue, Upload
 from fanout.rundir.journal import Journal
+from fanout.simulator.forger import FORGED_MARKS
 from fanout.simulator.ports.cloud import MemoryCloud
 
 T = TypeVar("T")
@@ -40,6 +41,7 @@ class Watch:
     superseded: Callable[[Send], bool] = lambda send: False
     bounds: Callable[[], None] = lambda: None
     sent_at: list[float] = field(default_factory=list)
+    sent_ids: set[str] = field(default_factory=set)
     in_flight: int = 0
     in_flight_most: int = 0
     violations: list[str] = field(default_factory=list)
@@ -89,6 +91,7 @@ class _Invoker:
         self._fate.step()
         watch = self._watch
         watch.sent_at.append(watch.clock.now())
+        watch.sent_ids.add(invocation.inference_id)
         watch.in_flight += 1
         watch.in_flight_most = max(watch.in_flight_most, watch.in_flight)
         watch.bounds()
@@ -156,6 +159,8 @@ class _Queue:
 
     def _check(self, body: str) -> None:
         watch = self._watch
+        if any(mark in body for mark in FORGED_MARKS):  # of a request that was refused, and of no use
+            return
         send = _send_of(body)
         if send is None or send.run_id != watch.run_id:
             if watch.shared_queue:

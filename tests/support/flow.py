@@ -12,7 +12,8 @@ class RecordingFlow:
         self.rows = rows
         self.stopping = False
         self.uploads, self.sends, self.fetches = Channel(capacity), Channel(capacity), Channel(capacity)
-        self.finished, self.deferred, self.acknowledged = [], [], []
+        self.finished, self.deferred, self.acknowledged, self.again = [], [], [], []
+        self.retries, self.seen = False, []
 
     async def upload(self, row):
         await self.uploads.put(row)
@@ -29,6 +30,18 @@ class RecordingFlow:
     def finish(self, row, **facts):
         self.finished.append(self.rows.outcome(row, **facts))
         self.rows.settle(row)
+
+    def release(self, row):
+        self.rows.release(row)
+
+    def found(self, row, modified_at):
+        self.seen.append((row, modified_at))
+
+    def send_after_failure(self, row, text, *, resends=0):
+        if self.retries:
+            self.rows.regenerate(row, resends=resends)
+            self.again.append((row, text, resends))
+        return self.retries
 
     def acknowledge(self, receipts):
         self.acknowledged += receipts

@@ -47,6 +47,10 @@ class Report:
     rows: int
     accepted: int = 0
     resends: int = 0
+    attempts: list[int] = field(default_factory=list)
+    """Requests that the output says were sent, and that it says may have been."""
+    sent: int = 0
+    """Inference ids under which a request left."""
     virtual_s: float = 0.0
     statuses: Counter[str] = field(default_factory=Counter)
     endings: Counter[str] = field(default_factory=Counter)
@@ -72,6 +76,7 @@ class _Run:
         self._source = ListRows(scenario.rows, chunk=scenario.chunk)
         self._durable: set[int] = set()
         self._sent_at: list[float] = []
+        self._sent_ids: set[str] = set()
         self._tally = Tally()
         self._pipeline: Pipeline | None = None
         self._report = Report(scenario.seed, len(scenario.rows))
@@ -111,12 +116,20 @@ class _Run:
         report = self._report
         report.virtual_s = clock.now() - started
         report.accepted = len(world.log)
+        report.sent = len(self._sent_ids)
         report.faults = fault_counts.counts()
         report.statuses = Counter(table["status"].to_pylist())
         report.resends = sum(table["resends"].to_pylist())
         check(
-            scenario, table, fault_counts, sent_at=self._sent_at, journal=self._directory / "journal.sqlite"
+            scenario,
+            table,
+            fault_counts,
+            sent_at=self._sent_at,
+            sent_ids=self._sent_ids,
+            journal=self._directory / "journal.sqlite",
         )
+        attempts = zip(table["attempts"].to_pylist(), table["possible_attempts"].to_pylist(), strict=True)
+        report.attempts = [sum(column) for column in zip(*attempts, strict=True)]
         assert report.statuses == self._tally.by_status, "the summary's counts are not the output's"
         return report
 
@@ -163,6 +176,7 @@ class _Run:
         finally:
             journal.close()
             self._sent_at += watch.sent_at
+            self._sent_ids |= watch.sent_ids
             self._violations += watch.violations
             if watch.in_flight_most > scenario.limits.concurrency:
                 self._violations.append(f"I6: {watch.in_flight_most} requests in flight")
@@ -203,7 +217,9 @@ class _Run:
                 lookup=scenario.patience,
                 retry=scenario.retry,
                 shared_queue=scenario.shared_queue,
+                hears_failures=run_queue is not None and simulator.error_topic is not None,
                 trust_responses=scenario.trusts,
+                trust_failures=scenario.trusts,
                 keep_inputs=scenario.keep_inputs,
                 seed=scenario.seed,
             ),

@@ -58,6 +58,10 @@ COUNTERS: Mapping[str, tuple[str, Read]] = {
     "fanout_throttles": ("Replies that said to slow down.", lambda s: s.pacer.throttles),
     "fanout_pacing_cuts": ("How often the rate was lowered for them.", lambda s: s.pacer.cuts),
     "fanout_resends": ("Sends of rows that may have been accepted before.", lambda s: s.open_rows.resends),
+    "fanout_possible_resends": (
+        "Those of rows that may have been sent before, by a process that was killed.",
+        lambda s: s.open_rows.possible_resends,
+    ),
     "fanout_durable_rows": ("Rows that became durable in a part.", lambda s: s.sink.durable_rows),
     "fanout_journal_lines": ("Lines written to the journal.", lambda s: s.journal.lines),
     "fanout_journal_groups": ("Transactions that wrote them.", lambda s: s.journal.groups),

@@ -34,6 +34,7 @@ LINES = st.builds(
     input=TEXTS,
     output=TEXTS,
     failure=TEXTS,
+    possible=st.integers(0, 9),
 )
 FACTS = st.lists(st.tuples(st.sampled_from(["outputs", "failures"]), st.text(max_size=20)), max_size=2)
 

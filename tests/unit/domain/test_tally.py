@@ -36,11 +36,15 @@ def test_counts_and_sums():
             error_code="ModelFailed",
             error_message="why",
             resends=1,
+            possible_attempts=4,
         ),
         outcome("rejected", payload_bytes=3, error_code="InvalidJSON", error_message="in.jsonl:4"),
     )
     assert (tally.rows, tally.unsuccessful) == (5, 2)
     assert (tally.payload_bytes, tally.response_bytes, tally.resends) == (200_020, 5, 3)
+    assert (
+        tally.possible_resends == 1
+    )  # of a row that a killed process may have sent: one re-send is one at most
     assert tally.by_status == {"succeeded": 3, "failed": 1, "rejected": 1}
     assert tally.by_transport == {"inline": 2, "s3": 1, "existing": 1}
     assert tally.errors == {"ModelFailed": 1, "InvalidJSON": 1}
@@ -75,7 +79,12 @@ def test_examples_are_bounded_and_counts_are_not():
 
 
 def test_a_row_of_an_earlier_process_counts_like_an_outcome():
-    facts = {"transport": "s3", "payload_bytes": 9, "resends": 1, "error_code": "E", "error_message": "why"}
+    facts = {
+        "transport": "s3", "payload_bytes": 9, "possible_attempts": 1, "resends": 1, "error_code": "E",
+        "error_message": "why",
+    }  # fmt: skip
     counted = Tally()
     counted.count(status="failed", **facts)
     assert counted == tallied(outcome("failed", **facts))
+    counted.count(status="failed", **(facts | {"possible_attempts": None}))  # in a part of an earlier version
+    assert (counted.resends, counted.possible_resends) == (2, 1)

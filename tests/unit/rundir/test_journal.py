@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 
 import pytest
 
 from fanout.domain.row_state import RowRecord, RowState
-from fanout.rundir.journal import Journal
+from fanout.rundir.journal import Journal, count_states
 
 COUNTS = [0, 1, 2, 3, 63, 64, 65, 127, 128, 129, 511, 512, 513, 1_100]
 
@@ -52,3 +53,17 @@ def test_lines_that_come_late_leave_durable_rows_as_they_are(journal):
     journal.write([line(row) for row in range(100)])
     assert [*journal.open_rows()] == [line(row) for row in range(1, 100, 2)]
     assert dict(journal.states())[42] == RowState.DURABLE
+
+
+def test_a_journal_of_version_1_is_taken_on(tmp_path):
+    """It did not tell requests that were sent from those that may have been; an intent's last one may have been."""
+    path = tmp_path / "journal.sqlite"
+    lines = [RowRecord(0, 1, 0, 2, 1), RowRecord(1, 2, 0, 1, 0, accepted_at=5.0), RowRecord(2, 4, 1, 1, 0)]
+    with closing(Journal(path)) as journal:
+        journal.write(lines)
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript("ALTER TABLE rows DROP COLUMN possible; PRAGMA user_version = 1;")
+    assert count_states(path) == {RowState.INTENT: 1, RowState.ACCEPTED: 1, RowState.READY: 1}
+    for _ in range(2):
+        with closing(Journal(path, must_exist=True)) as journal:
+            assert [*journal.open_rows()] == [lines[0]._replace(possible=1), *lines[1:]]

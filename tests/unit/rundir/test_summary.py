@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -18,7 +21,10 @@ codes = st.sampled_from(["ModelError", "NotJson", "ThrottlingException", "TooLar
 @pytest.fixture(scope="module")
 def output(tmp_path_factory):
     path = tmp_path_factory.mktemp("output") / "out.parquet"
-    pq.write_table(pa.table({phase: pa.array([1.23456, 2.0, None]) for phase in PHASES}), path)
+    ended = pa.array([1_500_000_000.0, 1_700_000_000.0, None]).cast("int64")
+    columns = {phase: pa.array([1.23456, 2.0, None]) for phase in PHASES}
+    columns["ended_at"] = pc.multiply(ended, 1_000_000).cast(pa.timestamp("us", "UTC"))
+    pq.write_table(pa.table(columns), path)
     return path
 
 
@@ -43,6 +49,33 @@ def test_what_is_read_back_is_what_was_printed(output, seconds, rows, errors, ex
     read = read_summary(path)
     assert read == printed
     assert read.as_dict() == printed.as_dict()
+
+
+def test_rows_a_second_are_those_of_the_process_that_finished_the_run(output):
+    """After a resume all rows were divided by the last process's seconds."""
+    summary = summarize(
+        run_id="fnaaaaaaaa", endpoint="e", output=str(output), run_dir=output.parent, output_bytes=1,
+        tally=Tally(rows=3), throttles=0, started_at=1_600_000_000.0, seconds=4.0, simulated=True, warnings=(),
+    )  # fmt: skip
+    assert (summary.ended_here, summary.rows_per_s) == (1, 0.25)  # one ended before, of one nothing tells
+    assert (summary.as_dict()["ended_here"], summary.as_dict()["rows_per_s"]) == (1, 0.2)
+
+
+def test_a_summary_of_an_earlier_version_is_read(output, tmp_path):
+    summary = summarize(
+        run_id="fnaaaaaaaa", endpoint="e", output=str(output), run_dir=output.parent, output_bytes=1,
+        tally=Tally(rows=3, resends=2), throttles=0, started_at=1.0, seconds=2.0, simulated=True, warnings=(),
+    )  # fmt: skip
+    content = summary.as_dict()
+    del content["ended_here"], content["possible_resends"]
+    (tmp_path / "summary.json").write_text(json.dumps(content))
+    read = read_summary(tmp_path / "summary.json")
+    assert (read.ended_here, read.rows_per_s, read.possible_resends, read.resends_certain) == (
+        None,
+        1.5,
+        0,
+        2,
+    )
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"version": 0}', '{"version": 1}'])
