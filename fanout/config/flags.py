@@ -99,6 +99,12 @@ RUN: Sequence[Flag] = (
     Flag("queue_url", "collect.queue_url", "text", "SQS queue to listen to; by default one is made."),
     Flag("no_notifications", "collect.notifications", "off", "Find results by listing S3."),
     Flag("trust_responses", "collect.trust_responses", "on", "Take responses out of notifications."),
+    Flag(
+        "trust_failures",
+        "collect.trust_failures",
+        "on",
+        "Believe failures that only a notification announces.",
+    ),
     Flag("region", "endpoint.region", "text", "AWS region."),
     Flag("profile", "endpoint.profile", "text", "AWS profile."),
     Flag("deadline", "run.deadline_s", "float", "Stop after this many seconds (exit 7), resumable."),

@@ -43,6 +43,7 @@ class RunKeywords(TypedDict, total=False):
     queue_url: str | None
     no_notifications: bool | None
     trust_responses: bool | None
+    trust_failures: bool | None
     region: str | None
     profile: str | None
     deadline: float | None

@@ -188,6 +188,7 @@ class CollectSection(_Section):
     unknown: Literal["resend", "wait", "never"] = "resend"
     trust_responses: bool = False
     response_max_bytes: Annotated[int, Field(ge=1, le=RESPONSE_MAX_BYTES), Number] = RESPONSE_BYTES
+    trust_failures: bool = False
     redrive: Literal["refuse", "accept"] = "refuse"
 
     @field_validator("queue_url")

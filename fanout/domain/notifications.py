@@ -18,6 +18,7 @@ from fanout.domain.records import Notice, Status
 
 COMPLETED = "Completed"
 ERROR_TEXT_MAX = 4_096  # characters of a model's error that reach the output file
+UNCONFIRMED_TEXT_MAX = 512  # of one that S3 does not confirm: every open row may wait with one
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,31 @@ class Foreign:
 
     ours: bool
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnconfirmedNotice:
+    """What is kept of a notice that no object in S3 confirms; see `Notice`."""
+
+    completed: bool
+    notified_at: float
+    received_at: float | None = None
+    completed_at: float | None = None
+    failure_status: str | None = None
+    failure_reason: str | None = None
+
+    @classmethod
+    def of(cls, notice: Notice) -> UnconfirmedNotice:
+        """Return what is kept of `notice`: every open row may have one, and anyone may have written them."""
+        reason = notice.failure_reason
+        return cls(
+            notice.completed,
+            notice.notified_at,
+            notice.received_at,
+            notice.completed_at,
+            notice.failure_status,
+            reason[:UNCONFIRMED_TEXT_MAX] if reason else None,
+        )
 
 
 def parse_message(body: str, *, run_id: str, now: float, receipt: str, trust: bool) -> Notice | Foreign:
@@ -81,11 +107,15 @@ def parse_message(body: str, *, run_id: str, now: float, receipt: str, trust: bo
     )
 
 
-def failure_facts(notice: Notice, text: str | None) -> dict[str, object]:
-    """Return status, code and message of a failed row, from its notice and its failure object's text."""
-    expired = notice.failure_status == "Expired"
+def failure_facts(notice: Notice | UnconfirmedNotice, text: str | None) -> dict[str, object]:
+    """Return status, code and message of a failed row, from its notice and its failure object's text.
+
+    The object proves the failure, so that its words count: a message can be forged. Of a row that the model failed, one
+    that says "Expired" would keep it from being sent again.
+    """
+    expired = notice.failure_status == "Expired" and (text is None or "expire" in text.lower())
     status: Status = "expired" if expired else "failed"
-    message = notice.failure_reason or text
+    message = text or notice.failure_reason
     return {
         "status": status,
         "error_code": "Expired" if expired else "ModelFailed",

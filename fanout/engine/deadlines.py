@@ -11,7 +11,8 @@ import heapq
 from array import array
 from collections.abc import Mapping
 
-from fanout.engine.open_row import WAITING, OpenRow
+from fanout.domain.records import Options
+from fanout.engine.open_row import WAITING, OpenRow, served_within_s
 
 
 class Deadlines:
@@ -89,3 +90,19 @@ class Deadlines:
             row.deadline = None
             found.append(row)
         return found
+
+
+class Patience:
+    """Tells how long rows are waited for: until they are served, or never will be, and `slack_s` more."""
+
+    def __init__(self, slack_s: float) -> None:
+        self._slack_s = slack_s
+        self._options: Options | None = None
+        self._seconds = 0.0
+
+    def of(self, options: Options) -> float:
+        """Return the seconds from a send to the deadline of a row with these options."""
+        if options is not self._options:  # rows mostly share them: one number for all
+            self._options = options
+            self._seconds = served_within_s(options) + self._slack_s
+        return self._seconds

@@ -24,7 +24,7 @@ class Deferrals:
     def set(self, row: OpenRow, until: float) -> None:
         """Give the row its turn at `until`, instead of any that it had."""
         self._count += 1
-        row.turn = self._count
+        row.turn, row.turn_at = self._count, until
         heapq.heappush(self._turns, (until, self._count, row))
 
     def next(self) -> float | None:

@@ -44,12 +44,22 @@ class Flow(Protocol):
         """
         ...
 
-    def release(self, row: OpenRow, *, grace_s: float) -> None:
-        """Take back the claim on a row whose object is not there; the row waits for `grace_s` more seconds at most."""
+    def release(self, row: OpenRow) -> None:
+        """Take back the claim on a row that S3 does not confirm: the row waits on."""
         ...
 
-    def send_after_failure(self, row: OpenRow, text: str | None) -> bool:
-        """Have a row that the model failed with `text` sent again, if that is allowed; return whether it is."""
+    def found(self, row: OpenRow, modified_at: float | None) -> None:
+        """Take note that the row's object was found; `modified_at` by S3's clock, None where it rode along."""
+        ...
+
+    def send_after_failure(self, row: OpenRow, text: str | None, *, resends: int = 0) -> bool:
+        """Have a row that the model failed with `text` sent again, if that is allowed; return whether it is.
+
+        Args:
+            row: The row.
+            text: What the model said.
+            resends: 1 if no object proves the failure, so that the row may still be served.
+        """
         ...
 
     def refuse_inline(self, row: OpenRow, otherwise: Upload | None) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, unique
 
 from fanout.domain.location import Location
+from fanout.domain.notifications import UnconfirmedNotice
 from fanout.domain.records import (
     Inline,
     Notice,
@@ -25,6 +26,8 @@ from fanout.domain.row_state import RowRecord, RowState
 
 DEFAULT_TTL_S = 21_600  # RequestTTLSeconds, API reference
 DEFAULT_TIMEOUT_S = 900  # InvocationTimeoutSeconds, API reference
+RECEIPTS_MAX = 16
+"""Handles that are kept of one row's messages: any number of them can be forged."""
 
 
 @unique
@@ -75,7 +78,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.REQUEUED: frozenset({State.REINTENDED, State.CLAIMED}),
     State.REINTENDED: frozenset({State.RESENT, State.UNCERTAIN, State.CLAIMED, State.SETTLED}),
     State.RESENT: frozenset({State.REINTENDED, State.UNCERTAIN, State.ACCEPTED, State.CLAIMED}),
-    State.ACCEPTED: frozenset({State.CLAIMED, State.SETTLED}),
+    State.ACCEPTED: frozenset({State.CLAIMED, State.DEFERRED, State.SETTLED}),
     State.CLAIMED: frozenset({State.ACCEPTED, State.UNCERTAIN, State.DEFERRED, State.SETTLED}),
     State.SETTLED: frozenset(),
 }
@@ -116,12 +119,14 @@ class OpenRow:
     Attributes:
         number: Its ordinal in the input.
         patience_s: Seconds from a send to its deadline.
+        timeout_s: Seconds that the model may take for it.
         state: Where it is; `State.SETTLED` is the last.
         generation: Rises when the model has failed it and it is sent again.
         sends: Attempts that it was given, in all generations; the last one's number is part of the inference id.
         resends: Those given while an earlier one might have been received.
         possible: Those that an earlier process may have sent before it was killed.
         unsent: Under its last attempt no request has left yet.
+        unproven: No object proved the failure of the generation before, and no request of this one has left yet.
         failed_at: When a request of it last failed without telling whether it was received.
         suspect: Other rows were accepted between its last two failures: the row is the trouble, not the service.
         output: Where its output stands or should; None if nothing is known of that, `AS_EXPECTED` for nearly every row.
@@ -131,10 +136,11 @@ class OpenRow:
         item: What to send, or to upload first; None once no further send can need it.
         held_bytes: Bytes of payload that `item` keeps in memory.
         turn: Number of its place among the deferred rows, None if it has none.
+        turn_at: When its last turn came or comes; None if it had none since its last send.
         deadline: When it is looked for a last time, None if that was done or is not due.
         notice: What it was claimed by, or what came while its request was in flight.
-        unconfirmed_notice: A failure that was announced and that S3 did not confirm.
-        receipts: Handles of its messages, which are deleted once the row is durable.
+        unconfirmed_notice: An end that was announced and that S3 did not confirm; a failure rather than a success.
+        receipts: Handles of its latest messages, which are deleted once the row is durable.
     """
 
     number: int
@@ -143,6 +149,7 @@ class OpenRow:
     transport: Transport
     payload_bytes: int
     patience_s: float
+    timeout_s: float
     state: State
     item: Routed | None = None
     held_bytes: int = 0
@@ -151,6 +158,7 @@ class OpenRow:
     resends: int = 0
     possible: int = 0
     unsent: bool = False
+    unproven: bool = False
     failed_at: float | None = None
     suspect: bool = False
     output: Location | None = None
@@ -163,9 +171,10 @@ class OpenRow:
     sent_at: float | None = None
     accepted_at: float | None = None
     turn: int | None = None
+    turn_at: float | None = None
     deadline: float | None = None
     notice: Notice | None = None
-    unconfirmed_notice: Notice | None = None
+    unconfirmed_notice: UnconfirmedNotice | None = None
     receipts: tuple[str, ...] = ()
 
     @classmethod
@@ -178,6 +187,7 @@ class OpenRow:
             transport_of(item),
             len(record.payload),
             patience_s,
+            record.options.invocation_timeout_s or DEFAULT_TIMEOUT_S,
             State.UPLOADING if isinstance(item, Upload) else State.QUEUED,
             item,
             payload_bytes(item),
@@ -190,6 +200,19 @@ class OpenRow:
         return notice.generation == self.generation and (
             notice.attempt is None or 1 <= notice.attempt <= self.sends
         )
+
+    def keep_receipt(self, receipt: str | None) -> None:
+        """Keep the handle of a message, so that it can be deleted; None for a notice that was no message."""
+        if receipt is not None:
+            self.receipts = (*self.receipts[1 - RECEIPTS_MAX :], receipt)
+
+    def take_back_claim(self) -> bool:
+        """Keep what claims the row as unconfirmed; return whether it is the first. A failure is kept in any case."""
+        notice, self.notice = self.notice, None
+        first = self.unconfirmed_notice is None
+        if notice is not None and (first or not notice.completed):
+            self.unconfirmed_notice = UnconfirmedNotice.of(notice)
+        return first
 
     def recall(self, line: RowRecord) -> None:
         """Take over what the journal of an earlier process tells of the row; called before it is entered."""
@@ -218,7 +241,7 @@ class OpenRow:
     @property
     def resends_sent(self) -> int:
         """Those of `resends` under which a request left, or may have."""
-        return self.resends - (self.unsent and self.state not in NOT_RECEIVED)
+        return self.resends - (self.unsent and self.state not in NOT_RECEIVED) - self.unproven
 
     def take_attempt(self) -> None:
         """Take the next attempt; one under which no request has left, as a notice came first, is still to be used."""
@@ -227,12 +250,18 @@ class OpenRow:
             self.sends += 1
             self.unsent = True
 
-    def begin_generation(self) -> None:
-        """Begin the next generation: the model failed this one, so a request of it was received."""
+    def begin_generation(self, *, resends: int) -> None:
+        """Begin the next generation: the model failed this one, so a request of it was received.
+
+        Args:
+            resends: 1 if no object proves that: the next request is a re-send, and journalled as such from now on.
+        """
         if self.unsent:
             self.sends, self.resends, self.unsent = self.sends - 1, self.resends - 1, False
         self.possible -= self._is_proof_of_a_possible_one
         self.generation += 1
+        self.resends += resends
+        self.unproven = resends > 0
         self.suspect = False
         self.output = self.failure = self.notice = self.unconfirmed_notice = self.deadline = None
         self.sent_at = self.accepted_at = None

@@ -12,9 +12,9 @@ from fanout.concurrency.notify import Notify
 from fanout.domain.ids import inference_id
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Reply, Routed, Staged
+from fanout.domain.records import Inline, Notice, Outcome, Record, Reply, Routed, Staged
 from fanout.domain.row_state import RowRecord
-from fanout.engine.deadlines import Deadlines
+from fanout.engine.deadlines import Deadlines, Patience
 from fanout.engine.deferrals import Deferrals
 from fanout.engine.open_row import (
     IN_FLIGHT,
@@ -24,11 +24,11 @@ from fanout.engine.open_row import (
     Claim,
     OpenRow,
     State,
-    served_within_s,
 )
 from fanout.engine.row_counts import OpenRowsStatistics, RowCounts
 from fanout.engine.row_places import RowPlaces
 from fanout.engine.settled_rows import SettledRows
+from fanout.engine.unconfirmed import Unconfirmed
 
 HEARD_WITHIN_S = 60.0
 """When a run is resumed a night later, its messages get this long to be received before a row is given up."""
@@ -58,9 +58,7 @@ class OpenRows:
         self.run_id = run_id
         self.places = RowPlaces(outputs=outputs, failures=failures)
         self._keep_payloads = keep_payloads
-        self._slack_s = slack_s
-        self._options: Options | None = None
-        self._patience_s = 0.0
+        self._patience = Patience(slack_s)
         self._open: dict[int, OpenRow] = {}
         self._settled = SettledRows()
         self.held_bytes = 0
@@ -74,6 +72,8 @@ class OpenRows:
         """The rows that wait, by when they are looked for a last time."""
         self.deferrals = Deferrals()
         """The rows that wait for an instant: `defer` gives them their turns."""
+        self.unconfirmed = Unconfirmed(self._open)
+        """The accepted rows of which a message claims an end that S3 did not confirm."""
         self.counts = RowCounts()
 
     def __len__(self) -> int:
@@ -90,7 +90,7 @@ class OpenRows:
             item: What to send, or to upload first.
             upload: The object to delete once the row is durable; None to delete nothing.
         """
-        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience_of(record))
+        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience.of(record.options))
         self._enter(row)
         return row
 
@@ -101,7 +101,7 @@ class OpenRows:
 
         A row that may have been sent is `State.UNCERTAIN`, without a turn: it is the caller's to upload or to defer.
         """
-        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience_of(record))
+        row = OpenRow.of(record, item, upload=upload, patience_s=self._patience.of(record.options))
         row.recall(line)
         self._enter(row)
         if row.state is State.ACCEPTED:
@@ -120,12 +120,6 @@ class OpenRows:
         self.counts.enter(row.state)
         self.held_bytes += row.held_bytes
         self.seen(row.number)
-
-    def _patience_of(self, record: Record) -> float:
-        if record.options is not self._options:  # rows mostly share them: one number for all
-            self._options = record.options
-            self._patience_s = served_within_s(record.options) + self._slack_s
-        return self._patience_s
 
     def seen(self, number: int) -> None:
         """Note that the input has reached row `number`: a later message for it is a repetition, not a stranger."""
@@ -198,7 +192,9 @@ class OpenRows:
         self._move(row, State.SENT if row.state is State.INTENDED else State.RESENT)
         if row.unsent and row.state is State.RESENT:
             self.counts.resend(row.sent_at)
-        row.unsent = False
+        elif row.unproven:
+            self.counts.resend(row.due_at)  # the generation before certainly left
+        row.unsent = row.unproven = False
         row.due_at = due if row.due_at is None else row.due_at
         row.sent_at = now
         return self._inference_id(row)
@@ -209,6 +205,8 @@ class OpenRows:
         self.places.learn(row, reply)
         self.deadlines.set(row, now + row.patience_s)
         self._drop_sent_payload(row)
+        if row.unconfirmed_notice is not None:
+            self.unconfirmed.add(row)
         if row.notice is not None:
             self._win(row)
             return True
@@ -221,13 +219,14 @@ class OpenRows:
         Returns:
             Whether a notice of an earlier attempt came meanwhile: the row is then claimed, and not sent again.
         """
+        if row.state is State.SENT:
+            row.notice = None  # nothing was received that it could be of: it is forged
+            self._move(row, State.INTENDED)
+            return False
         if row.notice is not None:
             self.places.presume(row)
             self._win(row)
             return True
-        if row.state is State.SENT:
-            self._move(row, State.INTENDED)
-            return False
         self._move(row, State.REINTENDED)  # an earlier attempt may still be with the endpoint
         if row.deadline is not None:
             self.deadlines.set(row, row.deadline)  # passed over while the row was in flight
@@ -236,7 +235,7 @@ class OpenRows:
     def doubt(self, row: OpenRow, *, now: float) -> bool:
         """Note that the request may have been received; return whether a notice came already: the row is claimed."""
         row.suspect = row.failed_at is not None and self.last_accepted_at > row.failed_at
-        row.failed_at = now
+        row.failed_at, row.turn_at = now, None
         self.deadlines.set(row, now + row.patience_s)
         self.places.presume(row)
         if row.notice is not None:
@@ -276,8 +275,7 @@ class OpenRows:
     def _claimed(self, row: OpenRow, notice: Notice) -> Claim:
         if row.state in NOT_RECEIVED or not row.is_meant_by(notice):
             return Claim.STRANGER
-        if notice.receipt is not None:
-            row.receipts += (notice.receipt,)
+        row.keep_receipt(notice.receipt)
         if row.notice is not None:
             return Claim.PENDING
         row.notice = notice
@@ -298,21 +296,27 @@ class OpenRows:
         """Note where the row's output was found to stand."""
         self.places.note(row, location, completed=True)
 
-    def release(self, row: OpenRow, *, deadline: float) -> None:
-        """Take back a claim whose object is not there; the row waits on, until `deadline` at the latest.
+    def release(self, row: OpenRow) -> None:
+        """Take back a claim that S3 does not confirm; the row keeps it, and waits as long as it would have without.
 
         One that was never accepted is uncertain again, without a turn: it is the caller's to defer.
         """
-        notice, row.notice = row.notice, None
-        if notice is not None and not notice.completed:
-            row.unconfirmed_notice = notice
+        first = row.take_back_claim()
         self._move(row, State.ACCEPTED if row.accepted_at is not None else State.UNCERTAIN)
-        self.deadlines.set(row, deadline if row.deadline is None else min(row.deadline, deadline))
+        if row.deadline is not None:
+            self.deadlines.set(row, row.deadline)  # passed over while the row was claimed
+        if first and row.accepted_at is not None:
+            self.unconfirmed.add(row)
 
-    def regenerate(self, row: OpenRow) -> None:
-        """Give a row that the model failed its next generation; it is the caller's to defer."""
+    def regenerate(self, row: OpenRow, *, resends: int = 0) -> None:
+        """Give a row that the model failed its next generation; it is the caller's to defer.
+
+        Args:
+            row: The row.
+            resends: 1 if no object proves the failure: it is sent while it may still be served, and that is counted.
+        """
         self._move(row, State.DEFERRED)
-        row.begin_generation()
+        row.begin_generation(resends=resends)
 
     def _win(self, row: OpenRow) -> None:
         self._move(row, State.CLAIMED)

@@ -87,6 +87,7 @@ class Pipeline:
                 (self._look, 1),
                 (wiring.lookup.looker, LOOKERS),
                 (wiring.endpoint_watch.worker, 1),
+                (wiring.backlog.worker, 1),
                 (self._poll, limits.pollers),
                 (wiring.journal.worker, 1),
             )

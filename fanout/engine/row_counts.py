@@ -55,6 +55,11 @@ class RowCounts:
         self._possible_resends += sent_at is None
 
     @property
+    def accepted(self) -> int:
+        """Rows that the endpoint has taken and that wait for a notice."""
+        return self._states[State.ACCEPTED]
+
+    @property
     def busy(self) -> int:
         """Rows with which something is going on: in flight, in the endpoint's queue, or being fetched."""
         states = self._states

@@ -52,7 +52,9 @@ class EngineSettings:
         failure_path: `S3FailurePath`, likewise.
         parts: Directory of the part files; None where outcomes are delivered instead.
         shared_queue: The queue serves others too.
-        trust_responses: Believe what notifications carry.
+        hears_failures: The endpoint announces failures, and the run's queue receives what it announces.
+        trust_responses: Take responses out of notifications.
+        trust_failures: Believe a failure that a message announces, without an object in S3 that proves it.
         keep_inputs: Leave uploaded payloads where they are.
         kms_key_id: Key that encrypts uploaded payloads, for the text of errors; None for the bucket's own.
         input_tags: Tags of uploaded payloads.
@@ -69,7 +71,9 @@ class EngineSettings:
     lookup: LookupPolicy
     retry: ModelRetry
     shared_queue: bool = False
+    hears_failures: bool = False
     trust_responses: bool = False
+    trust_failures: bool = False
     keep_inputs: bool = False
     kms_key_id: str | None = None
     input_tags: Mapping[str, str] = field(default_factory=dict)

@@ -57,6 +57,5 @@ class SettledRows:
             return Claim.DONE if notice.row < self.rows_seen else Claim.STRANGER
         if not row.is_meant_by(notice):
             return Claim.STRANGER
-        if notice.receipt is not None:
-            row.receipts += (notice.receipt,)
+        row.keep_receipt(notice.receipt)
         return Claim.PENDING

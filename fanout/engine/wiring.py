@@ -25,10 +25,12 @@ from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.outcomes import Outcomes, rejection
 from fanout.engine.pacing import Gate, Pacer
+from fanout.engine.reconcile.backlog import BacklogWatch
 from fanout.engine.reconcile.endpoint_watch import EndpointWatch
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import Reconciler
 from fanout.engine.reconcile.service_times import ServiceTimes
+from fanout.engine.reconcile.settle import Settle
 from fanout.engine.settings import EngineSettings
 from fanout.engine.stages.admit import Admit, AdmitLimits
 from fanout.engine.stages.delete import Delete
@@ -132,10 +134,20 @@ class Wiring:
                 earlier=recovered.parts,
             )
         self.lookup = Lookup(rows=self.rows, flow=self, objects=cloud.objects, clock=clock)
+        self.backlog = BacklogWatch(control=cloud.control, endpoint=settings.endpoint, clock=clock)
+        self.settle = Settle(
+            rows=self.rows,
+            flow=self,
+            lookup=self.lookup,
+            clock=clock,
+            backlog=self.backlog,
+            hears_failures=settings.hears_failures,
+        )
         self.reconciler = Reconciler(
             rows=self.rows,
             flow=self,
             lookup=self.lookup,
+            settle=self.settle,
             clock=clock,
             service_times=service_times,
             last_notice_at=self._last_notice_at,
@@ -189,7 +201,7 @@ class Wiring:
             flow=self,
             objects=cloud.objects,
             clock=clock,
-            trust=settings.trust_responses,
+            trust=settings.trust_failures,
             got=tally.by_status["succeeded"],
             budget=ByteLimiter(limits.held_bytes, holder=self.sink),
             response_max_bytes=limits.response_max_bytes,
@@ -247,16 +259,20 @@ class Wiring:
         """Have an uncertain row looked for when its result should have come, and sent if it is nowhere."""
         self.reconciler.doubt(row, more_s=more_s)
 
-    def release(self, row: OpenRow, *, grace_s: float) -> None:
-        """Take back the claim on a row whose object is not there."""
-        self.reconciler.release(row, grace_s=grace_s)
+    def release(self, row: OpenRow) -> None:
+        """Take back the claim on a row that S3 does not confirm."""
+        self.reconciler.release(row)
 
-    def send_after_failure(self, row: OpenRow, text: str | None) -> bool:
+    def found(self, row: OpenRow, modified_at: float | None) -> None:
+        """Take note that the row's object was found."""
+        self.settle.found(row, modified_at)
+
+    def send_after_failure(self, row: OpenRow, text: str | None, *, resends: int = 0) -> bool:
         """Have a row that the model failed with `text` sent again, if that is allowed; return whether it is."""
         allowed = self.settings.retry.allows(generation=row.generation, text=text)
         if row.item is None or self.stopping or not allowed:
             return False
-        self.rows.regenerate(row)
+        self.rows.regenerate(row, resends=resends)
         self.journal.unsent(row)
         self.reconciler.defer(row, backoff_s(row.generation, draw=self._rng.random()))
         return True

@@ -22,6 +22,7 @@ EndpointStatus = Literal[
 ]  # fmt: skip
 """EndpointStatus of DescribeEndpoint (API reference), and `DELETED` for an endpoint that is not there any more."""
 Join = Literal["joined", "ignored", "suffixed"]
+ForgedStatus = Literal["Completed", "Failed", "Expired"]
 
 
 class _Model(BaseModel):
@@ -114,6 +115,22 @@ class NotificationSettings(_Model):
     outside_filter: bool = True
 
 
+class ForgerySettings(_Model):
+    """Forged ends of requests, for the share of them that `faults.forged_ends` says.
+
+    Attributes:
+        statuses: What they say; drawn for each message.
+        delay: From the arrival of a request; 0 is before its 202.
+        copies: Messages about one request.
+        apart_s: Between two of them.
+    """
+
+    statuses: Annotated[tuple[ForgedStatus, ...], Field(min_length=1)] = ("Completed", "Failed", "Expired")
+    delay: Spread = Spread()
+    copies: Annotated[int, Field(ge=1)] = 1
+    apart_s: Seconds = 1.0
+
+
 class FaultSettings(_Model):
     """Shares of calls and rows that go wrong, each drawn on its own, in the order written here.
 
@@ -130,7 +147,8 @@ class FaultSettings(_Model):
     `unreadable_share` (its object stands there and can never be read, for one of the `flaws`).
 
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
-    (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
+    (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification),
+    `forged_ends` (for a share of requests, a forged Completed, Failed or Expired; `forgery` says which and when).
 
     `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied. `disabled_kms_keys`: keys, as uploads
     name them, that encrypt nothing any more (`http` alone).
@@ -160,6 +178,7 @@ class FaultSettings(_Model):
     flaws: Annotated[tuple[Flaw, ...], Field(min_length=1)] = tuple(Flaw)
     foreign_messages: Share = 0.0
     forged_messages: Share = 0.0
+    forged_ends: Share = 0.0
     denied: frozenset[str] = frozenset()
     disabled_kms_keys: frozenset[str] = frozenset()
 
@@ -216,6 +235,7 @@ class SimulatorSettings(_Model):
     throttle: ThrottleSettings = ThrottleSettings()
     notifications: NotificationSettings = NotificationSettings()
     metrics: MetricSettings = MetricSettings()
+    forgery: ForgerySettings = ForgerySettings()
     latency: LatencySettings = LatencySettings()
     faults: FaultSettings = FaultSettings()
 

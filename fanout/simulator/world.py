@@ -17,6 +17,7 @@ from fanout.simulator.announcer import Announcer
 from fanout.simulator.endpoint import EndpointModel
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import Faults
+from fanout.simulator.forger import Forger
 from fanout.simulator.inference import Accepted, Inference, LogLine, row_of
 from fanout.simulator.limits import AsyncRequest
 from fanout.simulator.notifications import Header, parameters_of
@@ -82,6 +83,7 @@ class World:
             header=header,
             faults=Faults(settings.faults, rng=self.rng("rows")),
         )
+        self._forger = Forger(settings, topics=self.topics, header=header, rng=self.rng("forger"))
         self._watchers: list[Callable[[], None]] = []
         for bucket in settings.buckets:
             self.objects.create_bucket(bucket)
@@ -137,6 +139,7 @@ class World:
             raise limits.without_inline()
         self.advance(now)
         inference_id = request.inference_id or self._paths.new_id()
+        self._forger.see(inference_id, parameters_of(request), now=now)
         accepted = Accepted(inference_id, *self._paths.locations(request, inference_id))
         if request.input_location is None:
             location = None
@@ -179,13 +182,12 @@ class World:
         for finished in self.endpoint.advance(now):
             self._results.end(finished)
         self._announcer.advance(now)
+        self._forger.advance(now)
 
     def next_event_at(self) -> float | None:
         """Return the earliest instant at which `advance` would change something, None while nothing is due."""
-        ends_at, announces_at = self.endpoint.next_at(), self._announcer.next_at()
-        if ends_at is None or announces_at is None:
-            return announces_at if ends_at is None else ends_at
-        return min(ends_at, announces_at)
+        events = (self.endpoint.next_at(), self._announcer.next_at(), self._forger.next_at())
+        return min((at for at in events if at is not None), default=None)
 
     def scale(self, instances: int, *, now: float) -> None:
         """Change the number of instances; the topics get a TestNotification, as AWS sends one."""
@@ -222,6 +224,7 @@ class World:
             "failed": self._results.counts["Failed"],
             "expired": self._results.counts["Expired"],
             **{f"notifications_{name}": messages[name] for name in _MESSAGE_COUNTS},
+            "notifications_forged_ends": self._forger.forged,
             **{f"messages_{name}": topics[name] for name in _TOPIC_COUNTS},
             **self.objects.statistics(),
         }

@@ -47,6 +47,13 @@ OFTEN = frozenset({"upload.stored", "intent.durable", "send.accepted", "ack.dele
 """Points that any run passes several times, however fast it is."""
 SLOW_S = 5.0
 """A resume is to send or collect within this time."""
+FORGED = (
+    "faults.forged_ends=0.3",
+    "forgery.delay.median_s=0.05",
+    "forgery.delay.sigma=1",
+    "forgery.copies=2",
+)
+"""Three rows of ten are said to have failed, expired or been completed, before and after they are."""
 MAX_PROCESSES = 12  # of one run: none is killed more than three times
 
 Kill = float | str
@@ -287,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     sound = True
-    with tempfile.TemporaryDirectory(prefix="fanout-campaign-") as name, local_aws(*QUICK) as aws:
+    with tempfile.TemporaryDirectory(prefix="fanout-campaign-") as name, local_aws(*QUICK, *FORGED) as aws:
         aws.env["FANOUT_TRANSPORT_CLIENT"] = options.client
         work = Path(name)
         if options.kills:

@@ -1,4 +1,4 @@
-"""Plants the eight bugs of the specification, one at a time, in a copy of the package, and sees whether a test fails.
+"""Plants eight bugs of the specification and one of an attack, one at a time, and sees whether a test fails.
 
     python tests/crash/mutation_check.py [--only NAME]
 
@@ -113,10 +113,16 @@ BUGS = (
         (
             Change(
                 "engine/stages/fetch.py",
-                "places.outputs, places.output(row))",
-                "places.outputs, Location.parse(notice.output_location or '') or places.output(row))",
+                "places.outputs, places.output(row), looks=_looks(row))",
+                "places.outputs, Location.parse(notice.output_location or '') or places.output(row), "
+                "looks=_looks(row))",
             ),
         ),
+    ),
+    Bug(
+        "believe a message",
+        "tests/unit/engine/stages/test_fetch.py::test_what_s3_does_not_confirm_ends_no_row_and_sends_none_again",
+        (Change("engine/stages/fetch.py", "        elif self._trust:\n", "        elif True:\n"),),
     ),
     Bug(
         "treat unknown as new",

@@ -204,8 +204,9 @@ def test_an_announced_output_that_never_comes_ends_in_a_row(tmp_path):
     )
     audit(ran.table, payloads, accepted=ran.accepted)
     statuses = Counter(ran.table["status"].to_pylist())
-    assert statuses["expired"] > 0
-    assert statuses["succeeded"] + statuses["expired"] == 60
+    assert statuses["unsettled"] > 0
+    assert statuses["succeeded"] + statuses["unsettled"] == 60
+    assert set(ran.table["error_code"].to_pylist()) == {None, "OutputMissing"}
 
 
 def test_a_storm_of_throttling_fails_no_row_and_lowers_the_rate(tmp_path):

@@ -146,7 +146,7 @@ def test_a_resume_whose_last_rows_have_no_output_does_not_blame_its_permissions(
     limits = engine_limits(concurrency=8, pollers=1, grace_s=0.0)
     report = live(plain(*small(40), world={"faults": faults}, limits=limits, interruptions=stopped), tmp_path)
     assert report.endings == Counter(stopped=1, finished=1)
-    assert report.statuses["expired"] > 0
+    assert report.statuses["unsettled"] > 0
 
 
 def test_objects_of_the_users_are_sent_as_they_are(tmp_path):

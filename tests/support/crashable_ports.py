@@ -18,6 +18,7 @@ from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Message, Reply
 from fanout.ports import Admit, Clock, Control, Object, ObjectInfo, Queue, Upload, at_once
 from fanout.rundir.journal import Journal
+from fanout.simulator.forger import FORGED_MARKS
 from fanout.simulator.ports.cloud import MemoryCloud
 
 T = TypeVar("T")
@@ -158,6 +159,8 @@ class _Queue:
 
     def _check(self, body: str) -> None:
         watch = self._watch
+        if any(mark in body for mark in FORGED_MARKS):  # of a request that was refused, and of no use
+            return
         send = _send_of(body)
         if send is None or send.run_id != watch.run_id:
             if watch.shared_queue:

@@ -10,7 +10,8 @@ from fanout.domain.ids import parse_inference_id
 from fanout.domain.location import Location
 from fanout.simulator.faults import Faults, InvokeFault
 from fanout.simulator.inference import Inference
-from fanout.simulator.settings import FaultSettings
+from fanout.simulator.notifications import Document, Parameters
+from fanout.simulator.settings import FaultSettings, ForgedStatus
 from fanout.simulator.world import World
 
 
@@ -58,14 +59,16 @@ class FaultCounts:
 
     Attributes:
         log: Every accepted request.
-        failed: Rows that the model failed at least once.
+        failed: How often the model failed each row.
+        forged: Rows of which an end was forged.
         expired: Rows that expired at least once.
         written: Rows and generations of which an output was written that can be read.
     """
 
     def __init__(self, world: World) -> None:
         self.log = world.log
-        self.failed: set[int | None] = set()
+        self.failed: Counter[int | None] = Counter()
+        self.forged: set[int] = set()
         self.expired: set[int | None] = set()
         self.written: set[tuple[int, int]] = set()
         self._world = world
@@ -79,7 +82,10 @@ class FaultCounts:
         def failing(
             inference: Inference, reason: str, *, at: float, status: Literal["Failed", "Expired"]
         ) -> None:
-            (self.failed if status == "Failed" else self.expired).add(inference.line.row)
+            if status == "Failed":
+                self.failed[inference.line.row] += 1
+            else:
+                self.expired.add(inference.line.row)
             fail(inference, reason, at=at, status=status)
 
         def complete(inference: Inference, *, size: int | None, digest: str, at: float) -> None:
@@ -91,6 +97,18 @@ class FaultCounts:
                 self.written.add((send.row, send.generation))
 
         results._fail, results._complete = failing, complete  # type: ignore[method-assign]
+        forger = world._forger
+        forging = forger._document
+
+        def document(
+            status: ForgedStatus, inference_id: str, parameters: Parameters, **times: float
+        ) -> Document:
+            send = parse_inference_id(inference_id)
+            if send is not None:
+                self.forged.add(send.row)
+            return forging(status, inference_id, parameters, **times)
+
+        forger._document = document  # type: ignore[method-assign]
 
     def is_unreadable(self, uri: str) -> bool:
         """Whether the object stands there and can never be read."""
@@ -108,5 +126,6 @@ class FaultCounts:
             "notifications_duplicated": "notifications doubled",
             "notifications_foreign": "messages of strangers",
             "notifications_forged": "forged messages",
+            "notifications_forged_ends": "forged ends",
         }
         return self._counts + Counter({text: stats[name] for name, text in names.items()})

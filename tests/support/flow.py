@@ -12,7 +12,9 @@ class RecordingFlow:
         self.rows = rows
         self.stopping = False
         self.uploads, self.sends, self.fetches = Channel(capacity), Channel(capacity), Channel(capacity)
-        self.finished, self.deferred, self.acknowledged, self.discarded = [], [], [], []
+        self.finished, self.deferred, self.acknowledged = [], [], []
+        self.discarded, self.again = [], []
+        self.retries, self.seen = False, []
 
     async def upload(self, row):
         await self.uploads.put(row)
@@ -32,6 +34,18 @@ class RecordingFlow:
 
     def discard(self, upload):
         self.discarded.append(upload)
+
+    def release(self, row):
+        self.rows.release(row)
+
+    def found(self, row, modified_at):
+        self.seen.append((row, modified_at))
+
+    def send_after_failure(self, row, text, *, resends=0):
+        if self.retries:
+            self.rows.regenerate(row, resends=resends)
+            self.again.append((row, text, resends))
+        return self.retries
 
     def acknowledge(self, receipts):
         self.acknowledged += receipts

@@ -34,6 +34,10 @@ def check(
         accepted=[line._asdict() for line in fault_counts.log],
         may_be_empty=fault_counts.counts()["empty_output_share"] > 0,
     )
+    uncounted = _unproven(table, fault_counts)
+    assert not uncounted, (
+        f"I2: rows accepted again without a failure of the model or a counted re-send: {uncounted}"
+    )
     if scenario.rate is not None:
         most = busiest_second(sent_at)
         assert most <= scenario.rate * (1 + CATCH_UP_SHARE) + 1, f"I6: {most} sends in a second"
@@ -68,28 +72,41 @@ def _unfounded(line: Mapping[str, object], scenario: Scenario, fault_counts: Fau
         return "it is sound" if scenario.payloads[row] is not None else None
     last = parse_inference_id(str(line["inference_id"]))
     generation = last.generation if last else 0
+    # Where outputs are named by inference id, one whose reply was lost is nowhere to be looked for.
+    findable = scenario.simulator.join != "ignored"
+    found = "its output is there" if findable and (row, generation) in fault_counts.written else None
+    untold = scenario.simulator.failure_path is None and row in fault_counts.forged
+    if code in {"ModelFailed", "Expired"} and untold and found is None:
+        return None  # it has ended without an output, and no object says how: a message may
     if code == "ModelFailed":
-        if (
-            row not in fault_counts.failed | fault_counts.expired
-        ):  # a failure object does not say which of the two it was
+        # A failure object does not say which of the two it was.
+        if row not in fault_counts.failed and row not in fault_counts.expired:
             return "the model never failed it"
-        # A run that is to stop tries nothing once more, nor a failure whose object is somewhere else.
-        plain = scenario.simulator.join == "joined" and not scenario.interruptions
+        # A run that is to stop tries nothing once more, nor a failure whose object is somewhere else. One that leaves
+        # no object is only tried once more while its next failure could be told as well.
+        proven = scenario.simulator.failure_path is not None
+        plain = proven and scenario.simulator.join == "joined" and not scenario.interruptions
         again = scenario.retry.allows(generation=generation, text=str(line["error_message"]))
         return "it was not tried once more" if plain and again and row not in fault_counts.expired else None
-    if str(code).startswith("Output"):
+    if status == "failed" and str(code).startswith("Output"):
         return None if fault_counts.is_unreadable(str(line["output_location"])) else "its output can be read"
     if code == "Expired":
         return None if row in fault_counts.expired else "it never expired"
-    # Where outputs are named by inference id, one whose reply was lost is nowhere to be looked for.
-    findable = scenario.simulator.join != "ignored"
     if status == "failed" and int(str(line["attempts"])) + int(str(line["possible_attempts"])) < MAX_SENDS:
         return "it was given up early"
-    if status in {"expired", "failed"}:
-        return "its output is there" if findable and (row, generation) in fault_counts.written else None
+    if status in {"unsettled", "failed"}:
+        return found
     if scenario.patience.unknown == "resend" and int(str(line["resends"])) < MAX_RESENDS:
         return "it was not sent again"
-    return "its output is there" if findable and (row, generation) in fault_counts.written else None
+    return found
+
+
+def _unproven(table: pa.Table, fault_counts: FaultCounts) -> dict[int, int]:
+    """Return by how many acceptances a row exceeds what the model's failures and its counted re-sends allow."""
+    taken = Counter(line.row for line in fault_counts.log if line.row is not None)
+    resends = dict(zip(table["row"].to_pylist(), table["resends"].to_pylist(), strict=True))
+    excess = {row: count - 1 - fault_counts.failed[row] - resends[row] for row, count in taken.items()}
+    return {row: count for row, count in excess.items() if count > 0}
 
 
 def _check_secrets(scenario: Scenario, journal: Path) -> None:

@@ -20,7 +20,7 @@ from fanout.domain.retry_policy import ModelRetry
 from fanout.engine.reconcile.reconciler import MAX_RESENDS
 from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineLimits
-from fanout.simulator.settings import SimulatorSettings
+from fanout.simulator.settings import ForgerySettings, SimulatorSettings, Spread
 
 Kind = Literal["instant", "step", "disk", "stop", "abort", "outage"]
 """How a process ends: killed at an instant, killed around the n-th effect on the world or the disk, the disk full at
@@ -87,7 +87,7 @@ def draw(seed: int, *, rows: int = 500) -> Scenario:
     notifications = _notifications(rng)
     trusts = _chance(rng, 0.15)
     faults = _faults(rng, trusts=trusts) | _flaws(seed)
-    simulator = _world(rng, seed, notifications=notifications, faults=faults)
+    simulator = _forged(_world(rng, seed, notifications=notifications, faults=faults), seed, trusts=trusts)
     rate = None if _chance(rng, 0.6) else rng.choice((20.0, 75.0, 400.0))
     quiet_s = rng.choice((2.0, 10.0))
     retry = model_retry(generations=rng.choice((0, 1, 1, 3)))
@@ -216,6 +216,22 @@ def _world(
             "inline": random.Random(f"{seed}.inline").random() > 0.05,
         }
     )
+
+
+def _forged(settings: SimulatorSettings, seed: int, *, trusts: bool) -> SimulatorSettings:
+    """Return the world with forged ends in a third of the seeds; drawn apart, so that nothing else is drawn anew."""
+    rng = random.Random(f"{seed}.forgery")
+    if trusts or not _chance(rng, 0.35):  # whoever trusts the topic has been promised that nobody forges
+        return settings
+    statuses = rng.choice((("Failed",), ("Expired",), ("Completed",), ("Failed", "Expired", "Completed")))
+    forgery = ForgerySettings(
+        statuses=statuses,
+        delay=Spread(median_s=rng.choice((0.0, 0.1, 1.0, 30.0)), sigma=rng.choice((0.0, 1.0))),
+        copies=rng.choice((1, 1, 3)),
+        apart_s=rng.choice((0.05, 1.0, 12.0)),
+    )
+    faults = settings.faults.model_copy(update={"forged_ends": rng.uniform(0.02, 0.6)})
+    return settings.model_copy(update={"forgery": forgery, "faults": faults})
 
 
 def _notifications(rng: random.Random) -> dict[str, object]:

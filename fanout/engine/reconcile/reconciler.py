@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fanout.concurrency.notify import Notify
-from fanout.domain.notifications import failure_facts
 from fanout.domain.records import Upload
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow, State
@@ -18,6 +17,7 @@ from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.schedule import LookupPolicy, next_look
 from fanout.engine.reconcile.service_times import ServiceTimes
+from fanout.engine.reconcile.settle import Settle
 from fanout.engine.reconcile.unknown_wait import LEAST_S, Answers, lost_at, next_question
 from fanout.ports import Clock
 
@@ -45,6 +45,7 @@ class Reconciler:
         rows: The open rows.
         flow: Passes rows on to the stages.
         lookup: Looks into S3.
+        settle: Decides on rows whose result is nowhere.
         clock: The run's clock.
         service_times: How long rows took so far.
         last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.
@@ -59,6 +60,7 @@ class Reconciler:
         rows: OpenRows,
         flow: Flow,
         lookup: Lookup,
+        settle: Settle,
         clock: Clock,
         service_times: ServiceTimes,
         last_notice_at: Callable[[], float | None],
@@ -69,6 +71,7 @@ class Reconciler:
         self._rows = rows
         self._flow = flow
         self._lookup = lookup
+        self._settle = settle
         self._clock = clock
         self._service_times = service_times
         self._last_notice_at = last_notice_at
@@ -79,7 +82,7 @@ class Reconciler:
         self._look_now = resumed
         self._look_took_s = 0.0
         self._fruitless = 0
-        self._looks = self._expired = 0
+        self._looks = 0
 
     def doubt(self, row: OpenRow, *, more_s: float = 0.0) -> None:
         """Look for an uncertain row when its result should have come, and `more_s` seconds later."""
@@ -89,11 +92,6 @@ class Reconciler:
     def defer(self, row: OpenRow, wait_s: float) -> None:
         """Look for an uncertain row, or send one that the model failed, after `wait_s` seconds."""
         self._rows.defer(row, until=self._clock.now() + wait_s)
-        self._wakeup.notify()
-
-    def listen_no_more(self) -> None:
-        """Look into S3 all the time from now on: no notification will come any more."""
-        self._policy = replace(self._policy, notified=False)
         self._wakeup.notify()
 
     def _wait_on(self, rows: Sequence[OpenRow], now: float) -> None:
@@ -107,11 +105,28 @@ class Reconciler:
                 if lost > now:
                     self._rows.defer(row, until=next_question(now, since=since, lost=lost))
 
-    def release(self, row: OpenRow, *, grace_s: float) -> None:
-        """Take back the claim on a row whose object is not there; one that is uncertain again is looked for."""
-        self._rows.release(row, deadline=self._clock.now() + grace_s)
+    def listen_no_more(self) -> None:
+        """Look into S3 all the time from now on: no notification will come any more."""
+        self._policy = replace(self._policy, notified=False)
+        self._settle.listen_no_more()
+        self._wakeup.notify()
+
+    def release(self, row: OpenRow) -> None:
+        """Take back the claim on a row that S3 does not confirm: it waits as long as it would have without.
+
+        Its object was looked for just now: where its deadline has passed meanwhile, that was the last time, however
+        many messages still claim it.
+        """
+        now = self._clock.now()
+        self._rows.release(row)
         if row.state is State.UNCERTAIN:
-            self.doubt(row)
+            if row.turn_at is None:
+                self.doubt(row)
+            else:
+                self.defer(row, max(row.turn_at - now, 0.0))
+        elif row.deadline is None or row.deadline <= now:
+            self._settle.conclude(row)
+        self._wakeup.notify()
 
     async def worker(self) -> None:
         """Look for rows for ever."""
@@ -121,11 +136,17 @@ class Reconciler:
             now = self._clock.now()
             await self._take_turns(now)
             await self._last_looks(now)
+            await self._settle.turn(now)
             if self._next_look(now) <= now:
                 await self._look()
 
     def _next(self, now: float) -> float:
-        instants = (self._next_look(now), self._rows.deferrals.next(), self._rows.deadlines.next())
+        instants = (
+            self._next_look(now),
+            self._rows.deferrals.next(),
+            self._rows.deadlines.next(),
+            self._settle.next(),
+        )
         return min(instant for instant in instants if instant is not None)
 
     def _next_look(self, now: float) -> float:
@@ -156,16 +177,16 @@ class Reconciler:
             if row.state is State.DEFERRED:
                 await self._send(row)
             elif row.state is State.UNCERTAIN:
-                await self._settle(row, now)
+                await self._decide(row, now)
 
-    async def _settle(self, row: OpenRow, now: float) -> None:
+    async def _decide(self, row: OpenRow, now: float) -> None:
         """Decide on an uncertain row that is nowhere."""
         if self._policy.unknown != "resend":
             self._rows.prolong(row, now=now)  # it waits for a notice, the listing or its deadline
         elif row.resends < self._max_resends or not row.suspect:
             await self._send(row)
         else:
-            self._give_up(row)
+            self._settle.conclude(row)
 
     async def _send(self, row: OpenRow) -> None:
         if isinstance(
@@ -187,25 +208,7 @@ class Reconciler:
             if uncertain and self._policy.unknown == "wait" and row.resends < self._max_resends:
                 await self._send(row)  # TTL and timeout have passed: the earlier send cannot be served
             else:
-                self._give_up(row)
-
-    def _give_up(self, row: OpenRow) -> None:
-        self._expired += 1
-        if row.unconfirmed_notice is not None:
-            facts = failure_facts(row.unconfirmed_notice, None)
-        elif row.accepted_at is None:
-            facts = {
-                "status": "unknown",
-                "error_code": "FateUnknown",  # "DeliveryUnknown" from schema 2 on
-                "error_message": "a request was sent and its reply was lost; no output was found",
-            }
-        else:
-            facts = {
-                "status": "expired",
-                "error_code": "NoResult",
-                "error_message": f"accepted, but neither notice nor output within {row.patience_s:,.0f} s",
-            }
-        self._flow.finish(row, **facts)
+                self._settle.conclude(row)
 
     async def _look(self) -> None:
         """Look for all rows that wait, the cheaper way: one by one, or by listing the run's prefix."""
@@ -221,7 +224,8 @@ class Reconciler:
     def statistics(self) -> ReconcilerStatistics:
         """Return a snapshot."""
         deferred = len(self._rows.deferrals)
-        return ReconcilerStatistics(self._looks, self._lookup.statistics().found, deferred, self._expired)
+        settled = self._settle.statistics().settled
+        return ReconcilerStatistics(self._looks, self._lookup.statistics().found, deferred, settled)
 
 
 def _is_idle(row: OpenRow) -> bool:

@@ -34,13 +34,9 @@ LOOKS = 6
 """How often an announced object is looked for again: 0.1, 0.2, ... 3.2 s apart. S3 is strongly consistent, so
 this only covers a notification that overtakes the write, which is not documented either way."""
 
-OUTPUT_GRACE_S = 900.0
-"""An announced output that is not there is waited for this long (the longest default invocation)."""
-
-FAILURE_GRACE_S = 60.0
-"""Whether every failure leaves an object is not documented: an unconfirmed one is believed after this long."""
-
 DENIED_MAX = 3
+DENIED_S = 120.0
+"""Messages that say what is not so yet can be forged; by then a result stands, if any is going to."""
 """So many different objects are refused, or all that there are, and none can be read: permission is lacking."""
 
 UNREADABLE_MAX = 20
@@ -73,7 +69,7 @@ class Fetch:
         flow: Passes rows on to the other stages.
         objects: Where results stand.
         clock: The run's clock.
-        trust: Believe failures that left no object.
+        trust: Believe failures that left no object: the user says that no one else publishes to the topic.
         got: Objects that earlier processes of the run could read: S3 does not refuse all of them.
         budget: Bounds the bytes of responses.
         response_max_bytes: A larger response is not read: it fails its row.
@@ -90,20 +86,17 @@ class Fetch:
         got: int = 0,
         budget: ByteLimiter,
         response_max_bytes: int,
-        output_grace_s: float = OUTPUT_GRACE_S,
-        failure_grace_s: float = FAILURE_GRACE_S,
     ) -> None:
         self._rows = rows
         self._flow = flow
         self._objects = objects
         self._clock = clock
         self._trust = trust
-        self._output_grace_s = output_grace_s
-        self._failure_grace_s = failure_grace_s
         self._got = got
         self._budget = budget
         self._response_max_bytes = response_max_bytes
         self._denied = 0
+        self._denied_since: float | None = None
         self._denied_at: set[Location] = set()
         self._unreadable = 0  # in a row
         self.unfounded = 0
@@ -133,8 +126,10 @@ class Fetch:
             await self._failure(row, notice)
 
     async def _output(self, row: OpenRow, notice: Notice) -> None:
+        """Finish a row that is said to be completed, if its output is there."""
         collected_at = self._clock.now()
         if notice.response is not None:
+            self._flow.found(row, None)
             self._flow.finish(
                 row,
                 status="succeeded",
@@ -144,12 +139,41 @@ class Fetch:
             )
             return
         places = self._rows.places
-        found = await self._look(row, places.outputs, places.output(row))
-        if found is None:
-            self._unconfirmed(row, self._output_grace_s)
+        found = await self._look(row, places.outputs, places.output(row), looks=_looks(row))
+        if found is not None:
+            self._succeed(row, notice, found, collected_at=collected_at)
             return
+        failure = await self._look(row, places.failures, places.failure(row), looks=1)
+        if failure is not None:
+            self._fail(row, notice, failure[1], collected_at=collected_at)
+        else:
+            self._unconfirmed(row)
+
+    async def _failure(self, row: OpenRow, notice: Notice) -> None:
+        """Finish a row that is said to have failed or expired: by its output, whatever is said, or by its failure."""
+        collected_at = self._clock.now()
+        places = self._rows.places
+        output = await self._look(row, places.outputs, places.output(row), looks=1)
+        if output is None and (place := places.failure(row)) is not None:
+            failure = await self._look(row, places.failures, place, looks=_looks(row))
+            if failure is not None:
+                self._fail(row, notice, failure[1], collected_at=collected_at)
+                return
+            # It may have come meanwhile.
+            output = await self._look(row, places.outputs, places.output(row), looks=1)
+        if output is not None:
+            self._succeed(row, notice, output, collected_at=collected_at)
+        elif self._trust:
+            self._fail(row, notice, None, collected_at=collected_at)
+        else:
+            self._unconfirmed(row)
+
+    def _succeed(
+        self, row: OpenRow, notice: Notice, found: tuple[Location, Object], *, collected_at: float
+    ) -> None:
         place, body = found
         self._rows.fetched(row, place)
+        self._flow.found(row, body.modified_at)
         self._flow.finish(
             row,
             status="succeeded",
@@ -158,35 +182,32 @@ class Fetch:
             **_instants(notice, collected_at=collected_at, fetched_at=self._clock.now()),
         )
 
-    async def _failure(self, row: OpenRow, notice: Notice) -> None:
-        collected_at = self._clock.now()
-        places = self._rows.places
-        place = places.failure(row)
-        if place is not None:
-            found = await self._look(row, places.failures, place)
-            if found is None and not self._trust:
-                self._unconfirmed(row, self._failure_grace_s)
-                return
-            text = found[1].body[:ERROR_TEXT_MAX].decode("utf-8", "replace") if found else None
-            fetched_at = self._clock.now() if found else None
-        else:  # the endpoint has no S3FailurePath: the message is all there is
-            text, fetched_at = None, None
+    def _fail(self, row: OpenRow, notice: Notice, proof: Object | None, *, collected_at: float) -> None:
+        """Finish a failed row, or have it sent again; without proof it may still be served, and that is counted."""
+        text, fetched_at = None, None
+        if proof is not None:
+            text, fetched_at = proof.body[:ERROR_TEXT_MAX].decode("utf-8", "replace"), self._clock.now()
+            self._flow.found(row, proof.modified_at)
         facts = failure_facts(notice, text)
-        if facts["status"] == "failed" and self._flow.send_after_failure(row, notice.failure_reason or text):
-            return
-        self._flow.finish(row, **facts, **_instants(notice, collected_at=collected_at, fetched_at=fetched_at))
+        again = facts["status"] == "failed" and self._flow.send_after_failure(
+            row, text or notice.failure_reason, resends=int(proof is None)
+        )
+        if not again:
+            self._flow.finish(
+                row, **facts, **_instants(notice, collected_at=collected_at, fetched_at=fetched_at)
+            )
 
     async def _look(
-        self, row: OpenRow, paths: OutputPaths, told: Location | None
+        self, row: OpenRow, paths: OutputPaths, told: Location | None, *, looks: int
     ) -> tuple[Location, Object] | None:
-        """Return the object where the reply said, or where the run's others stand, looking again for a while.
+        """Return the object where the reply said, or where the run's others stand, looking so many times.
 
         Raises:
             UnreadableError: It stands there and cannot be read. A failure object that does says so instead: it proves
                 the failure all the same.
         """
         try:
-            return await self._find(row, paths, told)
+            return await self._find(row, paths, told, looks=looks)
         except UnreadableError as unreadable:
             if paths is not self._rows.places.failures:
                 raise
@@ -194,25 +215,35 @@ class Fetch:
             return unreadable.location, Object(said.encode(), None, self._clock.now())
 
     async def _find(
-        self, row: OpenRow, paths: OutputPaths, told: Location | None
+        self, row: OpenRow, paths: OutputPaths, told: Location | None, *, looks: int
     ) -> tuple[Location, Object] | None:
         expected = paths.expected(row.number, row.generation)
         places = tuple(dict.fromkeys(place for place in (told, expected) if place is not None))
-        refusals: dict[Location, CallError] = {}
-        for look in range(LOOKS):
+        refusals: set[Location] = set()
+        notice, is_output = row.notice, paths is self._rows.places.outputs
+        assert notice is not None, "a claimed row has the notice that claimed it"
+        announced = notice.completed == is_output  # the notice speaks of an object of this kind
+        for look in range(looks):
             for location in places:
-                shown = paths.confirmed or location != expected
+                shown = announced and is_output and (paths.confirmed or location != expected)
                 found = await self._get(location, shown=shown)
                 if isinstance(found, Object):
                     return location, found
                 if found is not None:
-                    refusals[location] = found
-            if places:
+                    refusals.add(location)
+            if places and looks > 1:
                 await self._clock.sleep_until(self._clock.now() + 0.1 * 2**look)
-        for location, refusal in refusals.items():
+        for location in (place for place in places if place in refusals):
             # Where nothing was ever readable, the permission is missing, and no row is at fault.
-            if self._got and await self._stands(row, location, told):
-                raise UnreadableError(location, refusal)
+            listed = announced and notice.noticed_by == "list" and location == told
+            if self._got and (listed or await self._answers(location)):
+                again = await self._get(
+                    location, shown=False
+                )  # it may have come after it was refused as missing
+                if isinstance(again, Object):
+                    return location, again
+                if again is not None:
+                    raise UnreadableError(location, again)
         return None
 
     async def _get(self, location: Location, *, shown: bool) -> Object | CallError | None:
@@ -220,7 +251,8 @@ class Fetch:
 
         Args:
             location: Where to look.
-            shown: A reply has shown that it stands there, or how the run's outputs are named.
+            shown: It is an output that is said to be there, and a reply has shown that it stands at this place, or how
+                the run's outputs are named.
 
         Raises:
             UnreadableError: It stands there and cannot be read.
@@ -251,9 +283,14 @@ class Fetch:
         """Take note of a refusal; return whether S3 refuses every object."""
         if self._got:
             return False
+        now = self._clock.now()
+        self._denied_since = now if self._denied_since is None else self._denied_since
         self._denied += 1
         self._denied_at.add(location)
-        return self._denied >= DENIED_MAX * LOOKS and len(self._denied_at) >= min(DENIED_MAX, len(self._rows))
+        enough = self._denied >= DENIED_MAX * LOOKS and len(self._denied_at) >= min(
+            DENIED_MAX, len(self._rows)
+        )
+        return enough and now - self._denied_since >= DENIED_S
 
     async def _download(self, location: Location) -> Object:
         download = await self._budget.enter()
@@ -283,11 +320,6 @@ class Fetch:
             least_tries=LEAST_TRIES,
             repeats=may_pass,
         )
-
-    async def _stands(self, row: OpenRow, location: Location, told: Location | None) -> bool:
-        """Whether an object that is refused is there: the listing has shown it, or S3 tells of it."""
-        listed = row.notice is not None and row.notice.noticed_by == "list" and location == told
-        return listed or await self._answers(location)
 
     async def _answers(self, location: Location) -> bool:
         """Whether S3 tells of the object, though it cannot be read."""
@@ -323,9 +355,17 @@ class Fetch:
             **_instants(notice, collected_at=self._clock.now(), fetched_at=None),
         )
 
-    def _unconfirmed(self, row: OpenRow, grace_s: float) -> None:
+    def _unconfirmed(self, row: OpenRow) -> None:
         self.unfounded += 1
-        self._flow.release(row, grace_s=grace_s)
+        self._flow.release(row)
+
+
+def _looks(row: OpenRow) -> int:
+    """Return how often to look for what a notice announces.
+
+    Once where an earlier notice of the row was not confirmed: forged ones could keep every worker looking.
+    """
+    return LOOKS if row.unconfirmed_notice is None else 1
 
 
 def _instants(notice: Notice, *, collected_at: float, fetched_at: float | None) -> dict[str, object]:

@@ -13,7 +13,7 @@ from fanout.domain.ids import inference_id, output_extension, output_filename
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Record, Reply, Staged, Upload
-from fanout.engine.open_row import Claim, OpenRow, State
+from fanout.engine.open_row import RECEIPTS_MAX, Claim, OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.row_counts import OpenRowsStatistics
 
@@ -50,6 +50,8 @@ class Row:
     """Attempts under which a request has left."""
     again: int = 0
     """Those of them that left while an earlier one might have been received."""
+    owed: int = 0
+    """1 if no object proved the failure of the generation before: the next request is a re-send."""
     turn_at: float | None = None
     """When it is to be looked for or sent again."""
     accepted_at: float | None = None
@@ -177,9 +179,10 @@ class OpenRowsMachine(RuleBasedStateMachine):
         first_due = model.entry.due_at
         due = self.now
         self.now += late
-        if model.left < model.sends and model.state is State.REINTENDED:
-            self.resends += 1
-            model.again += 1
+        again = int(model.left < model.sends and model.state is State.REINTENDED) or model.owed
+        self.resends += again
+        model.again += again
+        model.owed = 0
         model.left = model.sends
         sent_as = self.open_rows.send(model.entry, due=due, now=self.now)
         model.state = NEXT[model.state]
@@ -212,6 +215,9 @@ class OpenRowsMachine(RuleBasedStateMachine):
         """Refused or never received: an earlier attempt may still be with the endpoint, this one is made again."""
         model = self.pick(data, *IN_FLIGHT)
         claimed = self.open_rows.unsend(model.entry)
+        if model.state is State.SENT:  # nothing was received: a notice of it is forged
+            assert not claimed
+            model.early = None
         model.state = BACK[model.state]
         self.overtaken(model, claimed)
 
@@ -311,6 +317,7 @@ class OpenRowsMachine(RuleBasedStateMachine):
         else:
             assert claim is Claim.WON
             self.win(model)
+        del model.receipts[:-RECEIPTS_MAX]
 
     @precondition(lambda self: self.has(*WAITING))
     @rule(data=st.data(), completed=st.booleans())
@@ -358,28 +365,32 @@ class OpenRowsMachine(RuleBasedStateMachine):
         self.duplicates += 1
         if model:
             model.receipts.append(notice.receipt)
+            del model.receipts[:-RECEIPTS_MAX]
 
     # Results
 
     @precondition(lambda self: self.has(State.CLAIMED))
-    @rule(data=st.data(), grace=st.sampled_from([0.0, 60.0, 900.0]))
-    def release(self, data, grace):
+    @rule(data=st.data())
+    def release(self, data):
+        """Whatever was claimed, the row waits as long as it would have without."""
         model = self.pick(data, State.CLAIMED)
-        self.open_rows.release(model.entry, deadline=self.now + grace)
+        self.open_rows.release(model.entry)
         model.owned = False
         model.state = State.ACCEPTED if model.accepted_at is not None else State.UNCERTAIN
-        deadline = self.now + grace
-        self.expect(model, deadline if model.deadline is None else min(model.deadline, deadline))
+        if model.deadline is not None:
+            self.expect(model, model.deadline)
 
-    @precondition(lambda self: self.has(State.CLAIMED))
-    @rule(data=st.data())
-    def fail_and_try_again(self, data):
-        model = self.pick(data, State.CLAIMED)
-        self.open_rows.regenerate(model.entry)
+    @precondition(lambda self: self.has(State.CLAIMED, State.ACCEPTED))
+    @rule(data=st.data(), resends=st.integers(0, 1))
+    def fail_and_try_again(self, data, resends):
+        model = self.pick(data, State.CLAIMED, State.ACCEPTED)
+        self.open_rows.regenerate(model.entry, resends=resends)
         model.state, model.owned = State.DEFERRED, False
         model.generation += 1
         if model.left < model.sends:
             model.sends, model.resends = model.left, model.again
+        model.resends += resends
+        model.owed = resends
         model.sends_before = model.sends
         model.accepted_at = model.deadline = None
         assert model.entry.generation == model.generation

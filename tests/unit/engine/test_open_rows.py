@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from fanout.domain.location import Location
+from fanout.domain.notifications import UNCONFIRMED_TEXT_MAX
 from fanout.domain.output_paths import AS_EXPECTED, OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Record, Reply, Staged, Upload
 from fanout.domain.row_state import RowRecord, RowState
-from fanout.engine.open_row import NOT_RECEIVED, TRANSITIONS, WAITING, Claim, State
+from fanout.engine.open_row import NOT_RECEIVED, RECEIPTS_MAX, TRANSITIONS, WAITING, Claim, State
 from fanout.engine.open_rows import OpenRows
 
 RUN = "abcdefghij"
@@ -283,7 +286,7 @@ def test_a_forged_notice_does_not_end_a_rows_way(open_rows):
     send(open_rows, entry)
     open_rows.unsend(entry)
     if open_rows.claim(notice(attempt=1)) is Claim.WON:
-        open_rows.release(entry, deadline=1_000.0)
+        open_rows.release(entry)
     assert entry.state is State.INTENDED
 
 
@@ -382,8 +385,7 @@ def test_one_who_is_to_be_waited_for_less_comes_before_those_that_were_first(ope
     rows = [accepted(open_rows, row, now=10.0 + row / 10) for row in range(5)]
     assert open_rows.deadlines.next() == 10.0 + PATIENCE_S
     for row, deadline in ((3, 9.5 + PATIENCE_S), (4, 10.25 + PATIENCE_S)):
-        open_rows.claim(notice(row))
-        open_rows.release(rows[row], deadline=deadline)
+        open_rows.deadlines.set(rows[row], deadline)
     assert open_rows.deadlines.overdue(1e12) == [rows[place] for place in (3, 0, 1, 2, 4)]
     assert open_rows.deadlines.next() is None
     late = accepted(open_rows, 5, now=0.0)
@@ -399,33 +401,68 @@ def test_those_who_are_claimed_or_settled_are_not_overdue(open_rows):
     assert claimed.state is State.CLAIMED
 
 
-def test_a_row_that_is_given_back_waits_no_longer_than_it_was_told(open_rows):
+@pytest.mark.parametrize("completed", [True, False])
+def test_a_row_that_is_given_back_waits_as_long_as_it_would_have_without(open_rows, completed):
+    """A message that anyone may have written shortened its deadline to 900 s, or to 60 s."""
     entry = accepted(open_rows, now=100.0)
-    open_rows.claim(notice())
-    open_rows.release(entry, deadline=500.0)
-    assert (entry.state, open_rows.deadlines.next()) == (State.ACCEPTED, 500.0)
-    assert open_rows.deadlines.overdue(500.0) == [entry]
+    open_rows.claim(notice(completed=completed))
+    assert open_rows.deadlines.next() is None  # the deadline is passed over while the row is claimed
+    open_rows.release(entry)
+    assert (entry.state, open_rows.deadlines.next()) == (State.ACCEPTED, 100.0 + PATIENCE_S)
+    assert open_rows.deadlines.overdue(100.0 + PATIENCE_S) == [entry]
     assert open_rows.deadlines.overdue(1e12) == []
 
 
-def test_giving_a_row_back_does_not_prolong_its_wait(open_rows):
-    entry = accepted(open_rows, now=100.0)
-    open_rows.claim(notice())
-    open_rows.release(entry, deadline=1e9)
-    assert open_rows.deadlines.next() == 100.0 + PATIENCE_S
+def test_of_what_is_claimed_a_failure_is_kept_and_little_of_it(open_rows):
+    entry = accepted(open_rows)
+    for completed, reason in ((True, None), (False, "x" * 100_000), (True, None)):
+        open_rows.claim(dataclasses.replace(notice(completed=completed), failure_reason=reason))
+        open_rows.release(entry)
+    kept = entry.unconfirmed_notice
+    assert (kept.completed, kept.failure_reason) == (False, "x" * UNCONFIRMED_TEXT_MAX)
+
+
+def test_of_a_row_that_is_claimed_again_and_again_the_latest_handles_are_kept(open_rows):
+    """Any number of messages can be forged; each was kept until the row was durable."""
+    entry = accepted(open_rows)
+    for number in range(3 * RECEIPTS_MAX):
+        open_rows.claim(notice(receipt=f"r{number}"))
+        open_rows.release(entry)
+    open_rows.settle(entry)
+    open_rows.claim(notice(receipt="last"))
+    receipts, _ = open_rows.durable([0])
+    assert receipts == [f"r{number}" for number in range(2 * RECEIPTS_MAX + 1, 3 * RECEIPTS_MAX)] + ["last"]
+
+
+def test_a_notice_of_a_request_that_was_refused_is_forged(open_rows):
+    """It made an uncertain row of one that the endpoint never had: never sent again with `--unknown never`."""
+    entry = admit(open_rows)
+    send(open_rows, entry)
+    assert open_rows.claim(notice()) is Claim.EARLY
+    assert not open_rows.unsend(entry)
+    assert (entry.state, entry.notice) == (State.INTENDED, None)
+
+
+def test_a_row_that_is_sent_again_without_proof_of_its_failure_is_counted(open_rows):
+    entry = accepted(open_rows)
+    open_rows.claim(notice(completed=False))
+    open_rows.release(entry)
+    open_rows.regenerate(entry, resends=1)
+    assert send(open_rows, entry) == "abcdefghij.0.1.2"
+    assert (entry.resends, open_rows.statistics().resends) == (1, 1)
 
 
 def test_a_row_that_was_given_back_is_overdue_once(open_rows):
     entry = accepted(open_rows, now=100.0)
     open_rows.claim(notice())
-    open_rows.release(entry, deadline=1e9)
+    open_rows.release(entry)
     assert open_rows.deadlines.overdue(1e9) == [entry]
 
 
 def test_a_row_that_was_given_back_can_be_won_again(open_rows):
     entry = accepted(open_rows)
     open_rows.claim(notice(receipt="a"))
-    open_rows.release(entry, deadline=500.0)
+    open_rows.release(entry)
     assert open_rows.claim(notice(receipt="b")) is Claim.WON
     open_rows.settle(entry)
     assert open_rows.durable([0])[0] == ["a", "b"]
@@ -641,7 +678,7 @@ def test_a_row_that_is_twice_on_its_way_gets_one_attempt(open_rows):
     open_rows.requeue(entry)
     open_rows.claim(notice())
     assert not open_rows.attempt(entry)
-    open_rows.release(entry, deadline=1e9)
+    open_rows.release(entry)
     open_rows.requeue(entry)
     assert open_rows.attempt(entry)
     assert not open_rows.may_send(entry)  # before its intent is durable, a copy on its way may not be sent
@@ -692,7 +729,7 @@ def test_an_attempt_that_a_notice_overtook_is_no_request_and_its_number_is_used_
     assert open_rows.claim(notice()) is Claim.WON
     outcome = open_rows.outcome(entry, status="succeeded")
     assert (outcome.attempts, outcome.resends, outcome.inference_id) == (1, 0, "abcdefghij.0.0.1")
-    open_rows.release(entry, deadline=1e9)
+    open_rows.release(entry)
     assert open_rows.statistics().resends == 0
     assert send(open_rows, entry) == "abcdefghij.0.0.2"
     assert told(open_rows, entry) == (2, 0, 1)

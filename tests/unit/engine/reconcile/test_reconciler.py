@@ -16,9 +16,11 @@ from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Repl
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.open_row import State
 from fanout.engine.open_rows import OpenRows
+from fanout.engine.reconcile.backlog import BacklogWatch
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import MAX_RESENDS, Reconciler
 from fanout.engine.reconcile.service_times import ServiceTimes
+from fanout.engine.reconcile.settle import Settle
 from fanout.engine.reconcile.unknown_wait import ALONE_S, LEAST_S
 
 RUN = "abcdefghij"
@@ -46,6 +48,14 @@ class Scene:
             rows=self.rows,
             flow=self.flow,
             lookup=self.lookup,
+            settle=Settle(
+                rows=self.rows,
+                flow=self.flow,
+                lookup=self.lookup,
+                clock=self.clock,
+                backlog=BacklogWatch(control=None, endpoint="e", clock=self.clock),
+                hears_failures=True,
+            ),
             clock=self.clock,
             service_times=self.service_times,
             last_notice_at=lambda: None,
@@ -59,6 +69,13 @@ class Scene:
         self.rows.intend(self.row)
         self.rows.send(self.row, due=now, now=now)
         self.rows.doubt(self.row, now=now)
+
+    def accept(self):
+        now = self.clock.now()
+        self.rows.attempt(self.row)
+        self.rows.intend(self.row)
+        self.rows.send(self.row, due=now, now=now)
+        self.rows.accept(self.row, Reply("id", "s3://bucket/out/elsewhere", None), now=now)
 
     @asynccontextmanager
     async def running(self):
@@ -109,7 +126,10 @@ async def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(scene):
 
 @pytest.mark.parametrize("unknown", ["resend", "wait"])
 def test_a_claim_that_is_not_confirmed_is_looked_after_again(unknown):
-    """A notice that S3 did not confirm came while the row waited: it is sent again all the same."""
+    """A notice that S3 did not confirm came while the row waited: it is sent again all the same, and when it was due.
+
+    With `wait`, its deadline was 900 s away from the notice, or 60: it was sent again while it might be served.
+    """
 
     @in_virtual_time(unknown)
     async def play(scene):
@@ -117,11 +137,12 @@ def test_a_claim_that_is_not_confirmed_is_looked_after_again(unknown):
         async with scene.running():
             scene.reconciler.doubt(scene.row)
             await scene.clock.sleep(UNKNOWN_S / 2)
-            scene.rows.claim(Notice(0, 0, 1, True, "sqs", scene.clock.now()))
-            scene.reconciler.release(scene.row, grace_s=900.0)
+            for completed in (True, False):
+                scene.rows.claim(Notice(0, 0, 1, completed, "sqs", scene.clock.now()))
+                scene.reconciler.release(scene.row)
             assert await scene.flow.sends.get() is scene.row
         assert scene.row.state is State.REQUEUED
-        earliest = 1.5 * UNKNOWN_S if unknown == "resend" else scene.row.patience_s
+        earliest = UNKNOWN_S if unknown == "resend" else scene.row.patience_s
         assert earliest <= scene.clock.now() <= earliest + 30.0
 
     play()
@@ -134,21 +155,37 @@ async def test_a_row_that_is_never_sent_again_ends_uncertain_at_its_deadline(sce
         scene.reconciler.doubt(scene.row)
         await scene.clock.sleep(scene.row.patience_s + 30.0)
     [outcome] = scene.flow.finished
-    assert (outcome.status, outcome.error_code, len(scene.flow.sends)) == ("unknown", "FateUnknown", 0)
+    assert (outcome.status, outcome.error_code, len(scene.flow.sends)) == ("unknown", "DeliveryUnknown", 0)
 
 
 @in_virtual_time("resend")
-async def test_a_failure_that_was_announced_and_never_confirmed_is_believed_at_the_deadline(scene):
-    scene.lose_a_reply()
+async def test_a_failure_that_was_announced_and_never_confirmed_is_not_believed_at_the_deadline(scene):
+    """60 s after the message it was."""
+    scene.accept()
     scene.rows.claim(
         Notice(0, 0, 1, False, "sqs", 0.0, failure_status="Failed", failure_reason="out of memory")
     )
-    scene.row.accepted_at = 0.0
     async with scene.running():
-        scene.reconciler.release(scene.row, grace_s=60.0)
-        await scene.clock.sleep(90.0)
+        scene.reconciler.release(scene.row)
+        await scene.clock.sleep(scene.row.patience_s - 1.0)
+        assert scene.flow.finished == []
+        await scene.clock.sleep(30.0)
     [outcome] = scene.flow.finished
-    assert (outcome.status, outcome.error_message) == ("failed", "out of memory")
+    assert (outcome.status, outcome.error_code) == ("unsettled", "FailureUnconfirmed")
+    assert "the model failed it (out of memory)" in outcome.error_message
+
+
+@in_virtual_time("resend")
+async def test_messages_that_go_on_claiming_a_row_keep_it_open_no_longer_than_its_deadline(scene):
+    """Each claims it before the last look does, and S3 confirms none."""
+    scene.accept()
+    async with scene.running():
+        while not scene.flow.finished:
+            await scene.clock.sleep(1.0)
+            scene.rows.claim(Notice(0, 0, 1, True, "sqs", scene.clock.now()))
+            await scene.clock.sleep(6.3)  # the fetch worker looks
+            scene.reconciler.release(scene.row)
+    assert scene.row.patience_s <= scene.clock.now() <= scene.row.patience_s + 10.0
 
 
 @in_virtual_time("resend")
@@ -159,7 +196,7 @@ async def test_a_row_that_breaks_the_connection_again_and_again_is_given_up(scen
     async with scene.running():
         scene.reconciler.doubt(scene.row)
         await scene.clock.sleep(UNKNOWN_S + 1.0)
-    assert [outcome.error_code for outcome in scene.flow.finished] == ["FateUnknown"]
+    assert [outcome.error_code for outcome in scene.flow.finished] == ["DeliveryUnknown"]
 
 
 @in_virtual_time("resend")
