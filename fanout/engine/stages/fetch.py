@@ -287,7 +287,16 @@ class Fetch:
     async def _stands(self, row: OpenRow, location: Location, told: Location | None) -> bool:
         """Whether an object that is refused is there: the listing has shown it, or S3 tells of it."""
         listed = row.notice is not None and row.notice.noticed_by == "list" and location == told
-        return listed or await self._answers(location)
+        return listed or await self._answers(location) or await self._is_listed(location)
+
+    async def _is_listed(self, location: Location) -> bool:
+        """Whether a listing shows the object, as it does what may not be read."""
+        try:
+            async for page in self._objects.list(location.bucket, location.key):
+                return any(info.location == location for info in page)
+        except CallError:
+            pass
+        return False
 
     async def _answers(self, location: Location) -> bool:
         """Whether S3 tells of the object, though it cannot be read."""
