@@ -84,7 +84,7 @@ def error_code(error: CallError) -> str:
 
 def explanation(error: CallError) -> str:
     """Return what is wrong with the object, and what a person can do about it."""
-    return f"{error}. {_STEPS[error_code(error)]}"
+    return f"{str(error).rstrip('.')}. {_STEPS[error_code(error)]}"
 
 
 _CODES = {

@@ -42,6 +42,7 @@ def test_an_object_that_cannot_be_read_fails_its_row_and_the_run_goes_on(tmp_pat
         statuses={"succeeded": ROWS - len(failed), "failed": len(failed)},
     )
     assert len(ran.accepted) == ROWS, "nothing was sent again"
+    assert ran.seconds < 300.0, "no row waits for its deadline"
     for row in failed:
         line = lines[row]
         assert line["error_code"] == CODES[flaw]

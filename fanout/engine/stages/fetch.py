@@ -236,10 +236,9 @@ class Fetch:
         for location in (place for place in places if place in refusals):
             # Where nothing was ever readable, the permission is missing, and no row is at fault.
             listed = announced and notice.noticed_by == "list" and location == told
-            if self._got and (listed or await self._answers(location)):
-                again = await self._get(
-                    location, shown=False
-                )  # it may have come after it was refused as missing
+            if self._got and (listed or await self._answers(location) or await self._is_listed(location)):
+                # It may have come after it was refused as missing.
+                again = await self._get(location, shown=False)
                 if isinstance(again, Object):
                     return location, again
                 if again is not None:
@@ -320,6 +319,15 @@ class Fetch:
             least_tries=LEAST_TRIES,
             repeats=may_pass,
         )
+
+    async def _is_listed(self, location: Location) -> bool:
+        """Whether a listing shows the object, as it does what may not be read."""
+        try:
+            async for page in self._objects.list(location.bucket, location.key):
+                return any(info.location == location for info in page)
+        except CallError:
+            pass
+        return False
 
     async def _answers(self, location: Location) -> bool:
         """Whether S3 tells of the object, though it cannot be read."""

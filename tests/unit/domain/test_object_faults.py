@@ -31,7 +31,7 @@ def exchange(code):
     [
         (exchange("IncompleteBody"), UNREADABLE, "OutputTruncated"),
         (exchange("FlexibleChecksumError"), UNREADABLE, "OutputDamaged"),
-        (reply("ObjectTooLarge", 200), UNREADABLE, "OutputTooLarge"),
+        (reply("ReplyTooLarge", 200), UNREADABLE, "OutputTooLarge"),
         (reply("InvalidObjectState", 403), UNREADABLE, "OutputArchived"),
         (reply("KMS.DisabledException", 400), UNREADABLE, "OutputKeyUnusable"),
         (reply("KMS.KMSInvalidStateException", 400), UNREADABLE, "OutputKeyUnusable"),
@@ -74,7 +74,7 @@ def test_whose_fault_it_is(error, fault, code):
         (reply("InternalError", 500), True),
         (reply("ExpiredToken", 400), True),
         (CallError(Phase.CONNECT, "ConnectionRefusedError"), True),
-        (reply("ObjectTooLarge", 200), False),
+        (reply("ReplyTooLarge", 200), False),
         (reply("KMS.DisabledException", 400), False),
         (reply("InvalidObjectState", 403), False),
         (reply("AccessDenied", 403), False),
@@ -88,7 +88,7 @@ def test_what_may_pass_is_tried_again(error, passes):
 
 
 def test_only_its_size_is_an_objects_own_fault_for_sure():
-    assert not is_shared(reply("ObjectTooLarge", 200))
+    assert not is_shared(reply("ReplyTooLarge", 200))
     for code in ("KMS.DisabledException", "InvalidObjectState", "AccessDenied", "IncompleteBody"):
         assert is_shared(reply(code, 403)), code
 
