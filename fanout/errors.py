@@ -38,6 +38,10 @@ class Phase(Enum):
     """A whole reply arrived; `status` and `code` hold what it said."""
 
 
+THEN_RESUME = "then `fanout resume`"
+"""The next step of an error of the disk; `runtime.spec` says another where there is nothing to resume."""
+
+
 class CallError(Exception):
     """One call to AWS failed; the facts, undecided.
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from fanout.errors import RunError, StorageError
+from fanout.errors import THEN_RESUME, RunError, StorageError
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def ensure_space(directory: Path, need_bytes: int) -> None:
     if free < need_bytes:
         raise StorageError(
             f"{directory} has {free / 1e6:,.1f} MB free and {need_bytes / 1e6:,.1f} MB are needed: "
-            "free space there, or choose a place on another disk; then `fanout resume`"
+            f"free space there, or choose a place on another disk; {THEN_RESUME}"
         )
 
 
@@ -49,7 +49,7 @@ def storage(path: Path, verb: str) -> Iterator[None]:
     except OSError as error:
         step = "free space there" if error.errno in _FULL else "look at the disk and at the permissions"
         raise StorageError(
-            f"cannot {verb} {path}: {error.strerror or error}; {step}, then `fanout resume`"
+            f"cannot {verb} {path}: {error.strerror or error}; {step}, {THEN_RESUME}"
         ) from error
 
 
@@ -61,7 +61,7 @@ def readable(path: Path) -> Iterator[None]:
     except _unreadable() as error:
         raise StorageError(
             f"{path} cannot be read back: {str(error).strip() or type(error).__name__}; "
-            "the disk may be full or failing: look at it, then `fanout resume`, "
+            f"the disk may be full or failing: look at it, {THEN_RESUME}, "
             "or `fanout resume --rebuild` if this file stays damaged"
         ) from error
 

@@ -178,8 +178,11 @@ def rebuild(run_dir: StrPath) -> Rebuilt:
     """
     from fanout.commands.rebuild import rebuild as rebuild_journal
     from fanout.runtime.event_loop import run_in_event_loop
+    from fanout.runtime.supervisor import until_stopped
 
-    return run_in_event_loop(functools.partial(rebuild_journal, Path(run_dir)))
+    call = functools.partial(rebuild_journal, Path(run_dir))
+    step = "the run is as it was: start the rebuild again"
+    return run_in_event_loop(functools.partial(until_stopped, call, next_step=step))
 
 
 def configured(config: Config | StrPath | Sequence[StrPath] | None, keywords: RunKeywords) -> Config:

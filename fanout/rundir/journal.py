@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 
 from fanout.domain.row_state import PartRecord, RowRecord, RowState
-from fanout.errors import JournalError, StorageError
+from fanout.errors import THEN_RESUME, JournalError, StorageError
 from fanout.rundir.wal_check import lost_commits
 
 SCHEMA_VERSION = 1
@@ -283,5 +283,5 @@ def _translated(error: sqlite3.Error, path: Path) -> JournalError | StorageError
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return JournalInUse(f"{path.parent} is in use by another process: wait for it, or stop it")
     if code in _STORAGE:
-        return StorageError(f"{path}: {error}; free some space or repair the disk, then `fanout resume`")
+        return StorageError(f"{path}: {error}; free some space or repair the disk, {THEN_RESUME}")
     return JournalError(f"{path} is damaged ({error}): {_REBUILD}")

@@ -26,4 +26,5 @@ async def open_input(config: Config, cloud: AwsCloud) -> Source:
     if any(path.startswith("s3://") for path in settings.paths):
         filesystem = await input_filesystem(cloud)
     make = functools.partial(open_source, settings, compose.selection(config), filesystem=filesystem)
-    return await anyio.to_thread.run_sync(make)
+    # Abandoned: a pipe may have nothing to say for ever, and a signal does not wait for it.
+    return await anyio.to_thread.run_sync(make, abandon_on_cancel=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ import anyio.to_thread
 
 from fanout.concurrency.clock import SystemClock
 from fanout.engine.snapshot import Observer, Quiet
+from fanout.errors import RunError
 from fanout.failpoints import failpoint
 from fanout.observability.logging import bind
 from fanout.observability.metrics.fold import Fold
@@ -18,12 +20,12 @@ from fanout.rundir.recovery import Recovered, recover
 from fanout.runtime.executor import Executor
 from fanout.runtime.in_process import InProcess
 from fanout.runtime.monitoring import Monitor, monitoring
-from fanout.runtime.result import FinishRun, RunResult, WorkResult
+from fanout.runtime.result import FinishRun, RunResult
 from fanout.runtime.run_journal import open_journal
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.simulated import SimulatorAddress
 from fanout.runtime.spec import RunSpec
-from fanout.runtime.supervisor import Supervisor, Work
+from fanout.runtime.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -55,9 +57,16 @@ class Runner:
         self._executor = executor
         self._simulator = simulator
         self._fold = fold
-        self._orders = orders
         self._clock = SystemClock()
         self._started = self._clock.now()
+        settings = spec.config.run
+        self._supervisor = Supervisor(
+            clock=self._clock,
+            deadline_at=None if settings.deadline_s is None else self._started + settings.deadline_s,
+            grace_s=settings.grace_s,
+            next_step=spec.next_step,
+            orders=orders,
+        )
 
     async def run(self, finish_run: FinishRun[T]) -> T:
         """Take the run's rows to their end and return what `finish_run` makes of them, on a thread.
@@ -65,19 +74,34 @@ class Runner:
         Raises:
             RunError: The run could not be finished; its message names the next step.
         """
-        bind(self._spec.run_id)
-        now = self._clock.now
-        with WarningLog() as warnings, open_journal(self._spec) as journal:
-            recovered = await self._recovered(journal)
-            async with monitoring(self._spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
-                here = InProcess(self._spec, journal=journal, recovered=recovered)
-                async with open_session(
-                    self._spec.config, clock=self._clock, warnings=warnings, simulator=self._simulator
-                ) as session:
-                    result = await self._result(session, self._executor or here, monitor)
-                finished = await anyio.to_thread.run_sync(finish_run, result, now)
-                monitor.completed(result.exit)
+        spec, now = self._spec, self._clock.now
+        bind(spec.run_id)
+        try:
+            with self._supervisor.listening(), WarningLog() as warnings, open_journal(spec) as journal:
+                recovered = await self._recovered(journal)
+                async with monitoring(spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
+                    way = functools.partial(
+                        self._way,
+                        monitor=monitor,
+                        warnings=warnings,
+                        here=InProcess(spec, journal=journal, recovered=recovered),
+                    )
+                    result = await self._supervisor.run(way)
+                    finished = await anyio.to_thread.run_sync(finish_run, result, now)
+                    monitor.completed(result.exit)
+        except RunError as error:
+            if not spec.begun and not spec.directory.path.exists():
+                error.args = (spec.unsent(str(error)),)
+            raise
         return finished
+
+    async def _way(self, *, monitor: Monitor, warnings: WarningLog, here: InProcess) -> RunResult:
+        """Have the rows sent, on a session that is closed when they have ended."""
+        config = self._spec.config
+        async with open_session(
+            config, clock=self._clock, warnings=warnings, simulator=self._simulator
+        ) as session:
+            return await self._result(session, self._executor or here, monitor)
 
     async def _recovered(self, journal: Journal | None) -> Recovered:
         """Return what earlier processes of the run left behind."""
@@ -98,7 +122,7 @@ class Runner:
             failpoint("manifest.written")
         simulated = await session.is_simulated()
         work = await executor.prepare(session, fold=monitor.fold)
-        ended = await self._supervised(work, monitor)
+        ended = await self._supervisor.attend(work, (self._observer, *monitor.observers))
         return RunResult(
             run_id=spec.run_id,
             config=spec.config,
@@ -113,16 +137,3 @@ class Runner:
             simulated=simulated,
             warnings=tuple(dict.fromkeys((*session.warnings.of_run, *ended.warnings))),
         )
-
-    async def _supervised(self, work: Work[WorkResult], monitor: Monitor) -> WorkResult:
-        """Do the work while observers watch; a signal or the deadline stops it."""
-        settings = self._spec.config.run
-        supervisor = Supervisor(
-            observers=(self._observer, *monitor.observers),
-            clock=self._clock,
-            deadline_at=None if settings.deadline_s is None else self._started + settings.deadline_s,
-            grace_s=settings.grace_s,
-            next_step=self._spec.next_step,
-            orders=self._orders,
-        )
-        return await supervisor.run(work)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, Stripe, Wanted
-from fanout.errors import UsageError
+from fanout.errors import THEN_RESUME, UsageError
 from fanout.rundir.manifest import Manifest
 from fanout.rundir.paths import RunDirectory
 
@@ -64,6 +64,13 @@ class RunSpec:
         if "-" in self.config.input.paths:
             return f"standard input cannot be read again; `fanout export {path} -o FILE` writes what there is"
         return f"`fanout resume {path}` goes on"
+
+    def unsent(self, text: str) -> str:
+        """Return an error's `text` as it is for a run that has sent nothing and whose directory is gone again."""
+        again = "start it again"
+        return text.replace(self.next_step, f"nothing was sent: {again}").replace(
+            THEN_RESUME, f"then {again}"
+        )
 
     def check_input(self, fingerprint: str) -> None:
         """Return if the input with this fingerprint is the one that the run is of.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import anyio
 import pytest
 from support.cli import write_jsonl
 from support.in_memory import in_memory
+from support.signals import fake_signals
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
@@ -279,3 +281,40 @@ def test_a_run_that_is_cancelled_closes_everything(slow_account, spec):
     assert (slow_account.log[:4], slow_account.log[-4:]) == (OPENED, CLOSED)
     assert slow_account.world.queues.names == (QUEUE,)
     assert status(given)["state"] == "stopped"
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("moment", ["describe", "subscribe"])
+def test_a_signal_before_the_first_row_leaves_no_queue_and_no_directory(
+    account, spec, monkeypatch, moment, twice
+):
+    given = spec()
+    signals = fake_signals(monkeypatch)
+    control = account.cloud.control
+    name = {"describe": "describe", "subscribe": "open_run_queue"}[moment]
+    original = getattr(control, name)
+
+    async def interrupted(*arguments, **more):
+        result = await original(*arguments, **more)
+        for _ in range(1 + twice):
+            signals.send(signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(control, name, interrupted)
+    with pytest.raises(Interrupted, match=r"^SIGTERM: stopped; nothing was sent: start it again$") as caught:
+        go(given)
+    assert (caught.value.exit, caught.value.by) == (Exit.INTERRUPTED, "SIGTERM")
+    assert account.world.queues.names == ()
+    assert not given.directory.path.exists()
+
+
+def test_a_signal_while_the_output_is_written_changes_nothing(account, spec, monkeypatch):
+    signals = fake_signals(monkeypatch)
+
+    def finish(result, _now):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            anyio.from_thread.run_sync(signals.send, number)
+        return result
+
+    assert go(spec(), finish=finish).exit is Exit.OK
+    assert signals.listening == 0
