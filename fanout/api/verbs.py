@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from fanout.config.keywords import ResumeKeywords, RunKeywords
+from fanout.config.keywords import ResumeKeywords, RunKeywords, spelled_out
 
 if TYPE_CHECKING:
     from fanout.commands.rebuild import Rebuilt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 StrPath = str | os.PathLike[str]
 
 
+@spelled_out(RunKeywords)
 def run(
     config: Config | StrPath | Sequence[StrPath] | None = None,
     *,
@@ -52,6 +53,7 @@ def run(
     return run_in_event_loop(functools.partial(run_job, loaded, observer=observer))
 
 
+@spelled_out(ResumeKeywords)
 def resume(
     run_dir: StrPath,
     *,

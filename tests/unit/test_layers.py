@@ -22,8 +22,6 @@ STARTERS = (
     "simulator/*",
 )
 COVERED = {
-    "api/jobs": "tests/e2e/test_exit_codes.py",
-    "api/verbs": "tests/e2e/test_api_examples.py",
     "aws/clients": "tests/unit/aws/test_session.py",
     "aws/control_retry": "tests/unit/aws/test_run_queue.py",
     "aws/errors": "tests/unit/aws/test_call_errors.py",
