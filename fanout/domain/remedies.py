@@ -18,7 +18,7 @@ def remedy(operation: str, error: CallError) -> str:
     said = f"{operation}: {error}"
     if error.request_id:
         said += f" (request {error.request_id})"
-    return f"{said}. {_step(operation, error)}"
+    return f"{said.rstrip('. ')}. {_step(operation, error)}"
 
 
 def _step(operation: str, error: CallError) -> str:

@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from fanout.concurrency.clock import SystemClock
 from fanout.engine.snapshot import Observer, Quiet
-from fanout.errors import RunError
+from fanout.errors import RunError, TooManyFailures
 from fanout.failpoints import failpoint
 from fanout.observability.logging import bind
 from fanout.observability.metrics.fold import Fold
@@ -90,6 +90,8 @@ class Runner:
                     finished = await anyio.to_thread.run_sync(finish_run, result, now)
                     monitor.completed(result.exit)
         except RunError as error:
+            if isinstance(error, TooManyFailures) and spec.after_failures:
+                error.args = (f"{error}; {spec.after_failures}",)
             if not spec.begun and not spec.directory.path.exists():
                 error.args = (spec.unsent(str(error)),)
             raise

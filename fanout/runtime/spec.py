@@ -65,6 +65,19 @@ class RunSpec:
             return f"standard input cannot be read again; `fanout export {path} -o FILE` writes what there is"
         return f"`fanout resume {path}` goes on"
 
+    @property
+    def after_failures(self) -> str:
+        """What a person can do if too many rows have failed; nothing for a shard, whose run says it."""
+        if self.stripe is not None:
+            return ""
+        path, step = self.directory.path, self.next_step
+        if not step.startswith("`fanout resume"):
+            return step
+        return (
+            f"`fanout resume {path} --max-failures N` goes on, "
+            f"`fanout export {path} -o FILE` writes the rows that have ended"
+        )
+
     def unsent(self, text: str) -> str:
         """Return an error's `text` as it is for a run that has sent nothing and whose directory is gone again."""
         again = "start it again"

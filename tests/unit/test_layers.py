@@ -53,7 +53,6 @@ COVERED = {
     "engine/row_places": "tests/unit/engine/test_open_rows.py",
     "engine/settled_rows": "tests/unit/engine/test_open_rows.py",
     "engine/flow": "tests/simulation/test_engine.py",
-    "engine/outcomes": "tests/simulation/test_messages.py",
     "engine/s*": "tests/simulation/test_engine.py",
     "engine/pipeline": "tests/simulation/test_engine.py",
     "engine/wiring": "tests/simulation/test_engine.py",
