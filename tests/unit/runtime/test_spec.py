@@ -94,8 +94,8 @@ def test_what_to_do_next_is_said_of_the_whole_run(sections, step):
     assert shard.next_step == step
 
 
-RUN = "/data/.fanout/run"
-THEN = f"`fanout resume {RUN} --max-failures N` goes on, `fanout export {RUN} -o FILE` writes the rows that have ended"
+PLACE = "/data/.fanout/run"
+THEN = f"`fanout resume {PLACE} --max-failures N` goes on, `fanout export {PLACE} -o FILE` writes the rows that have ended"
 
 
 @pytest.mark.parametrize(
