@@ -21,6 +21,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def shortened(text: str, most: int) -> str:
+    """Return `text`, its middle left out where it has more than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 12]} ... {text[-7:]}"
+
+
 # Beside C0 and C1: the line ends of Unicode, what turns the direction of text, and lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -95,7 +95,10 @@ def test_what_to_do_next_is_said_of_the_whole_run(sections, step):
 
 
 PLACE = "/data/.fanout/run"
-THEN = f"`fanout resume {PLACE} --max-failures N` goes on, `fanout export {PLACE} -o FILE` writes the rows that have ended"
+THEN = (
+    f"`fanout resume {PLACE} --max-failures N` goes on, "
+    f"`fanout export {PLACE} -o FILE` writes the rows that have ended"
+)
 
 
 @pytest.mark.parametrize(
