@@ -42,6 +42,10 @@ THEN_RESUME = "then `fanout resume`"
 """The next step of an error of the disk; `runtime.spec` says another where there is nothing to resume."""
 
 
+NO_DESCRIPTORS = "too many files and connections are open: raise `ulimit -n`, or lower --concurrency"
+"""What EMFILE and ENFILE mean, and what to do about them."""
+
+
 class CallError(Exception):
     """One call to AWS failed; the facts, undecided.
 

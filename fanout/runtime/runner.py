@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from fanout.concurrency.clock import SystemClock
 from fanout.engine.snapshot import Observer, Quiet
-from fanout.errors import RunError, TooManyFailures
+from fanout.errors import InputError, RunError, TooManyFailures
 from fanout.failpoints import failpoint
 from fanout.observability.logging import bind
 from fanout.observability.metrics.fold import Fold
@@ -90,12 +90,18 @@ class Runner:
                     finished = await anyio.to_thread.run_sync(finish_run, result, now)
                     monitor.completed(result.exit)
         except RunError as error:
-            if isinstance(error, TooManyFailures) and spec.after_failures:
-                error.args = (f"{error}; {spec.after_failures}",)
-            if not spec.begun and not spec.directory.path.exists():
-                error.args = (spec.unsent(str(error)),)
+            error.args = (self._with_next_step(error),)
             raise
         return finished
+
+    def _with_next_step(self, error: RunError) -> str:
+        """Return the text of an error with what a person can do about this run, which is closed by now."""
+        spec, text = self._spec, str(error)
+        if not spec.begun and not spec.directory.path.exists():
+            return spec.unsent(text)
+        steps = {TooManyFailures: spec.after_failures, InputError: spec.exported}
+        step = steps.get(type(error), "")
+        return f"{text}; {step}" if step else text
 
     async def _way(self, *, monitor: Monitor, warnings: WarningLog, here: InProcess) -> RunResult:
         """Have the rows sent, on a session that is closed when they have ended."""

@@ -18,6 +18,7 @@ from fanout.errors import RunError
 from fanout.observability.warnings import WarningLog
 from fanout.ports import Clock, Endpoint, Queue
 from fanout.runtime import settings as compose
+from fanout.runtime.descriptors import ensure_descriptors
 from fanout.runtime.endpoint import discover, endpoint_check
 from fanout.runtime.input import open_input
 from fanout.runtime.run_queue import open_run_queue
@@ -43,9 +44,11 @@ async def open_session(
             configuration asks for it.
 
     Raises:
-        UsageError: The local AWS's settings do not fit.
+        UsageError: The local AWS's settings do not fit, or this process may not open so many connections.
         RunError: The local AWS does not start, or AWS cannot be reached as configured; says what to do.
     """
+    if config.run.processes == 1:  # else each of them sees to its own
+        ensure_descriptors(compose.descriptors(config))
     async with AsyncExitStack() as stack:
         if warnings is None:
             warnings = stack.enter_context(WarningLog())

@@ -70,13 +70,17 @@ class RunSpec:
         """What a person can do if too many rows have failed; nothing for a shard, whose run says it."""
         if self.stripe is not None:
             return ""
-        path, step = self.directory.path, self.next_step
+        step = self.next_step
         if not step.startswith("`fanout resume"):
             return step
-        return (
-            f"`fanout resume {path} --max-failures N` goes on, "
-            f"`fanout export {path} -o FILE` writes the rows that have ended"
-        )
+        return f"`fanout resume {self.directory.path} --max-failures N` goes on, {self.exported}"
+
+    @property
+    def exported(self) -> str:
+        """How a person gets the rows that have ended, whatever has become of the input; nothing as above."""
+        if self.stripe is not None or not self.config.run.journal:
+            return ""
+        return f"`fanout export {self.directory.path} -o FILE` writes the rows that have ended"
 
     def unsent(self, text: str) -> str:
         """Return an error's `text` as it is for a run that has sent nothing and whose directory is gone again."""
@@ -98,7 +102,7 @@ class RunSpec:
         if self.begun:
             raise UsageError(
                 "the input has changed since the run began (a file's size or time, or which files there are): "
-                "put it back, or start a new run"
+                f"put it back, or start a new run; {self.exported}"
             )
         raise UsageError("the input has changed since the earlier run: its rows could not be told apart")
 

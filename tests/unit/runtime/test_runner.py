@@ -17,7 +17,7 @@ from fanout.config.model import Config
 from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
 from fanout.domain.tally import Tally
 from fanout.engine.snapshot import Snapshot
-from fanout.errors import DeadlineReached, Exit, Interrupted, RunError, UsageError
+from fanout.errors import DeadlineReached, Exit, InputError, Interrupted, RunError, UsageError
 from fanout.observability.metrics.fold import Fold
 from fanout.rundir.journal import JournalInUse
 from fanout.rundir.manifest import read_manifest
@@ -27,6 +27,7 @@ from fanout.runtime.result import RunResult, WorkResult
 from fanout.runtime.runner import Runner
 from fanout.runtime.spec import RunSpec
 from fanout.simulator.settings import SimulatorSettings
+from fanout.source.jsonl import reader
 
 RUN = "abcdefghij"
 QUEUE = f"fanout-{RUN}"
@@ -205,7 +206,7 @@ def test_a_resume_that_fails_early_leaves_the_queue_to_the_next_one(slow_account
 def test_a_resume_refuses_another_input_and_sends_nothing(slow_account, spec, tmp_path):
     given = stopped_early(spec, slow_account)
     (tmp_path / "in.jsonl").write_text('{"n": 1}\n')
-    with pytest.raises(UsageError, match="the input has changed since the run began"):
+    with pytest.raises(UsageError, match=r"the input has changed since the run began"):
         go(resumed(given))
     assert status(given)["reason"].startswith("the input has changed")
     assert len(slow_account.world.log) == 20
@@ -319,3 +320,22 @@ def test_a_signal_while_the_output_is_written_changes_nothing(account, spec, mon
 
     assert go(spec(), finish=finish).exit is Exit.OK
     assert signals.listening == 0
+
+
+def test_an_input_that_grows_while_it_is_read_names_what_still_writes_its_rows(
+    account, spec, tmp_path, monkeypatch
+):
+    given, check = spec(20), reader.check_unchanged
+
+    def grown(file):
+        with (tmp_path / "in.jsonl").open("a") as more:
+            more.write('{"n": "more"}\n')
+        check(file)
+
+    monkeypatch.setattr(reader, "check_unchanged", grown)
+    with pytest.raises(InputError, match="changed while it was being read") as caught:
+        go(given)
+    path = given.directory.path
+    assert str(caught.value).endswith(f"; `fanout export {path} -o FILE` writes the rows that have ended")
+    with pytest.raises(UsageError, match=r"the input has changed since the run began .*; `fanout export "):
+        go(resumed(given))

@@ -301,3 +301,20 @@ def test_a_queue_that_cannot_be_made_is_a_precondition(monkeypatch, config):
     assert isinstance(caught.value.__cause__, CallError)
     assert caught.value.__cause__.phase is Phase.REPLY
     assert account.log == ["+local", "+cloud", "+source", "-source", "-cloud", "-local"]
+
+
+def test_a_process_that_may_not_open_enough_is_refused_before_aws_is_opened(monkeypatch):
+    account = in_memory(monkeypatch)
+
+    def refuse(needed):
+        raise UsageError(f"{needed} are too many")
+
+    monkeypatch.setattr(sessions, "ensure_descriptors", refuse)
+
+    async def main():
+        async with open_session(Config.model_validate({"transport": {"concurrency": 100_000}})):
+            pytest.fail("opened")
+
+    with pytest.raises(UsageError, match="are too many"):
+        anyio.run(main)
+    assert account.log == []
