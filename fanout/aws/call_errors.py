@@ -32,7 +32,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from fanout.aws.errors import CREDENTIALS, MESSAGE_CHARS, retry_after_s
+from fanout.aws.errors import CREDENTIALS, MESSAGE_CHARS, connection_code, retry_after_s
 from fanout.errors import CallError, Phase
 
 _UNSIGNED = (
@@ -61,7 +61,7 @@ def to_call_error(error: Exception) -> CallError:
         return CallError(Phase.CONNECT, CREDENTIALS, message=_text(error))
     inner = _inner(error)
     phase = Phase.CONNECT if _not_sent(error, inner) else Phase.EXCHANGE
-    return CallError(phase, type(inner).__name__, message=_text(inner) or _text(error))
+    return CallError(phase, connection_code(inner), message=_text(inner) or _text(error))
 
 
 def _refusal(error: ClientError) -> CallError:

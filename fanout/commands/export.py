@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fanout.errors import UsageError
+from fanout.output.destination import claim
 from fanout.output.finish import finish
 from fanout.output.parts import Part
 from fanout.rundir.journal import Journal
@@ -28,6 +29,8 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
     manifest = read_manifest(directory)
     if directory.summary.exists():
         raise UsageError(f"the run has finished: its output is {manifest.config.output.path}")
+    # Of no run: a file that an earlier export wrote is the person's, as any other is.
+    claim(output, run_id="", overwrite=overwrite)
     shards = [directory.shard(index) for index in range(manifest.config.run.processes)]
     begun = [shard for shard in shards if shard.journal.exists()]  # none of a run on one process
     with ExitStack() as stack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fanout.commands.paths import check_paths
+from fanout.commands.paths import check_complete, check_paths
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
@@ -12,7 +12,6 @@ from fanout.engine.snapshot import Observer
 from fanout.output.destination import check_name, claim
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.summary import Summary
-from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
 from fanout.runtime.spec import RunSpec
@@ -43,7 +42,8 @@ async def start_run(
     """
     # Before anything is made: what so many processes cannot share is a mistake in the configuration.
     split_config(config)
-    output = compose.required(config.output.path, "no output: name a file with -o out.parquet")
+    output = config.output.path or ""
+    check_complete(config)
     check_paths(config.input.paths, output)
     run_id = new_run()
     claim(output, run_id=run_id, overwrite=config.output.overwrite)

@@ -6,9 +6,25 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from fanout.config.model import Config
 from fanout.errors import UsageError
 from fanout.output.destination import check_name
 from fanout.source.discovery import matches
+
+
+def check_complete(config: Config) -> None:
+    """Refuse a run that lacks what every run must be told, all of it at once.
+
+    Raises:
+        UsageError: No output, no input, or no endpoint.
+    """
+    missing = {
+        "no output: name a file with -o out.parquet": config.output.path,
+        "no input: name files, directories or globs, or - for standard input": config.input.paths,
+        "no endpoint: name it with --endpoint, or try --local": config.endpoint.name or config.local.enabled,
+    }
+    if lacking := [said for said, given in missing.items() if not given]:
+        raise UsageError("; ".join(lacking))
 
 
 def check_paths(inputs: Sequence[str], output: str) -> None:

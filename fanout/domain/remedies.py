@@ -6,6 +6,7 @@ from fanout.domain.failures import (
     BAD_SIGNATURE,
     EXPIRED,
     NOT_PERMITTED,
+    OPEN_FILES,
     THROTTLES,
     UNKNOWN_KEYS,
     WRONG_CLOCK,
@@ -26,6 +27,8 @@ def _step(operation: str, error: CallError) -> str:
         return (
             "No credentials could be had: sign in again (aws sso login), or check the profile and the role."
         )
+    if error.code == OPEN_FILES:
+        return "Nothing is wrong with AWS: raise `ulimit -n`, or lower --concurrency."
     if error.phase is Phase.CONNECT:
         return (
             "Nothing answers there: check the region, the endpoint url (AWS_ENDPOINT_URL), DNS, and whether this "
