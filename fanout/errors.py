@@ -39,7 +39,7 @@ class Phase(Enum):
 
 
 THEN_RESUME = "then `fanout resume`"
-"""The next step of an error of the disk; `runtime.spec` says another where there is nothing to resume."""
+"""The next step of an error of the disk; `next_time` puts another in its place where there is nothing to resume."""
 
 
 NO_DESCRIPTORS = "too many files and connections are open: raise `ulimit -n`, or lower --concurrency"
@@ -143,6 +143,16 @@ class TooManyFailures(RunError):  # noqa: N818 - reads as what happened
     """More rows failed than `max_failures` allows."""
 
     exit = Exit.ROWS_FAILED
+
+
+@contextmanager
+def next_time(step: str) -> Iterator[None]:
+    """Have an error of the disk from inside end in `then STEP`: there is no run that could be resumed."""
+    try:
+        yield
+    except RunError as error:
+        error.args = (str(error).replace(THEN_RESUME, f"then {step}"),)
+        raise
 
 
 @contextmanager

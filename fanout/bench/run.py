@@ -25,7 +25,7 @@ from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.engine.snapshot import Observer, Snapshot
-from fanout.errors import Interrupted, RunError, UsageError
+from fanout.errors import Interrupted, RunError, UsageError, next_time
 from fanout.output.finish import finish
 from fanout.runtime import settings as compose
 from fanout.runtime.in_process import EngineWork, build_pipeline
@@ -84,7 +84,7 @@ async def run_bench(config: Config, directory: Path, *, seed: int, observer: Obs
         raise UsageError(f"{directory} cannot be written to ({error.strerror}): choose another -o") from error
     bench = _Bench(config, plan, output=output, parts=parts, observer=observer)
     try:
-        with bench.supervisor.listening():
+        with bench.supervisor.listening(), next_time("start it again"):
             return await bench.go()
     finally:
         shutil.rmtree(parts, ignore_errors=True)

@@ -9,12 +9,13 @@ from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
 from fanout.engine.snapshot import Observer
+from fanout.errors import next_time
 from fanout.output.destination import check_name, claim
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.summary import Summary
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
-from fanout.runtime.spec import RunSpec
+from fanout.runtime.spec import AGAIN, RunSpec
 from fanout.shards.executor import executor_of
 from fanout.shards.plan import split_config
 
@@ -46,7 +47,8 @@ async def start_run(
     check_complete(config)
     check_paths(config.input.paths, output)
     run_id = new_run()
-    claim(output, run_id=run_id, overwrite=config.output.overwrite)
+    with next_time(AGAIN):
+        claim(output, run_id=run_id, overwrite=config.output.overwrite)
     spec = RunSpec(
         run_id=run_id,
         config=config,
@@ -56,7 +58,8 @@ async def start_run(
         fingerprint=fingerprint,
     )
     check_name(spec.directory.path)
-    spec.directory.create()
+    with next_time(AGAIN):
+        spec.directory.create()
     return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fanout.config.model import Config
-from fanout.errors import UsageError
+from fanout.errors import UsageError, next_time
+from fanout.files import storage, usable
 from fanout.output.destination import check_name
 from fanout.source.discovery import matches
 
@@ -33,6 +34,7 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
     Raises:
         UsageError: No input, the output is an input or where inputs are looked for, or the output's directory cannot
             be written to.
+        StorageError: The disk is full or failed.
     """
     check_name(Path(output))
     if Path(output).name == "-":
@@ -52,10 +54,8 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
                 "choose another place for it"
             )
     parent = Path(output.rstrip("/")).parent
-    try:
+    with next_time("start it again"), usable(parent), storage(parent, "create"):
         parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{parent} cannot be created ({error.strerror}): choose another output") from error
     if not os.access(parent, os.W_OK):
         raise UsageError(f"{parent} cannot be written to: choose another output")
 

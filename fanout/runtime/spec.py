@@ -10,6 +10,9 @@ from fanout.errors import THEN_RESUME, UsageError
 from fanout.rundir.manifest import Manifest
 from fanout.rundir.paths import RunDirectory
 
+AGAIN = "start it again"
+"""The next step where nothing has begun that could be resumed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSpec:
@@ -84,10 +87,8 @@ class RunSpec:
 
     def unsent(self, text: str) -> str:
         """Return an error's `text` as it is for a run that has sent nothing and whose directory is gone again."""
-        again = "start it again"
-        return text.replace(self.next_step, f"nothing was sent: {again}").replace(
-            THEN_RESUME, f"then {again}"
-        )
+        text = text.replace(self.next_step, f"nothing was sent: {AGAIN}")
+        return text.replace(THEN_RESUME, f"then {AGAIN}")
 
     def check_input(self, fingerprint: str) -> None:
         """Return if the input with this fingerprint is the one that the run is of.

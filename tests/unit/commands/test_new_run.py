@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import anyio
@@ -17,7 +18,7 @@ from fanout.commands.retry import retry_job
 from fanout.config.flags import RESUME, from_keywords
 from fanout.config.load import load_config
 from fanout.config.model import Config
-from fanout.errors import TooManyFailures, UsageError
+from fanout.errors import StorageError, TooManyFailures, UsageError
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.simulator.settings import SimulatorSettings
@@ -140,3 +141,15 @@ def test_a_run_of_which_too_many_rows_failed_is_exported_and_goes_on_if_more_may
         return await resume_job(directory, changed=load_config(flags=flags, base=began))
 
     assert anyio.run(more).by_status == {"succeeded": 10, "rejected": 2}
+
+
+def test_a_directory_that_a_full_disk_has_no_room_for_is_nothing_to_resume(monkeypatch, config):
+    in_memory(monkeypatch)
+
+    def full(*_arguments, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    given = config(output={"path": "out.parquet"})
+    with pytest.raises(StorageError, match=r"free space there, then start it again$"):
+        start(given)
