@@ -56,6 +56,7 @@ class CallError(Exception):
         message: Text for a person; never parsed.
         retry_after_s: What the reply asked for (`x-amz-retry-after`, `Retry-After`), in seconds.
         request_id: AWS's id of the request, for a support case.
+        skew_s: How far the clock of the server, by its reply's Date, is ahead of ours, in seconds; None without one.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class CallError(Exception):
         status: int | None = None,
         retry_after_s: float | None = None,
         request_id: str | None = None,
+        skew_s: float | None = None,
     ) -> None:
         super().__init__(f"{code}: {message}" if message else code)
         self.phase = phase
@@ -75,6 +77,7 @@ class CallError(Exception):
         self.status = status
         self.retry_after_s = retry_after_s
         self.request_id = request_id
+        self.skew_s = skew_s
 
     @property
     def missing(self) -> bool:

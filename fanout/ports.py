@@ -6,11 +6,12 @@ may raise `CallError` and nothing else; `domain.failures` decides what a failure
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from fanout.domain.location import Location
+from fanout.domain.queues import Redrive
 from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
 
 if TYPE_CHECKING:
@@ -63,11 +64,21 @@ class Invoker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a listing or a HEAD tells of an object; `modified_at` in seconds since the epoch, S3's clock."""
+    """What a listing or a HEAD tells of an object.
+
+    Attributes:
+        location: Where it stands.
+        size_bytes: Its length.
+        modified_at: Seconds since the epoch, S3's clock: whole ones in a HEAD, milliseconds in some listings.
+        etag: Quoted, as S3 spells it; another version of the object has another one. Empty where it was not told.
+        metadata: What its writer noted with it; a HEAD alone tells it.
+    """
 
     location: Location
     size_bytes: int
     modified_at: float
+    etag: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +90,91 @@ class Object:
     modified_at: float
 
 
+class Upload(Protocol):
+    """An upload in parts: its object is invisible until it is complete. One attempt a call.
+
+    Attributes:
+        id: S3's name for the upload.
+    """
+
+    id: str
+
+    async def put_part(self, number: int, body: bytes | memoryview) -> None:
+        """Store part `number` (from 1 to 10,000), with a checksum; every part but the last has 5 MiB or more.
+
+        Several may be stored at the same time; a number that is stored again is replaced.
+        """
+        ...
+
+    async def complete(self) -> str:
+        """Put the object in its place, made of all stored parts in the order of their numbers; return its ETag.
+
+        Raises:
+            CallError: `PreconditionFailed` (412) when an object stands there that must not;
+                `ConditionalRequestConflict` (409) when another writer got in between: the upload is lost.
+        """
+        ...
+
+    async def abort(self) -> None:
+        """Remove the upload and its parts; harmless when it is complete or gone."""
+        ...
+
+
 class ObjectStore(Protocol):
     """The part of S3 that the program uses. One attempt a call."""
 
-    async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
-        """Store `body`, with a checksum; by multipart when it is large. Repeating it is harmless."""
+    async def put(
+        self,
+        location: Location,
+        body: bytes,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> str:
+        """Store `body`, with a checksum, and return its ETag; by multipart when it is large.
+
+        Repeating it without a condition is harmless.
+
+        Args:
+            location: Where to.
+            body: The whole object.
+            content_type: Its type.
+            metadata: What `head` tells of it; names in lower case, values in ASCII.
+            tags: By which lifecycle rules and cost reports know it.
+            if_match: Store it only over the object that has this ETag.
+            if_none_match: `*` stores it only where no object stands.
+
+        Raises:
+            CallError: `PreconditionFailed` (412) where the condition does not hold, and nothing was stored;
+                `ConditionalRequestConflict` (409) when another writer got in between; `missing` where an object was
+                to be replaced that is not there.
+        """
+        ...
+
+    async def begin_upload(
+        self,
+        location: Location,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> Upload:
+        """Begin an upload in parts, which is the caller's to complete or to abort; arguments as for `put`."""
+        ...
+
+    async def read(self, location: Location, *, start: int, size_bytes: int, etag: str) -> bytes:
+        """Return a range of the object that has `etag`: as many of `size_bytes` (at least 1) as follow `start`.
+
+        An empty `etag` is not compared.
+
+        Raises:
+            CallError: `PreconditionFailed` (412) when another object stands there now; `InvalidRange` (416) when it
+                ends before `start`; otherwise as `get`.
+        """
         ...
 
     async def get(self, location: Location) -> Object:
@@ -162,11 +253,13 @@ class RunQueue:
         url: The queue.
         subscriptions: ARNs of its subscriptions, removed before the queue.
         filtered: Whether every subscription carries the filter on this run.
+        tagged: Whether it carries the tags that were asked for.
     """
 
     url: str
     subscriptions: tuple[str, ...]
     filtered: bool
+    tagged: bool = True
 
 
 class Control(Protocol):
@@ -181,16 +274,22 @@ class Control(Protocol):
         """
         ...
 
-    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
-        """Create the run's queue, allow exactly `topics` to send to it, subscribe it, filtered by run.
+    async def open_run_queue(
+        self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}
+    ) -> RunQueue:
+        """Create the run's queue with `tags`, allow exactly `topics` to send to it, subscribe it, filtered by run.
 
-        Falls back to an unfiltered subscription where the topic's filters are used up. Leaves nothing behind
-        when it fails half-way.
+        Falls back to an unfiltered subscription where the topic's filters are used up, and to a queue without tags
+        where tagging is not permitted. Leaves nothing behind when it fails half-way.
         """
         ...
 
     async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
+        ...
+
+    async def redrive(self, queue_url: str) -> Redrive | None:
+        """Return the redrive policy of a queue, None if it has none."""
         ...
 
     async def supports_inline(self) -> bool:

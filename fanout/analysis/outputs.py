@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 
 from fanout.errors import UsageError
 from fanout.output.destination import check_name
-from fanout.output.schema import RUN_KEY, SCHEMA_VERSION, VERSION_KEY, output_schema
+from fanout.output.schema import READABLE, RUN_KEY, VERSION_KEY, output_schema
 
 BATCH_ROWS = 128 * 1024  # of a few columns: some 10 MB in memory, whatever the file
 
@@ -77,6 +77,22 @@ def open_outputs(paths: Sequence[Path]) -> Outputs:
     return Outputs(dataset, tuple(facts for _, facts in parts))
 
 
+def check_version(metadata: Mapping[bytes, bytes], path: Path) -> None:
+    """Return if fanout wrote the file of this metadata, in a version of its columns that this program knows.
+
+    Raises:
+        UsageError: It did not; names the file and the version.
+    """
+    version = metadata.get(VERSION_KEY)
+    if version is None:
+        raise UsageError(f"{path}: was not written by fanout: its metadata has no {VERSION_KEY.decode()}")
+    if version not in {str(known).encode() for known in READABLE}:
+        raise UsageError(
+            f"{path}: was written by a later version of fanout (schema {version.decode('utf-8', 'replace')}, "
+            f"known are {', '.join(map(str, sorted(READABLE)))}): read it with that version"
+        )
+
+
 def _open(path: Path) -> tuple[ds.Dataset, Facts]:
     check_name(path)
     if not path.exists():
@@ -87,10 +103,7 @@ def _open(path: Path) -> tuple[ds.Dataset, Facts]:
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"{path}: is not a Parquet file that can be read ({error})") from error
     metadata: dict[bytes, bytes] = dict(dataset.schema.metadata or {})
-    if metadata.get(VERSION_KEY) != str(SCHEMA_VERSION).encode():
-        raise UsageError(
-            f"{path}: was not written by this version of fanout ({VERSION_KEY.decode()} is not {SCHEMA_VERSION})"
-        )
+    check_version(metadata, path)
 
     def said(key: str) -> str | None:
         value = metadata.get(key.encode())

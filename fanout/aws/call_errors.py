@@ -1,4 +1,4 @@
-"""Turns what botocore, aiohttp or the operating system raised into a `CallError`; pure, and imported late like both.
+"""Turns what botocore, aiohttp or the operating system raised into a `CallError`; imported late like both.
 
 Exception classes do not tell whether a server got the request: `EndpointConnectionError` covers "refused" and
 "reset after it was read". Only errors of aiohttp's connect phase, found inside, mean that nothing was sent;
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from fanout.aws.errors import CREDENTIALS, MESSAGE_CHARS, connection_code, retry_after_s
+from fanout.aws.errors import CREDENTIALS, MESSAGE_CHARS, connection_code, redirect, retry_after_s, skew_s
 from fanout.errors import CallError, Phase
 
 _UNSIGNED = (
@@ -60,6 +61,9 @@ def to_call_error(error: Exception) -> CallError:
     if isinstance(error, _UNSIGNED):
         return CallError(Phase.CONNECT, CREDENTIALS, message=_text(error))
     inner = _inner(error)
+    refused = _refused_certificate(error)
+    if refused is not None:
+        return CallError(Phase.CONNECT, type(refused).__name__, message=_text(error))
     phase = Phase.CONNECT if _not_sent(error, inner) else Phase.EXCHANGE
     return CallError(phase, connection_code(inner), message=_text(inner) or _text(error))
 
@@ -67,15 +71,28 @@ def to_call_error(error: Exception) -> CallError:
 def _refusal(error: ClientError) -> CallError:
     response: Mapping[str, Any] = error.response
     described, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
-    status = meta.get("HTTPStatusCode")
+    status, headers = meta.get("HTTPStatusCode"), meta.get("HTTPHeaders", {})
+    message = str(described.get("Message", ""))
+    elsewhere = redirect(status, headers)
+    if elsewhere is not None:
+        message = f"{elsewhere}: {message}" if message else elsewhere
     return CallError(
         Phase.REPLY,
         str(described.get("Code") or status or "Unknown"),
-        message=str(described.get("Message", ""))[:MESSAGE_CHARS],
+        message=message[:MESSAGE_CHARS],
         status=status,
-        retry_after_s=retry_after_s(meta.get("HTTPHeaders", {})),
+        retry_after_s=retry_after_s(headers),
         request_id=meta.get("RequestId") or None,
+        skew_s=skew_s(headers, now=time.time()),
     )
+
+
+def _refused_certificate(error: Exception) -> ssl.SSLCertVerificationError | None:
+    """Return why the server's certificate was refused, if that is what happened; under the name that OpenSSL has."""
+    wrapped = error.kwargs.get("error") if isinstance(error, BotoCoreError) else error
+    if isinstance(wrapped, aiohttp.ClientConnectorCertificateError):
+        wrapped = wrapped.certificate_error
+    return wrapped if isinstance(wrapped, ssl.SSLCertVerificationError) else None
 
 
 def _inner(error: Exception) -> BaseException:

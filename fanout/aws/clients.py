@@ -15,6 +15,7 @@ from fanout._version import __version__
 from fanout.aws.regions import INLINE_REGIONS
 from fanout.aws.sdk.queue import LONGEST_POLL_S, POLL_SLACK_S
 from fanout.aws.settings import AwsSettings
+from fanout.domain.location import dns_suffix
 
 if TYPE_CHECKING:
     from aiobotocore.config import AioConfig
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 SERVICES = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
 NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
 """At DEBUG these log bodies, session tokens and signatures."""
+CREDENTIAL_ATTEMPTS = 3
+"""Of a call that gets credentials, which does no harm twice; connecting in vain three times takes 15 s."""
+TRACED = ("botocore.credentials", "aiobotocore.credentials")
+"""These warn of each refresh that fails with 40 lines of traceback."""
 MUST_KNOW = ("Body", "Filename", "S3OutputPathExtension")
 """Members of InvokeEndpointAsync, from botocore 1.43.29 on (`Body`) and 1.42.54 on (the others)."""
 
@@ -51,10 +56,23 @@ def client_config(service: str, settings: AwsSettings) -> AioConfig:
     )
 
 
+def session_config(settings: AwsSettings) -> AioConfig:
+    """Return what holds for every client of a session, also those that find its credentials."""
+    from aiobotocore.config import AioConfig
+
+    from fanout.aws.sdk.guards import UnredirectedSession
+
+    return AioConfig(
+        http_session_cls=UnredirectedSession,
+        connect_timeout=settings.connect_timeout_s,
+        read_timeout=settings.call_timeout_s,
+        retries={"mode": "standard", "total_max_attempts": CREDENTIAL_ATTEMPTS},
+    )
+
+
 def is_aws(endpoint_url: str) -> bool:
     """Whether the url is one of AWS's own; botocore addresses buckets of any other by path, not by host."""
-    host = urlsplit(endpoint_url).hostname or ""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".amazonaws.eu"))
+    return dns_suffix(urlsplit(endpoint_url).hostname or "") is not None
 
 
 def invoke_members(model: Mapping[str, Any]) -> Collection[str]:
@@ -68,11 +86,19 @@ def invoke_members(model: Mapping[str, Any]) -> Collection[str]:
     return frozenset(shape.get("members", ()))
 
 
-def takes_inline(members: Collection[str], *, region: str, endpoint_url: str) -> bool:
+def takes_inline(
+    members: Collection[str], *, region: str, endpoint_url: str, regions: Collection[str] | None
+) -> bool:
     """Whether a payload may travel in the request: botocore knows `Body`, and the region is one that takes it.
 
-    A server that is not AWS's, such as the simulator, counts as one that does.
+    Args:
+        members: Of InvokeEndpointAsync's input.
+        region: Where the endpoint is.
+        endpoint_url: Where calls to it go. A server that is not AWS's, such as the simulator, takes payloads, too.
+        regions: Those that do, as the user says; None for `INLINE_REGIONS`.
     """
+    if regions is not None:
+        return "Body" in members and region in regions
     return "Body" in members and (region in INLINE_REGIONS or not is_aws(endpoint_url))
 
 
@@ -87,6 +113,17 @@ def quieten() -> None:
         logger = logging.getLogger(name)
         if logger.level < logging.INFO:  # NOTSET, too: it would inherit DEBUG from the root
             logger.setLevel(logging.INFO)
+    for name in TRACED:
+        logging.getLogger(name).addFilter(_on_one_line)
+
+
+def _on_one_line(record: logging.LogRecord) -> bool:
+    """Put an error in the place of its traceback: what failed is reported, or tried again, by this program."""
+    if record.exc_info and record.exc_info[1] is not None:
+        error = record.exc_info[1]
+        record.msg, record.args = f"{record.getMessage()} {type(error).__name__}: {error}", ()
+        record.exc_info = None
+    return True
 
 
 def _s3_options(settings: AwsSettings) -> dict[str, object]:

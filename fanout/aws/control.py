@@ -7,6 +7,7 @@ from typing import Any
 
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
+from fanout.domain.queues import Redrive
 from fanout.errors import RunError
 from fanout.ports import SIMULATED_HEADER, Endpoint, RunQueue
 
@@ -43,13 +44,19 @@ class AwsControl:
             config = await self._sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
         return to_endpoint(described, config)
 
-    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
+    async def open_run_queue(
+        self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}
+    ) -> RunQueue:
         """Create and subscribe the run's queue; see `ports.Control`."""
-        return await self._run_queues.open(run_id, topics)
+        return await self._run_queues.open(run_id, topics, tags=tags)
 
     async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         await self._run_queues.close(run_queue)
+
+    async def redrive(self, queue_url: str) -> Redrive | None:
+        """Return the redrive policy of a queue, None if it has none."""
+        return await self._run_queues.redrive(queue_url)
 
     async def supports_inline(self) -> bool:
         """Whether a payload may travel in the request."""

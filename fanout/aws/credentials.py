@@ -16,6 +16,8 @@ from botocore.exceptions import CredentialRetrievalError
 
 REFRESH_WITHIN_S = 15.0
 """A provider that has not answered by then has failed; well below the bound of the call that waits for it."""
+FIRST_WITHIN_S = 300.0
+"""The same for the first time, when a person may have to look for the code of an MFA device and type it."""
 AGAIN_AFTER_S = 30.0
 """Between two refreshes while the credentials are valid: 30 tries in botocore's window of 15 minutes."""
 AGAIN_AFTER_EXPIRY_S = 5.0
@@ -74,8 +76,9 @@ class SharedCredentials(AioRefreshableCredentials):  # type: ignore[misc]  # aio
 
     async def _attempt(self) -> None:
         """Refresh; a cancelled attempt leaves no trace, so that the next in line makes it again."""
+        within_s = FIRST_WITHIN_S if self._frozen_credentials is None else REFRESH_WITHIN_S
         try:
-            async with asyncio.timeout(REFRESH_WITHIN_S):
+            async with asyncio.timeout(within_s):
                 await self._protected_refresh(is_mandatory=True)
         except Exception as error:  # noqa: BLE001 - providers raise anything; botocore logs it
             self._failure = error

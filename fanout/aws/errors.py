@@ -5,13 +5,17 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from fanout.domain.failures import OPEN_FILES
+from fanout.text import escape
 
 MESSAGE_CHARS = 1000
 """An HTML error page or an echoed value is cut here: messages end in logs and in the output file."""
 
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_HOST_CHARS = 300
+"""A name has 253 characters at most (RFC 1035)."""
 
 CREDENTIALS = "CredentialsUnavailable"
 """Code of a call that was never sent because there was nothing to sign it with."""
@@ -42,3 +46,34 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         return max(0.0, (until - sent).total_seconds())
     except (ValueError, TypeError):
         return None
+
+
+def skew_s(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Return how far the server's clock is ahead of ours, in seconds; None if its reply has no readable Date.
+
+    Args:
+        headers: Response headers with lower-case names.
+        now: Our clock, in seconds since the epoch.
+    """
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).timestamp() - now
+    except (ValueError, TypeError):
+        return None
+
+
+def redirect(status: int | None, headers: Mapping[str, str]) -> str | None:
+    """Return what a reply that redirects is to be called, None if it does not redirect.
+
+    Args:
+        status: Of the reply.
+        headers: Response headers with lower-case names.
+    """
+    if status is None or not 300 <= status < 400:
+        return None
+    try:
+        told = urlsplit(headers.get("location", "")).netloc.rpartition("@")[2]
+    except ValueError:  # an unfinished IPv6 address
+        told = ""
+    region = headers.get("x-amz-bucket-region", "")
+    where = f"host {told}" if told else f"region {region}" if region else "no host that it names"
+    return f"HTTP {status}: a redirect to {escape(where)[:_HOST_CHARS]}, which is not followed"

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import anyio
 
 from fanout.aws.control_retry import patiently
-from fanout.domain.failures import MISSING
+from fanout.domain.failures import MISSING, NOT_PERMITTED
 from fanout.domain.ids import PREFIX
+from fanout.domain.queues import Redrive, parse_redrive
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import RunQueue
 
@@ -50,8 +51,8 @@ class RunQueues:
         self._sns = sns
         self._timeout_s = min(timeout_s, STEP_S)
 
-    async def open(self, run_id: str, topics: Sequence[str]) -> RunQueue:
-        """Return the run's queue, subscribed to `topics`; see `ports.Control.open_run_queue`."""
+    async def open(self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}) -> RunQueue:
+        """Return the run's queue, tagged and subscribed to `topics`; see `ports.Control.open_run_queue`."""
         if not topics:
             raise RunError(
                 "The endpoint's configuration names no SNS topic, so no queue is told of finished rows. Set "
@@ -63,11 +64,10 @@ class RunQueues:
         url = ""
         filtered = True
         try:
-            name, url = await self._create(name)
+            name, url, tagged = await self._create(name, {} if existed else tags)
             arn = await self._arn(url)
             allow = {"Policy": policy(arn, topics)}
             await self._call(self._sqs.set_queue_attributes, QueueUrl=url, Attributes=allow)
-            await self._tag(url, run_id)
             for topic in topics:
                 subscription, has_filter = await self._subscribe(topic, arn, run_id)
                 subscriptions.append(subscription)
@@ -76,18 +76,26 @@ class RunQueues:
             if not existed:  # what a killed run left holds messages that its resume needs
                 await self._undo(name, url, subscriptions, may_exist=_may_have_happened(error))
             raise
-        return RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=filtered)
+        return RunQueue(url=url, subscriptions=tuple(subscriptions), filtered=filtered, tagged=tagged)
 
     async def close(self, run_queue: RunQueue) -> None:
-        """Remove the subscriptions, then the queue; all are tried before the first failure is raised."""
-        failures: list[CallError] = []
-        for subscription in run_queue.subscriptions:
-            await _unless_gone(
-                partial(self._call, self._sns.unsubscribe, SubscriptionArn=subscription), failures
-            )
-        await _unless_gone(partial(self._call, self._sqs.delete_queue, QueueUrl=run_queue.url), failures)
-        if failures:
-            raise failures[0]
+        """Remove the subscriptions, then the queue; all are tried before an error is raised that names the rest."""
+        removals = [
+            (subscription, partial(self._call, self._sns.unsubscribe, SubscriptionArn=subscription))
+            for subscription in run_queue.subscriptions
+        ]
+        removals.append((run_queue.url, partial(self._call, self._sqs.delete_queue, QueueUrl=run_queue.url)))
+        left: dict[str, CallError] = {}
+        for name, remove in removals:
+            try:
+                await remove()
+            except CallError as error:
+                if error.code not in MISSING:
+                    left[name] = error
+        if left:
+            first = next(iter(left.values()))
+            message = f"{', '.join(left)} left behind ({first.message or first.code})"
+            raise CallError(first.phase, first.code, message=message, status=first.status) from first
 
     async def _exists(self, name: str) -> bool:
         try:
@@ -98,29 +106,37 @@ class RunQueues:
             raise
         return True
 
-    async def _create(self, name: str) -> tuple[str, str]:
-        """Return name and url of the queue; one of that name is taken over, as all its attributes are equal."""
-        create = partial(self._call, self._sqs.create_queue, Attributes=ATTRIBUTES)
-        try:
-            return name, (await create(QueueName=name))["QueueUrl"]
-        except CallError as error:
-            if error.code not in _DELETED_RECENTLY:
-                raise
-        # Interrupted and resumed within a minute: SQS keeps a deleted queue's name for 60 seconds.
-        name = f"{name}-{secrets.token_hex(3)}"
-        return name, (await create(QueueName=name))["QueueUrl"]
+    async def _create(self, name: str, tags: Mapping[str, str]) -> tuple[str, str, bool]:
+        """Return name and url of the queue, and whether it has its tags.
+
+        One of that name is taken over, as all its attributes are equal; it keeps the tags that it has.
+        """
+        wanted, free = tags, name
+        while True:
+            # With empty tags the call needs no right to tag.
+            told: dict[str, Any] = {"tags": dict(wanted)} if wanted else {}
+            create = partial(self._sqs.create_queue, Attributes=ATTRIBUTES, **told)
+            try:
+                return free, (await self._call(create, QueueName=free))["QueueUrl"], wanted == tags
+            except CallError as error:
+                if error.code in _DELETED_RECENTLY and free == name:
+                    # Interrupted and resumed within a minute: SQS keeps a deleted queue's name for 60 seconds.
+                    free = f"{name}-{secrets.token_hex(3)}"
+                elif error.code in NOT_PERMITTED and wanted:
+                    wanted = {}
+                else:
+                    raise
+
+    async def redrive(self, url: str) -> Redrive | None:
+        """Return the redrive policy of the queue at `url`, None if it has none."""
+        names = ["RedrivePolicy"]
+        answer = await self._call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=names)
+        return parse_redrive(answer.get("Attributes", {}).get("RedrivePolicy"))
 
     async def _arn(self, url: str) -> str:
         answer = await self._call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])
         arn: str = answer["Attributes"]["QueueArn"]
         return arn
-
-    async def _tag(self, url: str, run_id: str) -> None:
-        """Tag the queue for the bill and for clean-ups; a role that may create queues may not be allowed to tag."""
-        try:
-            await self._call(self._sqs.tag_queue, QueueUrl=url, Tags={f"{PREFIX}:run": run_id})
-        except CallError as error:
-            _log.info("the queue %s has no tag: %s", url, error)
 
     async def _subscribe(self, topic: str, queue_arn: str, run_id: str) -> tuple[str, bool]:
         """Return the subscription and whether it carries the filter."""
@@ -186,11 +202,3 @@ def filter_attributes(run_id: str) -> dict[str, str]:
 
 def _may_have_happened(error: BaseException) -> bool:
     return not (isinstance(error, CallError) and error.phase is Phase.REPLY)
-
-
-async def _unless_gone(removal: Callable[[], Awaitable[object]], failures: list[CallError]) -> None:
-    try:
-        await removal()
-    except CallError as error:
-        if error.code not in MISSING:
-            failures.append(error)

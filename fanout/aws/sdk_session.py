@@ -14,15 +14,21 @@ from functools import partial
 from typing import Any
 
 from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
-from fanout.aws.clients import client_config
+from fanout.aws.call_errors import to_call_error
+from fanout.aws.clients import client_config, session_config
 from fanout.aws.credentials import SharedCredentials, SharedResolver
+from fanout.aws.errors import CREDENTIALS
+from fanout.aws.mfa import ask_for_code
 from fanout.aws.model_pruning import prune
+from fanout.aws.reach import Reach
+from fanout.aws.sdk.guards import guard, keep_metadata_here
 from fanout.aws.settings import AwsSettings
 from fanout.concurrency.threads import run_in_thread
 from fanout.domain.failures import EXPIRED
-from fanout.errors import RunError
+from fanout.domain.remedies import remedy
+from fanout.errors import CallError, Phase, RunError
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +40,14 @@ class Sdk:
         region: The region that clients talk to.
         credentials: What they sign with; signed with once already.
         settings: What the user set.
+        reach: Which servers were reached.
     """
 
     session: AioSession
     region: str
     credentials: Any
     settings: AwsSettings
+    reach: Reach
 
     async def open_client(self, stack: AsyncExitStack, service: str) -> Any:
         """Return an open client.
@@ -67,6 +75,7 @@ class Sdk:
             raise RunError(
                 f"AWS clients cannot be set up: {error}. Check the region and the endpoint url."
             ) from error
+        guard(client, self.reach)
         if isinstance(self.credentials, SharedCredentials):
             client.meta.events.register("after-call", _expiry_watch(self.credentials))
         return client
@@ -92,15 +101,23 @@ class Sdk:
         return bundle
 
 
-async def start_sdk(settings: AwsSettings) -> Sdk:
+async def start_sdk(settings: AwsSettings, reach: Reach) -> Sdk:
     """Return a session whose credentials sign now.
+
+    Args:
+        settings: What the user set.
+        reach: Which servers were reached.
 
     Raises:
         RunError: Profile, region or credentials are missing or unusable.
     """
     session = AioSession(profile=settings.profile)
     region = _region(session, settings)
-    return Sdk(session, region, await _credentials(session, settings), settings)
+    # For the clients that the credential chain makes for itself (STS, SSO): a profile that assumes a role need not
+    # name a region, and a dead network need not be tried for minutes.
+    session.set_config_variable("region", region)
+    session.set_default_client_config(session_config(settings))
+    return Sdk(session, region, await _credentials(session, settings), settings, reach)
 
 
 def _region(session: AioSession, settings: AwsSettings) -> str:
@@ -135,11 +152,20 @@ async def _credentials(session: AioSession, settings: AwsSettings) -> Any:
             )
         else:
             chain = session.get_component("credential_provider")
+            keep_metadata_here(chain)
+            ask_for_code(chain)
             session.register_component("credential_provider", SharedResolver(chain))
         credentials = await session.get_credentials()
         if credentials is not None:
             await credentials.get_frozen_credentials()
     except Exception as error:
+        cause = error.__cause__ or error  # what `SharedCredentials` was told by the provider
+        if isinstance(cause, RunError):
+            raise cause from error
+        told = to_call_error(cause if isinstance(cause, Exception) else error)
+        refused = isinstance(cause, ClientError | CallError)
+        if refused or (told.phase is Phase.CONNECT and told.code != CREDENTIALS):
+            raise RunError(f"AWS credentials cannot be had: {remedy('STS or SSO', told)}") from error
         raise RunError(
             f"AWS credentials cannot be used: {error}. Sign in again (`aws sso login`), or check the "
             "profile, the role it assumes, and AWS_* in the environment."

@@ -23,6 +23,7 @@ from fanout.aws.http.plain import PlainAws, plain_aws
 from fanout.aws.http.plain_lookup import PlainLookup, service_url
 from fanout.aws.http.sigv4 import Keys
 from fanout.aws.lazy_clients import LazyClients, installed_model
+from fanout.aws.reach import Reach
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.sdk.invoker import SageMakerInvoker
 from fanout.aws.sdk.objects import S3Objects
@@ -144,6 +145,7 @@ async def open_cloud(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
 @asynccontextmanager
 async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[AwsCloud]:
     """Yield AWS by our own HTTP client; aiobotocore makes what calls are left, once there is one."""
+    reach = Reach()
     urls = {service: service_url(service, aws) for service in SERVICES}
     members = invoke_members(installed_model("sagemaker-runtime"))
     _check_model(members)
@@ -154,11 +156,11 @@ async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[Aws
             aws.keys.access_key_id, aws.keys.secret_access_key, aws.keys.session_token
         )
     else:
-        sdk = await _start_sdk(settings)
+        sdk = await _start_sdk(settings, reach)
         credentials = sdk.credentials
 
     async def start() -> Sdk:
-        return sdk or await _start_sdk(settings)
+        return sdk or await _start_sdk(settings, reach)
 
     async with LazyClients(start) as lazy:
         clients = {service: lazy.client(service) for service in SERVICES}
@@ -166,7 +168,12 @@ async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[Aws
             PlainLookup(service, aws, otherwise=partial(lazy.open_lookup, service)) for service in SERVICES
         ]
         async with open_data_plane(
-            lookups, clients=clients, credentials=credentials, settings=settings, ca_bundle=aws.ca_bundle
+            lookups,
+            clients=clients,
+            credentials=credentials,
+            settings=settings,
+            ca_bundle=aws.ca_bundle,
+            reach=reach,
         ) as data_plane:
             yield AwsCloud(
                 clients,
@@ -174,7 +181,7 @@ async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[Aws
                 settings=settings,
                 region=aws.region,
                 urls=urls,
-                inline=takes_inline(members, region=aws.region, endpoint_url=urls["sagemaker-runtime"]),
+                inline=_takes_inline(members, aws.region, urls, settings),
                 data_plane=data_plane,
                 control_clients={each: data_plane.control_client(each) for each in ONCE_A_RUN},
             )
@@ -183,7 +190,8 @@ async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[Aws
 @asynccontextmanager
 async def _open_by_botocore(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
     """Yield AWS with all of aiobotocore's clients open, which know where calls go."""
-    sdk = await _start_sdk(settings)
+    reach = Reach()
+    sdk = await _start_sdk(settings, reach)
     async with AsyncExitStack() as stack:
         clients = {service: await sdk.open_client(stack, service) for service in SERVICES}
         members = invoke_members(sdk.model("sagemaker-runtime"))
@@ -198,6 +206,7 @@ async def _open_by_botocore(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
                     credentials=sdk.credentials,
                     settings=settings,
                     ca_bundle=sdk.ca_bundle,
+                    reach=reach,
                 )
             )
         yield AwsCloud(
@@ -206,17 +215,24 @@ async def _open_by_botocore(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
             settings=settings,
             region=sdk.region,
             urls=urls,
-            inline=takes_inline(members, region=sdk.region, endpoint_url=urls["sagemaker-runtime"]),
+            inline=_takes_inline(members, sdk.region, urls, settings),
             data_plane=data_plane,
         )
 
 
-async def _start_sdk(settings: AwsSettings) -> Sdk:
+async def _start_sdk(settings: AwsSettings, reach: Reach) -> Sdk:
     # On a thread: in the midst of a run, 0.3 s of imports would hold up every request that is due.
     await run_in_thread(partial(importlib.import_module, "fanout.aws.sdk_session"))
     from fanout.aws.sdk_session import start_sdk
 
-    return await start_sdk(settings)
+    return await start_sdk(settings, reach)
+
+
+def _takes_inline(
+    members: Collection[str], region: str, urls: Mapping[str, str], settings: AwsSettings
+) -> bool:
+    url = urls["sagemaker-runtime"]
+    return takes_inline(members, region=region, endpoint_url=url, regions=settings.inline_regions)
 
 
 def _check_model(members: Collection[str]) -> None:

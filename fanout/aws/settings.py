@@ -5,6 +5,7 @@ Everything that is None is left to botocore's own resolution (environment, profi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,8 +30,12 @@ class AwsSettings:
         call_timeout_s: Longest time for one call as a whole; transfers of objects get more, by their size.
         max_connections: Connections a service; no more calls than these may run at once, because a call that
             waits for a connection ages its signature.
-        kms_key_id: Key that encrypts uploaded inputs (SSE-KMS); None leaves it to the bucket.
+        inline_regions: Regions where InvokeEndpointAsync takes payloads; None for those that AWS announced (`regions`).
+        encryption: How S3 encrypts uploaded inputs; None leaves it to the bucket, unless a key is named.
+        kms_key_id: Key that encrypts uploaded inputs (SSE-KMS); None for the account's own, or the bucket's.
+        bucket_key: Whether S3 derives a bucket's keys from it, which saves calls to KMS; None leaves it to the bucket.
         bucket_owner: Account that every bucket must belong to (`ExpectedBucketOwner`); None does not ask.
+        request_payer: Who pays for requests to buckets that let the requester pay; None for their owner.
         multipart_bytes: Objects of this size and above are uploaded in parts. Those of 16 MiB took a third more CPU
             that way, here and at the server, and left at half the megabytes a second.
         part_bytes: Size of a part; S3 requires 5 MiB at least; raised by itself where 10,000 parts would not do.
@@ -47,8 +52,12 @@ class AwsSettings:
     connect_timeout_s: float
     call_timeout_s: float
     max_connections: int
+    inline_regions: Collection[str] | None = None
+    encryption: Literal["AES256", "aws:kms"] | None = None
     kms_key_id: str | None = None
+    bucket_key: bool | None = None
     bucket_owner: str | None = None
+    request_payer: Literal["requester"] | None = None
     multipart_bytes: int = 32 * MIB
     part_bytes: int = 8 * MIB
     parts_at_once: int = 4

@@ -9,8 +9,9 @@ from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
 from fanout.engine.snapshot import Observer
-from fanout.errors import next_time
+from fanout.errors import UsageError, next_time
 from fanout.output.destination import check_name, claim
+from fanout.output.object_place import is_remote
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.summary import Summary
 from fanout.runtime.finish import finish_run
@@ -46,9 +47,16 @@ async def start_run(
     output = config.output.path or ""
     check_complete(config)
     check_paths(config.input.paths, output)
+    if is_remote(output) and config.local.enabled:
+        raise UsageError(
+            f"{output}: the local AWS ends with the run, and its S3 with it: choose a path for the output"
+        )
+    if is_remote(config.run.dir or ""):
+        raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
     run_id = new_run()
-    with next_time(AGAIN):
-        claim(output, run_id=run_id, overwrite=config.output.overwrite)
+    if not is_remote(output):  # in S3, that is seen once the session is open
+        with next_time(AGAIN):
+            claim(output, run_id=run_id, overwrite=config.output.overwrite)
     spec = RunSpec(
         run_id=run_id,
         config=config,
@@ -64,7 +72,9 @@ async def start_run(
 
 
 def _directory(config: Config, output: str, run_id: str) -> RunDirectory:
-    """Return the run's directory: the one that is named, or one beside the output."""
+    """Return the run's directory: the one that is named, or one beside the output; here, for an output in S3."""
     if config.run.dir:
         return RunDirectory(Path(config.run.dir).absolute())
+    if is_remote(output):
+        return RunDirectory(Path.cwd() / RUNS / run_id)
     return RunDirectory(Path(output.rstrip("/")).parent / RUNS / run_id)

@@ -10,7 +10,8 @@ from fanout.config.model import Config
 from fanout.errors import UsageError, next_time
 from fanout.files import storage, usable
 from fanout.output.destination import check_name
-from fanout.source.discovery import matches
+from fanout.output.object_place import is_remote, object_place
+from fanout.source.path_rules import matches
 
 
 def check_complete(config: Config) -> None:
@@ -36,7 +37,10 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
             be written to.
         StorageError: The disk is full or failed.
     """
-    check_name(Path(output))
+    if is_remote(output):
+        object_place(output)
+    else:
+        check_name(Path(output))
     if Path(output).name == "-":
         raise UsageError(
             "the output is a Parquet file and cannot go to standard output: name one with -o out.parquet"
@@ -45,6 +49,10 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
         raise UsageError("no input: name files, directories or globs, or - for standard input")
     if "" in inputs:
         raise UsageError("an input has no name: an empty one would be every file of this directory")
+    if is_remote(output):
+        if output in inputs:
+            raise UsageError(f"the output {output} is the input: choose another name")
+        return
     for path in inputs:
         if "://" not in path and is_same_file(Path(path), Path(output)):
             raise UsageError(f"the output {output} is the input: choose another name")
@@ -68,8 +76,7 @@ def _would_be_read(output: Path, path: str) -> bool:
     if folder.exists():
         return False
     # A directory that a glob means is read as a whole.
-    pattern = str(folder).lstrip("/")
-    return any(matches(one.relative_to("/"), pattern) for one in (inside, *inside.parents))
+    return any(matches(one.parts, folder.parts) for one in (inside, *inside.parents))
 
 
 def is_same_file(one: Path, other: Path) -> bool:

@@ -8,6 +8,7 @@ from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
 from fanout.output.destination import claim
+from fanout.output.object_place import is_remote
 from fanout.rundir.manifest import changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
@@ -59,11 +60,14 @@ async def resume_job(
             "the local AWS of this run ended with it: start a new run, or `fanout export` what it has"
         )
     split_config(config)
-    claim(
-        compose.required(config.output.path, "no output"),
-        run_id=manifest.run_id,
-        overwrite=config.output.overwrite,
-        remedy=f"move it away, or replace it with --overwrite; `fanout export {path} -o FILE` writes what the run has",
-    )
+    output = compose.required(config.output.path, "no output")
+    if not is_remote(output):
+        claim(
+            output,
+            run_id=manifest.run_id,
+            overwrite=config.output.overwrite,
+            remedy="move it away, or replace it with --overwrite; "
+            f"`fanout export {path} -o FILE` writes what the run has",
+        )
     spec = RunSpec.resumed(manifest, directory, config=config)
     return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)

@@ -24,7 +24,8 @@ async def retry_job(
 ) -> Summary:
     """Send the rows of a finished run that did not succeed once more, as a run of its own; return its summary.
 
-    The output holds these rows alone, under the ordinals and ids that they had: the two files join on `row`.
+    The output holds these rows alone, under the ordinals and ids that they had: the two files join on `row`. Each is a
+    new send: a row that ended `unsettled` or `unknown` may have been served before, and may then be served twice.
 
     Args:
         path: Directory of the finished run.

@@ -34,6 +34,7 @@ _SENTENCES = {
     "tuple_type": "should be a list",
     "frozen_set_type": "should be a list",
     "too_short": "should have at least {min_length} entries",
+    "too_long": "should have at most {max_length} entries",
     "dict_type": "should be a table",
     "model_type": "should be a table",
 }

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from fanout.domain.limits import HEADER_MAX, INLINE_MAX_BYTES, TIMEOUT_S, TTL_S
-from fanout.domain.location import parse_prefix
+from fanout.domain.location import is_arn, parse_prefix
 from fanout.domain.prices import Prices
+from fanout.domain.queue_urls import is_queue_url
 
 PROCESSES_MAX = 64  # each reads the whole input and has a queue of its own: beyond this, use more machines
 Names = tuple[str, ...]
@@ -24,11 +25,22 @@ def _no_switch(value: object) -> object:
     return value
 
 
+def _not_of_aws(key: object) -> object:
+    if isinstance(key, str) and key.lower().startswith("aws:"):
+        raise ValueError("aws: begins the tags of AWS itself")
+    return key
+
+
 Number = BeforeValidator(_no_switch)  # pydantic takes true for 1
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
 Count = Annotated[int, Field(ge=1), Number]
 Header = Annotated[str, Field(max_length=HEADER_MAX)]
+
+TAGS_MAX = 10  # S3 user guide, "Categorizing your objects using tags": of one object
+_TAG = r"^[\w .:/=+@-]*$"  # likewise: letters, numbers, spaces, and these
+TagKey = Annotated[str, Field(min_length=1, max_length=128, pattern=_TAG), BeforeValidator(_not_of_aws)]
+TagValue = Annotated[str, Field(max_length=256, pattern=_TAG)]
 
 PART_S_MAX = 120.0
 """Longest that a part may stay open, in seconds. A message is deleted once its part is durable, and our queue delivers
@@ -105,9 +117,14 @@ class TransportSection(_Section):
 
     mode: Literal["auto", "inline", "s3"] = "auto"
     inline_max_bytes: Annotated[int, Field(ge=0, le=INLINE_MAX_BYTES)] = INLINE_MAX_BYTES
+    inline_regions: Names | None = None
     input_prefix: str | None = None
     keep_inputs: bool = False
+    encryption: Literal["AES256", "aws:kms"] | None = None
     kms_key_id: str | None = None
+    bucket_key: bool | None = None
+    input_tags: Annotated[dict[TagKey, TagValue], Field(max_length=TAGS_MAX)] = Field(default_factory=dict)
+    request_payer: Literal["requester"] | None = None
     concurrency: Count = 64
     uploads: Count = 16
     client: Literal["wire", "aiobotocore"] = "wire"
@@ -117,9 +134,25 @@ class TransportSection(_Section):
     @field_validator("input_prefix")
     @classmethod
     def _is_s3(cls, prefix: str | None) -> str | None:
-        if prefix is not None and parse_prefix(prefix) is None:
+        location = None if prefix is None else parse_prefix(prefix)
+        if prefix is not None and location is None:
             raise ValueError("is not of the form s3://bucket or s3://bucket/prefix")
+        if location is not None and is_arn(location.bucket):
+            # What SageMaker makes of an ARN in InputLocation is not documented; an alias is a bucket's name to all.
+            raise ValueError(
+                "names an access point by its ARN: name it by its alias, s3://NAME-...-s3alias/prefix "
+                "(aws s3control get-access-point)"
+            )
         return prefix
+
+    @model_validator(mode="after")
+    def _keys_are_of_kms(self) -> TransportSection:
+        given = [name for name in ("kms_key_id", "bucket_key") if getattr(self, name) is not None]
+        if self.encryption == "AES256" and given:
+            raise ValueError(f"{given[0]} is of KMS and does not go with encryption AES256")
+        if self.bucket_key is not None and self.kms_key_id is None and self.encryption is None:
+            raise ValueError('bucket_key needs encryption = "aws:kms", or a kms_key_id')
+        return self
 
 
 class PacingSection(_Section):
@@ -144,6 +177,16 @@ class CollectSection(_Section):
     unknown_wait_s: Seconds = 10.0
     unknown: Literal["resend", "wait", "never"] = "resend"
     trust_responses: bool = False
+    redrive: Literal["refuse", "accept"] = "refuse"
+
+    @field_validator("queue_url")
+    @classmethod
+    def _is_url(cls, url: str | None) -> str | None:
+        if url is not None and not is_queue_url(url):
+            raise ValueError(
+                "is no queue's url, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME (aws sqs get-queue-url)"
+            )
+        return url
 
 
 class OutputSection(_Section):

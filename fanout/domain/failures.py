@@ -52,6 +52,8 @@ EXPIRED = frozenset({
 """The credentials have expired, as far as a code tells."""
 WRONG_CLOCK = frozenset({"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"})
 """A date that is too far off; botocore/handlers.py and S3's list of errors."""
+TOLERATED_SKEW_S = 240.0
+"""Services take a date that is 5 minutes off (S3: 15); what is less than this off was refused for another reason."""
 UNKNOWN_KEYS = frozenset({
     "UnrecognizedClientException", "InvalidClientTokenId", "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",  # any service
@@ -75,15 +77,22 @@ MISSING = frozenset({
     "ResourceNotFound", "ResourceNotFoundException",  # SageMaker; SNS and SQS
     "NotFound", "NotFoundException",  # SNS
     "QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue",  # SQS, by its new and its old name
+    "InvalidAddress",  # SQS: a url whose account or region is not the host's
 })  # fmt: skip
 """What a call named is not there: a queue, a topic, a subscription, an endpoint."""
+UNTRUSTED = frozenset({"SSLCertVerificationError"})
+"""The server's certificate is refused: self-signed, of an unknown authority, expired, or another host's. No repetition
+changes that, and nothing was sent."""
+UNREACHABLE = "Unreachable"
+"""No server of AWS was ever reached, in spite of repetitions (`aws.reach`)."""
 GONE = MISSING | {"NoSuchBucket", "PermanentRedirect", "UnknownOperationException"}
 
 
 def failure_kind(error: CallError) -> FailureKind:
     """Return what `error` means for the call that it ended. Pure; every line is a test."""
     if error.phase is Phase.CONNECT:
-        return FailureKind.NOT_SENT
+        permanent = error.code in UNTRUSTED or error.code == UNREACHABLE
+        return FailureKind.RUN if permanent else FailureKind.NOT_SENT
     if error.phase is Phase.EXCHANGE:
         return FailureKind.UNKNOWN
     # Order matters: AWS sends throttling as HTTP 400 and expiry as 403, so codes go before statuses.
@@ -93,9 +102,9 @@ def failure_kind(error: CallError) -> FailureKind:
     status = error.status or 0
     if status == 429:
         return FailureKind.THROTTLED
-    if status in {401, 403, 404}:
+    if status in {401, 403, 404} or 300 <= status < 400:  # what redirects us has not taken the request
         return FailureKind.RUN
-    if status >= 500 or status < 400:
+    if status >= 500 or status < 300:
         return FailureKind.TRANSIENT
     return FailureKind.ROW
 

@@ -13,7 +13,9 @@ from typing import Literal
 from fanout.domain.location import Location
 
 Transport = Literal["inline", "s3", "existing"]
-Status = Literal["succeeded", "failed", "expired", "rejected", "unknown"]
+Status = Literal["succeeded", "failed", "expired", "rejected", "unsettled", "unknown"]
+"""How a row ends. `unsettled`: it was accepted, and neither its output nor a proof of its failure exists. `unknown`:
+nothing tells whether it was accepted."""
 NoticedBy = Literal["sqs", "list"]
 
 Passthrough = tuple[object, ...]
@@ -98,10 +100,11 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Inline:
-    """Routed: the payload travels in the request."""
+    """Routed: the payload travels in the request; if `only`, because the user said so, and in no other way."""
 
     options: Options
     payload: bytes
+    only: bool = False
 
     @property
     def body_bytes(self) -> int:
@@ -199,7 +202,15 @@ class Notice:
 
 @dataclass(slots=True, kw_only=True)
 class Outcome:
-    """A row's end: what the output file holds of it. Instants are None where there was no such step."""
+    """A row's end: what the output file holds of it. Instants are None where there was no such step.
+
+    Attributes:
+        attempts: Requests for it that left; one that is refused and repeated under the same id counts once.
+        possible_attempts: Requests that an earlier process of the run may have sent before it was killed.
+        resends: Requests that were sent, or may have been, while an earlier one might have been accepted.
+        input_location: Where its payload stands in S3, or stood; None for one that travels in the request.
+        ended_at: When it was settled on our side, however it ended.
+    """
 
     row: int
     id: str | None
@@ -208,8 +219,10 @@ class Outcome:
     transport: Transport | None = None
     payload_bytes: int = 0
     attempts: int = 0
+    possible_attempts: int = 0
     resends: int = 0
     inference_id: str | None = None
+    input_location: str | None = None
     output_location: str | None = None
     failure_location: str | None = None
     response: bytes | None = None
@@ -226,6 +239,7 @@ class Outcome:
     notified_at: float | None = None
     collected_at: float | None = None
     fetched_at: float | None = None
+    ended_at: float | None = None
     noticed_by: NoticedBy | None = None
 
     @property

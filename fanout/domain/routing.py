@@ -7,6 +7,7 @@ Limits: service model of botocore 1.43.117, sagemaker-runtime, InvokeEndpointAsy
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -44,12 +45,18 @@ class Routing:
 
 
 class Router:
-    """Routes records; remembers the last options that it found valid, since rows mostly share them."""
+    """Routes records; remembers the last options that it found valid, since rows mostly share them.
 
-    __slots__ = ("_routing", "_valid")
+    Args:
+        routing: What is known of the run.
+        inline_refused: Whether the endpoint turned out to take no payload in the request, though the region may.
+    """
 
-    def __init__(self, routing: Routing) -> None:
+    __slots__ = ("_inline_refused", "_routing", "_valid")
+
+    def __init__(self, routing: Routing, *, inline_refused: Callable[[], bool] = lambda: False) -> None:
         self._routing = routing
+        self._inline_refused = inline_refused
         self._valid: Options | None = None
 
     def route(self, record: Record) -> Routed | Rejected:
@@ -71,7 +78,9 @@ class Router:
                 f"the payload has {size:,} bytes, inline takes at most {routing.inline_max_bytes:,}; "
                 "use transport auto or s3 for this row",
             )
-        if mode != "s3" and size <= routing.inline_max_bytes:
+        if mode == "inline":
+            return Inline(record.options, record.payload, only=True)
+        if mode != "s3" and size <= routing.inline_max_bytes and not self._inline_refused():
             return Inline(record.options, record.payload)
         if size > STAGED_MAX_BYTES:
             return _reject(
@@ -85,9 +94,17 @@ class Router:
                 "NoInputPrefix",
                 f"the payload has {size:,} bytes and must go via S3; name a place for it: --input-prefix s3://bucket/prefix",
             )
-        bucket, prefix = routing.uploads
-        place = Location(bucket, input_key(prefix, routing.run_id, record.row))
-        return Upload(record.options, record.payload, place)
+        return Upload(record.options, record.payload, self._place(routing.uploads, record.row))
+
+    def via_s3(self, row: int, item: Inline) -> Upload | None:
+        """Return how the payload of `row` travels if not in the request; None if it may not, or has no place."""
+        uploads = self._routing.uploads
+        if item.only or uploads is None:
+            return None
+        return Upload(item.options, item.payload, self._place(uploads, row))
+
+    def _place(self, uploads: Location, row: int) -> Location:
+        return Location(uploads.bucket, input_key(uploads.key, self._routing.run_id, row))
 
 
 def options_problem(options: Options) -> str | None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import anyio
 
-from fanout.domain.records import Outcome, Rejected
+from fanout.domain.records import Outcome, Rejected, Upload
 from fanout.engine.open_row import OpenRow
 from fanout.output.parts import Part
 
@@ -43,6 +43,10 @@ class Flow(Protocol):
 
     def send_after_failure(self, row: OpenRow, text: str | None) -> bool:
         """Have a row that the model failed with `text` sent again, if that is allowed; return whether it is."""
+        ...
+
+    def refuse_inline(self, row: OpenRow, otherwise: Upload | None) -> None:
+        """Have a row that was refused in the request sent `otherwise`; if that is None, again in a while."""
         ...
 
     def finish(self, row: OpenRow, **facts: object) -> None:

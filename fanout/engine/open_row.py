@@ -44,7 +44,7 @@ class State(Enum):
     SENT = "sent"
     """Its first request is in flight: nothing that was sent before may have been received."""
     DEFERRED = "deferred"
-    """The model failed it, and it waits before it is sent as the next generation."""
+    """It waits before it is sent: the model failed it, or the endpoint refused its payload in the request."""
 
     # The endpoint may have it:
     UNCERTAIN = "uncertain"
@@ -68,7 +68,7 @@ class State(Enum):
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.UPLOADING: frozenset({State.QUEUED}),
     State.QUEUED: frozenset({State.INTENDED}),
-    State.INTENDED: frozenset({State.SENT, State.SETTLED}),
+    State.INTENDED: frozenset({State.SENT, State.DEFERRED, State.SETTLED}),
     State.SENT: frozenset({State.INTENDED, State.UNCERTAIN, State.ACCEPTED, State.CLAIMED}),
     State.DEFERRED: frozenset({State.QUEUED}),
     State.UNCERTAIN: frozenset({State.REQUEUED, State.CLAIMED, State.SETTLED}),
@@ -205,6 +205,15 @@ class OpenRow:
             self.item = Staged(self.item.options, line.input or self.item.location.uri)
             self.held_bytes = 0
 
+    @property
+    def _input_location(self) -> str | None:
+        """Where its payload stands in S3, put there by us or by the user; None where no object is known of."""
+        return self.item.location if self.input is None and isinstance(self.item, Staged) else self.input
+
+    def take_way_via_s3(self, item: Upload, *, upload: Location | None) -> None:
+        """Note that the payload travels as `item` from now on; `upload` is to be deleted once the row is durable."""
+        self.item, self.transport, self.upload = item, transport_of(item), upload
+
     def outcome(self, output: Location | None, failure: Location | None, **facts: object) -> Outcome:
         """Return the row's outcome: what is known of it, and `facts` (fields of `Outcome`)."""
         return Outcome(
@@ -215,6 +224,7 @@ class OpenRow:
             payload_bytes=self.payload_bytes,
             attempts=self.sends,
             resends=self.resends,
+            input_location=self._input_location,
             output_location=output.uri if output else None,
             failure_location=failure.uri if failure else None,
             upload_started_at=self.upload_started_at,

@@ -251,6 +251,13 @@ class OpenRows:
             self._move(row, State.UNCERTAIN)
         self.deferrals.set(row, until)
 
+    def refuse_inline(self, row: OpenRow) -> None:
+        """Note that the endpoint refused the row's payload in the request; the row is the caller's to defer."""
+        if (
+            row.state is State.INTENDED
+        ):  # one of which an earlier attempt may have been received stays uncertain
+            self._move(row, State.DEFERRED)
+
     def prolong(self, row: OpenRow, *, now: float) -> None:
         """See to it that a row which waits for its deadline has one that is still to come."""
         if row.deadline is None:

@@ -101,7 +101,7 @@ def too_many_failures(failed: int, *, most: int, last: str | None = None) -> Too
     return TooManyFailures(said if last is None else f"{said}; the last: {last.rstrip('. ')}")
 
 
-def rejection(rejected: Rejected) -> Outcome:
+def rejection(rejected: Rejected, *, now: float) -> Outcome:
     """Return the outcome of a row that cannot be sent."""
     return Outcome(
         row=rejected.row,
@@ -111,4 +111,5 @@ def rejection(rejected: Rejected) -> Outcome:
         payload_bytes=rejected.payload_bytes,
         error_code=rejected.code,
         error_message=rejected.message,
+        ended_at=now,
     )

@@ -140,6 +140,16 @@ class Pipeline:
         await self._wiring.admit.caught_up.wait()
         await self._wiring.reconciler.worker()
 
+    @property
+    def is_owed_results(self) -> bool:
+        """Whether the endpoint has, or may have, rows that were taken in and have no outcome."""
+        return self._wiring.rows.counts.received > 0
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether every row that an earlier process had in hand was taken in again."""
+        return self._wiring.admit.caught_up.is_set()
+
     def statistics(self) -> PipelineStatistics:
         """Return a snapshot."""
         wiring = self._wiring

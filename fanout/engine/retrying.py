@@ -54,35 +54,72 @@ async def retry_call(
             end; with the remedy.
         CallError: The reply is for the caller to judge: missing, refused (403 may mean missing), out of place.
     """
+    try:
+        return await repeat_call(call, clock=clock, give_up_after_s=give_up_after_s, retrying=retrying)
+    except CallError as error:
+        raise _judged(operation, error) from error
+
+
+async def repeat_call(
+    call: Callable[[], Awaitable[T]],
+    *,
+    clock: Clock,
+    give_up_after_s: float = 120.0,
+    least_tries: int = 1,
+    repeats: Callable[[BaseException], bool] = retriable,
+    retrying: Callable[[CallError], None] | None = None,
+) -> T:
+    """Return what `call` returns, repeated as by `retry_call`; for a caller who judges every failure.
+
+    Args:
+        call: Makes one attempt.
+        clock: The run's clock.
+        give_up_after_s: No new attempt later than this many seconds after the first,
+        least_tries: unless fewer attempts than these were made: one may take longer.
+        repeats: Whether a failure may pass.
+        retrying: Called with the first failure, if the call is going to be repeated.
+
+    Raises:
+        CallError: The last failure.
+    """
     started = clock.now()
     try:  # tenacity costs 13-19 us even when nothing fails
         return await call()
     except CallError as error:
         first = error
+
+    def too_late(tries: int, pause_s: float) -> bool:
+        return tries >= least_tries and clock.now() + pause_s - started > give_up_after_s
+
     pause_s = _pause_s(1, first)
-    if not retriable(first) or clock.now() + pause_s - started > give_up_after_s:
-        raise _judged(operation, first) from first
+    if not repeats(first) or too_late(1, pause_s):
+        raise first
     if retrying is not None:
         retrying(first)
     await clock.sleep(pause_s)
-
-    def too_late(state: RetryCallState) -> bool:
-        return clock.now() + state.upcoming_sleep - started > give_up_after_s
-
     attempts = AsyncRetrying(
-        retry=retry_if_exception(retriable),
-        stop=too_late,
+        retry=retry_if_exception(repeats),
+        stop=lambda state: too_late(state.attempt_number + 1, state.upcoming_sleep),
         wait=lambda state: _pause_s(state.attempt_number + 1, _error_of(state)),
         sleep=clock.sleep,
         reraise=True,
     )
-    try:
-        async for attempt in attempts:
-            with attempt:
-                return await call()
-    except CallError as error:
-        raise _judged(operation, error) from error
+    async for attempt in attempts:
+        with attempt:
+            return await call()
     raise AssertionError("unreachable: tenacity returns or raises")
+
+
+def failed_call(error: CallError | RunError) -> CallError:
+    """Return the failed call that `retry_call` raised `error` for.
+
+    Raises:
+        RunError: `error`, if it was no failed call.
+    """
+    call = error if isinstance(error, CallError) else error.__cause__
+    if isinstance(call, CallError):
+        return call
+    raise error
 
 
 def _judged(operation: str, error: CallError) -> CallError | RunError:

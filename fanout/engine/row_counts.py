@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fanout.engine.open_row import Claim, State
+from fanout.engine.open_row import NOT_RECEIVED, Claim, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,12 @@ class RowCounts:
         """Rows with which something is going on: in flight, in the endpoint's queue, or being fetched."""
         states = self._states
         return states[State.SENT] + states[State.RESENT] + states[State.ACCEPTED] + states[State.CLAIMED]
+
+    @property
+    def received(self) -> int:
+        """Rows that the endpoint has, or may have, and that have no outcome."""
+        ended = NOT_RECEIVED | {State.SETTLED}
+        return sum(count for state, count in self._states.items() if state not in ended)
 
     def statistics(self, *, open_rows: int, undurable: int) -> OpenRowsStatistics:
         """Return a snapshot."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fanout.domain.retry_policy import ModelRetry
@@ -51,6 +52,8 @@ class EngineSettings:
         shared_queue: The queue serves others too.
         trust_responses: Believe what notifications carry.
         keep_inputs: Leave uploaded payloads where they are.
+        kms_key_id: Key that encrypts uploaded payloads, for the text of errors; None for the bucket's own.
+        input_tags: Tags of uploaded payloads.
         seed: Of the jitter; None for a random one.
     """
 
@@ -66,4 +69,6 @@ class EngineSettings:
     shared_queue: bool = False
     trust_responses: bool = False
     keep_inputs: bool = False
+    kms_key_id: str | None = None
+    input_tags: Mapping[str, str] = field(default_factory=dict)
     seed: int | None = None

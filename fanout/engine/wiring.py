@@ -5,19 +5,21 @@ It runs nothing and starts no task: `Pipeline` does that.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from fanout.concurrency.channel import Channel
 from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Outcome, Rejected
+from fanout.domain.records import Outcome, Rejected, Upload
 from fanout.domain.retry_policy import backoff_s
 from fanout.domain.routing import Router
 from fanout.domain.tally import Tally
 from fanout.engine.flow import Sink
+from fanout.engine.inline_support import InlineSupport
 from fanout.engine.journal_writer import JournalWriter
-from fanout.engine.open_row import OpenRow
+from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.outcomes import Outcomes, rejection
 from fanout.engine.pacing import Gate, Pacer
@@ -38,6 +40,10 @@ from fanout.ports import Clock, Cloud, Queue, Rows
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered
 
+_log = logging.getLogger(__name__)
+INLINE_AGAIN_S = 1.0
+"""Until a payload that was refused in the request, and has no other way, is sent again: others are accepted by then."""
+
 
 class Wiring:
     """The stages of one run, and how rows pass between them (`engine.flow.Flow`).
@@ -56,6 +62,7 @@ class Wiring:
         recovered: What earlier processes of the run left behind.
         run_blocking: Runs what blocks on the disk.
         deliver: Takes each outcome at once; None to write part files.
+        warn: Called with what a person should know, the same text possibly again.
     """
 
     def __init__(
@@ -74,6 +81,7 @@ class Wiring:
         folds: Sequence[Callable[[Outcome], None]] = (),
         run_blocking: RunBlocking = run_in_thread,
         deliver: Callable[[Outcome], None] | None = None,
+        warn: Callable[[str], None] = _log.warning,
     ) -> None:
         recovered = recovered or Recovered()
         limits = settings.limits
@@ -128,9 +136,12 @@ class Wiring:
             policy=settings.lookup,
             resumed=bool(recovered.open),
         )
+        support = InlineSupport()
+        router = Router(settings.routing, inline_refused=lambda: support.is_refused)
         self.admit = Admit(
             source=source,
-            router=Router(settings.routing),
+            router=router,
+            support=support,
             rows=self.rows,
             flow=self,
             clock=clock,
@@ -148,6 +159,9 @@ class Wiring:
             rng=self._rng,
             check_endpoint=check_endpoint,
             unknown_s=settings.lookup.unknown_s,
+            support=support,
+            via_s3=router.via_s3,
+            warn=warn,
         )
         self.poll = None
         if queue is not None:
@@ -158,6 +172,8 @@ class Wiring:
                 clock=clock,
                 shared=settings.shared_queue,
                 trust=settings.trust_responses,
+                warn=warn,
+                lost=self.reconciler.listen_no_more,
                 wait_s=limits.poll_s,
             )
         self.fetching = Fetch(
@@ -181,6 +197,8 @@ class Wiring:
             objects=self._objects,
             gate=self._gate,
             clock=self.clock,
+            kms_key_id=self.settings.kms_key_id,
+            tags=self.settings.input_tags,
         )
 
     async def intent_worker(self) -> None:
@@ -234,16 +252,25 @@ class Wiring:
         self.defer(row, backoff_s(row.generation, draw=self._rng.random()))
         return True
 
+    def refuse_inline(self, row: OpenRow, otherwise: Upload | None) -> None:
+        """Have a row that was refused in the request sent `otherwise`; if that is None, again in a while."""
+        if otherwise is not None:
+            row.take_way_via_s3(otherwise, upload=self.admit.upload_of(otherwise))
+        self.rows.refuse_inline(row)
+        # By the reconciler: a sender that waited for room among the uploads would keep them from being sent.
+        uncertain = row.state is not State.DEFERRED
+        self.defer(row, None if uncertain else INLINE_AGAIN_S if otherwise is None else 0.0)
+
     def finish(self, row: OpenRow, **facts: object) -> None:
         """End the row with an outcome of these `facts` (fields of `Outcome`)."""
-        outcome = self.rows.outcome(row, **facts)
+        outcome = self.rows.outcome(row, ended_at=self.clock.now(), **facts)
         self.rows.settle(row)
         self._add(outcome)
 
     def reject(self, rejected: Rejected) -> None:
         """End a row that cannot be sent."""
         self.rows.seen(rejected.row)
-        self._add(rejection(rejected))
+        self._add(rejection(rejected, now=self.clock.now()))
 
     def acknowledge(self, receipts: Iterable[str]) -> None:
         """Have messages deleted that no row needs any more."""

@@ -63,7 +63,7 @@ def check_name(path: Path) -> None:
     url = next((part for part in path.parts if part.lower() in _SCHEMES), None)
     if url is not None:  # a path has lost the second slash
         raise UsageError(
-            f"{path}: outputs are local files, not {url}//: choose a path, and copy the file afterwards"
+            f"{path}: outputs are files here or in S3, not {url}//: choose a path, and copy the file afterwards"
         )
     try:
         str(path.absolute()).encode()

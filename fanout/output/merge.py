@@ -19,6 +19,7 @@ from fanout.files import readable, storage
 from fanout.output.merge_cursor import Cursor
 from fanout.output.parquet import open_file
 from fanout.output.parts import Part, in_order, write_sorted
+from fanout.output.schema import current_schema
 
 FAN_IN = 24
 """Parts open at once: what they hold (a batch of 256 KiB, pages, footers) stays below the pool's size."""
@@ -105,7 +106,8 @@ def _combine(group: Sequence[Part], workspace: Path, name: str) -> Part:
     if len(group) == 1:
         return group[0]
     with readable(group[0].path), open_file(group[0].path) as file:
-        schema = file.schema_arrow.remove_metadata()  # the kinds of one part would be wrong for all of them
+        # Without metadata: the kinds of one part would be wrong for all of them.
+        schema = current_schema(file.schema_arrow).remove_metadata()
     combined = write_sorted(workspace / f"merged-{name}.parquet", merge(group), number=0, schema=schema)
     for part in group:
         if part.path.parent == workspace:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from fanout.files import readable
 from fanout.output.parquet import batches, open_file, row_span
 from fanout.output.parts import Part
+from fanout.output.schema import current
 
 _NONE = pa.chunked_array([], type=pa.int64())
 
@@ -51,7 +52,7 @@ class Cursor:
                 raise pa.ArrowInvalid("it has fewer rows than its footer says")
             self._loaded += batch.num_rows
             self._advance(file)
-            return batch
+            return current(batch)
 
     def close(self) -> None:
         """Close the file, if it is open."""

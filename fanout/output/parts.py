@@ -22,7 +22,7 @@ from fanout.files import make_directory, publish, readable, storage
 from fanout.output.json_types import Kind, kinds_of
 from fanout.output.parquet import PART, open_file, read_back, row_span, write
 from fanout.output.row_order import CorruptParts
-from fanout.output.schema import is_json
+from fanout.output.schema import current_names, is_json
 
 _KINDS_KEY = b"fanout:kinds"
 _NAME = re.compile(r"part-([0-9]{5,})\.parquet")
@@ -135,7 +135,8 @@ def _read_part(path: Path, number: int) -> Part:
         if groups == 0:
             raise pa.ArrowInvalid("it has no rows")
         first, last = row_span(file, 0)[0], row_span(file, groups - 1)[1]
-        kinds = _read_kinds(file)
+        names = current_names(file.schema_arrow)
+        kinds = {names[name]: found for name, found in _read_kinds(file).items()}
         return Part(path, number, file.metadata.num_rows, first, last, path.stat().st_size, kinds)
 
 

@@ -15,16 +15,20 @@ import pyarrow.compute as pc
 
 from fanout.domain.records import Outcome, Passthrough
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of the columns; each version that is still read lacks columns of a later one, which are then null: see `current`."""
+READABLE = frozenset({1, SCHEMA_VERSION})
 VERSION_KEY = b"fanout:schema_version"
 RUN_KEY = b"fanout:run"
 CLOCK_KEY = b"fanout:clock"
 JSON_KEY = b"fanout:json"
 """Field metadata of a passthrough column that holds JSON texts; its final type is decided when the run finishes."""
 
+_VERSION = str(SCHEMA_VERSION).encode()
+
 CLOCKS = (
-    "due_at, sent_at, accepted_at, notified_at, collected_at, fetched_at: the clock of the machine that ran "
-    "fanout. received_at, completed_at: SageMaker's clock; where noticed_by is 'list', received_at is null and "
+    "due_at, sent_at, accepted_at, notified_at, collected_at, fetched_at, ended_at: the clock of the machine that "
+    "ran fanout. received_at, completed_at: SageMaker's clock; where noticed_by is 'list', received_at is null and "
     "completed_at is the Last-Modified of S3, whole seconds. notify_ms spans two clocks and may be negative."
 )
 
@@ -38,8 +42,10 @@ _AFTER_KEPT = tuple(
         "transport": pa.string(),
         "payload_bytes": pa.int64(),
         "attempts": pa.int32(),
+        "possible_attempts": pa.int32(),
         "resends": pa.int32(),
         "inference_id": pa.string(),
+        "input_location": pa.string(),
         "output_location": pa.string(),
         "failure_location": pa.string(),
         "response": pa.large_binary(),
@@ -54,6 +60,7 @@ _AFTER_KEPT = tuple(
         "notified_at": _INSTANT,
         "collected_at": _INSTANT,
         "fetched_at": _INSTANT,
+        "ended_at": _INSTANT,
         "wait_ms": pa.float64(),
         "upload_ms": pa.float64(),
         "invoke_ms": pa.float64(),
@@ -119,8 +126,44 @@ def output_schema(passthrough_schema: pa.Schema) -> pa.Schema:
         pa.field(name, _written(field.type), metadata={JSON_KEY: b"1"} if is_json(field) else None)
         for name, field in zip(kept_names(passthrough_schema), passthrough_schema, strict=True)
     ]
-    metadata = {VERSION_KEY: str(SCHEMA_VERSION).encode(), CLOCK_KEY: CLOCKS.encode()}
+    metadata = {VERSION_KEY: _VERSION, CLOCK_KEY: CLOCKS.encode()}
     return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT], metadata=metadata)
+
+
+def current_names(schema: pa.Schema) -> dict[str, str]:
+    """Return by its name in a part, of any version that is read, what each passthrough column is called now.
+
+    A name that a later version gave to a column of ours is a passthrough column's in an earlier part.
+    """
+    passthrough = _passthrough(schema)
+    return dict(zip(passthrough.names, kept_names(passthrough), strict=True))
+
+
+def current(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows of a part with all columns of this version; those that an earlier one lacks are null."""
+    schema = batch.schema
+    if (schema.metadata or {}).get(VERSION_KEY, _VERSION) == _VERSION:
+        return batch
+    first = schema.names.index("status")
+    ours = dict(zip(schema.names[first:], batch.columns[first:], strict=True))
+    columns = [
+        *batch.columns[:first],
+        *(ours.get(field.name, pa.nulls(batch.num_rows, field.type)) for field in _AFTER_KEPT),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=current_schema(schema))
+
+
+def current_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the schema that `current` gives to a part of `schema`."""
+    names = current_names(schema)
+    passthrough = [field.with_name(names[field.name]) for field in _passthrough(schema)]
+    metadata = {**(schema.metadata or {}), VERSION_KEY: _VERSION}
+    return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT], metadata=metadata)
+
+
+def _passthrough(schema: pa.Schema) -> pa.Schema:
+    names = schema.names
+    return pa.schema([schema.field(name) for name in names[len(_BEFORE_KEPT) : names.index("status")]])
 
 
 def is_json(field: pa.Field) -> bool:
@@ -156,7 +199,7 @@ def derive(gathered: pa.Table, passthrough_schema: pa.Schema) -> pa.Table:
     for name, (first, last) in _PHASES.items():
         columns[name] = _milliseconds(instants[first], instants[last])
     columns["wait_ms"] = pc.subtract(columns["wait_ms"], _upload_while_due(instants))
-    end = pc.coalesce(instants["fetched_at"], instants["notified_at"])
+    end = pc.coalesce(instants["fetched_at"], instants["notified_at"], instants["ended_at"])
     columns["total_ms"] = _milliseconds(_begin(instants), end)
     # Last: a passthrough column may have the name of an instant that is not ours to write.
     columns |= zip(gathered.column_names[width:], gathered.columns[width:], strict=True)

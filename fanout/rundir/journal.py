@@ -185,6 +185,12 @@ class Journal:
         with _reading(self._path):
             return self._db.execute("SELECT 1 FROM rows LIMIT 1").fetchone() is None
 
+    def has_sent_nothing(self) -> bool:
+        """Whether no row has ended, and none was received by the endpoint or may have been."""
+        with _reading(self._path):
+            sent = self._db.execute("SELECT 1 FROM rows WHERE state <> 4 OR generation > 0 LIMIT 1")
+            return sent.fetchone() is None
+
     def meta(self) -> dict[str, str]:
         """Return the run's own facts."""
         with _reading(self._path):

@@ -52,6 +52,10 @@ class RunDirectory:
         """What a shard came to; there once all its rows have ended."""
         return self.path / "subtotal.json"
 
+    def built(self, *, dataset: bool) -> str:
+        """Return where an output for S3 is built: a file, or a directory with a slash at its end."""
+        return f"{self.path / 'output'}{'/' if dataset else '.parquet'}"
+
     @property
     def shards(self) -> Path:
         """Directory of the shards of a run on several processes."""

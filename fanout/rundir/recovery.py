@@ -39,6 +39,11 @@ class Recovered:
     parts: Sequence[Part] = ()
     meta: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def may_be_received(self) -> bool:
+        """Whether the endpoint has, or may have, rows that have not ended."""
+        return any(line.state != RowState.READY for line in self.open.values())
+
     def is_durable(self, row: int) -> bool:
         """Whether the row's outcome stands in a part."""
         return row < len(self.durable) and bool(self.durable[row])

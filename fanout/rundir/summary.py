@@ -93,6 +93,7 @@ def summarize(
     run_id: str,
     endpoint: str,
     output: str,
+    built: str,
     run_dir: Path,
     output_bytes: int,
     tally: Tally,
@@ -102,7 +103,10 @@ def summarize(
     simulated: bool,
     warnings: tuple[str, ...],
 ) -> Summary:
-    """Return the summary of a run whose output is written; latencies are computed from the output itself."""
+    """Return the summary of a run whose output is written.
+
+    Latencies are computed from the output itself, which stands at `built` on this machine.
+    """
     return Summary(
         run_id=run_id,
         endpoint=endpoint,
@@ -120,7 +124,7 @@ def summarize(
         throttles=throttles,
         started_at=iso(started_at),
         seconds=round(seconds, 3),
-        latency=latencies(output),
+        latency=latencies(built),
         simulated=simulated,
         warnings=warnings,
     )

@@ -14,7 +14,7 @@ import anyio
 from fanout.domain.failures import DENIED, NOT_PERMITTED
 from fanout.domain.remedies import remedy
 from fanout.engine.retrying import retry_call
-from fanout.errors import CallError, RunError
+from fanout.errors import CallError, Phase, RunError
 from fanout.ports import Clock, Control, Endpoint
 
 _log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ CHECK_EVERY_S = 1.0
 
 def _say(error: CallError) -> None:
     """Say that a run has not begun yet, and why: it may take two minutes until it gives up."""
+    if error.phase is Phase.CONNECT:  # said by `aws.reach`, with the server's name
+        return
     _log.warning("sagemaker:DescribeEndpoint: %s; trying again", error.message or error.code)
 
 

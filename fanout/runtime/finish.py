@@ -1,32 +1,84 @@
 """Finishes a run: makes the output of its durable parts, writes the summary, and removes the parts.
 
-After a kill at any point, finishing begins again from the start.
+An output for S3 is built in the run's directory, where every page of it is read back, and then put in its place. After
+a kill at any point, finishing begins again from the start.
 """
 
 from __future__ import annotations
 
+import functools
 import shutil
-from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from fanout.concurrency.interpreter import release_memory
+from fanout.concurrency.threads import run_in_thread
+from fanout.config.model import Config
 from fanout.failpoints import failpoint
-from fanout.output.finish import finish
+from fanout.files import readable
+from fanout.output.finish import OutputFile, finish
+from fanout.output.object_place import is_remote, object_place
 from fanout.rundir.summary import Summary, summarize, write_summary
+from fanout.runtime.object_output import BuiltFile, ObjectOutput
 from fanout.runtime.result import RunResult
+from fanout.runtime.session import Session
 
 
-def finish_run(result: RunResult, now: Callable[[], float]) -> Summary:
-    """Write the output and the summary, and remove the parts; blocks.
+async def prove_output(session: Session, config: Config, *, run_id: str) -> None:
+    """Return if the output may be put where it is wanted in S3; what stands on this machine was looked at before.
+
+    Raises:
+        UsageError: Something stands there that may not be replaced.
+        RunError: S3 does not permit it.
+    """
+    path = config.output.path or ""
+    if not is_remote(path):
+        return
+    await _object_output(session, config, run_id=run_id).prove()
+
+
+async def finish_run(result: RunResult, session: Session, /) -> Summary:
+    """Write the output and the summary, and remove the parts.
 
     Raises:
         UsageError: The output exists and may not be replaced.
         StorageError: The disk is full or failed, or a part is damaged.
+        RunError: The output cannot be put into S3.
     """
+    output = result.config.output.path or ""
+    built = output
+    if is_remote(output):
+        built = result.directory.built(dataset=object_place(output).dataset)
+    output_file = await run_in_thread(functools.partial(_build, result, built))
+    if is_remote(output):
+        files = await run_in_thread(functools.partial(_files, built))
+        await _object_output(session, result.config, run_id=result.run_id).publish(files)
+        failpoint("output.published")
+    return await run_in_thread(
+        functools.partial(
+            _summed_up, result, output_file, built, seconds=session.clock.now() - result.started_at
+        )
+    )
+
+
+def _object_output(session: Session, config: Config, *, run_id: str) -> ObjectOutput:
+    return ObjectOutput(
+        session.cloud.objects,
+        object_place(config.output.path or ""),
+        run_id=run_id,
+        overwrite=config.output.overwrite,
+        clock=session.clock,
+    )
+
+
+def _build(result: RunResult, path: str) -> OutputFile:
+    """Merge the parts into the output at `path`."""
     release_memory()
-    config, output = result.config, result.config.output.path or ""
-    output_file = finish(
+    output = result.config.output
+    return finish(
         result.parts,
-        output,
+        path,
         run_id=result.run_id,
         passthrough_schema=result.passthrough_schema,
         expected_rows=result.tally.rows if result.whole else None,
@@ -35,24 +87,50 @@ def finish_run(result: RunResult, now: Callable[[], float]) -> Summary:
             "fanout:simulated": str(result.simulated).lower(),
             "fanout:throttles": str(result.throttles),
         },
-        overwrite=config.output.overwrite,
+        overwrite=output.overwrite or path != output.path,
     )
+
+
+def _files(built: str) -> list[BuiltFile]:
+    """Return the files of an output that was built for S3, in row order."""
+    path = Path(built)
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    found = []
+    for file in files:
+        with readable(file):
+            found.append(
+                BuiltFile(
+                    file.name if path.is_dir() else "",
+                    file,
+                    pq.read_metadata(file).num_rows,
+                    file.stat().st_size,
+                )
+            )
+    return found
+
+
+def _summed_up(result: RunResult, output_file: OutputFile, built: str, *, seconds: float) -> Summary:
+    """Write the summary and remove what it makes superfluous."""
     summary = summarize(
         run_id=result.run_id,
         endpoint=result.endpoint,
-        output=output,
+        output=result.config.output.path or "",
+        built=built,
         run_dir=result.directory.path,
         output_bytes=output_file.size_bytes,
         tally=result.tally,
         throttles=result.throttles,
         started_at=result.started_at,
-        seconds=now() - result.started_at,
+        seconds=seconds,
         simulated=result.simulated,
         warnings=result.warnings,
     )
     write_summary(summary, result.directory.summary)
     failpoint("summary.written")
-    if not config.run.keep_dir:  # the output holds every row of them
+    if not result.config.run.keep_dir:  # the output holds every row of them
         for directory in {part.path.parent for part in result.parts} | {result.directory.parts}:
             shutil.rmtree(directory, ignore_errors=True)
+    if built != result.config.output.path:
+        shutil.rmtree(built, ignore_errors=True)
+        Path(built).unlink(missing_ok=True)
     return summary

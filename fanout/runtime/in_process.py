@@ -49,10 +49,14 @@ class InProcess:
         work: EngineWork | None = None
 
         def resumable() -> bool:
-            if self._journal is None:
+            if self._journal is None or not spec.can_be_resumed:
                 return False
             # A resume that fails early leaves the earlier process's queue alone.
-            return bool(recovered.open) if work is None else work.rows_left
+            return recovered.may_be_received if work is None else work.rows_left
+
+        await session.routing(
+            spec.run_id
+        )  # what cannot travel as configured is refused before a queue is made
 
         queue = await session.queue(spec.run_id, resumable=resumable)
         source = await session.source()
@@ -70,7 +74,9 @@ class InProcess:
             recovered=recovered,
         )
         count = subset.count if subset is not None else lambda rows: rows
-        work = EngineWork(pipeline, source=source, tally=tally, wanted=count, rows_left=bool(recovered.open))
+        work = EngineWork(
+            pipeline, source=source, tally=tally, wanted=count, rows_left=recovered.may_be_received
+        )
         return work
 
 
@@ -82,10 +88,11 @@ class EngineWork:
         source: Knows how far the reading has come.
         tally: What the engine counts.
         wanted: Returns how many of the first rows of the source are sent.
-        rows_left: Whether rows are open before it has run.
+        rows_left: Whether the endpoint may have rows of an earlier process that have not ended.
 
     Attributes:
-        rows_left: Whether the endpoint may have rows that have not ended; exact once it has run.
+        rows_left: Whether the endpoint may have rows that have not ended; exact once it has run. Rows that were only
+            read are none of them.
     """
 
     def __init__(
@@ -110,7 +117,8 @@ class EngineWork:
                 parts = await self._pipeline.run()
         finally:
             statistics = self._pipeline.statistics()
-            self.rows_left = statistics.open_rows.open > 0
+            has_caught_up = self._pipeline.has_caught_up
+            self.rows_left = self._pipeline.is_owed_results or (self.rows_left and not has_caught_up)
         return WorkResult(parts, self._tally, statistics.pacer.throttles)
 
     def stop(self, reason: RunError) -> None:
@@ -167,5 +175,6 @@ async def build_pipeline(
             journal=journal,
             recovered=recovered,
             deliver=deliver,
+            warn=session.warnings.warn,
         )
     )

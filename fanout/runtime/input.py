@@ -5,26 +5,34 @@ from __future__ import annotations
 import functools
 
 import anyio.to_thread
+from anyio.from_thread import BlockingPortal
 
-from fanout.aws.filesystem import input_filesystem
-from fanout.aws.session import AwsCloud
 from fanout.config.model import Config
+from fanout.ports import Clock, ObjectStore
 from fanout.runtime import settings as compose
+from fanout.runtime.remote_input import RemoteInput
 from fanout.source.source import Source, open_source
 
 
-async def open_input(config: Config, cloud: AwsCloud) -> Source:
+async def open_input(config: Config, objects: ObjectStore, *, portal: BlockingPortal, clock: Clock) -> Source:
     """Return the input, which is the caller's to close.
+
+    Args:
+        config: Names it.
+        objects: S3.
+        portal: Leads from the threads that read to the event loop; open as long as the input is.
+        clock: The run's clock.
 
     Raises:
         InputError: It is not there, cannot be read, is not what it should be, or lacks a column.
         UsageError: The selection contradicts itself.
-        RunError: The credentials have expired and cannot be refreshed.
+        RunError: It is in S3, and S3 does not permit it or does not answer.
     """
-    settings = compose.input_settings(config)
-    filesystem = None
-    if any(path.startswith("s3://") for path in settings.paths):
-        filesystem = await input_filesystem(cloud)
-    make = functools.partial(open_source, settings, compose.selection(config), filesystem=filesystem)
-    # Abandoned: a pipe may have nothing to say for ever, and a signal does not wait for it.
+    make = functools.partial(
+        open_source,
+        compose.input_settings(config),
+        compose.selection(config),
+        remote=RemoteInput(objects, portal=portal, clock=clock),
+    )
+    # A listing that hangs would hold up a run that is past its deadline; its thread ends when the portal closes.
     return await anyio.to_thread.run_sync(make, abandon_on_cancel=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pyarrow as pa
 
@@ -14,11 +14,18 @@ from fanout.errors import Exit
 from fanout.output.parts import Part
 from fanout.rundir.paths import RunDirectory
 
+if TYPE_CHECKING:
+    from fanout.runtime.session import Session
+
 T_co = TypeVar("T_co", covariant=True)
 
 
-FinishRun = Callable[["RunResult", Callable[[], float]], T_co]
-"""Makes the final result of a run whose rows have ended, with the run's clock; blocks."""
+class FinishRun(Protocol[T_co]):
+    """Makes the final result of a run whose rows have ended."""
+
+    async def __call__(self, result: RunResult, session: Session, /) -> T_co:
+        """Return it; `session` is the run's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,10 @@ class RunResult:
     started_at: float
     simulated: bool
     warnings: tuple[str, ...]
+
+    def warned(self, warnings: Sequence[str]) -> RunResult:
+        """Return the result with `warnings` too, each once."""
+        return replace(self, warnings=tuple(dict.fromkeys((*self.warnings, *warnings))))
 
     @property
     def exit(self) -> Exit:

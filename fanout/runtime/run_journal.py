@@ -1,11 +1,14 @@
-"""Opens the journal of a run, which locks the run, and tidies up after a run that sent nothing."""
+"""Opens the journal of a run, which locks the run; names the next step when the run breaks off.
+
+A run that sent nothing leaves nothing: its directory is removed. Any other can be resumed, which its error says.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fanout.errors import UsageError
+from fanout.errors import RunError, UsageError
 from fanout.failpoints import failpoint
 from fanout.rundir.journal import Journal
 from fanout.runtime.spec import RunSpec
@@ -18,6 +21,7 @@ def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
     Raises:
         UsageError: The directory holds a run whose `run.json` is gone.
         JournalError: Another process is at the run, or its journal is damaged or missing.
+        RunError: Of the block; a run that can be resumed says so.
     """
     directory = spec.directory
     journal = Journal(directory.journal, must_exist=spec.begun) if spec.config.run.journal else None
@@ -31,8 +35,14 @@ def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
         elif not journal.is_empty():
             raise UsageError(f"{directory.path} holds a run whose run.json is gone: name another directory")
         yield journal
+    except RunError as error:
+        # The other kinds bring their own next step, or the resume would meet the same.
+        if type(error) is RunError and (spec.begun or not journal.has_sent_nothing()):
+            then = "then " if spec.can_be_resumed else ""
+            error.args = (f"{str(error).rstrip('.')}; {then}{spec.next_step}",)
+        raise
     finally:
-        unused = journal.is_empty()
+        unused = journal.has_sent_nothing()
         journal.close()
         finished = directory.summary.exists() or directory.subtotal.exists()
         if unused and not spec.begun and not finished:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Literal
 
 import anyio
 
 from fanout.config.model import CollectSection
+from fanout.domain.failures import MISSING, NOT_PERMITTED
 from fanout.domain.remedies import remedy
 from fanout.errors import CallError, RunError
-from fanout.ports import Cloud, Endpoint, Queue
+from fanout.ports import Cloud, Endpoint, Queue, RunQueue
+
+CLOSE_WITHIN_S = 60.0
+"""A run that ends waits no longer than this for AWS to remove its queue."""
 
 
 @asynccontextmanager
@@ -20,6 +25,7 @@ async def open_run_queue(
     collect: CollectSection,
     *,
     run_id: str,
+    tags: Mapping[str, str],
     warn: Callable[[str], None],
     resumable: Callable[[], bool],
 ) -> AsyncIterator[Queue | None]:
@@ -30,13 +36,15 @@ async def open_run_queue(
         endpoint: What is known of the endpoint; None if this role may not describe it.
         collect: The configuration.
         run_id: The run id; names the queue.
+        tags: The tags of the queue, if it is the run's own.
         warn: Called with what a person should know.
         resumable: Whether rows are open at the end: then the queue stays, so that nothing that comes is lost.
 
     Raises:
-        RunError: The queue cannot be made.
+        RunError: The queue cannot be made, is not there, or makes dead letters of what others wait for.
     """
     if collect.queue_url is not None:
+        await _check_shared(cloud, collect.queue_url, redrive=collect.redrive, warn=warn)
         yield cloud.queue(collect.queue_url)
         return
     topics = endpoint.topics if endpoint is not None and collect.notifications else ()
@@ -46,7 +54,7 @@ async def open_run_queue(
         yield None
         return
     try:
-        run_queue = await cloud.control.open_run_queue(run_id, topics)
+        run_queue = await cloud.control.open_run_queue(run_id, topics, tags=tags)
     except CallError as error:
         raise RunError(
             f"{remedy('sqs:CreateQueue, sqs:SetQueueAttributes, sns:Subscribe', error)} "
@@ -54,12 +62,61 @@ async def open_run_queue(
         ) from error
     if not run_queue.filtered:
         warn("the topic has no room for another filter: messages of other runs are dropped here")
+    if not run_queue.tagged:
+        warn(f"the queue {run_queue.url} has no tags, by which clean-ups find it: grant sqs:TagQueue")
     try:
         yield cloud.queue(run_queue.url)
     finally:
         if not resumable():
-            with anyio.CancelScope(shield=True):
-                try:
-                    await cloud.control.close_run_queue(run_queue)
-                except CallError as error:
-                    warn(f"queue {run_queue.url} was left behind ({error.code}): delete it")
+            await _close(cloud, run_queue, warn)
+
+
+async def _check_shared(
+    cloud: Cloud, url: str, *, redrive: Literal["refuse", "accept"], warn: Callable[[str], None]
+) -> None:
+    """Return if a queue that others use, too, can be listened to.
+
+    Every receive counts for its redrive policy, whatever is done with the message afterwards: what a run receives and
+    leaves to its owner would become a dead letter.
+
+    Raises:
+        RunError: It has such a policy, or is not there.
+    """
+    try:
+        found = await cloud.control.redrive(url)
+    except CallError as error:
+        if error.code in MISSING:
+            raise RunError(
+                f"there is no queue {url} ({error.code}): check --queue-url: its name, account and region"
+            ) from error
+        if error.code not in NOT_PERMITTED:
+            raise RunError(f"{url}: {remedy('sqs:GetQueueAttributes', error)}") from error
+        if redrive == "refuse":
+            warn(
+                f"whether the queue {url} has a redrive policy is not known: grant sqs:GetQueueAttributes. With one, "
+                "messages of others end as dead letters when this run has received them too often"
+            )
+        return
+    if found is not None and redrive == "refuse":
+        times = "a few times" if found.max_receives is None else f"{found.max_receives} times"
+        raise RunError(
+            f"the queue {url} has a redrive policy: a message of another program that this run receives {times} ends "
+            f"in {found.dead_letters or 'its dead-letter queue'}. Name a queue without one, let the run make its own "
+            '(leave out --queue-url), or accept it: collect.redrive = "accept"'
+        )
+
+
+async def _close(cloud: Cloud, run_queue: RunQueue, warn: Callable[[str], None]) -> None:
+    """Remove the queue and its subscriptions, in bounded time, also while the run is being cancelled."""
+    problem = f"no answer within {CLOSE_WITHIN_S:g} s"
+    with anyio.move_on_after(CLOSE_WITHIN_S, shield=True):
+        try:
+            await cloud.control.close_run_queue(run_queue)
+        except CallError as error:
+            problem = str(error)
+        else:
+            return
+    warn(
+        f"the queue {run_queue.url} could not be removed with its subscriptions "
+        f"({', '.join(run_queue.subscriptions)}): {problem}. Delete what is left of them"
+    )

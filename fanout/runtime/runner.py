@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from fanout.concurrency.clock import SystemClock
 from fanout.engine.snapshot import Observer, Quiet
-from fanout.errors import InputError, RunError, TooManyFailures
+from fanout.errors import Exit, InputError, RunError, TooManyFailures
 from fanout.failpoints import failpoint
 from fanout.observability.logging import bind
 from fanout.observability.metrics.fold import Fold
@@ -18,6 +18,7 @@ from fanout.observability.warnings import WarningLog
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered, recover
 from fanout.runtime.executor import Executor
+from fanout.runtime.finish import prove_output
 from fanout.runtime.in_process import InProcess
 from fanout.runtime.monitoring import Monitor, monitoring
 from fanout.runtime.result import FinishRun, RunResult
@@ -60,16 +61,17 @@ class Runner:
         self._clock = SystemClock()
         self._started = self._clock.now()
         settings = spec.config.run
+        self._deadline_at = None if settings.deadline_s is None else self._started + settings.deadline_s
         self._supervisor = Supervisor(
             clock=self._clock,
-            deadline_at=None if settings.deadline_s is None else self._started + settings.deadline_s,
+            deadline_at=self._deadline_at,
             grace_s=settings.grace_s,
             next_step=spec.next_step,
             orders=orders,
         )
 
     async def run(self, finish_run: FinishRun[T]) -> T:
-        """Take the run's rows to their end and return what `finish_run` makes of them, on a thread.
+        """Take the run's rows to their end and return what `finish_run` makes of them.
 
         Raises:
             RunError: The run could not be finished; its message names the next step.
@@ -82,13 +84,13 @@ class Runner:
                 async with monitoring(spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
                     way = functools.partial(
                         self._way,
+                        finish_run,
                         monitor=monitor,
                         warnings=warnings,
                         here=InProcess(spec, journal=journal, recovered=recovered),
                     )
-                    result = await self._supervisor.run(way)
-                    finished = await anyio.to_thread.run_sync(finish_run, result, now)
-                    monitor.completed(result.exit)
+                    finished, code = await self._supervisor.run(way)
+                    monitor.completed(code)
         except RunError as error:
             error.args = (self._with_next_step(error),)
             raise
@@ -103,13 +105,21 @@ class Runner:
         step = steps.get(type(error), "")
         return f"{text}; {step}" if step else text
 
-    async def _way(self, *, monitor: Monitor, warnings: WarningLog, here: InProcess) -> RunResult:
-        """Have the rows sent, on a session that is closed when they have ended."""
-        config = self._spec.config
+    async def _way(
+        self, finish_run: FinishRun[T], *, monitor: Monitor, warnings: WarningLog, here: InProcess
+    ) -> tuple[T, Exit]:
+        """Have the rows sent and the run finished; return what came of it, with the exit code that it deserves."""
         async with open_session(
-            config, clock=self._clock, warnings=warnings, simulator=self._simulator
+            self._spec.config,
+            clock=self._clock,
+            warnings=warnings,
+            simulator=self._simulator,
+            deadline_at=self._deadline_at,
         ) as session:
-            return await self._result(session, self._executor or here, monitor)
+            result = await self._result(session, self._executor or here, monitor)
+            await session.close_queue()
+            # What closing has left behind is in the summary, too.
+            return await finish_run(result.warned(warnings.of_run), session), result.exit
 
     async def _recovered(self, journal: Journal | None) -> Recovered:
         """Return what earlier processes of the run left behind."""
@@ -129,6 +139,8 @@ class Runner:
             spec.manifest(fingerprint=fingerprint, endpoint=name).write(spec.directory.manifest)
             failpoint("manifest.written")
         simulated = await session.is_simulated()
+        if spec.stripe is None:
+            await prove_output(session, spec.config, run_id=spec.run_id)
         work = await executor.prepare(session, fold=monitor.fold)
         ended = await self._supervisor.attend(work, (self._observer, *monitor.observers))
         return RunResult(

@@ -5,16 +5,23 @@ Every verb that talks to AWS uses a `Session`: a run, a shard of one, an experim
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 
+import anyio
+from anyio.from_thread import BlockingPortal
+
+from fanout._version import __version__
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
+from fanout.domain.queue_urls import queue_region
+from fanout.domain.queues import queue_tags
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
-from fanout.errors import RunError
+from fanout.errors import DeadlineReached, RunError, unwrapped
 from fanout.observability.warnings import WarningLog
 from fanout.ports import Clock, Endpoint, Queue
 from fanout.runtime import settings as compose
@@ -24,6 +31,7 @@ from fanout.runtime.input import open_input
 from fanout.runtime.run_queue import open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
 from fanout.source.source import Source
+from fanout.source.stdin import STDIN, kept_stdin
 
 
 @asynccontextmanager
@@ -33,6 +41,7 @@ async def open_session(
     clock: Clock | None = None,
     warnings: WarningLog | None = None,
     simulator: SimulatorAddress | None = None,
+    deadline_at: float | None = None,
 ) -> AsyncIterator[Session]:
     """Yield AWS, opened; whatever the session opens is closed when the block ends, the last first.
 
@@ -42,27 +51,69 @@ async def open_session(
         warnings: Of a caller that collects warnings already; by default the session opens a log of its own.
         simulator: The local AWS of the process that started this one; by default the session starts one if the
             configuration asks for it.
+        deadline_at: When to give up opening, by the clock; None for never. What is open stays open.
 
     Raises:
-        UsageError: The local AWS's settings do not fit, or this process may not open so many connections.
+        UsageError: The local AWS's settings do not fit, this process may not open so many connections, or standard
+            input is read by another run of this process.
         RunError: The local AWS does not start, or AWS cannot be reached as configured; says what to do.
+        DeadlineReached: `deadline_at` has passed; also of what is opened on demand.
     """
+    clock = clock or SystemClock()
+    in_time = partial(by_deadline, clock, deadline_at)
     if config.run.processes == 1:  # else each of them sees to its own
         ensure_descriptors(compose.descriptors(config))
-    async with AsyncExitStack() as stack:
-        if warnings is None:
-            warnings = stack.enter_context(WarningLog())
-        if simulator is None:
-            simulator = await stack.enter_async_context(local_aws(config))
-        cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
-        yield Session(
-            config,
-            cloud,
-            clock=clock or SystemClock(),
-            simulator=simulator,
-            warnings=warnings,
-            stack=stack,
-        )
+    with unwrapped():
+        async with AsyncExitStack() as stack:
+            if STDIN in config.input.paths:  # before a provider of credentials can read it
+                stack.enter_context(kept_stdin())
+            if warnings is None:
+                warnings = stack.enter_context(WarningLog())
+            if simulator is None:
+                simulator = await stack.enter_async_context(local_aws(config))
+            with in_time("AWS was opened (region, credentials)"):
+                cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
+            # Opened here and not when the input is: it holds a task group, which must not outlive a scope that is
+            # opened around the input alone.
+            portal = await stack.enter_async_context(BlockingPortal())
+            yield Session(
+                config,
+                cloud,
+                portal=portal,
+                clock=clock,
+                simulator=simulator,
+                warnings=warnings,
+                stack=stack,
+                in_time=in_time,
+            )
+
+
+@contextmanager
+def by_deadline(clock: Clock, deadline_at: float | None, during: str) -> Iterator[None]:
+    """Cancel the block at a deadline.
+
+    Args:
+        clock: The run's clock.
+        deadline_at: The deadline by that clock; None for none.
+        during: What happens in the block, as the end of a sentence.
+
+    Raises:
+        DeadlineReached: It came before the block was done.
+    """
+    if deadline_at is None:
+        yield
+        return
+    error = DeadlineReached(
+        f"the deadline (run.deadline_s) has passed while {during}, before this process sent a row: give it more "
+        "time, or see what took so long (--verbose)"
+    )
+    left_s = deadline_at - clock.now()
+    if left_s <= 0.0:  # what does not wait would not be cancelled
+        raise error
+    with anyio.move_on_after(left_s) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise error
 
 
 class Session:
@@ -85,17 +136,22 @@ class Session:
         config: Config,
         cloud: AwsCloud,
         *,
+        portal: BlockingPortal,
         clock: Clock,
         simulator: SimulatorAddress | None,
         warnings: WarningLog,
         stack: AsyncExitStack,
+        in_time: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self.config = config
         self.cloud = cloud
         self.clock = clock
         self.simulator = simulator
         self.warnings = warnings
+        self._portal = portal
+        self._queues: list[AsyncExitStack] = []
         self._stack = stack
+        self._in_time = in_time
         self._found: tuple[Endpoint | None] | None = None  # a role that may not describe it is an answer, too
         self._source: Source | None = None
 
@@ -120,7 +176,8 @@ class Session:
             RunError: There is no such endpoint, it is not asynchronous, or it takes no requests now.
         """
         if self._found is None:
-            self._found = (await discover(self.cloud.control, self.endpoint_name, clock=self.clock),)
+            with self._in_time("the endpoint was described"):
+                self._found = (await discover(self.cloud.control, self.endpoint_name, clock=self.clock),)
         return self._found[0]
 
     async def is_simulated(self) -> bool:
@@ -138,10 +195,13 @@ class Session:
         Raises:
             InputError: It is not there, cannot be read, is not what it should be, or lacks a column.
             UsageError: The selection contradicts itself.
-            RunError: It is in S3, and the credentials have expired and cannot be refreshed.
+            RunError: It is in S3, and S3 does not permit it or does not answer.
         """
         if self._source is None:
-            self._source = await open_input(self.config, self.cloud)
+            with self._in_time("the input was looked at"):
+                self._source = await open_input(
+                    self.config, self.cloud.objects, portal=self._portal, clock=self.clock
+                )
             self._stack.push_async_callback(self._source.aclose)
             for text in self._source.warnings:
                 self.warnings.warn(text)
@@ -155,18 +215,36 @@ class Session:
             resumable: Asked when the session closes: whether a later process of the run needs the queue.
 
         Raises:
-            RunError: The endpoint is not there, or the queue cannot be made.
+            RunError: The endpoint is not there, the queue cannot be made, or the one that is named is elsewhere.
         """
-        return await self._stack.enter_async_context(
-            open_run_queue(
-                self.cloud,
-                await self.endpoint(),
-                self.config.collect,
-                run_id=run_id,
-                warn=self.warnings.warn,
-                resumable=resumable,
+        url = self.config.collect.queue_url
+        elsewhere = None if url is None else queue_region(url)
+        if elsewhere not in {None, self.cloud.region}:
+            raise RunError(
+                f"the queue {url} is in {elsewhere}, and this run talks to AWS in {self.cloud.region}, whose topics "
+                "and endpoint it needs: name a queue there (--queue-url), or run in that region (--region)"
             )
+        opening = open_run_queue(
+            self.cloud,
+            await self.endpoint(),
+            self.config.collect,
+            run_id=run_id,
+            tags=queue_tags(
+                run_id, endpoint=self.endpoint_name, created_at=self.clock.now(), version=__version__
+            ),
+            warn=self.warnings.warn,
+            resumable=resumable,
         )
+        with self._in_time("the run's queue was opened"):
+            closing = await self._stack.enter_async_context(AsyncExitStack())
+            self._queues.append(closing)
+            return await closing.enter_async_context(opening)
+        raise AssertionError("unreachable: a block that its deadline ended has raised")
+
+    async def close_queue(self) -> None:
+        """Close what `queue` has opened: no more messages are wanted."""
+        for closing in self._queues:
+            await closing.aclose()
 
     async def routing(self, run_id: str) -> Routing:
         """Return how rows travel: in the request, where this region and SDK allow it, or via S3.

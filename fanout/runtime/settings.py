@@ -19,6 +19,7 @@ from fanout.ports import Endpoint
 from fanout.runtime.simulated import SimulatorAddress
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.stdin import STDIN, is_stdin
 
 
 def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSettings:
@@ -36,8 +37,12 @@ def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSetti
         connect_timeout_s=transport.connect_timeout_s,
         call_timeout_s=transport.call_timeout_s,
         max_connections=connections,
+        inline_regions=transport.inline_regions,
+        encryption=transport.encryption,
         kms_key_id=transport.kms_key_id,
+        bucket_key=transport.bucket_key,
         bucket_owner=endpoint.bucket_owner,
+        request_payer=transport.request_payer,
     )
 
 
@@ -148,6 +153,8 @@ def job(
         shared_queue=config.collect.queue_url is not None,
         trust_responses=config.collect.trust_responses,
         keep_inputs=config.transport.keep_inputs,
+        kms_key_id=config.transport.kms_key_id,
+        input_tags=config.transport.input_tags,
         seed=config.run.seed,
     )
 
@@ -191,14 +198,17 @@ def absolute(config: Config) -> Config:
     """Return the configuration with local paths made absolute, so that a resume may start elsewhere."""
 
     def fixed(path: str) -> str:
-        if path == "-" or "://" in path:
+        if path == STDIN or "://" in path:
             return path
         return str(Path(path).absolute()) + ("/" if path.endswith("/") else "")
 
     return config.model_copy(
         update={
             "input": config.input.model_copy(
-                update={"paths": tuple(fixed(path) for path in config.input.paths)}
+                # Other names of standard input lead elsewhere while it is kept.
+                update={
+                    "paths": tuple(STDIN if is_stdin(path) else fixed(path) for path in config.input.paths)
+                }
             ),
             "output": config.output.model_copy(
                 update={"path": fixed(config.output.path) if config.output.path else None}

@@ -57,6 +57,12 @@ class RunSpec:
         return self.rows if self.rows is not None else self.stripe
 
     @property
+    def can_be_resumed(self) -> bool:
+        """Whether a later process can take the run up: it finds a journal, the input, and the same AWS."""
+        config = self.config
+        return config.run.journal and not config.local.enabled and "-" not in config.input.paths
+
+    @property
     def next_step(self) -> str:
         """What a person can do if the run stops early, as a sentence's end."""
         path = (self.directory.whole if self.stripe is not None else self.directory).path

@@ -1,4 +1,4 @@
-"""Stops a run, whatever it is at, at a signal, at the deadline, or by order of the process that started it.
+"""Stops a run, whatever it is at, at a signal or by order of the process that started it; its work, at the deadline.
 
 While it starts, it is cancelled, and what it has opened is closed; its work stops in order, then at once; what comes
 after the work is brought to its end. Observers watch the work.
@@ -31,7 +31,7 @@ class Supervisor:
         clock: The run's clock.
         next_step: What the person can do next, as a sentence's end.
         grace_s: How long a stop may take, for the line that a signal is answered with; None if nothing bounds it.
-        deadline_at: When the run stops; None for never.
+        deadline_at: When the work stops; None for never. While the run starts, its session sees to it.
         orders: Of the process that started this one: each is a reason to stop, the first in order, the second at
             once; None if no process gives any.
     """
@@ -69,14 +69,12 @@ class Supervisor:
 
         Raises:
             Interrupted: A signal or an order came before the work began.
-            DeadlineReached: Likewise.
             RunError: `main`'s own.
         """
         result: list[T] = []
         with unwrapped():
             async with anyio.create_task_group() as beside:
                 beside.start_soon(self._obey)
-                beside.start_soon(self._expire)
                 with self._start:
                     result.append(await main())
                 beside.cancel_scope.cancel()
@@ -96,6 +94,7 @@ class Supervisor:
         try:
             with unwrapped():
                 async with anyio.create_task_group() as watching:
+                    watching.start_soon(self._expire)
                     for observer in observers:
                         watching.start_soon(functools.partial(observer.watch, work.look, now=self._clock.now))
                     with self._at_once:

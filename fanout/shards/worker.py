@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+from fanout.concurrency.threads import run_in_thread
 from fanout.errors import Exit, RunError
 from fanout.observability.logging import configure
 from fanout.observability.metrics.fold import Fold
@@ -21,8 +21,10 @@ from fanout.rundir.shard_result import ShardResult
 from fanout.runtime.event_loop import run_in_event_loop
 from fanout.runtime.result import RunResult
 from fanout.runtime.runner import Runner
+from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
 from fanout.shards.assignment import Assignment, ParentPipe
+from fanout.source.stdin import kept_stdin
 
 
 async def run_shard(directory: RunDirectory, assignment: Assignment, parent: ParentPipe) -> None:
@@ -57,13 +59,18 @@ def _spec(directory: RunDirectory, assignment: Assignment) -> RunSpec:
     )
 
 
-def _note(directory: RunDirectory, result: RunResult, _now: Callable[[], float]) -> None:
-    ShardResult(result.tally, result.throttles, result.warnings).write(directory.subtotal)
+async def _note(directory: RunDirectory, result: RunResult, _session: Session, /) -> None:
+    subtotal = ShardResult(result.tally, result.throttles, result.warnings)
+    await run_in_thread(functools.partial(subtotal.write, directory.subtotal))
 
 
 def main(path: str) -> int:
     """Run the shard that standard input assigns, and return the exit code."""
-    parent = ParentPipe(sys.stdin.fileno())
+    with kept_stdin() as orders:  # which a `credential_process` of this process would read, too
+        return _main(path, ParentPipe(orders))
+
+
+def _main(path: str, parent: ParentPipe) -> int:
     try:
         assignment = parent.assignment()
     except EOFError:

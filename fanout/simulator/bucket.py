@@ -8,18 +8,56 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
+from enum import Enum, unique
 from typing import NamedTuple
 
 _SLACK = 1_000  # removed keys that are kept before the index is rebuilt; amortizes the rebuild
 
 
+@unique
+class Flaw(Enum):
+    """Why an object that stands there can never be read."""
+
+    KEY_DISABLED = "key disabled"
+    """Its KMS key is disabled: HEAD tells of it, GET fails."""
+    ARCHIVED = "archived"
+    """A lifecycle rule has moved it to an archive: HEAD tells of it, GET fails."""
+    DENIED = "denied"
+    """A policy denies it: only listings show it."""
+    CUT_OFF = "cut off"
+    """Every reply to a GET ends before its announced length."""
+
+
+class Kept(NamedTuple):
+    """What S3 keeps of an object beside its content: headers that tell of its encryption, and its tags."""
+
+    encryption: tuple[tuple[str, str], ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING_KEPT = Kept()
+
+
 class StoredObject(NamedTuple):
-    """One object; `modified_at` in seconds since the epoch, `multipart_etag` if it was made of parts."""
+    """One object.
+
+    Attributes:
+        body: The whole of it.
+        content_type: Its type, if the writer named one.
+        modified_at: When it was stored, in seconds since the epoch.
+        multipart_etag: Its ETag if it was made of parts.
+        metadata: Pairs of name, in lower case, and value.
+        flaw: Why it can never be read; None for nearly every one.
+        kept: Encryption and tags.
+    """
 
     body: bytes
     content_type: str | None
     modified_at: float
     multipart_etag: str | None = None
+    metadata: tuple[tuple[str, str], ...] = ()
+    flaw: Flaw | None = None
+    kept: Kept = NOTHING_KEPT
 
     @property
     def etag(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from enum import Enum, unique
 
+from fanout.simulator.bucket import Flaw
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.settings import FaultSettings
 
@@ -120,6 +121,10 @@ class Faults:
     def truncates_get(self) -> bool:
         """Whether this GET's body ends early."""
         return self.hits(self.settings.s3_truncated_get_share)
+
+    def flaw(self) -> Flaw | None:
+        """Return why the next object that the endpoint writes can never be read, None if it can."""
+        return self._rng.choice(self.settings.flaws) if self.hits(self.settings.unreadable_share) else None
 
     def refuses_delete(self) -> bool:
         """Whether this entry of a DeleteMessageBatch fails inside the 200."""

@@ -75,6 +75,11 @@ def invalid(message: str) -> ServiceError:
     return ServiceError(400, "ValidationError", message)
 
 
+def without_inline() -> ServiceError:
+    """Return the answer of a region where a payload cannot travel in the request; AWS's own text is not documented."""
+    return _constraint("inputLocation", "Member must not be null")
+
+
 def _check_range(name: str, value: int, *, least: int, most: int) -> None:
     if value > most:
         raise _constraint(name, f"Member must have value less than or equal to {most}")

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
-from fanout.simulator.bucket import Bucket, StoredObject
+from fanout.simulator.bucket import NOTHING_KEPT, Bucket, Flaw, Kept, StoredObject
 from fanout.simulator.errors import ServiceError
 
-__all__ = ["MAX_KEYS", "Listing", "Objects", "StoredObject"]
+__all__ = ["MAX_KEYS", "Flaw", "Kept", "Listing", "Objects", "StoredObject"]
 
 MAX_KEYS = 1_000  # S3 API reference: ListObjectsV2 and DeleteObjects handle at most this many keys a call
 MIN_PART_BYTES = 5 * 1024 * 1024  # S3 API reference: every part but the last
@@ -34,6 +34,8 @@ class _Multipart:
     bucket: str
     key: str
     content_type: str | None
+    metadata: tuple[tuple[str, str], ...]
+    kept: Kept
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -67,31 +69,62 @@ class Objects:
         *,
         content_type: str | None,
         now: float,
+        metadata: tuple[tuple[str, str], ...] = (),
+        if_match: str | None = None,
         if_none_match: bool = False,
+        flaw: Flaw | None = None,
+        kept: Kept = NOTHING_KEPT,
     ) -> StoredObject:
-        """Store `body` at `key` and return the object; `if_none_match` is the header `If-None-Match: *`.
+        """Store `body` at `key` and return the object.
+
+        Args:
+            bucket: Where to.
+            key: Its key.
+            body: The whole of it.
+            content_type: Its type.
+            now: The instant.
+            metadata: See `StoredObject`.
+            if_match: The ETag that the object must have which is replaced.
+            if_none_match: The header `If-None-Match: *`.
+            flaw: Why it can never be read.
+            kept: See `Kept`.
 
         Raises:
-            ServiceError: NoSuchBucket; KeyTooLongError; PreconditionFailed when the key exists and must not.
+            ServiceError: NoSuchBucket; KeyTooLongError; PreconditionFailed when the key exists and must not, or
+                with another ETag; NoSuchKey when it does not and must.
         """
         objects = self._bucket(bucket)
         if len(key) * 4 > MAX_KEY_BYTES and len(key.encode()) > MAX_KEY_BYTES:
             raise ServiceError(400, "KeyTooLongError", "Your key is too long")
+        if if_match is not None and if_match.strip('"') != self.get(bucket, key).etag.strip('"'):
+            raise precondition_failed()
         if if_none_match and key in objects.objects:
-            raise ServiceError(
-                412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
-            )
-        stored = StoredObject(body, content_type, now)
+            raise precondition_failed()
+        stored = StoredObject(body, content_type, now, metadata=metadata, flaw=flaw, kept=kept)
         objects.put(key, stored)
         return stored
 
     def get(self, bucket: str, key: str) -> StoredObject:
-        """Return the object.
+        """Return the object, for a reader of its content.
 
         Raises:
-            ServiceError: NoSuchBucket; NoSuchKey, or AccessDenied when missing keys are forbidden.
+            ServiceError: As `head`; that of its flaw.
+        """
+        stored = self.head(bucket, key)
+        refusal = None if stored.flaw is None else _REFUSALS.get(stored.flaw)
+        if refusal is not None:
+            raise ServiceError(*refusal)
+        return stored
+
+    def head(self, bucket: str, key: str) -> StoredObject:
+        """Return the object, for HeadObject, which needs neither the key nor a restored copy.
+
+        Raises:
+            ServiceError: NoSuchBucket; NoSuchKey, or AccessDenied when missing keys are forbidden or it is denied.
         """
         stored = self._bucket(bucket).objects.get(key)
+        if stored is not None and stored.flaw is Flaw.DENIED:
+            raise ServiceError(403, "AccessDenied", "Access Denied")
         if stored is None:
             if self._missing_is_forbidden:
                 raise ServiceError(403, "AccessDenied", "Access Denied")
@@ -125,7 +158,15 @@ class Objects:
         limit = min(max_keys, MAX_KEYS)
         return Listing(entries[:limit], truncated=len(entries) > limit)
 
-    def create_multipart(self, bucket: str, key: str, *, content_type: str | None) -> str:
+    def create_multipart(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        content_type: str | None,
+        metadata: tuple[tuple[str, str], ...] = (),
+        kept: Kept = NOTHING_KEPT,
+    ) -> str:
         """Begin an upload in parts and return its id.
 
         Raises:
@@ -133,7 +174,7 @@ class Objects:
         """
         self._bucket(bucket)
         upload_id = f"upload-{next(self._upload_ids):08d}"
-        self._uploads[upload_id] = _Multipart(bucket, key, content_type)
+        self._uploads[upload_id] = _Multipart(bucket, key, content_type, metadata, kept)
         return upload_id
 
     def upload_part(self, upload_id: str, part_number: int, body: bytes) -> str:
@@ -181,12 +222,11 @@ class Objects:
         if any(len(body) < MIN_PART_BYTES for body in bodies[:-1]):
             raise ServiceError(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum size")
         if if_none_match and self.find(upload.bucket, upload.key) is not None:
-            raise ServiceError(
-                412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
-            )
+            raise precondition_failed()
         digests = b"".join(hashlib.md5(body, usedforsecurity=False).digest() for body in bodies)
         etag = f'"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(bodies)}"'
-        stored = StoredObject(b"".join(bodies), upload.content_type, now, etag)
+        body = b"".join(bodies)
+        stored = StoredObject(body, upload.content_type, now, etag, upload.metadata, kept=upload.kept)
         self._bucket(upload.bucket).put(upload.key, stored)
         del self._uploads[upload_id]
         return stored
@@ -220,6 +260,27 @@ class Objects:
         if upload is None:
             raise ServiceError(404, "NoSuchUpload", "The specified multipart upload does not exist.")
         return upload
+
+
+def precondition_failed() -> ServiceError:
+    """Return S3's 412."""
+    message = "At least one of the pre-conditions you specified did not hold"
+    return ServiceError(412, "PreconditionFailed", message)
+
+
+_REFUSALS: dict[Flaw, tuple[int, str, str]] = {
+    Flaw.KEY_DISABLED: (
+        400,
+        "KMS.DisabledException",
+        "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555 is disabled.",
+    ),
+    Flaw.ARCHIVED: (
+        403,
+        "InvalidObjectState",
+        "The operation is not valid for the object's storage class",
+    ),
+}
+"""What S3 answers to a GET of such an object: status, code, message."""
 
 
 def _part_etag(body: bytes) -> str:

@@ -47,6 +47,7 @@ class Queue:
     def __init__(self, attributes: Mapping[str, str], *, created_at: float) -> None:
         self.created_at = created_at
         self.sent = 0
+        self.tags: dict[str, str] = {}
         self._messages: dict[int, _Message] = {}
         self._visible: deque[_Message] = deque()
         self._alarms: list[tuple[float, int]] = []

@@ -16,6 +16,7 @@ from fanout.simulator.queue import Queue, Received
 
 MAX_RECEIVE = 10  # SQS API reference: ReceiveMessage, and entries of a batch
 MAX_VISIBILITY_S = 43_200  # SQS API reference: 12 hours
+MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 50, 128, 256  # SQS developer guide: tagging queues
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _DEFAULTS = {
     "VisibilityTimeout": "30",
@@ -65,7 +66,9 @@ class Queues:
         name = arn.removeprefix(self._arn_prefix)
         return name if name != arn and name in self._queues else None
 
-    def create(self, name: str, attributes: Mapping[str, str], *, now: float = 0.0) -> str:
+    def create(
+        self, name: str, attributes: Mapping[str, str], *, tags: Mapping[str, str] = {}, now: float = 0.0
+    ) -> str:
         """Make the queue and return its name; harmless when it exists with the same attributes.
 
         Raises:
@@ -87,7 +90,27 @@ class Queues:
                 "QueueAlreadyExists",
                 "A queue already exists with the same name and a different value for an attribute",
             )
+        self.tag(name, tags)
         return name
+
+    def tag(self, name: str, tags: Mapping[str, str]) -> None:
+        """Add tags; one whose key is there already is replaced.
+
+        Raises:
+            ServiceError: InvalidParameterValue for more than 50 tags, or one that is too long.
+        """
+        queue = self._queue(name)
+        together = {**queue.tags, **tags}
+        fits = all(
+            1 <= len(key) <= MAX_TAG_KEY and len(value) <= MAX_TAG_VALUE for key, value in tags.items()
+        )
+        if len(together) > MAX_TAGS or not fits:
+            raise ServiceError(400, "InvalidParameterValue", "Tags are too many, or one of them is too long.")
+        queue.tags = together
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Return the queue's tags."""
+        return dict(self._queue(name).tags)
 
     def delete(self, name: str) -> None:
         """Remove the queue and its messages.

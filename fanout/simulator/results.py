@@ -144,4 +144,4 @@ class Results:
 
     def _write(self, uri: str, body: bytes, content_type: str, *, now: float) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        self._objects.put(bucket, key, body, content_type=content_type, now=now)
+        self._objects.put(bucket, key, body, content_type=content_type, now=now, flaw=self._faults.flaw())

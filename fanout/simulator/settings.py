@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from fanout.simulator.bucket import Flaw
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Join = Literal["joined", "ignored", "suffixed"]
@@ -97,12 +99,14 @@ class FaultSettings(_Model):
     instead of 404, as without s3:ListBucket). SQS: `partial_delete_failure_share` (entries of a delete batch).
 
     Rows: `expired_share` (never served), `failed_then_completed_share` (a failure is announced, then the
-    success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes).
+    success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes),
+    `unreadable_share` (its object stands there and can never be read, for one of the `flaws`).
 
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
     (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification).
 
-    `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied.
+    `denied`: operations (`PutObject`, `Subscribe`, ...) that answer AccessDenied. `disabled_kms_keys`: keys, as uploads
+    name them, that encrypt nothing any more (`http` alone).
     """
 
     refuse_share: Share = 0.0
@@ -125,9 +129,12 @@ class FaultSettings(_Model):
     failed_then_completed_share: Share = 0.0
     complete_without_object_share: Share = 0.0
     empty_output_share: Share = 0.0
+    unreadable_share: Share = 0.0
+    flaws: Annotated[tuple[Flaw, ...], Field(min_length=1)] = tuple(Flaw)
     foreign_messages: Share = 0.0
     forged_messages: Share = 0.0
     denied: frozenset[str] = frozenset()
+    disabled_kms_keys: frozenset[str] = frozenset()
 
 
 class SimulatorSettings(_Model):
@@ -136,11 +143,13 @@ class SimulatorSettings(_Model):
     Attributes:
         seed: Everything that is drawn follows from it and from the order of calls.
         buckets: Buckets that exist at start; outputs and failures go to the first.
+        requester_pays: Buckets whose owner lets the requester pay, who must say so (`http` alone).
         asynchronous: Whether the endpoint has an AsyncInferenceConfig.
         instances: Instances at start; 0 means that the first request starts `cold_instances` of them.
         concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
         cold_start_s: From the first request at 0 instances until the model answers.
         service_time: The model's time for one request.
+        inline: Whether payloads may travel in the request; false for a region where they may not.
         failure_share: Share of requests for which the model answers with an error.
         response_padding_bytes: Added to every response, to make it as large as real ones.
         output_prefix: Key prefix of S3OutputPath.
@@ -159,11 +168,13 @@ class SimulatorSettings(_Model):
     )
     asynchronous: bool = True
     buckets: Annotated[tuple[str, ...], Field(min_length=1)] = ("simulated",)
+    requester_pays: frozenset[str] = frozenset()
     instances: Annotated[int, Field(ge=0)] = 2
     cold_instances: Annotated[int, Field(ge=1)] = 1
     concurrency_per_instance: Annotated[int, Field(ge=1)] = 4
     cold_start_s: Seconds = 0.0
     service_time: Spread = Spread()
+    inline: bool = True
     failure_share: Share = 0.0
     response_padding_bytes: Annotated[int, Field(ge=0)] = 0
     output_prefix: str = "async-outputs"

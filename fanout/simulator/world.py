@@ -126,6 +126,8 @@ class World:
         """
         self._check_endpoint(request.endpoint)
         limits.check(request)
+        if request.body is not None and not self.settings.inline:
+            raise limits.without_inline()
         self.advance(now)
         inference_id = request.inference_id or self._paths.new_id()
         accepted = Accepted(inference_id, *self._paths.locations(request, inference_id))

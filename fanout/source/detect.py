@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fanout.errors import InputError
-from fanout.source.files import InputFile, open_bytes, reason
+from fanout.source.files import InputFile, read_head
 from fanout.source.settings import Compression, Format, InputSettings
 
 HEAD_BYTES = 64
@@ -60,7 +60,7 @@ def identify(file: InputFile, *, settings: InputSettings) -> InputFile:
         if settings.format == "parquet" or format_of_name(file.path) == "parquet":
             raise InputError(f"{file.path}: Parquet cannot be read from a pipe; save it as a file first")
         return file
-    head = read_head(file)
+    head = read_head(file, HEAD_BYTES)
     kind = _format(file.path, head, settings=settings)
     if kind == "parquet":  # which compresses its pages itself, whatever the name says: `df.parquet.gzip`
         around = compression_of_bytes(head)
@@ -68,21 +68,6 @@ def identify(file: InputFile, *, settings: InputSettings) -> InputFile:
             raise InputError(f"{file.path}: is {around} around a file; unpack it first: {UNPACK[around]}")
         return replace(file, format=kind, compression="none")
     return replace(file, format=kind, compression=find_compression(file.path, head, settings=settings))
-
-
-def read_head(file: InputFile) -> bytes:
-    """Return the first bytes of a regular file.
-
-    Raises:
-        InputError: They cannot be read.
-    """
-    stream = open_bytes(file, remote_bytes=HEAD_BYTES)
-    try:
-        return stream.read(HEAD_BYTES)
-    except OSError as error:
-        raise InputError(f"{file.path}: {reason(error)}") from error
-    finally:
-        stream.close()
 
 
 def find_compression(path: str, head: bytes, *, settings: InputSettings) -> Compression:

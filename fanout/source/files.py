@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-import pyarrow as pa
-from pyarrow import fs as pafs
-
 from fanout.errors import InputError
+from fanout.ports import ObjectInfo
+from fanout.source import stdin
+from fanout.source.remote import Check, Remote, RemoteFile, RemoteStream
 from fanout.source.settings import Compression, Format
+from fanout.source.stdin import STDIN
 
-STDIN = "-"
-_STDIN_FD = 0
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -43,9 +42,11 @@ class InputFile:
     Attributes:
         path: As the user would write it: a path, an `s3://` uri, or `-`.
         size_bytes: None for what is not a regular file (stdin, a named pipe): it can be read only once.
-        mtime_ns: Modification time since the epoch in nanoseconds, of the file's own clock.
+        mtime_ns: Modification time since the epoch in nanoseconds, of the file's own clock; None in S3, where a
+            listing and a HEAD tell different ones.
         inode: Tells a replaced local file from a touched one; None in S3.
-        filesystem: Where it is, None for a local file.
+        object: What S3 said of it, its ETag among that; None for a local file.
+        remote: Where it is; None for a local file.
     """
 
     path: str
@@ -54,12 +55,18 @@ class InputFile:
     inode: int | None = None
     format: Format = "jsonl"
     compression: Compression = "none"
-    filesystem: pafs.FileSystem | None = field(default=None, repr=False, compare=False)
+    object: ObjectInfo | None = None
+    remote: Remote | None = field(default=None, repr=False, compare=False)
 
     @property
     def partitions(self) -> dict[str, str | None]:
         """Partition columns that the folders of its path name (Hive's `month=01`); None for a null."""
         return partitions_of(self.path)
+
+    @property
+    def version(self) -> str:
+        """What tells this version of the file from another one."""
+        return str(self.mtime_ns) if self.object is None else self.object.etag
 
     @property
     def streamed(self) -> bool:
@@ -92,34 +99,45 @@ def local_file(path: str) -> InputFile:
     return InputFile(path, facts.st_size, facts.st_mtime_ns, facts.st_ino)
 
 
-def remote_file(info: pafs.FileInfo, filesystem: pafs.FileSystem) -> InputFile:
-    """Return what a listing told of an object."""
-    return InputFile(f"s3://{info.path}", info.size, info.mtime_ns, filesystem=filesystem)
+def remote_file(info: ObjectInfo, remote: Remote) -> InputFile:
+    """Return what S3 told of an object."""
+    return InputFile(info.location.uri, info.size_bytes, None, object=info, remote=remote)
 
 
-def remote_key(path: str) -> str:
-    """Return what `pyarrow.fs` calls the object of an `s3://` uri."""
-    return path.removeprefix("s3://")
-
-
-def open_bytes(file: InputFile, *, remote_bytes: int) -> ByteStream:
-    """Open the file for reading in order; from S3, `remote_bytes` are fetched by one request.
+def open_bytes(file: InputFile, *, check: Check = lambda: None) -> ByteStream:
+    """Open the file for reading in order; `check` is called while S3 is waited for, and may raise to stop.
 
     Raises:
         InputError: It cannot be opened.
     """
+    if file.remote is not None:
+        assert file.object is not None
+        return RemoteStream(file.remote, file.object, check=check)
     try:
         if file.path == STDIN:
             # A descriptor of its own: closing it leaves the process its stdin.
-            return os.fdopen(os.dup(_STDIN_FD), "rb", buffering=0)
-        if file.filesystem is not None:
-            stream: ByteStream = file.filesystem.open_input_stream(
-                remote_key(file.path), compression=None, buffer_size=remote_bytes
-            )
-            return stream
+            return os.fdopen(os.dup(stdin.descriptor()), "rb", buffering=0)
         return Path(file.path).open("rb", buffering=0)
-    except (OSError, pa.ArrowException) as error:
+    except OSError as error:
         raise InputError(f"{file.path}: {reason(error)}") from error
+
+
+def read_head(file: InputFile, size_bytes: int) -> bytes:
+    """Return the first bytes of a file that is no stream.
+
+    Raises:
+        InputError: They cannot be read.
+    """
+    if file.remote is not None:
+        assert file.object is not None
+        return RemoteFile(file.remote, file.object, check=lambda: None).read(size_bytes)
+    stream = open_bytes(file)
+    try:
+        return stream.read(size_bytes)
+    except OSError as error:
+        raise InputError(f"{file.path}: {reason(error)}") from error
+    finally:
+        stream.close()
 
 
 def check_unchanged(file: InputFile) -> None:
@@ -128,25 +146,17 @@ def check_unchanged(file: InputFile) -> None:
     Raises:
         InputError: It was replaced, rewritten, extended or removed since.
     """
-    if file.streamed:
+    if file.streamed or file.remote is not None:  # every read in S3 is of the version that was found
         return
-    if file.filesystem is None:
-        try:
-            now = local_file(file.path)
-        except InputError:
-            raise InputError(f"{file.path}: removed while it was being read; {_NEXT}") from None
-        same = (now.size_bytes, now.mtime_ns, now.inode) == (file.size_bytes, file.mtime_ns, file.inode)
-    else:
-        try:
-            info = file.filesystem.get_file_info(remote_key(file.path))
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(f"{file.path}: {reason(error)}") from error
-        same = (info.size, info.mtime_ns) == (file.size_bytes, file.mtime_ns)
-    if not same:
-        raise InputError(f"{file.path}: changed while it was being read; {_NEXT}")
+    try:
+        now = local_file(file.path)
+    except InputError:
+        raise InputError(f"{file.path}: removed while it was being read; {NEXT}") from None
+    if (now.size_bytes, now.mtime_ns, now.inode) != (file.size_bytes, file.mtime_ns, file.inode):
+        raise InputError(f"{file.path}: changed while it was being read; {NEXT}")
 
 
-_NEXT = "rows read so far may be of either version: put the file back or start a new run"
+NEXT = "rows read so far may be of either version: put the file back or start a new run"
 
 
 def reason(error: Exception) -> str:

@@ -10,7 +10,6 @@ from functools import partial
 
 import pyarrow as pa
 from anyio import CapacityLimiter, from_thread, to_thread
-from pyarrow import fs as pafs
 
 from fanout.domain.records import Rejected
 from fanout.errors import InputError
@@ -22,6 +21,7 @@ from fanout.source.jsonl.field_check import first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
 from fanout.source.parquet.footers import read_footer
 from fanout.source.parquet.reader import ParquetRows
+from fanout.source.remote import Remote
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter, SourceStatistics
@@ -57,11 +57,11 @@ class Source:
         self._open: Generator[Chunk, None, None] | None = None
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over path, size and modification time of every file, in order; a resume compares it."""
+        """Return a SHA-256 over path, size and version of every file, in order; a resume compares it."""
         digest = hashlib.sha256()
         for file in self.inputs:
             digest.update(
-                f"{file.path}\0{file.size_bytes}\0{file.mtime_ns}\0".encode("utf-8", "surrogateescape")
+                f"{file.path}\0{file.size_bytes}\0{file.version}\0".encode("utf-8", "surrogateescape")
             )
         return digest.hexdigest()
 
@@ -130,19 +130,17 @@ class Source:
             meter.files_read += 1
 
 
-def open_source(
-    settings: InputSettings, selection: Selection, *, filesystem: pafs.FileSystem | None = None
-) -> Source:
+def open_source(settings: InputSettings, selection: Selection, *, remote: Remote | None = None) -> Source:
     """Return the rows that `settings` and `selection` mean, after checking all that can be checked before the first.
 
-    Blocks: files are looked at and footers read. `filesystem` reads `s3://` uris.
+    Blocks: files are looked at and footers read. `remote` reads `s3://` uris.
 
     Raises:
         InputError: A file does not exist, cannot be read, is not what it should be, or lacks a column.
         UsageError: The selection contradicts itself.
     """
     selection.check()
-    inventory = take_inventory(settings, filesystem=filesystem)
+    inventory = take_inventory(settings, remote=remote)
     empty = [
         file.path
         for file in inventory.files

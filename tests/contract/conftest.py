@@ -18,7 +18,7 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 from botocore.loaders import create_loader
-from support.settings import aws_settings
+from support.settings import KEEPING, aws_settings
 
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
@@ -76,7 +76,9 @@ async def memory() -> AsyncIterator[Harness]:
 
 
 @asynccontextmanager
-async def simulator(client: Literal["wire", "aiobotocore"] = "wire") -> AsyncIterator[Harness]:
+async def simulator(
+    client: Literal["wire", "aiobotocore"] = "wire", **changes: object
+) -> AsyncIterator[Harness]:
     async with open_server(SimulatorSettings(verify_signatures=True)) as server:
         settings = aws_settings(
             client=client,
@@ -85,14 +87,15 @@ async def simulator(client: Literal["wire", "aiobotocore"] = "wire") -> AsyncIte
             access_key_id=server.identity.access_key_id,
             secret_access_key=server.identity.secret_access_key,
             session_token=server.identity.session_token,
+            **changes,
         )
         async with open_cloud(settings) as cloud:
             yield _simulated("simulator", cloud, server.world, _publisher(cloud))
 
 
 @asynccontextmanager
-async def moto(url: str) -> AsyncIterator[Harness]:
-    settings = aws_settings(endpoint_url=url, **MOTO_KEYS)  # type: ignore[arg-type]
+async def moto(url: str, **changes: object) -> AsyncIterator[Harness]:
+    settings = aws_settings(endpoint_url=url, **MOTO_KEYS, **changes)
     async with open_cloud(settings) as cloud:
         clients = cloud._clients
         await clients["s3"].create_bucket(Bucket="scratch")
@@ -141,15 +144,16 @@ def moto_url() -> Iterator[str]:
         server.stop()
 
 
-async def _open(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+async def _open(request: pytest.FixtureRequest, **changes: object) -> AsyncIterator[Harness]:
     name = request.param
     if name == "live":
         opening = live()
     elif name == "moto":
-        opening = moto(request.getfixturevalue("moto_url"))
+        opening = moto(request.getfixturevalue("moto_url"), **changes)
     else:
         by_aiobotocore = functools.partial(simulator, "aiobotocore")
-        opening = {"memory": memory, "simulator": simulator, "simulator-aiobotocore": by_aiobotocore}[name]()
+        clouds = {"memory": memory, "simulator": simulator, "simulator-aiobotocore": by_aiobotocore}
+        opening = clouds[name](**changes)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", _shared_loader)
         if name != "live":
@@ -179,6 +183,15 @@ def _fixture(*names: str) -> Callable[..., object]:
 async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     """A cloud with S3, SNS and SQS."""
     async for harness in _open(request):
+        yield harness
+
+
+@pytest_asyncio.fixture(
+    scope="module", loop_scope="module", params=["simulator", "simulator-aiobotocore", "moto"]
+)
+async def keeping(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+    """A cloud over HTTP whose uploads are encrypted and tagged (`KEEPING`)."""
+    async for harness in _open(request, **KEEPING):
         yield harness
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import time
 
+import anyio
 import pytest
-from support.settings import aws_settings
+from support.settings import KEEPING, aws_settings
 
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
+from fanout.simulator.objects import Flaw
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -151,6 +153,33 @@ async def keys_of_missing(harness, run):
     return [page async for page in harness.cloud.objects.list(f"missing-{run}", "")]
 
 
+@pytest.mark.parametrize(
+    ("flaw", "error", "told"),
+    [
+        (Flaw.KEY_DISABLED, (Phase.REPLY, "KMS.DisabledException", 400), True),
+        (Flaw.ARCHIVED, (Phase.REPLY, "InvalidObjectState", 403), True),
+        (Flaw.DENIED, (Phase.REPLY, "AccessDenied", 403), False),
+        (Flaw.CUT_OFF, (Phase.EXCHANGE, "IncompleteBody", None), True),
+    ],
+)
+async def test_an_object_that_can_never_be_read(inference, run, flaw, error, told):
+    """Only of the simulator, which shows what S3 says: nobody archives objects for a test."""
+    if inference.world is None:
+        pytest.skip("needs objects with flaws")
+    here = Location(inference.bucket, f"contract/{run}/key")
+    body = b"x" * 200_000
+    inference.world.objects.put(*here, body, content_type=None, now=time.time(), flaw=flaw)
+    with pytest.raises(CallError) as caught:
+        await inference.cloud.objects.get(here)
+    phase, code, status = error
+    assert (caught.value.phase, caught.value.code) == (phase, code)
+    assert status is None or caught.value.status == status
+    info = await inference.cloud.objects.head(here)
+    assert (info is not None) is told
+    assert info is None or (info.location, info.size_bytes) == (here, len(body))
+    assert await keys(inference, here.key) == [here.key], "listings show it"
+
+
 async def test_pages_hold_a_thousand_keys_and_may_be_left_early(inference, run):
     wanted = [f"contract/{run}/{number:05d}" for number in range(2_001)]
     if inference.world is None:
@@ -170,3 +199,149 @@ async def test_pages_hold_a_thousand_keys_and_may_be_left_early(inference, run):
     for start in range(0, 2_001, 1_000):
         batch = [Location(inference.bucket, key) for key in wanted[start : start + 1_000]]
         assert list(await inference.cloud.objects.delete(batch)) == []
+
+
+async def refused(call):
+    with pytest.raises(CallError) as caught:
+        await call
+    assert caught.value.phase is Phase.REPLY
+    return caught.value.code, caught.value.status
+
+
+async def test_every_version_has_an_etag_that_all_calls_tell_alike(storage, run):
+    here = at(storage, run)
+    first = await storage.cloud.objects.put(here, b"first")
+    etag = await storage.cloud.objects.put(here, b"second")
+    assert etag.startswith('"')
+    assert etag not in {"", first}
+    info = await storage.cloud.objects.head(here)
+    assert info is not None
+    assert info.etag == etag
+    pages = [page async for page in storage.cloud.objects.list(storage.bucket, here.key)]
+    assert [listed.etag for page in pages for listed in page] == [etag]
+
+
+async def test_a_range_is_read_of_the_version_that_is_named(storage, run):
+    here = at(storage, run)
+    body = bytes(range(256))
+    etag = await storage.cloud.objects.put(here, body)
+
+    def read(start, size_bytes, etag=etag):
+        return storage.cloud.objects.read(here, start=start, size_bytes=size_bytes, etag=etag)
+
+    assert await read(0, 10) == body[:10]
+    assert await read(100, 56) == body[100:156]
+    assert await read(250, 100) == body[250:]
+    assert await read(0, 10_000, etag="") == body
+    assert await refused(read(256, 1)) == ("InvalidRange", 416)
+    await storage.cloud.objects.put(here, body[::-1])
+    assert await refused(read(0, 10)) == ("PreconditionFailed", 412)
+    await storage.cloud.objects.delete([here])
+    assert await refused(read(0, 10)) == ("NoSuchKey", 404)
+
+
+async def test_an_object_is_put_only_where_none_stands(storage, run):
+    here = at(storage, run)
+    etag = await storage.cloud.objects.put(here, b"mine", if_none_match="*")
+    again = storage.cloud.objects.put(here, b"theirs", if_none_match="*", content_type="text/plain")
+    assert await refused(again) == ("PreconditionFailed", 412)
+    assert (await storage.cloud.objects.get(here)).body == b"mine"
+    info = await storage.cloud.objects.head(here)
+    assert info is not None
+    assert info.etag == etag
+
+
+async def test_an_object_is_replaced_only_as_long_as_it_is_the_one_that_was_seen(storage, run):
+    here = at(storage, run)
+    first = await storage.cloud.objects.put(here, b"1")
+    second = await storage.cloud.objects.put(here, b"2", if_match=first)
+    assert await refused(storage.cloud.objects.put(here, b"3", if_match=first)) == ("PreconditionFailed", 412)
+    assert (await storage.cloud.objects.get(here)).body == b"2"
+    await storage.cloud.objects.delete([here])
+    assert await refused(storage.cloud.objects.put(here, b"3", if_match=second)) == ("NoSuchKey", 404)
+
+
+async def test_metadata_is_told_by_head(storage, run):
+    here = at(storage, run)
+    await storage.cloud.objects.put(here, b"x", metadata={"run": "abc", "rows": "3"}, content_type="text/csv")
+    info = await storage.cloud.objects.head(here)
+    assert info is not None
+    assert dict(info.metadata) == {"run": "abc", "rows": "3"}
+    assert (await storage.cloud.objects.get(here)).content_type == "text/csv"
+
+
+MIB = 1024 * 1024
+
+
+async def test_an_upload_in_parts_is_invisible_until_it_is_complete(storage, run):
+    here = at(storage, run, "parts ü+")
+    body = hashlib.shake_128(run.encode()).digest(11 * MIB)
+    upload = await storage.cloud.objects.begin_upload(
+        here, content_type="text/csv", metadata={"run": run}, if_none_match="*"
+    )
+    async with anyio.create_task_group() as parts:
+        parts.start_soon(upload.put_part, 3, memoryview(body)[10 * MIB :])
+        parts.start_soon(upload.put_part, 1, body[: 5 * MIB])
+        parts.start_soon(upload.put_part, 2, memoryview(body)[5 * MIB : 10 * MIB])
+    assert await storage.cloud.objects.head(here) is None
+    etag = await upload.complete()
+    info = await storage.cloud.objects.head(here)
+    assert info is not None
+    assert (info.size_bytes, info.etag, dict(info.metadata)) == (len(body), etag, {"run": run})
+    found = await storage.cloud.objects.get(here)
+    assert (hashlib.sha256(found.body).digest(), found.content_type) == (
+        hashlib.sha256(body).digest(),
+        "text/csv",
+    )
+    assert (
+        await storage.cloud.objects.read(here, start=5 * MIB - 1, size_bytes=2, etag=etag)
+        == (body[5 * MIB - 1 : 5 * MIB + 1])
+    )
+    await upload.abort()  # of one that is complete: harmless
+    assert await storage.cloud.objects.head(here) is not None
+
+
+async def test_an_upload_is_completed_only_where_no_object_stands(storage, run):
+    here = at(storage, run)
+    upload = await storage.cloud.objects.begin_upload(here, if_none_match="*")
+    await upload.put_part(1, b"mine")
+    await storage.cloud.objects.put(here, b"theirs")
+    assert await refused(upload.complete()) == ("PreconditionFailed", 412)
+    await upload.abort()
+    assert (await storage.cloud.objects.get(here)).body == b"theirs"
+
+
+async def test_an_aborted_upload_leaves_nothing(storage, run):
+    here = at(storage, run)
+    upload = await storage.cloud.objects.begin_upload(here)
+    await upload.put_part(1, b"x")
+    await upload.abort()
+    await upload.abort()
+    assert await storage.cloud.objects.head(here) is None
+    if storage.world is not None:
+        assert storage.world.objects.statistics()["open_uploads"] == 0
+
+
+async def test_an_upload_to_a_missing_bucket_is_refused(storage, run):
+    assert await refused(storage.cloud.objects.begin_upload(Location(f"missing-{run}", "k"))) == (
+        "NoSuchBucket",
+        404,
+    )
+
+
+@pytest.mark.parametrize("size", [1, aws_settings().multipart_bytes + 1], ids=["whole", "in parts"])
+async def test_an_upload_is_kept_as_the_settings_say(keeping, run, size):
+    """Held against moto's S3 as well as ours: encryption by a key, the bucket's key, tags."""
+    here = at(keeping, run)
+    tags = {"team": "a b+c", "cost:center": "x=y"}
+    await keeping.cloud.objects.put(here, bytes(size), tags=tags)
+    place, s3 = {"Bucket": here.bucket, "Key": here.key}, keeping.cloud._clients["s3"]
+    told = await s3.head_object(**place)
+    assert told["ServerSideEncryption"] == "aws:kms"
+    if keeping.name != "moto" or size == 1:  # of an upload in parts, moto forgets the bucket's key
+        assert told["BucketKeyEnabled"] is True
+    assert told["SSEKMSKeyId"].endswith(KEEPING["kms_key_id"])
+    assert (await s3.get_object_tagging(**place))["TagSet"] == [
+        {"Key": "team", "Value": "a b+c"}, {"Key": "cost:center", "Value": "x=y"}
+    ]  # fmt: skip
+    await keeping.cloud.objects.delete([here])

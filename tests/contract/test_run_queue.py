@@ -9,6 +9,7 @@ import pytest
 from support.stalls import watched
 
 from fanout.domain.ids import new_run
+from fanout.domain.queues import Redrive
 from fanout.errors import CallError, Phase
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -159,3 +160,40 @@ async def test_a_topic_that_is_not_there_opens_nothing(storage, run):
     if storage.world is not None:
         assert f"fanout-{run}" not in storage.world.queues.names
         assert storage.world.topics.list_subscriptions_by_topic(storage.topics[0]) == ()
+
+
+async def tags_of(storage, url):
+    """Return the tags of a queue, as SQS lists them."""
+    if storage.name == "memory":
+        return storage.world.queues.tags(url.rpartition("/")[2])
+    return (await storage.cloud._clients["sqs"].list_queue_tags(QueueUrl=url)).get("Tags", {})
+
+
+async def test_the_queue_carries_its_tags(storage, run):
+    tags = {"fanout:run": run, "fanout:created": "2026-11-30T10:00:00Z"}
+    run_queue = await storage.cloud.control.open_run_queue(run, storage.topics, tags=tags)
+    try:
+        assert run_queue.tagged
+        assert await tags_of(storage, run_queue.url) == tags
+        again = await storage.cloud.control.open_run_queue(run, storage.topics, tags={"fanout:run": run})
+        assert await tags_of(storage, again.url) == tags, "what is taken over keeps its own"
+    finally:
+        await storage.cloud.control.close_run_queue(run_queue)
+
+
+async def test_a_redrive_policy_is_told(storage, run):
+    dead, control = new_run(), storage.cloud.control
+    async with storage.run_queue(run) as run_queue, storage.run_queue(dead) as letters:
+        assert await control.redrive(run_queue.url) is None
+        arn = f"{storage.topics[0].replace(':sns:', ':sqs:').rpartition(':')[0]}:fanout-{dead}"
+        attributes = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5})}
+        if storage.name == "memory":
+            storage.world.queues.set_attributes(f"fanout-{run}", attributes)
+        else:
+            sqs = storage.cloud._clients["sqs"]
+            await sqs.set_queue_attributes(QueueUrl=run_queue.url, Attributes=attributes)
+        assert await control.redrive(run_queue.url) == Redrive(arn, 5)
+        assert await control.redrive(letters.url) is None
+    with pytest.raises(CallError) as caught:
+        await control.redrive(f"{run_queue.url}-missing")
+    assert (caught.value.phase, caught.value.code, caught.value.status) == (Phase.REPLY, MISSING, 400)

@@ -61,17 +61,18 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_paid_for(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        ("run", "in.jsonl", "--local", "-o", "s3://bucket/out.parquet"),
-        ("run", "in.jsonl", "--local", "-o", "out.parquet", "--run-dir", "s3://bucket/rd"),
+        (("-o", "gs://bucket/out.parquet"), "outputs are files here or in S3, not gs://: choose a path"),
+        (("-o", "s3://bucket/out.parquet"), "the local AWS ends with the run, and its S3 with it"),
+        (("-o", "out.parquet", "--run-dir", "s3://bucket/rd"), "the run's directory is on this machine"),
     ],
 )
-def test_an_output_is_no_url(tmp_path, arguments):
+def test_an_output_that_cannot_be_is_said_before_anything_is_made(tmp_path, arguments, words):
     write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
-    done = fanout(*arguments, cwd=tmp_path)
+    done = fanout("run", "in.jsonl", "--local", *arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "outputs are local files, not s3://: choose a path" in done.stderr
+    assert words in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
 
 
@@ -111,7 +112,7 @@ def test_a_service_that_cannot_be_reached_is_said_at_once_and_can_be_interrupted
         process.send_signal(number)
         rest = process.stderr.read()
         code = process.wait(30)
-    assert "sagemaker:DescribeEndpoint: " in first
+    assert "127.0.0.1:1 cannot be reached: " in first
     assert "trying again" in first
     assert (code, "Traceback" in rest) == (75, False), rest
     assert f"{number.name}: stopped; nothing was sent: start it again" in rest

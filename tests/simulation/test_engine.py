@@ -15,8 +15,11 @@ from support.settings import engine_limits, part_limits
 
 from fanout.config.model import Config
 from fanout.domain.records import Rejected
+from fanout.domain.row_state import RowRecord, RowState
 from fanout.errors import RunError, TooManyFailures
+from fanout.rundir.recovery import Recovered
 from fanout.runtime import settings as compose
+from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import InvokeFault
 from fanout.simulator.settings import SimulatorSettings
 
@@ -357,3 +360,110 @@ class Outage:
 
     def __getattr__(self, name):
         return getattr(self._faults, name)
+
+
+@pytest.mark.parametrize("accepted", [1, 150, 300])
+def test_a_queue_that_is_deleted_under_way_costs_time_and_not_the_run(tmp_path, accepted, caplog):
+    """Messages are hints: what they would have told of is found by listing."""
+    payloads = random_payloads(300, seed=40)
+
+    def deletes(world):
+        invoke = world.invoke
+
+        def and_delete(request, *, now):
+            reply = invoke(request, now=now)
+            if len(world.log) == accepted:
+                world.queues.delete(world.queues.names[0])
+            return reply
+
+        world.invoke = and_delete
+
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(), before=deletes)
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    assert len(ran.accepted) == 300
+    assert "list" in ran.table["noticed_by"].to_pylist()
+    assert ran.seconds < 60
+    assert [line.message for line in caplog.records if line.levelname == "WARNING"] == [
+        "the queue is gone (AWS.SimpleQueueService.NonExistentQueue): results are found by listing the output path"
+    ]
+
+
+def test_a_region_without_inline_is_found_out_and_every_payload_goes_via_s3(tmp_path, caplog):
+    payloads = random_payloads(300, seed=50, large_share=0.02)
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(inline=False))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
+    assert set(ran.table["transport"].to_pylist()) == {"s3"}
+    assert len(ran.accepted) == 300
+    assert ran.statistics.open_rows.resends == 0, "a refusal was not received: nothing is in doubt"
+    assert ran.world.objects.list("simulated", "inputs/").entries == [], "uploads are deleted as any other"
+    [warning] = [line.message for line in caplog.records if line.levelname == "WARNING"]
+    assert warning.startswith("the endpoint refuses payloads in the request and takes them via S3")
+
+
+def test_replies_that_are_lost_where_inline_is_refused_fail_no_row(tmp_path):
+    """An uncertain row is looked for before it goes the other way."""
+    payloads = random_payloads(200, seed=51)
+    faults = {"reset_before_share": 0.2, "reset_after_accept_share": 0.1, "refuse_share": 0.1}
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(inline=False, faults=faults))
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 200})
+    assert set(ran.table["transport"].to_pylist()) == {"s3"}
+
+
+@pytest.mark.parametrize("bad", [{0}, {0, 1, 2}, set(range(64))], ids=len)
+def test_bad_rows_at_the_beginning_are_rows_and_no_region(tmp_path, bad, caplog):
+    payloads = random_payloads(300, seed=52)
+
+    def refuses(world):
+        invoke = world.invoke
+
+        def judged(request, *, now):
+            if int(request.inference_id.split(".")[1]) in bad:
+                raise ServiceError(400, "ValidationError", "this row is bad")
+            return invoke(request, now=now)
+
+        world.invoke = judged
+
+    ran = run_engine(records(payloads), tmp_path, simulator=settings(), before=refuses)
+    for row in bad:
+        payloads[row] = None
+    statuses = {"succeeded": 300 - len(bad), "rejected": len(bad)}
+    audit(ran.table, payloads, accepted=ran.accepted, statuses=statuses)
+    assert {line["transport"] for line in ran.accepted} == {"inline"}, "no row fell back"
+    assert [line for line in caplog.records if line.levelname == "WARNING"] == []
+
+
+def test_without_a_place_for_payloads_a_region_without_inline_stops_the_run(tmp_path):
+    with pytest.raises(RunError, match=r"refused the first 20 payloads .*--input-prefix s3://bucket/prefix"):
+        run_engine(
+            records(random_payloads(300, seed=53)),
+            tmp_path,
+            mode="inline",
+            simulator=settings(inline=False),
+        )
+    assert not list((tmp_path / "parts").glob("part-*")), "no row has failed"
+
+
+def test_a_few_rows_that_are_all_refused_may_be_bad_and_say_what_else_it_can_be(tmp_path):
+    payloads = random_payloads(5, seed=54)
+    ran = run_engine(records(payloads), tmp_path, mode="inline", simulator=settings(inline=False))
+    audit(ran.table, [None] * 5, accepted=ran.accepted, statuses={"rejected": 5})
+    assert all(
+        "if this region takes none, name --input-prefix" in text
+        for text in ran.table["error_message"].to_pylist()
+    )
+
+
+def test_a_resumed_row_that_went_via_s3_goes_on_so(tmp_path):
+    """Its journal says where its payload stands; the rows of such a run are not tried in the request again."""
+    payloads, place = [b"one", b"two"], "s3://simulated/inputs/00/abcdefghij/0"
+    line = RowRecord(0, RowState.INTENT, 0, 2, 0, input=place)
+    ran = run_engine(
+        records(payloads),
+        tmp_path,
+        simulator=settings(inline=False),
+        before=lambda world: world.objects.put("simulated", place[15:], b"one", content_type=None, now=0.0),
+        recovered=Recovered(open={0: line}, last=0),
+    )
+    audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 2})
+    assert ran.table["input_location"].to_pylist()[0] == place
+    assert ran.world.objects.list("simulated", "inputs/").entries == []

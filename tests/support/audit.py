@@ -66,6 +66,11 @@ def audit(
             assert line["error_code"] is None
         else:
             assert line["error_code"], f"row {row}: {line['status']} without a reason"
+    ends = table.select(["ended_at", "fetched_at", "sent_at"]).to_pylist()
+    for row, line in enumerate(ends):
+        assert line["ended_at"] is not None, f"row {row} ended at no instant"
+        earlier = [line[name] for name in ("fetched_at", "sent_at") if line[name] is not None]
+        assert all(at <= line["ended_at"] for at in earlier), f"row {row} ended before {earlier}"
     if statuses is not None:
         assert Counter(line["status"] for line in found) == Counter(statuses)
     log = list(accepted)

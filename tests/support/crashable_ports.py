@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import orjson
 from support.kill_switch import KillSwitch
@@ -16,7 +16,7 @@ from support.kill_switch import KillSwitch
 from fanout.domain.ids import Send, parse_inference_id
 from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Message, Reply
-from fanout.ports import Clock, Control, Object, ObjectInfo, Queue
+from fanout.ports import Clock, Control, Object, ObjectInfo, Queue, Upload
 from fanout.rundir.journal import Journal
 from fanout.simulator.ports.cloud import MemoryCloud
 
@@ -106,9 +106,17 @@ class _Objects:
     def __init__(self, cloud: MemoryCloud, fate: KillSwitch) -> None:
         self._objects, self._fate = cloud.objects, fate
 
-    async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
+    async def put(self, location: Location, body: bytes, **told: Any) -> str:
         self._fate.step()
-        await _lived(self._fate, self._objects.put(location, body, content_type=content_type))
+        return await _lived(self._fate, self._objects.put(location, body, **told))
+
+    async def begin_upload(self, location: Location, **told: Any) -> Upload:
+        self._fate.step()
+        return await _lived(self._fate, self._objects.begin_upload(location, **told))
+
+    async def read(self, location: Location, *, start: int, size_bytes: int, etag: str) -> bytes:
+        self._fate.step()
+        return await self._objects.read(location, start=start, size_bytes=size_bytes, etag=etag)
 
     async def get(self, location: Location) -> Object:
         self._fate.step()

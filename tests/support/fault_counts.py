@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Literal
 
 from fanout.domain.ids import parse_inference_id
+from fanout.domain.location import Location
 from fanout.simulator.faults import Faults, InvokeFault
 from fanout.simulator.inference import Inference
 from fanout.simulator.settings import FaultSettings
@@ -59,7 +60,7 @@ class FaultCounts:
         log: Every accepted request.
         failed: Rows that the model failed at least once.
         expired: Rows that expired at least once.
-        written: Rows and generations of which an output was written.
+        written: Rows and generations of which an output was written that can be read.
     """
 
     def __init__(self, world: World) -> None:
@@ -82,13 +83,20 @@ class FaultCounts:
             fail(inference, reason, at=at, status=status)
 
         def complete(inference: Inference, *, size: int | None, digest: str, at: float) -> None:
-            before = self._counts["complete_without_object_share"]
+            unread = ("complete_without_object_share", "unreadable_share")
+            before = [self._counts[share] for share in unread]
             completing(inference, size=size, digest=digest, at=at)
             send = parse_inference_id(inference.line.inference_id)
-            if send is not None and self._counts["complete_without_object_share"] == before:
+            if send is not None and [self._counts[share] for share in unread] == before:
                 self.written.add((send.row, send.generation))
 
         results._fail, results._complete = failing, complete  # type: ignore[method-assign]
+
+    def is_unreadable(self, uri: str) -> bool:
+        """Whether the object stands there and can never be read."""
+        location = Location.parse(uri)
+        stored = None if location is None else self._world.objects.find(*location)
+        return stored is not None and stored.flaw is not None
 
     def counts(self) -> Counter[str]:
         """Return how often each fault was injected, and what the world counts by itself."""

@@ -42,6 +42,7 @@ FAULTS: Mapping[str, Mapping[str, object]] = {
     "deletions that partly fail, 50 %": {"faults": {"partial_delete_failure_share": 0.5}},
     "S3: SlowDown, 20 %": {"faults": {"s3_slowdown_share": 0.2}},
     "S3: truncated GET, 20 %": {"faults": {"s3_truncated_get_share": 0.2}},
+    "S3: objects that can never be read, 5 %": {"faults": {"unreadable_share": 0.05}},
     "S3: 403 for missing objects": {"faults": {"s3_forbidden_for_missing": True}},
     "S3: listing denied, notifications lost": {
         "faults": {"denied": ["ListObjectsV2"], "s3_forbidden_for_missing": True},
@@ -54,6 +55,7 @@ FAULTS: Mapping[str, Mapping[str, object]] = {
     "Completed without an object, 2 %": {"faults": {"complete_without_object_share": 0.02}},
     "empty output, 5 %": {"faults": {"empty_output_share": 0.05}},
     "outputs named by inference id": {"join": "ignored"},
+    "payloads in the request refused": {"inline": False},
     "cold start of 120 s": {"instances": 0, "cold_start_s": 120.0},
 }
 """Name -> changes of `QUICK`."""

@@ -73,8 +73,8 @@ def in_memory(
 
     original = session.open_input
 
-    async def open_input(config, cloud):
-        source = await original(config, cloud)
+    async def open_input(*arguments, **more):
+        source = await original(*arguments, **more)
         account.log.append("+source")
         close = source.aclose
 

@@ -31,7 +31,10 @@ def check(
         most = busiest_second(sent_at)
         assert most <= scenario.rate * (1 + CATCH_UP_SHARE) + 1, f"I6: {most} sends in a second"
     lines = table.select(
-        ["row", "status", "error_code", "error_message", "attempts", "resends", "inference_id"]
+        [
+            *("row", "status", "error_code", "error_message", "attempts", "resends", "inference_id"),
+            "output_location",
+        ]
     ).to_pylist()
     for line in lines:
         if line["status"] != "succeeded":
@@ -56,6 +59,8 @@ def _unfounded(line: Mapping[str, object], scenario: Scenario, fault_counts: Fau
         plain = scenario.simulator.join == "joined" and not scenario.interruptions
         again = scenario.retry.allows(generation=generation, text=str(line["error_message"]))
         return "it was not tried once more" if plain and again and row not in fault_counts.expired else None
+    if str(code).startswith("Output"):
+        return None if fault_counts.is_unreadable(str(line["output_location"])) else "its output can be read"
     if code == "Expired":
         return None if row in fault_counts.expired else "it never expired"
     # Where outputs are named by inference id, one whose reply was lost is nowhere to be looked for.

@@ -98,6 +98,8 @@ class Served:
     connections: int = 0
     ended: int = 0
     requests: list[Request] = field(default_factory=list)
+    close: Callable[[], None] = lambda: None
+    """Lets in nobody else."""
 
 
 @asynccontextmanager
@@ -122,6 +124,7 @@ async def serve(*scripts: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
             tasks.discard(task)
 
     server = await asyncio.start_server(on_connection, "127.0.0.1", 0, ssl=tls)
+    served.close = server.close
     served.port = server.sockets[0].getsockname()[1]
     served.url = f"http{'s' if tls else ''}://127.0.0.1:{served.port}"
     try:

@@ -86,7 +86,7 @@ def draw(seed: int, *, rows: int = 500) -> Scenario:
     records, payloads, existing = _input(rng, rows, options)
     notifications = _notifications(rng)
     trusts = _chance(rng, 0.15)
-    faults = _faults(rng, trusts=trusts)
+    faults = _faults(rng, trusts=trusts) | _flaws(seed)
     simulator = _world(rng, seed, notifications=notifications, faults=faults)
     rate = None if _chance(rng, 0.6) else rng.choice((20.0, 75.0, 400.0))
     quiet_s = rng.choice((2.0, 10.0))
@@ -207,6 +207,8 @@ def _world(
             "latency": {"runtime": spread, "s3": spread, "sqs": spread},
             "notifications": notifications,
             "faults": faults,
+            # Of its own generator: what the other draws make of a seed stays as it was.
+            "inline": random.Random(f"{seed}.inline").random() > 0.05,
         }
     )
 
@@ -261,6 +263,12 @@ def _faults(rng: random.Random, *, trusts: bool) -> dict[str, object]:
     if _chance(rng, 0.15):
         drawn["s3_forbidden_for_missing"] = True
     return drawn
+
+
+def _flaws(seed: int) -> dict[str, object]:
+    """Return a share of unreadable objects, now and then; drawn apart: seeds that were kept stay what they are."""
+    rng = random.Random(f"{seed}.flaws")
+    return {"unreadable_share": rng.uniform(0.002, 0.05)} if _chance(rng, 0.1) else {}
 
 
 def _limits(rng: random.Random) -> EngineLimits:

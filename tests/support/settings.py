@@ -17,6 +17,13 @@ from fanout.runtime import settings as compose
 from fanout.source.settings import InputSettings
 
 DEFAULTS = Config()
+KEEPING: dict[str, Any] = {
+    "encryption": "aws:kms",
+    "kms_key_id": "11111111-2222-3333-4444-555555555555",
+    "bucket_key": True,
+    "request_payer": "requester",
+}
+"""All that uploads can be asked to be kept as."""
 
 
 def aws_settings(**changes: Any) -> AwsSettings:

@@ -27,9 +27,12 @@ COVERED = {
     "aws/errors": "tests/unit/aws/test_call_errors.py",
     "aws/http/*": "tests/unit/aws/http/test_requests.py",
     "aws/lazy_clients": "tests/unit/aws/test_session.py",
+    "aws/mfa": "tests/unit/aws/test_sdk_session.py",
     "aws/regions": "tests/unit/aws/test_session.py",
+    "aws/pages": "tests/unit/aws/sdk/test_objects.py",
+    "aws/parts": "tests/unit/aws/sdk/test_multipart.py",
     "aws/s3_arguments": "tests/unit/aws/sdk/test_objects.py",
-    "aws/sdk_session": "tests/unit/aws/test_session.py",
+    "aws/sdk/guards": "tests/unit/aws/test_redirects.py",
     "aws/settings": "tests/unit/aws/test_session.py",
     "aws/timeouts": "tests/unit/aws/sdk/test_transport_facts.py",
     "bench/arrivals": "tests/unit/bench/test_experiment.py",
@@ -123,7 +126,12 @@ def test_no_task_group_stands_between_an_error_of_the_run_and_its_caller():
     rooms = ("runtime/*", "observability/*", "shards/*", "commands/*", "bench/*", "cli/*", "api/*")
     texts = {m: (HOUSE / f"{m}.py").read_text() for m in MODULES if any(fnmatch(m, room) for room in rooms)}
     opening = {m for m, text in texts.items() if "create_task_group(" in text or "BlockingPortal(" in text}
-    assert opening == {"runtime/supervisor", "shards/processes", "observability/metrics/http"}
+    assert opening == {
+        "runtime/session",
+        "runtime/supervisor",
+        "shards/processes",
+        "observability/metrics/http",
+    }
     assert {m for m in opening if "with unwrapped():" not in texts[m]} == set()
 
 

@@ -7,17 +7,21 @@ connection to the last byte. A reply that is no success is raised as the `CallEr
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 
+from fanout.aws.errors import skew_s
 from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.endpoint_lookup import Route
 from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.pool import Pool
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import Keys, Signer, Template
-from fanout.domain.failures import EXPIRED
+from fanout.domain.failures import EXPIRED, TOLERATED_SKEW_S
 from fanout.errors import CallError
+
+_log = logging.getLogger(__name__)
 
 
 class HttpChannel:
@@ -84,7 +88,13 @@ class HttpChannel:
         if answer.status < 300:
             return answer
         refused = self._refusal(answer)
+        known_s = self._skew.offset_s
         if self._skew.learn(refused.code, answer, signed_at=signed_at, now=self._wall()):
+            if abs(self._skew.offset_s - known_s) >= TOLERATED_SKEW_S:  # else another call has said it
+                text = (
+                    "the clock of %s is %+.0f s from this machine's, and requests are signed by it: set yours"
+                )
+                _log.warning(text, self.route.host, self._skew.offset_s)
             answer, keys, _ = await self._exchange(
                 template, values, payload=payload, deadline=deadline, cap_bytes=cap_bytes, body=body
             )
@@ -93,6 +103,8 @@ class HttpChannel:
             refused = self._refusal(answer)
         if refused.code in EXPIRED:
             self._signing_keys.distrust(keys)
+        date = answer.headers.get(b"date", b"").decode("latin-1")
+        refused.skew_s = skew_s({"date": date}, now=self._wall())
         raise refused
 
     async def _exchange(

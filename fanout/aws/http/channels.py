@@ -17,6 +17,7 @@ from fanout.aws.http.endpoint_lookup import Lookup, Route
 from fanout.aws.http.keys import SigningKeys
 from fanout.aws.http.pool import Pool
 from fanout.aws.http.reply_parser import Answer
+from fanout.aws.reach import Reach
 from fanout.aws.timeouts import bounded
 from fanout.errors import CallError
 
@@ -30,6 +31,7 @@ class HttpChannels:
         lookup: Says where calls go.
         signing_keys: What to sign with.
         skew: How far our clock is off.
+        reach: Which servers were reached.
         tls: Returns how to verify servers; called when the first of them speaks TLS.
         refusal: Reads a reply that is no success.
         limit: Connections to one server at most.
@@ -43,6 +45,7 @@ class HttpChannels:
         *,
         signing_keys: SigningKeys,
         skew: ClockSkew,
+        reach: Reach,
         tls: Callable[[], ssl.SSLContext],
         refusal: Callable[[Answer], CallError],
         limit: int,
@@ -53,6 +56,7 @@ class HttpChannels:
         self._service = lookup.service
         self._signing_keys = signing_keys
         self._skew = skew
+        self._reach = reach
         self._tls = tls
         self._refusal = refusal
         self._limit = limit
@@ -124,5 +128,6 @@ class HttpChannels:
                 tls=self._tls() if route.tls else None,
                 timeout_s=self._connect_timeout_s,
             )
-            pool = self._pools[server] = Pool(dial, limit=self._limit)
+            watched = self._reach.watched(dial, f"{route.hostname}:{route.port}")
+            pool = self._pools[server] = Pool(watched, limit=self._limit)
         return pool

@@ -9,9 +9,8 @@ from collections.abc import Callable
 
 from fanout.aws.http.reply_errors import header, request_id
 from fanout.aws.http.reply_parser import Answer
+from fanout.domain.object_faults import CHECKSUM_DIFFERS
 from fanout.errors import CallError, Phase
-
-MISMATCH = "FlexibleChecksumError"  # as botocore calls it
 
 _KINDS: dict[bytes, Callable[[bytes], bytes]] = {
     b"x-amz-checksum-crc32": lambda body: zlib.crc32(body).to_bytes(4, "big"),
@@ -34,6 +33,10 @@ def verify_checksum(answer: Answer) -> None:
         if base64.b64encode(digest(answer.body)).decode("ascii") != stored:
             message = f"the object differs from its {name.decode()}"
             raise CallError(
-                Phase.EXCHANGE, MISMATCH, message=message, status=answer.status, request_id=request_id(answer)
+                Phase.EXCHANGE,
+                CHECKSUM_DIFFERS,
+                message=message,
+                status=answer.status,
+                request_id=request_id(answer),
             )
         return

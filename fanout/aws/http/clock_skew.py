@@ -9,12 +9,10 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 
 from fanout.aws.http.reply_parser import Answer
-from fanout.domain.failures import BAD_SIGNATURE, WRONG_CLOCK
+from fanout.domain.failures import BAD_SIGNATURE, TOLERATED_SKEW_S, WRONG_CLOCK
 
 REFUSALS = WRONG_CLOCK | BAD_SIGNATURE | {"AuthFailure"}
 """Codes under which services refuse a date; some mean other things, too, so the clocks are compared."""
-TOLERATED_S = 240.0
-"""Services take a date that is 5 minutes off (S3: 15); what is less than this off was refused for another reason."""
 
 
 class ClockSkew:
@@ -42,7 +40,7 @@ class ClockSkew:
             theirs = parsedate_to_datetime(answer.headers[b"date"].decode("latin-1")).timestamp()
         except (KeyError, ValueError, TypeError):
             return False
-        if abs(theirs - signed_at) < TOLERATED_S:
+        if abs(theirs - signed_at) < TOLERATED_SKEW_S:
             return False
         self.offset_s = theirs - now
         return True

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from fanout.aws.http.reply_parser import INCOMPLETE, Answer, BrokenReplyError, Reader
+from fanout.aws.http.reply_parser import Answer, BrokenReplyError, Reader
 from fanout.aws.timeouts import TIMED_OUT, transfer_s
+from fanout.domain.object_faults import INCOMPLETE
 from fanout.errors import CallError, Phase
 
 CLOSED = "ConnectionClosed"

@@ -26,7 +26,7 @@ REPLY_CAP_BYTES = 4 * 1024 * 1024  # the description of an endpoint's configurat
 _OPERATIONS = {
     "sagemaker": frozenset({"describe_endpoint", "describe_endpoint_config"}),
     "sqs": frozenset({
-        "get_queue_url", "create_queue", "set_queue_attributes", "get_queue_attributes", "tag_queue", "delete_queue",
+        "get_queue_url", "create_queue", "set_queue_attributes", "get_queue_attributes", "delete_queue",
     }),
     "sns": frozenset({"subscribe", "unsubscribe"}),
 }  # fmt: skip

@@ -22,6 +22,8 @@ from fanout.aws.http.objects import HttpObjects
 from fanout.aws.http.queue import HttpQueue
 from fanout.aws.http.reply_errors import json_refusal, xml_refusal
 from fanout.aws.http.reply_parser import Answer
+from fanout.aws.reach import Reach
+from fanout.aws.sdk.objects import S3Objects
 from fanout.aws.settings import AwsSettings
 from fanout.errors import CallError
 from fanout.ports import Invoker, ObjectStore, Queue
@@ -49,6 +51,7 @@ class DataPlane:
         credentials: What they sign with.
         settings: What they were opened with.
         ca_bundle: Authorities to verify servers by; None takes botocore's.
+        reach: Which servers were reached.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class DataPlane:
         credentials: Any,
         settings: AwsSettings,
         ca_bundle: str | None,
+        reach: Reach,
     ) -> None:
         signing_keys, skew = SigningKeys(credentials), ClockSkew()
         tls = cache(lambda: tls_context(ca_bundle))  # reading 140 authorities takes 10 ms
@@ -69,6 +73,7 @@ class DataPlane:
                 lookup,
                 signing_keys=signing_keys,
                 skew=skew,
+                reach=reach,
                 tls=tls,
                 refusal=_REFUSALS[lookup.service],
                 limit=settings.max_connections,
@@ -83,11 +88,9 @@ class DataPlane:
         channels = self._channels["sagemaker-runtime"]
         return HttpInvoker(channels, otherwise=otherwise, timeout_s=self._settings.call_timeout_s)
 
-    def objects(self, otherwise: ObjectStore) -> ObjectStore:
-        """Return the object store; `otherwise` takes what no channel leads to, listings and deletes."""
-        return HttpObjects(
-            self._channels["s3"], client=self._clients["s3"], otherwise=otherwise, settings=self._settings
-        )
+    def objects(self, otherwise: S3Objects) -> ObjectStore:
+        """Return the object store; `otherwise` takes what no channel leads to."""
+        return HttpObjects(self._channels["s3"], otherwise=otherwise, settings=self._settings)
 
     def queue(self, url: str, otherwise: Queue) -> Queue:
         """Return the queue at `url`; `otherwise` takes its calls where no channel leads there."""
@@ -117,10 +120,16 @@ async def open_data_plane(
     credentials: Any,
     settings: AwsSettings,
     ca_bundle: str | None,
+    reach: Reach,
 ) -> AsyncIterator[DataPlane]:
     """Yield the data plane; its connections are closed at the end. Arguments: see `DataPlane`."""
     data_plane = DataPlane(
-        lookups, clients=clients, credentials=credentials, settings=settings, ca_bundle=ca_bundle
+        lookups,
+        clients=clients,
+        credentials=credentials,
+        settings=settings,
+        ca_bundle=ca_bundle,
+        reach=reach,
     )
     try:
         yield data_plane

@@ -1,50 +1,129 @@
-"""Uploads the parts of a multipart upload by our own HTTP client; aiobotocore creates, completes and aborts it."""
+"""Uploads an object in parts by our own HTTP client, one attempt a call.
+
+Where a create's reply is lost there is no id to abort by: the bucket needs a lifecycle rule
+(AbortIncompleteMultipartUpload).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
 
+from fanout.aws.http.channel import HttpChannel
+from fanout.aws.http.reply_errors import header, unreadable
+from fanout.aws.http.reply_parser import Answer
+from fanout.aws.http.s3_call import call, document
+from fanout.aws.s3_arguments import crc32
+from fanout.aws.sdk.multipart import ABORT_WITHIN_S, log_left_behind
 from fanout.domain.location import Location
+from fanout.errors import CallError
+
+PutPart = Callable[..., Awaitable[Answer]]
 
 
-class PutPart(Protocol):
-    """Stores one part of a multipart upload; returns its ETag, None where aiobotocore must store it."""
-
-    def __call__(
-        self, location: Location, body: memoryview, *, upload_id: str, number: int, checksum: str
-    ) -> Awaitable[str | None]:
-        """See the class."""
-        ...
-
-
-class HttpMultipart:
-    """Stands in for an aiobotocore client in `fanout.aws.sdk.multipart`.
+class HttpUpload:
+    """`ports.Upload`; made by `begin`.
 
     Args:
-        put_part: Stores a part.
-        client: The aiobotocore client.
+        upload_id: S3's name for it.
+        channel: To the bucket.
+        location: Where the object shall stand.
+        put_part: Sends a part: number, body, checksum, and the upload's id.
+        of_every_call: Headers that every call to the bucket has.
+        condition: The header of its completion's condition.
+        timeout_s: Bound of a call.
     """
 
-    def __init__(self, put_part: PutPart, client: Any) -> None:
+    def __init__(
+        self,
+        upload_id: str,
+        channel: HttpChannel,
+        location: Location,
+        *,
+        put_part: PutPart,
+        of_every_call: Mapping[str, str],
+        condition: Mapping[str, str],
+        timeout_s: float,
+    ) -> None:
+        self.id = upload_id
+        self._channel = channel
+        self._location = location
         self._put_part = put_part
-        self._client = client
+        self._of_every_call = of_every_call
+        self._condition = condition
+        self._timeout_s = timeout_s
+        self._finished: dict[int, tuple[str, str]] = {}
 
-    def __getattr__(self, name: str) -> Any:
-        """Pass on the other calls."""
-        return getattr(self._client, name)
-
-    async def upload_part(self, **part: Any) -> Mapping[str, Any]:
-        """Store a part, described in aiobotocore's words; return its ETag."""
-        etag = await self._put_part(
-            Location(part["Bucket"], part["Key"]),
-            part["Body"],
-            upload_id=part["UploadId"],
-            number=part["PartNumber"],
-            checksum=part["ChecksumCRC32"],
+    async def put_part(self, number: int, body: bytes | memoryview) -> None:
+        """Store a part with its CRC32; see `ports.Upload`."""
+        checksum = crc32(body)
+        answer = await self._put_part(
+            self._channel, self._location, body, upload_id=self.id, number=number, checksum=checksum
         )
-        if etag is not None:
-            return {"ETag": etag}
-        whole = bytes(part["Body"])  # botocore takes no views
-        answer: Mapping[str, Any] = await self._client.upload_part(**{**part, "Body": whole})
-        return answer
+        etag = header(answer, b"etag")
+        if not etag:
+            raise unreadable(answer, f"UploadPart {number} returned no ETag")
+        self._finished[number] = (etag, checksum)
+
+    async def complete(self) -> str:
+        """Put the object in its place; see `ports.Upload`."""
+        parts = "".join(
+            f"<Part><ETag>{etag}</ETag><ChecksumCRC32>{checksum}</ChecksumCRC32>"
+            f"<PartNumber>{number}</PartNumber></Part>"
+            for number, (etag, checksum) in sorted(self._finished.items())
+        )
+        answer = await self._call(
+            "POST",
+            headers={**self._of_every_call, **self._condition, "content-type": "application/xml"},
+            body=f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode(),
+            timeout_s=self._timeout_s,
+        )
+        # S3 may answer 200 first and fail afterwards, in the body.
+        etag = document(answer, "CompleteMultipartUploadResult").findtext("ETag")
+        if not etag:
+            raise unreadable(answer, "CompleteMultipartUpload returned no ETag")
+        return etag
+
+    async def abort(self) -> None:
+        """Remove the upload; what is left behind is logged. See `ports.Upload`."""
+        try:
+            await self._call(
+                "DELETE", headers=self._of_every_call, timeout_s=min(self._timeout_s, ABORT_WITHIN_S)
+            )
+        except CallError as error:
+            log_left_behind(self.id, self._location, error)
+
+    async def _call(
+        self, method: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float
+    ) -> Answer:
+        query = {"uploadId": self.id}
+        return await call(
+            self._channel,
+            method,
+            self._location.key,
+            query=query,
+            headers=headers,
+            body=body,
+            timeout_s=timeout_s,
+        )
+
+
+async def create_upload(
+    channel: HttpChannel, location: Location, *, headers: Mapping[str, str], timeout_s: float
+) -> str:
+    """Begin an upload and return its id.
+
+    Raises:
+        CallError: It failed.
+    """
+    answer = await call(
+        channel,
+        "POST",
+        location.key,
+        query={"uploads": ""},
+        headers={**headers, "x-amz-checksum-algorithm": "CRC32"},
+        timeout_s=timeout_s,
+    )
+    upload_id = document(answer, "InitiateMultipartUploadResult").findtext("UploadId")
+    if not upload_id:
+        raise unreadable(answer, "CreateMultipartUpload returned no UploadId")
+    return upload_id

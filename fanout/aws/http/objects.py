@@ -1,4 +1,4 @@
-"""Reads and writes whole objects in S3; aiobotocore lists and deletes, and begins and ends multipart uploads.
+"""Reads and writes objects in S3, and lists and deletes them, by our own HTTP client.
 
 Each call makes one attempt. As in botocore's uploads, the body's hash is signed on http, and on https it is not: there
 TLS and the CRC32, which is signed, protect it, and hashing would cost as much CPU as everything else in the call.
@@ -6,25 +6,32 @@ TLS and the CRC32, which is signed, protect it, and hashing would cost as much C
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Literal, TypeVar
 from urllib.parse import quote
 
 from fanout.aws.http.channel import HttpChannel
 from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.checksums import verify_checksum
-from fanout.aws.http.multipart import HttpMultipart
+from fanout.aws.http.listing import delete_objects, list_page
+from fanout.aws.http.multipart import HttpUpload, create_upload
 from fanout.aws.http.reply_errors import header, http_date, unreadable
 from fanout.aws.http.reply_parser import Answer
+from fanout.aws.http.s3_call import call, path_of
 from fanout.aws.http.sigv4 import EMPTY_SHA256, UNSIGNED, Template
-from fanout.aws.s3_arguments import crc32
-from fanout.aws.sdk.multipart import MultipartUpload
+from fanout.aws.pages import Pages
+from fanout.aws.parts import upload_whole
+from fanout.aws.s3_arguments import crc32, headers_of_every_call, headers_of_storage, tagging
+from fanout.aws.sdk.objects import S3Objects
 from fanout.aws.settings import AwsSettings
 from fanout.aws.timeouts import transfer_s
 from fanout.domain.location import Location
 from fanout.errors import CallError
-from fanout.ports import Object, ObjectInfo, ObjectStore
+from fanout.ports import Object, ObjectInfo, Upload
+
+T = TypeVar("T")
 
 OBJECT_CAP_BYTES = 2 * 1024**3
 """Twice what a model may answer (1 GB, SageMaker's limit for asynchronous inference)."""
@@ -32,6 +39,8 @@ REPLY_CAP_BYTES = 1024 * 1024
 
 _ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"})
 """S3 says with these that the bucket is in another region; botocore finds it."""
+_META = "x-amz-meta-"
+_PARTIAL = 206
 _CRC32, _HASH, _TYPE = "x-amz-checksum-crc32", "x-amz-content-sha256", "content-type"
 
 
@@ -40,41 +49,123 @@ class HttpObjects:
 
     Args:
         channels: To S3.
-        client: The aiobotocore client that begins and ends multipart uploads.
-        otherwise: Lists, deletes, and takes the calls to a bucket that no channel leads to.
+        otherwise: Takes the calls to a bucket that no channel leads to.
         settings: Timeouts, encryption, the owner that buckets must have, sizes of parts.
     """
 
-    def __init__(
-        self, channels: HttpChannels, *, client: Any, otherwise: ObjectStore, settings: AwsSettings
-    ) -> None:
+    def __init__(self, channels: HttpChannels, *, otherwise: S3Objects, settings: AwsSettings) -> None:
         self._channels = channels
-        self._client = client
         self._otherwise = otherwise
         self._settings = settings
         self._timeout_s = settings.call_timeout_s
-        self._owner = {"x-amz-expected-bucket-owner": settings.bucket_owner} if settings.bucket_owner else {}
+        self._of_every_call = headers_of_every_call(settings)
         self._templates: dict[tuple[HttpChannel, str, bool], Template] = {}
 
-    async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
+    async def put(
+        self,
+        location: Location,
+        body: bytes,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> str:
         """Store `body` with its CRC32; see `ports.ObjectStore`."""
-        if len(body) >= self._settings.multipart_bytes:
-            client = HttpMultipart(self.put_part, self._client)
-            upload = MultipartUpload(client, location, memoryview(body), settings=self._settings)
-            await upload.run(content_type=content_type)
-            return
-        channel = await self._channel(location)
-        if channel is not None:
+        if len(body) >= self._settings.multipart_bytes and if_match is None:
+            upload = await self.begin_upload(
+                location, content_type=content_type, metadata=metadata, tags=tags, if_none_match=if_none_match
+            )
+            return await upload_whole(upload, memoryview(body), settings=self._settings)
+        told = {**_noted(metadata, tags), **_conditions(if_match, if_none_match)}
+
+        async def put(channel: HttpChannel) -> str:
+            answer = await self._put(channel, location, body, content_type=content_type, told=told)
+            return header(answer, b"etag") or ""
+
+        otherwise = partial(
+            self._otherwise.put,
+            location,
+            body,
+            content_type=content_type,
+            metadata=metadata,
+            tags=tags,
+            if_match=if_match,
+            if_none_match=if_none_match,
+        )
+        return await self._by_channel(location, put, otherwise=otherwise)
+
+    async def _put(
+        self,
+        channel: HttpChannel,
+        location: Location,
+        body: bytes,
+        *,
+        content_type: str | None,
+        told: Mapping[str, str],
+    ) -> Answer:
+        if not told:
             typed = () if content_type is None else (content_type,)
             template = self._template(channel, "PUT", typed=content_type is not None)
-            try:
-                await self._send_body(channel, template, (_path(channel, location), *typed), body)
-            except CallError as error:
-                if not self._is_elsewhere(location, error):
-                    raise
-            else:
-                return
-        await self._otherwise.put(location, body, content_type=content_type)
+            return await self._send_body(channel, template, (path_of(channel, location.key), *typed), body)
+        # With metadata or on a condition, as is done seldom.
+        headers = {**self._described(content_type), **told, _CRC32: crc32(body)}
+        timeout_s = self._timeout_s + transfer_s(len(body))
+        return await call(channel, "PUT", location.key, headers=headers, body=body, timeout_s=timeout_s)
+
+    async def begin_upload(
+        self,
+        location: Location,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> Upload:
+        """Begin an upload in parts; see `ports.ObjectStore`."""
+        headers = {**self._described(content_type), **_noted(metadata, tags)}
+
+        async def begin(channel: HttpChannel) -> Upload:
+            return HttpUpload(
+                await create_upload(channel, location, headers=headers, timeout_s=self._timeout_s),
+                channel,
+                location,
+                put_part=self._put_part,
+                of_every_call=self._of_every_call,
+                condition=_conditions(None, if_none_match),
+                timeout_s=self._timeout_s,
+            )
+
+        otherwise = partial(
+            self._otherwise.begin_upload,
+            location,
+            content_type=content_type,
+            metadata=metadata,
+            tags=tags,
+            if_none_match=if_none_match,
+        )
+        return await self._by_channel(location, begin, otherwise=otherwise)
+
+    async def read(self, location: Location, *, start: int, size_bytes: int, etag: str) -> bytes:
+        """Return a range of an object; see `ports.ObjectStore`."""
+        wanted = {"range": f"bytes={start}-{start + size_bytes - 1}", **_conditions(etag or None, None)}
+
+        async def read(channel: HttpChannel) -> bytes:
+            answer = await call(
+                channel,
+                "GET",
+                location.key,
+                headers={**self._of_every_call, **wanted},
+                timeout_s=self._timeout_s + transfer_s(size_bytes),
+                cap_bytes=max(size_bytes, REPLY_CAP_BYTES),  # a refusal has a body, too
+            )
+            if answer.status != _PARTIAL or not answer.measured or len(answer.body) > size_bytes:
+                raise unreadable(answer, "the reply is not the range that was asked for")
+            return answer.body
+
+        otherwise = partial(self._otherwise.read, location, start=start, size_bytes=size_bytes, etag=etag)
+        return await self._by_channel(location, read, otherwise=otherwise)
 
     async def get(self, location: Location) -> Object:
         """Return the object, its length and its checksum compared; see `ports.ObjectStore`."""
@@ -110,33 +201,70 @@ class HttpObjects:
         length = header(answer, b"content-length")
         if length is None:
             raise unreadable(answer, "the reply does not say how long the object is")
-        return ObjectInfo(location, int(length), _modified_at(answer))
+        return ObjectInfo(
+            location, int(length), _modified_at(answer), header(answer, b"etag") or "", _metadata(answer)
+        )
 
-    async def put_part(
-        self, location: Location, body: memoryview, *, upload_id: str, number: int, checksum: str
-    ) -> str | None:
-        """Store one part of a multipart upload; return its ETag, None where no channel leads to the bucket."""
-        channel = await self._channel(location)
-        if channel is None:
-            return None
+    async def _put_part(
+        self,
+        channel: HttpChannel,
+        location: Location,
+        body: bytes | memoryview,
+        *,
+        upload_id: str,
+        number: int,
+        checksum: str,
+    ) -> Answer:
         query = f"partNumber={number}&uploadId={quote(upload_id, safe='')}"
         template = self._template(channel, "PUT part", typed=False)
-        values = (_path(channel, location), query)
-        try:
-            answer = await self._send_body(channel, template, values, body, checksum=checksum)
-        except CallError as error:
-            if self._is_elsewhere(location, error):
-                return None
-            raise
-        return header(answer, b"etag") or ""
+        values = (path_of(channel, location.key), query)
+        return await self._send_body(channel, template, values, body, checksum=checksum)
 
     async def delete(self, locations: Sequence[Location]) -> Sequence[Location]:
         """Delete up to 1,000 objects of one bucket; return those that S3 refused."""
-        return await self._otherwise.delete(locations)
+        if not locations:
+            return []
+
+        async def delete(channel: HttpChannel) -> Sequence[Location]:
+            return await delete_objects(
+                channel, locations, headers=self._of_every_call, timeout_s=self._timeout_s
+            )
+
+        return await self._by_channel(
+            locations[0], delete, otherwise=partial(self._otherwise.delete, locations)
+        )
 
     def list(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ObjectInfo]]:
         """Yield the objects below `prefix`; see `ports.ObjectStore`."""
-        return self._otherwise.list(bucket, prefix)
+        return Pages(partial(self._list_page, bucket, prefix))
+
+    async def _list_page(
+        self, bucket: str, prefix: str, token: str | None
+    ) -> tuple[Sequence[ObjectInfo], str | None]:
+        async def page(channel: HttpChannel) -> tuple[Sequence[ObjectInfo], str | None]:
+            return await list_page(
+                channel, bucket, prefix, token=token, headers=self._of_every_call, timeout_s=self._timeout_s
+            )
+
+        otherwise = partial(self._otherwise.list_page, bucket, prefix, token)
+        return await self._by_channel(Location(bucket, "k"), page, otherwise=otherwise)
+
+    async def _by_channel(
+        self,
+        location: Location,
+        make: Callable[[HttpChannel], Awaitable[T]],
+        *,
+        otherwise: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Make a call by the channel to its bucket, by aiobotocore where there is none or it leads elsewhere."""
+        channel = await self._channel(location)
+        if channel is not None:
+            try:
+                return await make(channel)
+            except CallError as error:
+                if not self._is_elsewhere(location, error):
+                    raise
+        return await otherwise()
 
     async def _channel(self, location: Location) -> HttpChannel | None:
         bucket = location.bucket
@@ -154,7 +282,7 @@ class HttpObjects:
     async def _ask(self, channel: HttpChannel, method: str, location: Location, *, cap_bytes: int) -> Answer:
         return await channel.send(
             self._template(channel, method, typed=False),
-            (_path(channel, location),),
+            (path_of(channel, location.key),),
             payload=EMPTY_SHA256,
             timeout_s=self._timeout_s,
             cap_bytes=cap_bytes,
@@ -188,14 +316,16 @@ class HttpObjects:
 
     def _headers(self, kind: str) -> dict[str, str]:
         if kind == "GET":
-            return {_HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._owner}
+            return {_HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._of_every_call}
         if kind == "HEAD":
-            return {_HASH: EMPTY_SHA256, **self._owner}
-        if kind == "PUT" and self._settings.kms_key_id is not None:
-            key = self._settings.kms_key_id
-            names = "x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"
-            return {names[0]: "aws:kms", names[1]: key, **self._owner}
-        return dict(self._owner)
+            return {_HASH: EMPTY_SHA256, **self._of_every_call}
+        if kind == "PUT":
+            return headers_of_storage(self._settings) | self._of_every_call
+        return dict(self._of_every_call)
+
+    def _described(self, content_type: str | None) -> dict[str, str]:
+        typed = {} if content_type is None else {_TYPE: content_type}
+        return {**self._headers("PUT"), **typed}
 
 
 def to_template(channel: HttpChannel, kind: str, *, headers: Mapping[str, str], typed: bool) -> Template:
@@ -222,9 +352,22 @@ def to_template(channel: HttpChannel, kind: str, *, headers: Mapping[str, str], 
     )
 
 
-def _path(channel: HttpChannel, location: Location) -> str:
-    """Return the object's path as it is sent; the route was asked about the key `k`."""
-    return channel.route.path[:-1] + quote(location.key, safe="/~")
+def _noted(metadata: Mapping[str, str] | None, tags: Mapping[str, str] | None) -> dict[str, str]:
+    tagged = {"x-amz-tagging": tagging(tags)} if tags else {}
+    return {_META + name: value for name, value in (metadata or {}).items()} | tagged
+
+
+def _metadata(answer: Answer) -> dict[str, str]:
+    return {
+        name.decode("latin-1").removeprefix(_META): value.decode("utf-8", "replace")
+        for name, value in answer.headers.items()
+        if name.startswith(_META.encode())
+    }
+
+
+def _conditions(if_match: str | None, if_none_match: str | None) -> dict[str, str]:
+    told = {"if-match": if_match, "if-none-match": if_none_match}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _modified_at(answer: Answer) -> float:

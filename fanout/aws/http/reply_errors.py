@@ -14,11 +14,11 @@ from typing import Any
 
 import orjson
 
-from fanout.aws.errors import MESSAGE_CHARS, UNREADABLE, retry_after_s
+from fanout.aws.errors import MESSAGE_CHARS, UNREADABLE, redirect, retry_after_s
 from fanout.aws.http.reply_parser import Answer
 from fanout.errors import CallError, Phase
 
-_ASKED = ("x-amz-retry-after", "retry-after", "date")
+_ASKED = ("x-amz-retry-after", "retry-after", "date", "location", "x-amz-bucket-region")
 _CODE_KEYS = ("__type", "code", "Code")
 _CODE = re.compile(rb"<Code>\s*([^<]*?)\s*</Code>")
 _MESSAGE = re.compile(rb"<Message>\s*([^<]*?)\s*</Message>")
@@ -75,14 +75,14 @@ def json_refusal(answer: Answer) -> CallError:
     old = (header(answer, b"x-amzn-query-error") or "").partition(";")[0]
     named = header(answer, b"x-amzn-errortype") or next(filter(None, map(told.get, _CODE_KEYS)), "")
     code = old or str(named).partition(":")[0].rpartition("#")[2]
-    return _refused(answer, code, str(told.get("message") or told.get("Message") or ""))
+    return refused(answer, code, str(told.get("message") or told.get("Message") or ""))
 
 
 def xml_refusal(answer: Answer) -> CallError:
     """Return what S3 says; without a body (HEAD), and for a proxy's HTML, the status has to do."""
     document = answer.body[:_XML_BYTES]
     code, message = _CODE.search(document), _MESSAGE.search(document)
-    return _refused(answer, _unescaped(code), _unescaped(message) if message else _reason(answer))
+    return refused(answer, _unescaped(code), _unescaped(message) if message else _reason(answer))
 
 
 @lru_cache(maxsize=1024)
@@ -94,8 +94,12 @@ def http_date(text: str) -> float | None:
         return None
 
 
-def _refused(answer: Answer, code: str, message: str) -> CallError:
+def refused(answer: Answer, code: str, message: str) -> CallError:
+    """Return the error for a reply that says `code` and `message`."""
     asked = {name: value for name in _ASKED if (value := header(answer, name.encode())) is not None}
+    elsewhere = redirect(answer.status, asked)
+    if elsewhere is not None:
+        message = f"{elsewhere}: {message}" if message else elsewhere
     return CallError(
         Phase.REPLY,
         code or str(answer.status),

@@ -16,7 +16,6 @@ MAX_HEAD_BYTES = 64 * 1024
 """Of a reply, interim ones included. AWS's heads are below 8 KiB."""
 _NO_BODY = frozenset({204, 304})  # RFC 9110, 6.4.1
 
-INCOMPLETE = "IncompleteBody"
 TOO_LARGE = "ReplyTooLarge"
 
 

@@ -1,130 +1,115 @@
-"""Uploads one large object in parts, a few at a time, and completes or aborts the upload.
+"""Uploads an object in parts through aiobotocore, one attempt a call.
 
-Parts that are left behind are invisible and paid for, so the abort is shielded from cancellation. Where a
-create's reply is lost there is no id to abort by: the bucket needs a lifecycle rule (AbortIncompleteMultipartUpload).
+Where a create's reply is lost there is no id to abort by: the bucket needs a lifecycle rule
+(AbortIncompleteMultipartUpload).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from typing import Any
-
-import anyio
+from collections.abc import Mapping
+from typing import Any, Literal, Self
 
 from fanout.aws.errors import UNREADABLE
-from fanout.aws.s3_arguments import address, crc32, description
-from fanout.aws.settings import MIB, AwsSettings
+from fanout.aws.s3_arguments import address, condition, crc32, description
+from fanout.aws.settings import AwsSettings
 from fanout.aws.timeouts import bounded, transfer_s
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
 
-MAX_PARTS = 10_000  # S3 user guide, "multipart upload limits"
 ABORT_WITHIN_S = 10.0
 """A run that is being cancelled waits no longer than this for the abort."""
 
 _log = logging.getLogger(__name__)
 
 
-class MultipartUpload:
-    """The upload of one object.
+class SdkUpload:
+    """`ports.Upload`; made by `begin`.
 
     Args:
-        client: An aiobotocore S3 client.
+        upload_id: S3's name for it.
+        client: An aiobotocore S3 client that retries nothing by itself.
         location: Where the object shall stand.
-        body: The whole object; parts of a view are views, and cost no copy.
-        settings: Timeouts, encryption, sizes, and how many parts at a time.
+        settings: Timeouts, the owner that the bucket must have.
+        if_none_match: The condition of its completion.
     """
 
     def __init__(
-        self, client: Any, location: Location, body: bytes | memoryview, *, settings: AwsSettings
+        self,
+        upload_id: str,
+        client: Any,
+        location: Location,
+        *,
+        settings: AwsSettings,
+        if_none_match: Literal["*"] | None,
     ) -> None:
+        self.id = upload_id
         self._client = client
         self._location = location
-        self._body = body
-        self._settings = settings
-        self._address = address(location, settings)
+        self._address = {**address(location, settings), "UploadId": upload_id}
         self._timeout_s = settings.call_timeout_s
+        self._condition = condition(if_none_match=if_none_match)
         self._finished: dict[int, dict[str, object]] = {}
 
-    async def run(self, *, content_type: str | None) -> None:
-        """Store the object.
-
-        Raises:
-            CallError: Of the step that failed; nothing is left behind, or the object stands whole where only
-                the reply to the last step was lost.
-        """
-        async with bounded(self._timeout_s):
-            created = await self._client.create_multipart_upload(
-                **self._address, **description(content_type, self._settings), ChecksumAlgorithm="CRC32"
+    @classmethod
+    async def begin(
+        cls,
+        client: Any,
+        location: Location,
+        *,
+        settings: AwsSettings,
+        content_type: str | None,
+        metadata: Mapping[str, str] | None,
+        tags: Mapping[str, str] | None,
+        if_none_match: Literal["*"] | None,
+    ) -> Self:
+        """Begin an upload and return it; see `ports.ObjectStore.begin_upload`."""
+        async with bounded(settings.call_timeout_s):
+            created = await client.create_multipart_upload(
+                **address(location, settings),
+                **description(content_type, settings, metadata=metadata, tags=tags),
+                ChecksumAlgorithm="CRC32",
             )
         upload_id = created.get("UploadId")
         if not upload_id:
             raise CallError(Phase.EXCHANGE, UNREADABLE, message="CreateMultipartUpload returned no UploadId")
-        try:
-            await self._upload_parts(upload_id)
-            await self._complete(upload_id)
-        except BaseException:
-            await self._abort(upload_id)
-            raise
+        return cls(upload_id, client, location, settings=settings, if_none_match=if_none_match)
 
-    async def _upload_parts(self, upload_id: str) -> None:
-        parts = cut(len(self._body), part_bytes=self._settings.part_bytes)
-        failures: list[CallError] = []
-
-        async def work() -> None:
-            for number, start, stop in parts:  # one iterator for all workers
-                try:
-                    await self._upload_part(upload_id, number, self._body[start:stop])
-                except CallError as error:
-                    failures.append(error)
-                    workers.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as workers:
-            for _ in range(self._settings.parts_at_once):
-                workers.start_soon(work)
-        if failures:
-            raise failures[0]
-
-    async def _upload_part(self, upload_id: str, number: int, piece: bytes | memoryview) -> None:
-        checksum = crc32(piece)
-        async with bounded(self._timeout_s + transfer_s(len(piece))):
+    async def put_part(self, number: int, body: bytes | memoryview) -> None:
+        """Store a part with its CRC32; see `ports.Upload`."""
+        checksum = crc32(body)
+        whole = body if isinstance(body, bytes) else bytes(body)  # botocore takes no views
+        async with bounded(self._timeout_s + transfer_s(len(body))):
             answer = await self._client.upload_part(
-                **self._address, UploadId=upload_id, PartNumber=number, Body=piece, ChecksumCRC32=checksum
+                **self._address, PartNumber=number, Body=whole, ChecksumCRC32=checksum
             )
         if not answer.get("ETag"):
             raise CallError(Phase.EXCHANGE, UNREADABLE, message=f"UploadPart {number} returned no ETag")
         self._finished[number] = {"PartNumber": number, "ETag": answer["ETag"], "ChecksumCRC32": checksum}
 
-    async def _complete(self, upload_id: str) -> None:
+    async def complete(self) -> str:
+        """Put the object in its place; see `ports.Upload`."""
         parts = [self._finished[number] for number in sorted(self._finished)]
         async with bounded(self._timeout_s):
             answer = await self._client.complete_multipart_upload(
-                **self._address, UploadId=upload_id, MultipartUpload={"Parts": parts}
+                **self._address, **self._condition, MultipartUpload={"Parts": parts}
             )
         # S3 may answer 200 first and fail afterwards, in the body; botocore raises for an <Error>, but calls
         # a body that was cut off before it a success.
         if not answer.get("ETag"):
             raise CallError(Phase.EXCHANGE, UNREADABLE, message="CompleteMultipartUpload returned no ETag")
+        return str(answer["ETag"])
 
-    async def _abort(self, upload_id: str) -> None:
-        with anyio.CancelScope(shield=True):
-            try:
-                async with bounded(min(self._timeout_s, ABORT_WITHIN_S)):
-                    await self._client.abort_multipart_upload(**self._address, UploadId=upload_id)
-            except CallError as error:
-                if error.code != "NoSuchUpload":  # completed after all: only the reply was lost
-                    _log.warning(
-                        "multipart upload %s of %s is left behind: %s", upload_id, self._location.uri, error
-                    )
+    async def abort(self) -> None:
+        """Remove the upload; what is left behind is logged. See `ports.Upload`."""
+        try:
+            async with bounded(min(self._timeout_s, ABORT_WITHIN_S)):
+                await self._client.abort_multipart_upload(**self._address)
+        except CallError as error:
+            log_left_behind(self.id, self._location, error)
 
 
-def cut(size_bytes: int, *, part_bytes: int) -> Iterator[tuple[int, int, int]]:
-    """Yield (part number from 1, start, stop) over `size_bytes`.
-
-    Parts are of `part_bytes` or, if 10,000 of those do not reach, of the first whole MiB that does.
-    """
-    smallest = -(-size_bytes // MAX_PARTS)
-    step = max(part_bytes, -(-smallest // MIB) * MIB) if smallest > part_bytes else part_bytes
-    for number, start in enumerate(range(0, size_bytes, step), start=1):
-        yield number, start, min(start + step, size_bytes)
+def log_left_behind(upload_id: str, location: Location, error: CallError) -> None:
+    """Log that an upload could not be aborted, unless it was completed after all and only the reply was lost."""
+    if error.code != "NoSuchUpload":
+        _log.warning("multipart upload %s of %s is left behind: %s", upload_id, location.uri, error)

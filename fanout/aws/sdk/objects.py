@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from fanout.aws.errors import UNREADABLE
-from fanout.aws.s3_arguments import address, crc32, description, in_bucket
-from fanout.aws.sdk.multipart import MultipartUpload
+from fanout.aws.pages import Pages
+from fanout.aws.parts import upload_whole
+from fanout.aws.s3_arguments import address, condition, crc32, description, in_bucket
+from fanout.aws.sdk.multipart import SdkUpload
 from fanout.aws.settings import AwsSettings
-from fanout.aws.timeouts import bounded, transfer_s
+from fanout.aws.timeouts import TIMED_OUT, bounded, transfer_s
 from fanout.domain.location import Location
+from fanout.domain.object_faults import CHECKSUM_DIFFERS, INCOMPLETE
 from fanout.errors import CallError, Phase
-from fanout.ports import Object, ObjectInfo
+from fanout.ports import Object, ObjectInfo, Upload
 
 
 class S3Objects:
@@ -29,32 +33,92 @@ class S3Objects:
         self._settings = settings
         self._timeout_s = settings.call_timeout_s
 
-    async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
+    async def put(
+        self,
+        location: Location,
+        body: bytes,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_match: str | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> str:
         """Store `body` with its CRC32; see `ports.ObjectStore`."""
-        if len(body) >= self._settings.multipart_bytes:
-            upload = MultipartUpload(self._client, location, body, settings=self._settings)
-            await upload.run(content_type=content_type)
-            return
+        if len(body) >= self._settings.multipart_bytes and if_match is None:
+            upload = await self.begin_upload(
+                location, content_type=content_type, metadata=metadata, tags=tags, if_none_match=if_none_match
+            )
+            return await upload_whole(upload, body, settings=self._settings)
         async with bounded(self._timeout_s + transfer_s(len(body))):
-            await self._client.put_object(
+            answer = await self._client.put_object(
                 **address(location, self._settings),
-                **description(content_type, self._settings),
+                **description(content_type, self._settings, metadata=metadata, tags=tags),
+                **condition(if_match=if_match, if_none_match=if_none_match),
                 Body=body,
                 ChecksumCRC32=crc32(body),
             )
+        return str(answer.get("ETag", ""))
+
+    async def begin_upload(
+        self,
+        location: Location,
+        *,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_none_match: Literal["*"] | None = None,
+    ) -> Upload:
+        """Begin an upload in parts; see `ports.ObjectStore`."""
+        return await SdkUpload.begin(
+            self._client,
+            location,
+            settings=self._settings,
+            content_type=content_type,
+            metadata=metadata,
+            tags=tags,
+            if_none_match=if_none_match,
+        )
+
+    async def read(self, location: Location, *, start: int, size_bytes: int, etag: str) -> bytes:
+        """Return a range of an object; see `ports.ObjectStore`."""
+        async with bounded(self._timeout_s + transfer_s(size_bytes)):
+            answer = await self._client.get_object(
+                **address(location, self._settings),
+                **condition(if_match=etag or None),
+                Range=f"bytes={start}-{start + size_bytes - 1}",
+            )
+            async with answer["Body"] as stream:
+                body: bytes = await stream.read()
+        if len(body) != answer.get("ContentLength", len(body)):
+            message = f"{len(body)} of {answer['ContentLength']} bytes arrived"
+            raise CallError(Phase.EXCHANGE, "IncompleteBody", message=message)
+        if answer["ResponseMetadata"]["HTTPStatusCode"] != 206 or len(body) > size_bytes:
+            raise CallError(
+                Phase.EXCHANGE, UNREADABLE, message="the reply is not the range that was asked for"
+            )
+        return body
 
     async def get(self, location: Location) -> Object:
         """Return the object, its length compared with Content-Length; see `ports.ObjectStore`."""
         loop = asyncio.get_running_loop()
-        async with bounded(self._timeout_s) as timeout:
-            answer = await self._client.get_object(**address(location, self._settings))
-            length = answer.get("ContentLength")
-            timeout.reschedule(loop.time() + self._timeout_s + transfer_s(length or 0))
-            async with answer["Body"] as stream:
-                body = await stream.read()
-        if length is not None and len(body) != length:
+        told: list[int] = []
+        try:
+            async with bounded(self._timeout_s) as timeout:
+                answer = await self._client.get_object(**address(location, self._settings))
+                length = answer["ContentLength"]
+                told.append(length)
+                timeout.reschedule(loop.time() + self._timeout_s + transfer_s(length))
+                async with answer["Body"] as stream:
+                    body = await stream.read()
+        except CallError as error:
+            if told and error.code not in {TIMED_OUT, CHECKSUM_DIFFERS}:
+                message = f"fewer than {told[0]} bytes arrived ({error})"
+                raise CallError(Phase.EXCHANGE, INCOMPLETE, message=message) from error
+            raise
+        if len(body) != length:
             message = f"{len(body)} of {length} bytes arrived"
-            raise CallError(Phase.EXCHANGE, "IncompleteBody", message=message)
+            raise CallError(Phase.EXCHANGE, INCOMPLETE, message=message)
         return Object(
             body=body, content_type=answer.get("ContentType"), modified_at=answer["LastModified"].timestamp()
         )
@@ -68,7 +132,13 @@ class S3Objects:
             if error.status in {403, 404}:
                 return None
             raise
-        return ObjectInfo(location, answer["ContentLength"], answer["LastModified"].timestamp())
+        return ObjectInfo(
+            location,
+            answer["ContentLength"],
+            answer["LastModified"].timestamp(),
+            answer.get("ETag", ""),
+            answer.get("Metadata", {}),
+        )
 
     async def delete(self, locations: Sequence[Location]) -> Sequence[Location]:
         """Delete up to 1,000 objects of one bucket; return those that S3 refused inside its 200."""
@@ -84,41 +154,27 @@ class S3Objects:
 
     def list(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ObjectInfo]]:
         """Yield the objects below `prefix`, a page a call; see `ports.ObjectStore`."""
-        return _Pages(self._client, bucket, prefix, settings=self._settings)
+        return Pages(partial(self.list_page, bucket, prefix))
 
-
-class _Pages:
-    """The pages of one listing; not a generator, so that a caller that stops early leaves nothing open."""
-
-    def __init__(self, client: Any, bucket: str, prefix: str, *, settings: AwsSettings) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._timeout_s = settings.call_timeout_s
-        self._request = {"Prefix": prefix, **in_bucket(bucket, settings)}
-        self._has_more = True
-
-    def __aiter__(self) -> _Pages:
-        return self
-
-    async def __anext__(self) -> Sequence[ObjectInfo]:
-        while self._has_more:
-            async with bounded(self._timeout_s):
-                page = await self._client.list_objects_v2(**self._request)
-            self._turn(page)
-            entries = page.get("Contents", ())
-            if entries:
-                return [_info(self._bucket, entry) for entry in entries]
-        raise StopAsyncIteration
-
-    def _turn(self, page: Mapping[str, Any]) -> None:
-        """Set the request for the page after `page`."""
-        self._has_more = bool(page.get("IsTruncated"))
-        following, last = page.get("NextContinuationToken"), self._request.get("ContinuationToken")
-        if self._has_more and (not following or following == last):  # it would end early, or never
+    async def list_page(
+        self, bucket: str, prefix: str, token: str | None
+    ) -> tuple[Sequence[ObjectInfo], str | None]:
+        """Return one page of a listing and the token of the next; see `aws.pages`."""
+        following = {} if token is None else {"ContinuationToken": token}
+        async with bounded(self._timeout_s):
+            page = await self._client.list_objects_v2(
+                Prefix=prefix, **in_bucket(bucket, self._settings), **following
+            )
+        found = [_info(bucket, entry) for entry in page.get("Contents", ())]
+        if not page.get("IsTruncated"):
+            return found, None
+        next_token = page.get("NextContinuationToken")
+        if not next_token or next_token == token:  # it would end early, or never
             message = "a truncated listing names no next page"
             raise CallError(Phase.EXCHANGE, UNREADABLE, message=message)
-        self._request["ContinuationToken"] = following or ""
+        return found, next_token
 
 
 def _info(bucket: str, entry: Mapping[str, Any]) -> ObjectInfo:
-    return ObjectInfo(Location(bucket, entry["Key"]), entry["Size"], entry["LastModified"].timestamp())
+    modified_at = entry["LastModified"].timestamp()
+    return ObjectInfo(Location(bucket, entry["Key"]), entry["Size"], modified_at, entry.get("ETag", ""))

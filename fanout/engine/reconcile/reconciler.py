@@ -7,7 +7,7 @@ or not configured; the rows that it finds are fetched like noticed ones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fanout.concurrency.notify import Notify
 from fanout.domain.notifications import failure_facts
@@ -77,6 +77,11 @@ class Reconciler:
         """Look for an uncertain row, or send one that the model failed, after `wait_s` seconds."""
         wait_s = self._policy.unknown_s if wait_s is None else wait_s
         self._rows.defer(row, until=self._clock.now() + wait_s)
+        self._wakeup.notify()
+
+    def listen_no_more(self) -> None:
+        """Look into S3 all the time from now on: no notification will come any more."""
+        self._policy = replace(self._policy, notified=False)
         self._wakeup.notify()
 
     def release(self, row: OpenRow, *, grace_s: float) -> None:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 import anyio
 
 from fanout.domain.location import Location
-from fanout.domain.records import Record, Rejected, Routed, Upload
+from fanout.domain.records import Inline, Record, Rejected, Routed, Upload
 from fanout.domain.routing import Router
+from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.flow import Flow
+from fanout.engine.inline_support import InlineSupport
 from fanout.engine.open_row import OpenRow, State, payload_bytes
 from fanout.engine.open_rows import OpenRows
 from fanout.ports import Clock, Rows
@@ -42,6 +44,7 @@ class Admit:
     Args:
         source: The rows.
         router: Decides how each row travels, or why it cannot.
+        support: What is known of the endpoint and payloads in the request.
         recovered: The rows of earlier processes.
     """
 
@@ -50,6 +53,7 @@ class Admit:
         *,
         source: Rows,
         router: Router,
+        support: InlineSupport,
         rows: OpenRows,
         flow: Flow,
         clock: Clock,
@@ -58,6 +62,7 @@ class Admit:
     ) -> None:
         self._source = source
         self._router = router
+        self._support = support
         self._rows = rows
         self._flow = flow
         self._clock = clock
@@ -101,7 +106,7 @@ class Admit:
             await self._take_again(record, item)
         else:
             await self._has_room(payload_bytes(item))
-            await self._start(self._rows.admit(record, item, upload=self._upload(item)))
+            await self._start(self._rows.admit(record, item, upload=self.upload_of(item)))
 
     async def _has_room(self, size: int) -> None:
         rows, limits = self._rows, self._limits
@@ -113,7 +118,10 @@ class Admit:
 
         Without waiting for the bounds: what is open ends only once all of these rows are known again.
         """
-        line, upload = self._recovered.open.get(record.row), self._upload(item)
+        line = self._recovered.open.get(record.row)
+        if line is not None and isinstance(item, Inline):
+            item = self._earlier_way(item, line)
+        upload = self.upload_of(item)
         if line is None:
             await self._start(self._rows.admit(record, item, upload=upload))
             return
@@ -126,6 +134,15 @@ class Admit:
         elif row.state is not State.ACCEPTED:
             await self._start(row)
 
+    def _earlier_way(self, item: Inline, line: RowRecord) -> Routed:
+        """Return how the payload of a row travelled in the earlier process, which may have found inline refused."""
+        place = None if line.input is None else Location.parse(line.input)
+        if place is not None:
+            return Upload(item.options, item.payload, place)
+        if line.state == RowState.ACCEPTED:
+            self._support.accepted_inline()
+        return item
+
     async def _start(self, row: OpenRow) -> None:
         """Send a row on its way for the first time, or after a definitive failure."""
         if row.state is State.UPLOADING:
@@ -133,6 +150,6 @@ class Admit:
         else:
             await self._flow.send(row)
 
-    def _upload(self, item: Routed) -> Location | None:
+    def upload_of(self, item: Routed) -> Location | None:
         """Return the upload to delete once the row is durable, None if there is none or it is kept."""
         return item.location if isinstance(item, Upload) and not self._limits.keep_inputs else None

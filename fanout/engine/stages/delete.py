@@ -12,8 +12,9 @@ from itertools import islice
 from typing import TypeVar
 
 from fanout.concurrency.notify import Notify
+from fanout.domain.failures import MISSING
 from fanout.domain.location import Location
-from fanout.engine.retrying import retry_call
+from fanout.engine.retrying import failed_call, retry_call
 from fanout.errors import CallError, RunError
 from fanout.failpoints import failpoint
 from fanout.ports import Clock, ObjectStore, Queue
@@ -97,8 +98,11 @@ class Delete:
             )
         except (CallError, RunError) as error:
             # The results are durable; a message too many costs a look at the next poll, not the run.
-            _log.warning("messages not deleted: %s", error)
             self.given_up += len(tries)
+            if failed_call(error).code in MISSING:
+                self._queue = None  # its messages went with it; the pollers say so
+            else:
+                _log.warning("messages not deleted: %s", error)
             return
         failpoint("ack.deleted")
         self.deleted += len(tries) - len(refused)

@@ -10,13 +10,21 @@ from fanout.concurrency.byte_limiter import ByteLimiter
 from fanout.concurrency.channel import Channel
 from fanout.domain.location import Location
 from fanout.domain.notifications import ERROR_TEXT_MAX, failure_facts
+from fanout.domain.object_faults import (
+    ObjectFault,
+    error_code,
+    explanation,
+    is_shared,
+    may_pass,
+    object_fault,
+)
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Notice
 from fanout.domain.remedies import remedy
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow
 from fanout.engine.open_rows import OpenRows
-from fanout.engine.retrying import retry_call
+from fanout.engine.retrying import repeat_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Object, ObjectStore
 
@@ -31,6 +39,25 @@ FAILURE_GRACE_S = 60.0
 """Whether every failure leaves an object is not documented: an unconfirmed one is believed after this long."""
 
 DENIED_MAX = 3
+"""So many different objects are refused, or all that there are, and none can be read: permission is lacking."""
+
+UNREADABLE_MAX = 20
+"""So many objects in a row that stand there and cannot be read, and none that can: what they share is at fault."""
+
+LEAST_TRIES = 5
+"""Of a download that fails in passing: one of a large object may take longer than the time after which others end."""
+
+HEAD_WITHIN_S = 20.0
+"""How long S3 is asked whether it tells of an object that it does not give."""
+
+
+class UnreadableError(Exception):
+    """An object stands at `location` and cannot be read for good, because of `error`."""
+
+    def __init__(self, location: Location, error: CallError) -> None:
+        super().__init__(f"{location.uri}: {error}")
+        self.location = location
+        self.error = error
 
 
 class Fetch:
@@ -69,6 +96,8 @@ class Fetch:
         self._got = got
         self._budget = ByteLimiter(most_bytes)
         self._denied = 0
+        self._denied_at: set[Location] = set()
+        self._unreadable = 0  # in a row
         self.unfounded = 0
         """Notices that S3 did not confirm."""
 
@@ -81,7 +110,10 @@ class Fetch:
         while True:
             row = await claimed.get()
             await self._flow.room()
-            await self.fetch(row)
+            try:
+                await self.fetch(row)
+            except UnreadableError as unreadable:
+                self._end_unread(row, unreadable)
 
     async def fetch(self, row: OpenRow) -> None:
         """Find the row's result and finish it, or take back the claim."""
@@ -139,48 +171,134 @@ class Fetch:
     async def _look(
         self, row: OpenRow, paths: OutputPaths, told: Location | None
     ) -> tuple[Location, Object] | None:
-        """Return the object where the reply said, or where the run's others stand, looking again for a while."""
+        """Return the object where the reply said, or where the run's others stand, looking again for a while.
+
+        Raises:
+            UnreadableError: It stands there and cannot be read. A failure object that does says so instead: it proves
+                the failure all the same.
+        """
+        try:
+            return await self._find(row, paths, told)
+        except UnreadableError as unreadable:
+            if paths is not self._rows.places.failures:
+                raise
+            said = f"the model failed it; its failure object cannot be read ({unreadable.error.code})"
+            return unreadable.location, Object(said.encode(), None, self._clock.now())
+
+    async def _find(
+        self, row: OpenRow, paths: OutputPaths, told: Location | None
+    ) -> tuple[Location, Object] | None:
         expected = paths.expected(row.number, row.generation)
-        if (
-            told is not None
-            and (found := await self._get(told, shown=paths.confirmed or told != expected)) is not None
-        ):
-            return told, found
         places = tuple(dict.fromkeys(place for place in (told, expected) if place is not None))
+        refusals: dict[Location, CallError] = {}
         for look in range(LOOKS):
             for location in places:
                 shown = paths.confirmed or location != expected
-                if (found := await self._get(location, shown=shown)) is not None:
+                found = await self._get(location, shown=shown)
+                if isinstance(found, Object):
                     return location, found
+                if found is not None:
+                    refusals[location] = found
             if places:
                 await self._clock.sleep_until(self._clock.now() + 0.1 * 2**look)
+        for location, refusal in refusals.items():
+            # Where nothing was ever readable, the permission is missing, and no row is at fault.
+            if self._got and await self._stands(row, location, told):
+                raise UnreadableError(location, refusal)
         return None
 
-    async def _get(self, location: Location, *, shown: bool) -> Object | None:
-        """Return the object; `shown`: a reply has shown that it stands there, or how the run's outputs are named."""
+    async def _get(self, location: Location, *, shown: bool) -> Object | CallError | None:
+        """Return the object, the refusal where S3 refuses it, or None if it is not there.
+
+        Args:
+            location: Where to look.
+            shown: A reply has shown that it stands there, or how the run's outputs are named.
+
+        Raises:
+            UnreadableError: It stands there and cannot be read.
+            RunError: No object can be read.
+        """
+        got = self._got
+        try:
+            found = await self._download(location)
+        except CallError as error:
+            fault = object_fault(error)
+            if fault is ObjectFault.ABSENT:
+                return None
+            if fault is ObjectFault.DENIED:
+                # 403 may mean "missing" without s3:ListBucket; it is a refusal if no object was ever readable. Where
+                # one is only thought to stand, it proves nothing: a resume may not know yet how outputs are named.
+                if not (shown and self._all_denied(location)):
+                    return error
+            elif fault is ObjectFault.UNREADABLE or (
+                fault is ObjectFault.UNANSWERED and (self._got > got or await self._answers(location))
+            ):
+                raise UnreadableError(location, error) from error
+            raise self._run_error(location, error) from error
+        self._got += 1
+        self._unreadable = 0
+        return found
+
+    def _all_denied(self, location: Location) -> bool:
+        """Take note of a refusal; return whether S3 refuses every object."""
+        if self._got:
+            return False
+        self._denied += 1
+        self._denied_at.add(location)
+        return self._denied >= DENIED_MAX * LOOKS and len(self._denied_at) >= min(DENIED_MAX, len(self._rows))
+
+    async def _download(self, location: Location) -> Object:
         await self._budget.enter()
         found: Object | None = None
         try:
-            found = await retry_call(
-                lambda: self._objects.get(location), operation="s3:GetObject", clock=self._clock
+            found = await repeat_call(
+                lambda: self._objects.get(location),
+                clock=self._clock,
+                least_tries=LEAST_TRIES,
+                repeats=may_pass,
             )
-        except CallError as error:
-            if error.status not in {
-                403,
-                404,
-            }:  # 404 is also a bucket that a reply named and that is not there
-                raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error
-            # 403 may mean "missing" without s3:ListBucket; it is a refusal if no object was ever readable. Where an
-            # object is only thought to stand, it proves nothing: a resume may not know yet how outputs are named.
-            if error.status == 403 and shown:
-                self._denied += 1
-                if self._got == 0 and self._denied >= DENIED_MAX * LOOKS:
-                    raise RunError(f"{location.uri}: {remedy('s3:GetObject', error)}") from error
-            return None
+            return found
         finally:
             self._budget.leave(None if found is None else len(found.body))
-        self._got += 1
-        return found
+
+    async def _stands(self, row: OpenRow, location: Location, told: Location | None) -> bool:
+        """Whether an object that is refused is there: the listing has shown it, or S3 tells of it."""
+        listed = row.notice is not None and row.notice.noticed_by == "list" and location == told
+        return listed or await self._answers(location)
+
+    async def _answers(self, location: Location) -> bool:
+        """Whether S3 tells of the object, though it cannot be read."""
+        try:
+            info = await repeat_call(
+                lambda: self._objects.head(location), clock=self._clock, give_up_after_s=HEAD_WITHIN_S
+            )
+        except CallError:
+            return False
+        return info is not None
+
+    def _end_unread(self, row: OpenRow, unreadable: UnreadableError) -> None:
+        """End a row whose result stands in S3 and cannot be read; the outcome says where.
+
+        Raises:
+            RunError: Many objects in a row could not be read, and none could.
+        """
+        location, error = unreadable.location, unreadable.error
+        self._unreadable += is_shared(error)
+        if self._unreadable >= UNREADABLE_MAX:
+            raise self._run_error(location, error) from error
+        notice = row.notice
+        assert notice is not None, "a claimed row has the notice that claimed it"
+        self._rows.fetched(row, location)
+        self._flow.finish(
+            row,
+            status="failed",
+            error_code=error_code(error),
+            error_message=f"{location.uri}: {explanation(error)}",
+            **_instants(notice, collected_at=self._clock.now(), fetched_at=None),
+        )
+
+    def _run_error(self, location: Location, error: CallError) -> RunError:
+        return RunError(f"{location.uri}: {remedy('s3:GetObject', error)}")
 
     def _unconfirmed(self, row: OpenRow, grace_s: float) -> None:
         self.unfounded += 1

@@ -1,26 +1,43 @@
 """Takes messages from the queue and claims their rows, whose results are then fetched.
 
 The pipeline starts several pollers, and cancels them when every row has ended. A message stays in the queue until its
-row is durable. A message that is of no open row is deleted from a queue of our own and left in a shared one.
+row is durable. A message that is of no open row is deleted from a queue of our own and left in a shared one. Messages
+are hints: a queue that is lost under way ends the polling and not the run, whose results are then found by listing.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, unique
 
+from fanout.domain.failures import MISSING, NOT_PERMITTED, FailureKind, failure_kind
 from fanout.domain.notifications import Foreign, parse_message
 from fanout.domain.records import Message
 from fanout.domain.remedies import remedy
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import Claim, OpenRow
 from fanout.engine.open_rows import OpenRows
-from fanout.engine.retrying import retry_call
+from fanout.engine.retrying import IDEMPOTENT_RETRY, failed_call, retry_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Queue
 
 _log = logging.getLogger(__name__)
+PASSING = IDEMPOTENT_RETRY - {FailureKind.CREDENTIALS}  # those that have expired open no bucket either
+
+
+@unique
+class Trouble(Enum):
+    """What it means for the run that its queue could not be read, repetitions included."""
+
+    STOP = "stop"
+    """Nothing else would work either, or this role never could read it: the run ends."""
+    SILENT = "silent"
+    """The service does not answer now: it is asked again, and silence has S3 looked into."""
+    LOST = "lost"
+    """It is not to be had any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +65,8 @@ class Poll:
         clock: The run's clock.
         shared: The queue serves others too: leave what is not ours.
         trust: Take responses out of notifications.
+        warn: Called with what a person should know.
+        lost: Called once when the queue cannot be read any more: results are to be found by listing.
     """
 
     def __init__(
@@ -59,6 +78,8 @@ class Poll:
         clock: Clock,
         shared: bool,
         trust: bool,
+        warn: Callable[[str], None],
+        lost: Callable[[], None],
         wait_s: float = 20.0,
     ) -> None:
         self._queue = queue
@@ -67,26 +88,31 @@ class Poll:
         self._clock = clock
         self._shared = shared
         self._trust = trust
+        self._warn = warn
+        self._lost = lost
         self._wait_s = wait_s
+        self._heard = self._is_lost = False
         self._messages = 0
         self._last_notice_at: float | None = None
         self._foreign: Counter[str] = Counter()
 
     async def poller(self) -> None:
-        """Poll for ever.
+        """Poll until cancelled, or until the queue is lost.
 
         Raises:
-            RunError: The queue is gone or refused.
+            RunError: The queue was refused from the first call on, or the credentials are.
         """
-        while True:
+        while not self._is_lost:
             try:
                 messages = await retry_call(
                     lambda: self._queue.receive(max_messages=10, wait_s=self._wait_s),
                     operation="sqs:ReceiveMessage",
                     clock=self._clock,
                 )
-            except CallError as error:
-                raise RunError(remedy("sqs:ReceiveMessage", error)) from error
+            except (CallError, RunError) as error:
+                self._judge(failed_call(error))
+                continue
+            self._heard = True
             now = self._clock.now()
             useless: list[str] = []
             for message in messages:
@@ -95,6 +121,23 @@ class Poll:
                     await self._flow.fetch(row)
             if useless:
                 self._flow.acknowledge(useless)
+
+    def _judge(self, error: CallError) -> None:
+        """Return if the run goes on although the queue could not be read; say so once.
+
+        Raises:
+            RunError: It does not.
+        """
+        found = trouble(error, heard=self._heard)
+        if found is Trouble.STOP:
+            raise RunError(remedy("sqs:ReceiveMessage", error)) from error
+        if found is Trouble.SILENT:
+            self._warn(f"the queue does not answer ({error.code}): S3 is looked into meanwhile")
+        elif not self._is_lost:
+            self._is_lost = True
+            gone = "is gone" if error.code in MISSING else "is refused from now on"
+            self._warn(f"the queue {gone} ({error.code}): results are found by listing the output path")
+            self._lost()
 
     def _take(self, message: Message, now: float, useless: list[str]) -> OpenRow | None:
         """Return the row that `message` claims, if it claims one; add its receipt to `useless` if it is of no use."""
@@ -120,3 +163,15 @@ class Poll:
     def statistics(self) -> PollStatistics:
         """Return a snapshot."""
         return PollStatistics(self._messages, self._last_notice_at, dict(self._foreign))
+
+
+def trouble(error: CallError, *, heard: bool) -> Trouble:
+    """Return what it means that the queue could not be read; `heard` tells whether it was read before. Pure."""
+    kind = failure_kind(error)
+    if error.code in MISSING:
+        return Trouble.LOST
+    if kind in PASSING:
+        return Trouble.SILENT
+    # A right or a KMS key that is taken away takes one queue; keys that AWS does not know take everything.
+    of_queue = error.code in NOT_PERMITTED or kind is FailureKind.ROW
+    return Trouble.LOST if heard and of_queue else Trouble.STOP

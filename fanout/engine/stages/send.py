@@ -17,6 +17,7 @@ from fanout.domain.records import Inline, Invocation, Sendable, Status, Upload
 from fanout.domain.remedies import remedy
 from fanout.domain.retry_policy import backoff_s
 from fanout.engine.flow import Flow
+from fanout.engine.inline_support import HOPELESS_ROWS, InlineSupport, Refusal
 from fanout.engine.journal_writer import JournalWriter
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
@@ -34,6 +35,8 @@ HOPELESS_TROUBLES = 20
 HOPELESS_S = 120.0
 """Nothing was accepted for so long although every worker tries: the network, the region or the service is down."""
 
+_NO_INLINE = " (no payload was accepted in the request yet; if this region takes none, name --input-prefix)"
+
 
 class Send:
     """What the workers that send share.
@@ -50,6 +53,9 @@ class Send:
         check_endpoint: Raises RunError when the endpoint is gone or not in service after the given instant. Whether
             a ValidationException is the row's fault or the run's does not follow from its text: not documented.
         unknown_s: How long the result of an uncertain row may take to show.
+        support: What is known of the endpoint and payloads in the request.
+        via_s3: Returns how a row's payload travels if not in the request; None if it may not.
+        warn: Called with what a person should know.
     """
 
     def __init__(
@@ -65,6 +71,9 @@ class Send:
         rng: random.Random,
         check_endpoint: Callable[[float], Awaitable[None]],
         unknown_s: float,
+        support: InlineSupport,
+        via_s3: Callable[[int, Inline], Upload | None],
+        warn: Callable[[str], None],
     ) -> None:
         self._endpoint = endpoint
         self._invoker = invoker
@@ -76,6 +85,9 @@ class Send:
         self._rng = rng
         self._check_endpoint = check_endpoint
         self._unknown_s = unknown_s
+        self._support = support
+        self._via_s3 = via_s3
+        self._warn = warn
         self._verbose = _log.isEnabledFor(logging.DEBUG)
         self._troubled_since: float | None = None
         self._troubles = 0
@@ -117,6 +129,8 @@ class Send:
             _log.debug("accepted", extra={"row": row.number, "request_id": reply.request_id})
         self._troubled_since = None
         self._gate.pacer.accepted(now)
+        if not self._support.is_proven:
+            self._learn(row, item)
         claimed = self._rows.accept(row, reply, now=now)
         self._journal.accepted(row)
         if claimed:
@@ -172,10 +186,43 @@ class Send:
             raise
         if not self._rows.may_send(row):  # meanwhile a notice of an earlier attempt has claimed it
             return
+        if isinstance(row.item, Inline) and self._goes_on(row, row.item, error):
+            return
         if row.state is State.REINTENDED and row.resends <= 1:
             self._flow.defer(row)  # that attempt may have been accepted: look once more
         else:
-            self._end(row, "rejected", error)
+            doubt = isinstance(row.item, Inline) and not self._support.is_proven
+            self._end(row, "rejected", error, hint=_NO_INLINE if doubt else "")
+
+    def _goes_on(self, row: OpenRow, item: Inline, error: CallError) -> bool:
+        """Whether a row that was refused in the request is sent again, via S3 or in a while: see `InlineSupport`.
+
+        Raises:
+            RunError: All such rows were refused, and there is no other way.
+        """
+        otherwise = self._via_s3(row.number, item)
+        refusal = self._support.refused(row.number, has_way_round=otherwise is not None)
+        if refusal is Refusal.ROW:
+            return False
+        self._unsent(row)
+        if refusal is Refusal.HOPELESS:
+            raise RunError(
+                f"the endpoint refused the first {HOPELESS_ROWS} payloads that were sent in the request and accepted "
+                f"none ({error}). If this region takes none, they go via S3: name a place for them (--input-prefix "
+                "s3://bucket/prefix) and leave --transport at auto"
+            ) from error
+        self._flow.refuse_inline(row, otherwise)
+        return True
+
+    def _learn(self, row: OpenRow, item: Sendable) -> None:
+        """Note which way a payload was accepted, while it is not known that the request may carry it."""
+        if isinstance(item, Inline):
+            self._support.accepted_inline()
+        elif self._support.accepted_via_s3(row.number):
+            self._warn(
+                "the endpoint refuses payloads in the request and takes them via S3: every payload goes via S3 from "
+                "now on (--transport s3 says so at once)"
+            )
 
     def _unsent(self, row: OpenRow) -> None:
         """Have it journalled that the row was not received, unless an earlier attempt of it may have been."""
@@ -199,8 +246,8 @@ class Send:
                 return
         self._flow.defer(row, wait_s)
 
-    def _end(self, row: OpenRow, status: Status, error: CallError) -> None:
-        self._flow.finish(row, status=status, error_code=error.code, error_message=error.message)
+    def _end(self, row: OpenRow, status: Status, error: CallError, *, hint: str = "") -> None:
+        self._flow.finish(row, status=status, error_code=error.code, error_message=f"{error.message}{hint}")
 
     def _break_circuit(self, error: CallError, now: float) -> None:
         """Raise once nothing has been accepted for long: a failing service must not fail a million rows."""

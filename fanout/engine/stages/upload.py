@@ -5,9 +5,11 @@ The pipeline starts several workers. An upload that is repeated writes the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fanout.concurrency.channel import Channel
 from fanout.domain.records import Upload
-from fanout.domain.remedies import remedy
+from fanout.domain.remedies import upload_remedy
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
@@ -26,6 +28,8 @@ async def upload_worker(
     objects: ObjectStore,
     gate: Gate,
     clock: Clock,
+    kms_key_id: str | None,
+    tags: Mapping[str, str],
 ) -> None:
     """Upload the payload of each row and have the row sent, for ever.
 
@@ -36,6 +40,8 @@ async def upload_worker(
         objects: Where payloads go.
         gate: Bounds bytes a second.
         clock: The run's clock.
+        kms_key_id: The key that encrypts payloads, for the error's text; None for the bucket's own.
+        tags: Tags of the payloads.
 
     Raises:
         RunError: S3 refuses the uploads; no row is at fault.
@@ -49,12 +55,12 @@ async def upload_worker(
         started = clock.now()
 
         async def put(item: Upload = item) -> None:
-            await objects.put(item.location, item.payload, content_type=item.options.content_type)
+            await objects.put(item.location, item.payload, content_type=item.options.content_type, tags=tags)
 
         try:
             await retry_call(put, operation="s3:PutObject", clock=clock)
         except CallError as error:
-            raise RunError(f"{item.location.uri}: {remedy('s3:PutObject', error)}") from error
+            raise RunError(upload_remedy(item.location, error, kms_key_id=kms_key_id)) from error
         failpoint("upload.stored")
         if rows.uploaded(row, item.location, started=started, now=clock.now()):
             await flow.send(row)

@@ -81,6 +81,8 @@ class Fold:
             lot.fetch.observe(fetched - outcome.collected_at)
         begin = outcome.began_at
         end = notified if fetched is None else fetched
+        if end is None:  # given up or refused: it took until then all the same
+            end = outcome.ended_at
         if begin is not None and end is not None:
             lot.total.observe(end - begin)
 

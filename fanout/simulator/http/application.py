@@ -59,7 +59,8 @@ class Application:
         )
         self._runtime: tuple[Service, Spread] = Runtime(world, clockwork=self.clockwork), latency.runtime
         self._sagemaker: tuple[Service, Spread] = SageMaker(world), Spread()
-        self._sqs: tuple[Service, Spread] = Sqs(world.queues, messages, account_id=account_id), latency.sqs
+        sqs = Sqs(world.queues, messages, account_id=account_id, permit=world.faults.permit)
+        self._sqs: tuple[Service, Spread] = sqs, latency.sqs
         self._sns: tuple[Service, Spread] = Sns(world.topics, account_id=account_id), latency.sns
         self._sts: tuple[Service, Spread] = Sts(account_id=account_id), Spread()
         self._s3: tuple[Service, Spread] = S3(world), latency.s3

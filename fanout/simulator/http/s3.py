@@ -1,6 +1,6 @@
 """Answers S3's REST protocol and does what concerns buckets; objects, parts and listings have files of their own.
 
-Metadata, ACLs, tags, versions and copies are not simulated.
+Metadata, ACLs, versions and copies are not simulated.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.messages import Reply, Request
 from fanout.simulator.http.refusals import s3_refusal
 from fanout.simulator.http.replies import s3_error, text, xml_reply
+from fanout.simulator.http.s3_headers import check_payer
 from fanout.simulator.http.s3_listing import list_objects
 from fanout.simulator.http.s3_multipart import Multipart
 from fanout.simulator.http.s3_objects import ObjectCalls
@@ -35,14 +36,18 @@ class S3:
         self._objects = world.objects
         self._account_id = world.settings.account_id
         self._region = world.settings.region
+        self._requester_pays = world.settings.requester_pays
+        disabled_keys = world.settings.faults.disabled_kms_keys
         self._operations: dict[str, Operation] = {
             "ListBuckets": self._list_buckets,
             "CreateBucket": self._create_bucket,
             "HeadBucket": self._head_bucket,
             "GetBucketLocation": self._location,
             "ListObjectsV2": self._list_objects,
-            **ObjectCalls(world.objects, truncates=world.faults.truncates_get).operations,
-            **Multipart(world.objects).operations,
+            **ObjectCalls(
+                world.objects, truncates=world.faults.truncates_get, disabled_keys=disabled_keys
+            ).operations,
+            **Multipart(world.objects, disabled_keys=disabled_keys).operations,
         }
 
     def operation(self, request: Request) -> str:
@@ -55,7 +60,12 @@ class S3:
             raise ServiceError(403, "AccessDenied", "Access Denied")
         if operation in _SLOWED:
             self._world.faults.slow_down()
-        return self._operations[operation](target_of(request), request, now)
+        target = target_of(request)
+        check_payer(request, target.bucket, requester_pays=self._requester_pays)
+        reply = self._operations[operation](target, request, now)
+        if target.bucket in self._requester_pays:
+            reply.headers = [*reply.headers, ("x-amz-request-charged", "requester")]
+        return reply
 
     def error(self, error: ServiceError, request: Request) -> Reply:
         """Return the error as S3 writes it, with what its SDKs look for in a redirect."""

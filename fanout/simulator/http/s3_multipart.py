@@ -8,12 +8,13 @@ from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.checksums import content_of
 from fanout.simulator.http.messages import Reply, Request
 from fanout.simulator.http.replies import text, xml_reply
+from fanout.simulator.http.s3_headers import kept_of
 from fanout.simulator.http.s3_objects import (
     child_text,
     children,
-    encryption_of,
     if_none_match,
     malformed,
+    metadata_of,
     parse_xml,
 )
 from fanout.simulator.http.s3_target import Target
@@ -21,10 +22,11 @@ from fanout.simulator.objects import Objects
 
 
 class Multipart:
-    """The operations on uploads."""
+    """The operations on uploads; `disabled_keys` are KMS keys that encrypt nothing any more."""
 
-    def __init__(self, objects: Objects) -> None:
+    def __init__(self, objects: Objects, *, disabled_keys: frozenset[str]) -> None:
         self._objects = objects
+        self._disabled_keys = disabled_keys
         self.operations: dict[str, Callable[[Target, Request, float], Reply]] = {
             "CreateMultipartUpload": self._create,
             "UploadPart": self._part,
@@ -33,8 +35,13 @@ class Multipart:
         }
 
     def _create(self, target: Target, request: Request, _now: float) -> Reply:
+        kept = kept_of(request, disabled_keys=self._disabled_keys)
         upload_id = self._objects.create_multipart(
-            target.bucket, target.key, content_type=request.headers.get("content-type")
+            target.bucket,
+            target.key,
+            content_type=request.headers.get("content-type"),
+            metadata=metadata_of(request),
+            kept=kept,
         )
         algorithm = request.headers.get("x-amz-checksum-algorithm")
         confirmed = [] if algorithm is None else [("x-amz-checksum-algorithm", algorithm)]
@@ -42,7 +49,7 @@ class Multipart:
             f"<InitiateMultipartUploadResult><Bucket>{text(target.bucket)}</Bucket><Key>{text(target.key)}</Key>"
             f"<UploadId>{upload_id}</UploadId></InitiateMultipartUploadResult>"
         )
-        return xml_reply(200, xml, headers=(*confirmed, *encryption_of(request)))
+        return xml_reply(200, xml, headers=(*confirmed, *kept.encryption))
 
     def _part(self, target: Target, request: Request, _now: float) -> Reply:
         body, checksums = content_of(request)

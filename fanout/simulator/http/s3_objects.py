@@ -12,15 +12,13 @@ from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.checksums import content_of
 from fanout.simulator.http.messages import Header, Reply, Request, Wire
 from fanout.simulator.http.replies import text, xml_reply
+from fanout.simulator.http.s3_headers import kept_of, told_of
 from fanout.simulator.http.s3_target import Target
-from fanout.simulator.objects import MAX_KEYS, Objects, StoredObject
+from fanout.simulator.objects import MAX_KEYS, Flaw, Objects, StoredObject, precondition_failed
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
-_ENCRYPTION = (
-    "x-amz-server-side-encryption",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-server-side-encryption-bucket-key-enabled",
-)
+_META = "x-amz-meta-"
+_MAX_META_BYTES = 2_048  # S3 user guide: user-defined metadata, names and values in UTF-8
 _MAX_XML_BYTES = 2 << 20  # S3 API reference: 1,000 keys of 1,024 bytes, and their tags
 
 
@@ -30,13 +28,18 @@ class ObjectCalls:
     Args:
         objects: The store.
         truncates: Decides for each GET whether its body ends early by a fault.
+        disabled_keys: KMS keys that encrypt nothing any more.
     """
 
-    def __init__(self, objects: Objects, *, truncates: Callable[[], bool]) -> None:
+    def __init__(
+        self, objects: Objects, *, truncates: Callable[[], bool], disabled_keys: frozenset[str]
+    ) -> None:
         self._objects = objects
+        self._disabled_keys = disabled_keys
         self._truncates = truncates
         self.operations: dict[str, Callable[[Target, Request, float], Reply]] = {
             "PutObject": self._put,
+            "GetObjectTagging": self._tagging,
             "GetObject": self._get,
             "HeadObject": self._head,
             "DeleteObject": self._delete,
@@ -45,40 +48,36 @@ class ObjectCalls:
 
     def _put(self, target: Target, request: Request, now: float) -> Reply:
         body, checksums = content_of(request)
+        kept = kept_of(request, disabled_keys=self._disabled_keys)
         stored = self._objects.put(
             target.bucket,
             target.key,
             body,
             content_type=request.headers.get("content-type"),
             now=now,
+            metadata=metadata_of(request),
+            if_match=request.headers.get("if-match"),
             if_none_match=if_none_match(request),
+            kept=kept,
         )
-        return xml_reply(200, "", headers=(("ETag", stored.etag), *checksums, *encryption_of(request)))
+        return xml_reply(200, "", headers=(("ETag", stored.etag), *checksums, *kept.encryption))
+
+    def _tagging(self, target: Target, _request: Request, _now: float) -> Reply:
+        tags = self._objects.get(target.bucket, target.key).kept.tags
+        members = "".join(
+            f"<Tag><Key>{text(key)}</Key><Value>{text(value)}</Value></Tag>" for key, value in tags
+        )
+        return xml_reply(200, f"<Tagging><TagSet>{members}</TagSet></Tagging>")
 
     def _get(self, target: Target, request: Request, _now: float) -> Reply:
-        reply = self._head(target, request, _now)
-        if self._truncates():
+        stored = self._objects.get(target.bucket, target.key)
+        reply = _reply(stored, request)
+        if self._truncates() or stored.flaw is Flaw.CUT_OFF:
             reply.wire = Wire.TRUNCATE
         return reply
 
     def _head(self, target: Target, request: Request, _now: float) -> Reply:
-        stored = self._objects.get(target.bucket, target.key)
-        headers = request.headers
-        if headers.get("if-match", stored.etag) not in {stored.etag, stored.etag.strip('"'), "*"}:
-            raise precondition_failed()
-        described = _described(stored)
-        if headers.get("if-none-match") in {stored.etag, "*"}:
-            return xml_reply(304, "", headers=described)
-        span = _span(headers.get("range", ""), len(stored.body))
-        if span is None:
-            reply = xml_reply(200, "", headers=described)
-            reply.body = stored.body
-        else:
-            start, end = span
-            content_range = ("Content-Range", f"bytes {start}-{end - 1}/{len(stored.body)}")
-            reply = xml_reply(206, "", headers=(*described, content_range))
-            reply.body = stored.body[start:end]
-        return reply
+        return _reply(self._objects.head(target.bucket, target.key), request)
 
     def _delete(self, target: Target, _request: Request, _now: float) -> Reply:
         self._objects.delete(target.bucket, target.key)
@@ -112,16 +111,20 @@ def if_none_match(request: Request) -> bool:
     return condition is not None
 
 
-def encryption_of(request: Request) -> list[Header]:
-    """Return the encryption that was asked for; S3 confirms it in its reply."""
-    return [(name, request.headers[name]) for name in _ENCRYPTION if name in request.headers]
+def metadata_of(request: Request) -> tuple[tuple[str, str], ...]:
+    """Return the user's metadata.
 
-
-def precondition_failed() -> ServiceError:
-    """Return S3's 412."""
-    return ServiceError(
-        412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
+    Raises:
+        ServiceError: MetadataTooLarge.
+    """
+    pairs = tuple(
+        (name.removeprefix(_META), value) for name, value in request.headers.items() if name.startswith(_META)
     )
+    if sum(len(name) + len(value.encode()) for name, value in pairs) > _MAX_META_BYTES:
+        raise ServiceError(
+            400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"
+        )
+    return pairs
 
 
 def malformed() -> ServiceError:
@@ -154,12 +157,38 @@ def child_text(element: ET.Element, name: str) -> str:
     return next((child.text or "" for child in children(element, name)), "")
 
 
+def _reply(stored: StoredObject, request: Request) -> Reply:
+    """Return the object, or the range of it that is asked for.
+
+    Raises:
+        ServiceError: A condition does not hold; the range begins behind the end.
+    """
+    headers = request.headers
+    if headers.get("if-match", stored.etag) not in {stored.etag, stored.etag.strip('"'), "*"}:
+        raise precondition_failed()
+    described = _described(stored)
+    if headers.get("if-none-match") in {stored.etag, "*"}:
+        return xml_reply(304, "", headers=described)
+    span = _span(headers.get("range", ""), len(stored.body))
+    if span is None:
+        reply = xml_reply(200, "", headers=described)
+        reply.body = stored.body
+    else:
+        start, end = span
+        content_range = ("Content-Range", f"bytes {start}-{end - 1}/{len(stored.body)}")
+        reply = xml_reply(206, "", headers=(*described, content_range))
+        reply.body = stored.body[start:end]
+    return reply
+
+
 def _described(stored: StoredObject) -> tuple[Header, ...]:
     return (
         ("ETag", stored.etag),
         ("Last-Modified", _http_date(int(stored.modified_at))),
         ("Content-Type", stored.content_type or "binary/octet-stream"),
         ("Accept-Ranges", "bytes"),
+        *((_META + name, value) for name, value in stored.metadata),
+        *told_of(stored.kept),
     )
 
 

@@ -25,6 +25,7 @@ _OPERATIONS: dict[tuple[str, str, frozenset[str]], str] = {
     ("POST", "bucket", frozenset({"delete"})): "DeleteObjects",
     ("PUT", "object", frozenset()): "PutObject",
     ("GET", "object", frozenset()): "GetObject",
+    ("GET", "object", frozenset({"tagging"})): "GetObjectTagging",
     ("HEAD", "object", frozenset()): "HeadObject",
     ("DELETE", "object", frozenset()): "DeleteObject",
     ("POST", "object", frozenset({"uploads"})): "CreateMultipartUpload",

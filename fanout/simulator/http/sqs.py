@@ -26,14 +26,17 @@ class Sqs:
     Args:
         queues: Its state.
         messages: What it does to messages.
+        permit: Raises ServiceError if an operation is denied: tags at a queue's creation need a right of their own.
     """
 
     signing_name = "sqs"
 
-    def __init__(self, queues: Queues, messages: Messages, *, account_id: str) -> None:
+    def __init__(
+        self, queues: Queues, messages: Messages, *, account_id: str, permit: Callable[[str], None]
+    ) -> None:
         self._queues = queues
         self._account_id = account_id
-        self._tags: dict[str, dict[str, str]] = {}
+        self._permit = permit
         self._operations: dict[str, Callable[[Call], Reply | Awaitable[Reply]]] = {
             "CreateQueue": self._create,
             "GetQueueUrl": self._get_url,
@@ -70,8 +73,10 @@ class Sqs:
 
     def _create(self, call: Call) -> Reply:
         name = call.fields.text("QueueName")
-        self._queues.create(name, call.fields.mapping("Attributes"), now=call.now)
-        self._tags.setdefault(name, {}).update(call.fields.mapping("tags"))
+        tags = call.fields.mapping("tags")
+        if tags:
+            self._permit("TagQueue")
+        self._queues.create(name, call.fields.mapping("Attributes"), tags=tags, now=call.now)
         return _reply({"QueueUrl": self._url(call, name)})
 
     def _get_url(self, call: Call) -> Reply:
@@ -92,7 +97,6 @@ class Sqs:
 
     def _delete(self, call: Call) -> Reply:
         self._queues.delete(call.queue)
-        self._tags.pop(call.queue, None)
         return _reply({})
 
     def _purge(self, call: Call) -> Reply:
@@ -111,13 +115,11 @@ class Sqs:
         return _reply(reply)
 
     def _tag(self, call: Call) -> Reply:
-        self._queues.policy(call.queue)
-        self._tags.setdefault(call.queue, {}).update(call.fields.mapping("Tags"))
+        self._queues.tag(call.queue, call.fields.mapping("Tags"))
         return _reply({})
 
     def _list_tags(self, call: Call) -> Reply:
-        self._queues.policy(call.queue)
-        return _reply({"Tags": self._tags.get(call.queue, {})})
+        return _reply({"Tags": self._queues.tags(call.queue)})
 
     def _url(self, call: Call, name: str) -> str:
         return f"http://{call.host}/{self._account_id}/{name}"

@@ -6,19 +6,17 @@ and long polls let the world advance to it. Faults and latencies are the setting
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
-from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Message, Reply
 from fanout.errors import CallError, Phase
-from fanout.ports import Clock, Control, Invoker, Object, ObjectInfo, ObjectStore, Queue
+from fanout.ports import Clock, Control, Invoker, ObjectStore, Queue
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import FOREIGN_LOCATION, InvokeFault
 from fanout.simulator.limits import AsyncRequest
-from fanout.simulator.objects import MAX_KEYS
-from fanout.simulator.objects import StoredObject as _Stored
 from fanout.simulator.ports.control import MemoryControl, queue_name
 from fanout.simulator.ports.latency import Wire, reply_error
+from fanout.simulator.ports.objects import MemoryObjects
 from fanout.simulator.queues import MAX_RECEIVE
 from fanout.simulator.world import Accepted, World
 
@@ -41,7 +39,7 @@ class MemoryCloud:
         self.world = world
         self._wire = Wire(world, clock)
         self.invoker: Invoker = _MemoryInvoker(self._wire)
-        self.objects: ObjectStore = _MemoryObjects(self._wire)
+        self.objects: ObjectStore = MemoryObjects(self._wire)
         self.control: Control = MemoryControl(self._wire)
 
     def queue(self, url: str) -> Queue:
@@ -79,95 +77,6 @@ class _MemoryInvoker:
         if fault is None or fault is InvokeFault.WRONG_LOCATION:
             return _reply(accepted, fault)
         raise _failure(fault, world)
-
-
-class _MemoryObjects:
-    """Implements `ports.ObjectStore`."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._spread = wire.world.settings.latency.s3
-
-    async def put(self, location: Location, body: bytes, *, content_type: str | None = None) -> None:
-        def work(now: float) -> None:
-            world = self._wire.world
-            world.faults.slow_down()
-            world.objects.put(*location, body, content_type=content_type, now=now)
-
-        await self._wire.call("PutObject", self._spread, work)
-
-    async def get(self, location: Location) -> Object:
-        def work(_now: float) -> tuple[_Stored, bool]:
-            world = self._wire.world
-            world.faults.slow_down()
-            return world.objects.get(*location), world.faults.truncates_get()
-
-        stored, is_truncated = await self._wire.call("GetObject", self._spread, work)
-        if is_truncated:
-            raise CallError(
-                Phase.EXCHANGE, "IncompleteBody", status=200, message="shorter than Content-Length"
-            )
-        return Object(stored.body, stored.content_type, stored.modified_at)
-
-    async def head(self, location: Location) -> ObjectInfo | None:
-        try:
-            stored = await self._wire.call(
-                "HeadObject", self._spread, lambda _now: self._wire.world.objects.get(*location)
-            )
-        except CallError as error:
-            if error.status in {403, 404}:
-                return None
-            raise
-        return ObjectInfo(location, len(stored.body), stored.modified_at)
-
-    async def delete(self, locations: Sequence[Location]) -> Sequence[Location]:
-        def work(_now: float) -> None:
-            world = self._wire.world
-            if not 1 <= len(locations) <= MAX_KEYS or len({location.bucket for location in locations}) != 1:
-                raise ServiceError(
-                    400, "MalformedXML", "1 to 1,000 keys of one bucket are deleted in one call"
-                )
-            world.faults.slow_down()
-            for location in locations:
-                world.objects.delete(*location)
-
-        await self._wire.call("DeleteObjects", self._spread, work)
-        return ()
-
-    def list(self, bucket: str, prefix: str) -> AsyncIterator[Sequence[ObjectInfo]]:
-        return _Pages(self._wire, bucket, prefix)
-
-
-class _Pages:
-    """The pages of one listing; not a generator, so that a caller that stops early has nothing to close."""
-
-    def __init__(self, wire: Wire, bucket: str, prefix: str) -> None:
-        self._wire = wire
-        self._bucket = bucket
-        self._prefix = prefix
-        self._last = ""
-        self._has_more = True
-
-    def __aiter__(self) -> _Pages:
-        return self
-
-    async def __anext__(self) -> Sequence[ObjectInfo]:
-        if not self._has_more:
-            raise StopAsyncIteration
-        world = self._wire.world
-        page = await self._wire.call(
-            "ListObjectsV2",
-            world.settings.latency.s3,
-            lambda _now: world.objects.list(self._bucket, self._prefix, start_after=self._last),
-        )
-        self._has_more = page.truncated
-        if not page.entries:
-            raise StopAsyncIteration
-        self._last = page.entries[-1][0]
-        return [
-            ObjectInfo(Location(self._bucket, key), len(stored.body), stored.modified_at)
-            for key, stored in page.entries
-        ]
 
 
 class _MemoryQueue:

@@ -5,11 +5,12 @@ Owned by `cloud`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import orjson
 
+from fanout.domain.queues import Redrive, parse_redrive
 from fanout.errors import RunError
 from fanout.ports import Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
@@ -44,7 +45,9 @@ class MemoryControl:
             )
         return described
 
-    async def open_run_queue(self, run_id: str, topics: Sequence[str]) -> RunQueue:
+    async def open_run_queue(
+        self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}
+    ) -> RunQueue:
         """Create the run's queue and subscribe it to `topics`; see `ports.Control`."""
         world, queues = self._world, self._world.queues
         name = f"fanout-{run_id}"
@@ -52,7 +55,8 @@ class MemoryControl:
         subscriptions: list[str] = []
         are_filtered: list[bool] = []
         try:
-            await self._wire.call("CreateQueue", self._latency.sqs, partial(self._create, name, topics))
+            create = partial(self._create, name, topics, tags)
+            tagged = await self._wire.call("CreateQueue", self._latency.sqs, create)
             for topic in topics:
                 arn, is_filtered = await self._wire.call(
                     "Subscribe",
@@ -70,7 +74,7 @@ class MemoryControl:
                     queues.delete(name)
             raise
         url = f"https://sqs.{world.settings.region}.amazonaws.com/{world.settings.account_id}/{name}"
-        return RunQueue(url, tuple(subscriptions), filtered=all(are_filtered))
+        return RunQueue(url, tuple(subscriptions), filtered=all(are_filtered), tagged=tagged)
 
     async def close_run_queue(self, run_queue: RunQueue) -> None:
         """Remove the subscriptions, then the queue; harmless when they are gone."""
@@ -92,7 +96,16 @@ class MemoryControl:
     def _unsubscribe(self, arn: str, _now: float) -> None:
         self._world.topics.unsubscribe(arn)
 
-    def _create(self, name: str, topics: Sequence[str], now: float) -> None:
+    async def redrive(self, queue_url: str) -> Redrive | None:
+        """Return the redrive policy of a queue, None if it has none."""
+
+        def work(now: float) -> str | None:
+            return self._world.queues.attributes(queue_name(queue_url), now=now).get("RedrivePolicy")
+
+        return parse_redrive(await self._wire.call("GetQueueAttributes", self._latency.sqs, work))
+
+    def _create(self, name: str, topics: Sequence[str], tags: Mapping[str, str], now: float) -> bool:
+        """Make the queue; return whether it has its tags."""
         policy = {
             "Version": "2012-10-17",
             "Statement": [
@@ -109,7 +122,9 @@ class MemoryControl:
             "VisibilityTimeout": str(self._world.settings.mailbox_visibility_s),
             "Policy": orjson.dumps(policy).decode(),
         }
-        self._world.queues.create(name, attributes, now=now)
+        may_tag = "TagQueue" not in self._world.settings.faults.denied
+        self._world.queues.create(name, attributes, tags=tags if may_tag else {}, now=now)
+        return may_tag or not tags
 
     def _subscribe(self, topic: str, name: str, run_id: str, now: float) -> tuple[str, bool]:
         """Return the subscription's ARN, and whether it is filtered."""

@@ -10,8 +10,6 @@ from fanout.source.statistics import Meter
 
 # How long a cancelled run may wait for a pipe on which nothing comes.
 _POLL_MS = 200
-# pyarrow reads S3 by one request a buffer, at 20-30 ms each: blocks of 256 KiB would take a second for 10 MB.
-_REMOTE_BYTES = 8 << 20
 
 
 def raw_blocks(
@@ -23,7 +21,7 @@ def raw_blocks(
         InputError: It cannot be opened.
         OSError: It cannot be read on.
     """
-    stream = open_bytes(file, remote_bytes=_REMOTE_BYTES)
+    stream = open_bytes(file, check=check)
     try:
         while True:
             check()

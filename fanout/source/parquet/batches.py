@@ -18,6 +18,7 @@ from pyarrow import types as pat
 
 from fanout.source.files import InputFile
 from fanout.source.parquet.footers import opened
+from fanout.source.remote import Check
 
 _MAX_ROWS = 8_192
 # CPython's object and its place in a list, 49 bytes + 8 for an empty string.
@@ -30,12 +31,19 @@ class GroupReader:
     """Reads the row groups of one open file in batches of about `batch_bytes` decoded bytes."""
 
     def __init__(
-        self, parquet: pq.ParquetFile, file: InputFile, *, columns: Sequence[str], batch_bytes: int
+        self,
+        parquet: pq.ParquetFile,
+        file: InputFile,
+        *,
+        columns: Sequence[str],
+        batch_bytes: int,
+        check: Check = lambda: None,
     ) -> None:
         self._parquet = parquet
         self._file = file
         self._columns = list(columns)
         self._budget = batch_bytes
+        self._check = check
         schema = parquet.schema
         wanted = set(columns)
         self._leaves: dict[int, int | None] = {}  # leaf -> bytes of a value, None if they vary
@@ -123,7 +131,9 @@ class GroupReader:
     def _widest(self, group: int) -> int:
         """Return the length of the group's longest dictionary entry, in bytes, by reading one row as a dictionary."""
         if self._by_dictionary is None:
-            self._by_dictionary = self._closing.enter_context(opened(self._file, dictionaries=self._varying))
+            self._by_dictionary = self._closing.enter_context(
+                opened(self._file, dictionaries=self._varying, check=self._check)
+            )
         first = self._by_dictionary.iter_batches(
             1, row_groups=[group], columns=self._columns, use_threads=False
         )

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fanout.errors import InputError
-from fanout.source.files import InputFile, reason, remote_key
+from fanout.source.files import InputFile, reason
 from fanout.source.parquet.logical_types import marked_schema
+from fanout.source.remote import Check, RemoteFile
 
 # What pyarrow has been seen to raise on damaged files (MemoryError: a damaged length asks for exabytes).
 PARQUET_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -61,27 +62,27 @@ def read_footer(file: InputFile) -> Footer:
 
 
 @contextmanager
-def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.ParquetFile]:
+def opened(
+    file: InputFile, *, dictionaries: Sequence[str] = (), check: Check = lambda: None
+) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file, page checksums verified, nothing mapped or read ahead.
 
     Args:
         file: The file.
         dictionaries: Paths of string and binary leaves to read as dictionaries.
+        check: Called while S3 is waited for; may raise to stop.
 
     Raises:
         InputError: It is not Parquet, or its footer is damaged.
     """
     try:
-        if file.filesystem is None:
-            handle = pa.OSFile(file.path)
-        else:
-            handle = file.filesystem.open_input_file(remote_key(file.path))
+        handle = _handle(file, check)
     except PARQUET_ERRORS as error:
         raise InputError(f"{file.path}: {reason(error)}") from error
     with handle:
         try:
             metadata = pq.read_metadata(handle)
-            largest = _BUFFER_MAX_LOCAL if file.filesystem is None else _BUFFER_MAX_REMOTE
+            largest = _BUFFER_MAX_LOCAL if file.remote is None else _BUFFER_MAX_REMOTE
             share = _BUFFERS_BYTES // max(1, metadata.num_columns)
             parquet = pq.ParquetFile(
                 handle,
@@ -98,6 +99,13 @@ def opened(file: InputFile, *, dictionaries: Sequence[str] = ()) -> Iterator[pq.
             raise _unreadable(file, error) from error
         with parquet:
             yield parquet
+
+
+def _handle(file: InputFile, check: Check) -> pa.NativeFile:
+    if file.remote is None:
+        return pa.OSFile(file.path)
+    assert file.object is not None
+    return pa.PythonFile(RemoteFile(file.remote, file.object, check=check), mode="r")
 
 
 def _unreadable(file: InputFile, error: Exception) -> InputError:

@@ -60,9 +60,9 @@ class ParquetRows:
             meter.bytes_read = bytes_before + (file.size_bytes or 0)
             return
         with (
-            opened(file) as parquet,
+            opened(file, check=check) as parquet,
             GroupReader(
-                parquet, file, columns=plan.columns.paths, batch_bytes=self._settings.batch_bytes
+                parquet, file, columns=plan.columns.paths, batch_bytes=self._settings.batch_bytes, check=check
             ) as groups,
         ):
             for group in range(parquet.metadata.num_row_groups):
@@ -74,8 +74,7 @@ class ParquetRows:
                     meter.bytes_read = bytes_before + (file.size_bytes or 0) * (row - first) // max(
                         1, plan.rows
                     )
-                if file.filesystem is None:  # in S3 a look costs a request
-                    check_unchanged(file)
+                check_unchanged(file)
         check_unchanged(file)
         if row - first != plan.rows:
             raise InputError(

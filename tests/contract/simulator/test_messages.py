@@ -66,6 +66,15 @@ def test_a_queue_is_made_found_described_tagged_and_removed(sqs, served):
     assert code_of(sqs.delete_queue, QueueUrl=url) == "AWS.SimpleQueueService.NonExistentQueue"
 
 
+def test_tags_at_a_queues_creation_need_a_right_of_their_own():
+    with serving(faults={"denied": ["TagQueue"]}) as served:
+        sqs = served.client("sqs")
+        assert code_of(sqs.create_queue, QueueName="q", tags={"a": "1"}) == "AccessDenied"
+        with pytest.raises(sqs.exceptions.QueueDoesNotExist):
+            sqs.get_queue_url(QueueName="q")
+        assert sqs.create_queue(QueueName="q")["QueueUrl"]
+
+
 def test_queues_are_listed_in_pages(sqs):
     urls = [sqs.create_queue(QueueName=f"listed-{number}")["QueueUrl"] for number in range(3)]
     assert sqs.list_queues(QueueNamePrefix="listed-")["QueueUrls"] == urls

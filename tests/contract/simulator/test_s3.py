@@ -156,6 +156,57 @@ def test_encryption_is_confirmed(s3, bucket):
     )
 
 
+@pytest.mark.parametrize("in_parts", [False, True])
+def test_encryption_and_tags_are_kept(s3, bucket, in_parts):
+    asked = {"ServerSideEncryption": "AES256", "Tagging": "team=a%20b&empty="}
+    if in_parts:
+        upload = s3.create_multipart_upload(Bucket=bucket, Key="k", **asked)["UploadId"]
+        part = s3.upload_part(Bucket=bucket, Key="k", UploadId=upload, PartNumber=1, Body=b"1")
+        parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        s3.complete_multipart_upload(Bucket=bucket, Key="k", UploadId=upload, MultipartUpload=parts)
+    else:
+        s3.put_object(Bucket=bucket, Key="k", Body=b"1", **asked)
+    for told in (s3.head_object(Bucket=bucket, Key="k"), s3.get_object(Bucket=bucket, Key="k")):
+        assert told["ServerSideEncryption"] == "AES256"
+    assert s3.get_object(Bucket=bucket, Key="k")["TagCount"] == 2
+    tags = s3.get_object_tagging(Bucket=bucket, Key="k")["TagSet"]
+    assert tags == [{"Key": "team", "Value": "a b"}, {"Key": "empty", "Value": ""}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"ServerSideEncryption": "ROT13"}, "InvalidArgument"),
+        ({"ServerSideEncryption": "AES256", "SSEKMSKeyId": "key"}, "InvalidArgument"),
+        ({"Tagging": "&".join(f"k{number}=v" for number in range(11))}, "BadRequest"),
+        ({"Tagging": f"{'k' * 129}=v"}, "InvalidTag"),
+        ({"Tagging": f"k={'v' * 257}"}, "InvalidTag"),
+        ({"Tagging": "k=1&k=2"}, "InvalidTag"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(s3, bucket, asked, code):
+    assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"1", **asked) == (400, code)
+
+
+def test_a_key_that_is_disabled_encrypts_nothing():
+    with serving(faults={"disabled_kms_keys": ["alias/gone"]}) as served:
+        s3, asked = served.client("s3"), {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "alias/gone"}
+        place = {"Bucket": "simulated", "Key": "k"}
+        for call, more in ((s3.put_object, {"Body": b"1"}), (s3.create_multipart_upload, {})):
+            assert code_of(call, **place, **asked, **more) == (400, "KMS.DisabledException")
+        s3.put_object(**place, Body=b"1", **(asked | {"SSEKMSKeyId": "alias/other"}))
+
+
+def test_a_bucket_whose_requester_pays_wants_that_said():
+    with serving(buckets=["simulated", "theirs"], requester_pays=["theirs"]) as served:
+        s3 = served.client("s3")
+        assert code_of(s3.put_object, Bucket="theirs", Key="k", Body=b"1") == (403, "AccessDenied")
+        assert code_of(s3.list_objects_v2, Bucket="theirs") == (403, "AccessDenied")
+        put = s3.put_object(Bucket="theirs", Key="k", Body=b"1", RequestPayer="requester")
+        assert put["RequestCharged"] == "requester"
+        assert "RequestCharged" not in s3.put_object(Bucket="simulated", Key="k", Body=b"1")
+
+
 def test_objects_are_deleted_one_by_one_and_many_at_once(s3, bucket):
     for key in ("a", "b<&>", "c"):
         s3.put_object(Bucket=bucket, Key=key, Body=b"1")
@@ -215,7 +266,7 @@ def test_buckets_are_made_and_listed(s3):
 
 def test_what_is_not_simulated_is_refused_not_misread(s3, bucket):
     s3.put_object(Bucket=bucket, Key="k", Body=b"1")
-    assert code_of(s3.get_object_tagging, Bucket=bucket, Key="k") == (501, "NotImplemented")
+    assert code_of(s3.get_object_acl, Bucket=bucket, Key="k") == (501, "NotImplemented")
     assert code_of(s3.delete_object_tagging, Bucket=bucket, Key="k") == (501, "NotImplemented")
     assert code_of(s3.list_objects, Bucket=bucket) == (501, "NotImplemented")
     copy = {"Bucket": bucket, "Key": "l", "CopySource": {"Bucket": bucket, "Key": "k"}}

@@ -231,6 +231,22 @@ class OpenRowsMachine(RuleBasedStateMachine):
         if model.state is State.REINTENDED:
             model.state = State.UNCERTAIN
 
+    @precondition(lambda self: self.has(State.INTENDED, State.REINTENDED))
+    @rule(data=st.data(), via_s3=st.booleans())
+    def refuse_inline(self, data, via_s3):
+        """The endpoint refused the payload in the request: the row is deferred, and may go via S3 from then on."""
+        model = self.pick(data, State.INTENDED, State.REINTENDED)
+        entry, held = model.entry, self.open_rows.held_bytes
+        if via_s3 and isinstance(entry.item, Inline):
+            model.upload = Location("bucket", f"in/{entry.number}")
+            item = Upload(entry.item.options, entry.item.payload, model.upload)
+            entry.take_way_via_s3(item, upload=model.upload)
+            assert (entry.item, entry.transport) == (item, "s3")
+        self.open_rows.refuse_inline(entry)
+        assert self.open_rows.held_bytes == held, "it keeps its payload"
+        if model.state is State.INTENDED:
+            model.state = State.DEFERRED
+
     @rule(wait=st.sampled_from([0.0, 5.0, 1_000.0]))
     def take_turns(self, wait):
         self.now += wait

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from fanout.aws.credentials import SharedCredentials, SharedResolver
 
 pytestmark = pytest.mark.asyncio
 
+BLOCKED_S = 0.05
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
@@ -190,3 +192,17 @@ async def test_only_refreshable_credentials_are_wrapped():
     chain.found = AioRefreshableCredentials("k", "s", "t", provider.now, provider, "iam-role")
     assert isinstance(await resolver.load_credentials(), SharedCredentials)
     assert resolver.get_provider("env") == "provider env"
+
+
+async def test_a_person_may_take_the_time_to_type_a_code(monkeypatch):
+    """A prompt holds up the loop; what is asked of STS afterwards must not be over already."""
+    monkeypatch.setattr("fanout.aws.credentials.REFRESH_WITHIN_S", BLOCKED_S / 5)
+    provider = Provider()
+
+    async def typed():
+        time.sleep(BLOCKED_S)  # the person's
+        await asyncio.sleep(0)  # STS's
+        return await provider()
+
+    deferred = AioDeferredRefreshableCredentials(typed, "assume-role", time_fetcher=lambda: provider.now)
+    assert (await SharedCredentials(deferred).get_frozen_credentials()).access_key == "new-1"

@@ -99,7 +99,7 @@ async def test_an_open_mailbox_is_a_private_queue_with_filtered_raw_subscription
     assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
     assert (statement["Action"], statement["Resource"]) == ("sqs:SendMessage", ARN)
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": list(TOPICS)}}
-    assert aws.of("tag_queue") == [{"QueueUrl": URL, "Tags": {"fanout:run": RUN}}]
+    assert "tag_queue" not in aws.names
     first = aws.of("subscribe")[0]
     assert (first["TopicArn"], first["Protocol"], first["Endpoint"]) == (TOPICS[0], "sqs", ARN)
     assert first["Attributes"] == {
@@ -122,10 +122,47 @@ async def test_a_topic_without_filters_left_is_subscribed_unfiltered():
     assert [call["Attributes"].keys() for call in aws.of("subscribe")][2] == {"RawMessageDelivery"}
 
 
-async def test_a_queue_that_may_not_be_tagged_still_opens():
-    aws = Aws(tag_queue=[refusal("AccessDenied", 403)])
-    assert (await run_queues(aws).open(RUN, TOPICS)).url == URL
+TAGS = {"fanout:run": RUN}
+
+
+async def test_the_queue_is_tagged_as_it_is_made():
+    aws = Aws()
+    assert (await run_queues(aws).open(RUN, TOPICS, tags=TAGS)).tagged
+    (created,) = aws.of("create_queue")
+    assert created["tags"] == TAGS
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "AccessDeniedException"])
+async def test_a_queue_that_may_not_be_tagged_is_made_without_tags(code):
+    aws = Aws(create_queue=[refusal(code, 403)])
+    opened = await run_queues(aws).open(RUN, TOPICS, tags=TAGS)
+    assert (opened.url, opened.tagged) == (URL, False)
+    assert ["tags" in call for call in aws.of("create_queue")] == [True, False]
     assert "delete_queue" not in aws.names
+
+
+async def test_a_queue_that_may_not_be_made_at_all_says_so():
+    aws = Aws(create_queue=[refusal("AccessDenied", 403)] * 2)
+    with pytest.raises(CallError, match="AccessDenied"):
+        await run_queues(aws).open(RUN, TOPICS, tags=TAGS)
+    assert aws.names == ["get_queue_url", "create_queue", "create_queue"]
+
+
+async def test_a_held_back_name_and_denied_tags_come_together():
+    recently = refusal("AWS.SimpleQueueService.QueueDeletedRecently")
+    aws = Aws(create_queue=[recently, refusal("AccessDenied", 403)])
+    assert not (await run_queues(aws).open(RUN, TOPICS, tags=TAGS)).tagged
+    calls = aws.of("create_queue")
+    assert [("tags" in call, call["QueueName"] == "fanout-abcdefghij") for call in calls] == [
+        (True, True), (True, False), (False, False)
+    ]  # fmt: skip
+
+
+async def test_what_is_taken_over_keeps_its_tags():
+    aws = Aws()
+    aws.exists = True
+    assert (await run_queues(aws).open(RUN, TOPICS, tags=TAGS)).tagged
+    assert "tags" not in aws.of("create_queue")[0]
 
 
 @pytest.mark.parametrize(
@@ -237,3 +274,11 @@ async def test_closing_tries_everything_before_it_fails():
     with pytest.raises(CallError, match="AuthorizationError"):
         await run_queues(aws).close(RunQueue(URL, ("s1", "s2"), True))
     assert aws.names == ["unsubscribe", "unsubscribe", "delete_queue"]
+
+
+async def test_closing_names_what_is_left():
+    aws = Aws(
+        unsubscribe=[None, refusal("AuthorizationError", 403)], delete_queue=[refusal("AccessDenied", 403)]
+    )
+    with pytest.raises(CallError, match=f"s2, {URL} left behind"):
+        await run_queues(aws).close(RunQueue(URL, ("s1", "s2"), True))

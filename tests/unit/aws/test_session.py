@@ -158,11 +158,22 @@ async def test_inline_needs_the_model_and_a_region_that_takes_it(keys_in_environ
         assert await cloud.control.supports_inline() is True
     model = {"Body"}
     aws = "https://runtime.sagemaker.xx-west-1.amazonaws.com"
-    assert takes_inline(model, region="xx-west-1", endpoint_url=aws) is False
-    assert takes_inline(model, region="xx-west-1", endpoint_url=aws + ".cn") is False
-    assert takes_inline(model, region="xx-west-1", endpoint_url="http://127.0.0.1:4566") is True
-    assert takes_inline(model, region="us-west-2", endpoint_url=aws) is True
-    assert takes_inline({"Filename"}, region="us-west-2", endpoint_url=aws) is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url=aws, regions=None) is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url=aws + ".cn", regions=None) is False
+    assert takes_inline(model, region="xx-west-1", endpoint_url="http://127.0.0.1:4566", regions=None) is True
+    assert takes_inline(model, region="us-west-2", endpoint_url=aws, regions=None) is True
+    assert takes_inline({"Filename"}, region="us-west-2", endpoint_url=aws, regions=None) is False
+
+
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+async def test_the_regions_that_take_payloads_can_be_named(keys_in_environment, client):
+    for regions, inline in (((), False), (("xx-west-1",), False), (("eu-west-1", "xx-west-1"), True)):
+        settings = aws_settings(region="eu-west-1", client=client, inline_regions=regions)
+        async with open_cloud(settings) as cloud:
+            assert await cloud.control.supports_inline() is inline
+    url = "http://127.0.0.1:4566"
+    assert not takes_inline({"Body"}, region="eu-west-1", endpoint_url=url, regions=("us-east-1",))
+    assert not takes_inline({"Filename"}, region="eu-west-1", endpoint_url=url, regions=("eu-west-1",))
 
 
 @pytest.mark.parametrize(
@@ -208,6 +219,21 @@ async def test_loggers_that_would_write_secrets_are_capped():
     finally:
         for name, level in before.items():
             logging.getLogger(name).setLevel(level)
+
+
+async def test_a_refresh_that_fails_is_logged_on_one_line(monkeypatch, tmp_path, caplog):
+    (tmp_path / "config").write_text(
+        "[profile p]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = base\n"
+        "[profile base]\naws_access_key_id = A\naws_secret_access_key = B\n"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:1")
+    for _ in range(2):
+        await failure(aws_settings(region="us-east-1", profile="p"))
+    warned = [record for record in caplog.records if record.levelno == logging.WARNING]
+    first, _ = [record for record in warned if record.name == "aiobotocore.credentials"]
+    assert first.exc_info is None
+    assert first.getMessage().startswith("Refreshing temporary credentials failed")
+    assert first.getMessage().count("EndpointConnectionError: ") == 1
 
 
 async def test_settings_show_no_secret():

@@ -75,7 +75,7 @@ def test_its_directory_may_be_named(monkeypatch, config, tmp_path):
             "^no output: .*; no input: .*; no endpoint: .*--local$",
         ),
         ({"run": {"processes": 2}, "pacing": {"window": 1}}, "pacing.window = 1 is less than one for each"),
-        ({"output": {"path": "s3://bucket/out.parquet"}}, "outputs are local files"),
+        ({"output": {"path": "gs://bucket/out.parquet"}}, "outputs are files here or in S3"),
         ({"output": {"path": "in.csv"}}, "in.csv"),
     ],
 )

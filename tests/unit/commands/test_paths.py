@@ -32,7 +32,9 @@ def test_the_output_s_directory_is_made(given, tmp_path, name):
         (["in.jsonl"], "in.jsonl", "is the input: choose another name"),
         (["other.jsonl", "link.jsonl"], "in.jsonl", "is the input: choose another name"),
         (["in.jsonl"], "in.jsonl/out.parquet", r"in\.jsonl cannot be made"),
-        (["in.jsonl"], "s3://bucket/out.parquet", "outputs are local files, not s3://"),
+        (["s3://b/k.parquet"], "s3://b/k.parquet", "is the input: choose another name"),
+        (["in.jsonl"], "s3://bucket", "names no object"),
+        (["in.jsonl"], "gs://bucket/out.parquet", "outputs are files here or in S3, not gs://"),
     ],
 )
 def test_what_cannot_be_meant(given, tmp_path, monkeypatch, inputs, output, words):

@@ -8,7 +8,7 @@ import pytest
 
 from fanout.commands.retry import unsuccessful
 
-STATUSES = ["succeeded", "failed", "failed", "succeeded", "expired", "rejected", "unknown", "succeeded"]
+STATUSES = ["succeeded", "failed", "failed", "succeeded", "expired", "rejected", "unsettled", "succeeded"]
 
 
 @pytest.fixture
@@ -27,5 +27,5 @@ def test_all_that_did_not_succeed(output):
 
 def test_only_those_of_some_statuses(output):
     assert unsuccessful(output, statuses=["expired"]) == ((14, 15),)
-    assert unsuccessful(output, statuses=("unknown", "failed")) == ((1, 3), (16, 17))
+    assert unsuccessful(output, statuses=("unsettled", "failed")) == ((1, 3), (16, 17))
     assert unsuccessful(output, statuses=["cancelled"]) == ()

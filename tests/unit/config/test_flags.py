@@ -36,6 +36,7 @@ SAMPLES: dict[str, object] = {
     "endpoint": "my-endpoint",
     "input_prefix": "s3://bucket/prefix",
     "pushgateway": "http://gateway",
+    "queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/results",
     "transport": "s3",
     "ttl": 60,
     "unknown": "wait",

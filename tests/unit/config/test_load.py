@@ -260,9 +260,19 @@ def test_every_mistake_is_named(toml):
         ("transport", "inline_max_bytes", -1),
         ("transport", "inline_max_bytes", 128_001),
         ("transport", "concurrency", 0),
+        ("transport", "encryption", "aes256"),
+        ("transport", "request_payer", "owner"),
+        ("transport", "input_tags", {"": "v"}),
+        ("transport", "input_tags", {"aws:mine": "v"}),
+        ("transport", "input_tags", {"k": "a&b"}),
+        ("transport", "input_tags", {"k": "v" * 257}),
+        ("transport", "input_tags", {f"k{number}": "v" for number in range(11)}),
+        ("collect", "redrive", True),
         ("transport", "input_prefix", "bucket/prefix"),
         ("transport", "input_prefix", "s3://"),
         ("transport", "input_prefix", "https://bucket/prefix"),
+        ("transport", "input_prefix", "s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/point/prefix"),
+        ("collect", "queue_url", "arn:aws:sqs:eu-west-1:123456789012:results"),
         ("endpoint", "name", ""),
         ("endpoint", "name", "-e"),
         ("endpoint", "name", "e_e"),
@@ -306,8 +316,14 @@ def test_a_value_that_does_not_fit_names_its_key(section, key, value):
         ("payload", "invocation_timeout_s", 3_600),
         ("transport", "inline_max_bytes", 0),
         ("transport", "inline_max_bytes", 128_000),
+        ("transport", "encryption", "AES256"),
+        ("transport", "input_tags", {"cost:center": "a b", "leer": ""}),
+        ("transport", "request_payer", "requester"),
+        ("collect", "redrive", "accept"),
         ("transport", "input_prefix", "s3://bucket"),
         ("transport", "input_prefix", "s3://bucket/a/b/"),
+        ("transport", "input_prefix", "s3://point-abc123-s3alias/a"),
+        ("collect", "queue_url", "http://localhost:4566/000000000000/results"),
         ("endpoint", "name", "e"),
         ("endpoint", "name", "My-Endpoint-1"),
         ("endpoint", "name", "e" * 63),
@@ -472,3 +488,28 @@ def test_what_is_said_now_overrides_what_the_run_began_with(toml):
 )
 def test_a_prefix_is_a_bucket_and_a_path(uri, location):
     assert parse_prefix(uri) == location
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"encryption": "AES256", "kms_key_id": "k"},
+            "kms_key_id is of KMS and does not go with encryption AES256",
+        ),
+        (
+            {"encryption": "AES256", "bucket_key": True},
+            "bucket_key is of KMS and does not go with encryption AES256",
+        ),
+        ({"bucket_key": True}, 'bucket_key needs encryption = "aws:kms", or a kms_key_id'),
+    ],
+)
+def test_keys_of_kms_go_with_kms(given, said):
+    assert complaint(flags={"transport": given}) == f"transport: {said}"
+
+
+@pytest.mark.parametrize(
+    "given", [{"encryption": "aws:kms", "bucket_key": False}, {"kms_key_id": "k", "bucket_key": True}]
+)
+def test_a_bucket_key_is_derived_from_a_key(given):
+    assert load(flags={"transport": given}).transport.bucket_key == given["bucket_key"]

@@ -50,6 +50,14 @@ def failed(code, status=None, phase=REPLY, **facts):
         (failed("ClientConnectorDNSError", phase=CONNECT), FailureKind.NOT_SENT),
         (failed("SSLError", phase=CONNECT), FailureKind.NOT_SENT),
         (failed("ConnectTimeoutError", phase=CONNECT), FailureKind.NOT_SENT),
+        # nor ever will be
+        (failed("SSLCertVerificationError", phase=CONNECT), FailureKind.RUN),
+        (failed("Unreachable", phase=CONNECT), FailureKind.RUN),
+        # redirects are not followed, and what redirects has not taken the request
+        (failed("307", 307), FailureKind.RUN),
+        (failed("TemporaryRedirect", 307), FailureKind.RUN),
+        (failed("PermanentRedirect", 301), FailureKind.RUN),
+        (failed("302", 302), FailureKind.RUN),
         # unknown: bytes may have been read
         (failed("ServerDisconnectedError", phase=EXCHANGE), FailureKind.UNKNOWN),
         (failed("ClientOSError", phase=EXCHANGE), FailureKind.UNKNOWN),
@@ -79,6 +87,7 @@ def failed(code, status=None, phase=REPLY, **facts):
         (failed("ResourceNotFound", 400), FailureKind.RUN),
         (failed("NoSuchBucket", 404), FailureKind.RUN),
         (failed("AWS.SimpleQueueService.NonExistentQueue", 400), FailureKind.RUN),
+        (failed("InvalidAddress", 400), FailureKind.RUN),
         (failed("SomethingNew", 401), FailureKind.RUN),
         (failed("SomethingNew", 403), FailureKind.RUN),
         (failed("404", 404), FailureKind.RUN),

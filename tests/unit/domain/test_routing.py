@@ -215,6 +215,32 @@ def test_a_valid_row_does_not_vouch_for_the_next():
     assert kinds == [Inline, Rejected, Inline, Rejected, Rejected]
 
 
+def test_a_payload_that_was_refused_in_the_request_has_a_place_in_s3():
+    router = Router(routing(RUN, uploads=UPLOADS))
+    inline, large = router.route(record(b"1")), router.route(record(b"1" * 128_001))
+    assert router.via_s3(7, inline) == Upload(PLAIN, b"1", large.location), (
+        "the same place as for a large one"
+    )
+    assert Router(routing(RUN)).via_s3(7, inline) is None, "no place is named"
+
+
+@pytest.mark.parametrize("forced", [{"mode": "inline"}, {"transport": "inline"}])
+def test_a_payload_that_must_go_in_the_request_goes_no_other_way(forced):
+    mode = forced.pop("mode", "auto")
+    router = Router(routing(RUN, uploads=UPLOADS, mode=mode), inline_refused=lambda: True)
+    item = router.route(Record(7, None, b"1", PLAIN, **forced))
+    assert item == Inline(PLAIN, b"1", only=True)
+    assert router.via_s3(7, item) is None
+
+
+def test_once_the_endpoint_refuses_payloads_in_the_request_all_others_go_via_s3():
+    refused = False
+    router = Router(routing(RUN, uploads=UPLOADS), inline_refused=lambda: refused)
+    assert type(router.route(record(b"1"))) is Inline
+    refused = True
+    assert type(router.route(record(b"1"))) is Upload
+
+
 # Objects that are in S3 already
 
 

@@ -47,7 +47,7 @@ def test_counts_and_sums():
     assert tally.examples == {"ModelFailed": "why", "InvalidJSON": "in.jsonl:4"}
 
 
-@pytest.mark.parametrize("status", ["failed", "expired", "rejected", "unknown"])
+@pytest.mark.parametrize("status", ["failed", "expired", "rejected", "unsettled", "unknown"])
 def test_every_other_end_is_no_success(status):
     tally = tallied(outcome(status, error_code="E"))
     assert (tally.unsuccessful, tally.by_status, tally.errors) == (1, {status: 1}, {"E": 1})

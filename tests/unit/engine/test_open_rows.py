@@ -87,6 +87,21 @@ def test_a_row_that_was_never_sent_has_an_outcome_too(open_rows):
     )
 
 
+def test_an_outcome_names_where_its_payload_stands_in_s3(open_rows):
+    """Uploaded by us or there before; one that travels in the request stands nowhere."""
+    record = Record(0, "a", b"p", Options())
+    place = Location("in", "00/x/0")
+    uploaded = open_rows.admit(record, Upload(record.options, b"p", place), upload=place)
+    assert open_rows.outcome(uploaded, status="unknown").input_location is None  # not yet
+    open_rows.uploaded(uploaded, place, started=1.0, now=2.0)
+    existing = open_rows.admit(Record(1, "b", b"", Options()), Staged(Options(), "s3://theirs/1"))
+    found = [
+        open_rows.outcome(row, status="succeeded").input_location
+        for row in (uploaded, existing, admit(open_rows, 2))
+    ]
+    assert found == ["s3://in/00/x/0", "s3://theirs/1", None]
+
+
 # Sends
 
 

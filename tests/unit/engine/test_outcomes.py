@@ -25,7 +25,7 @@ def outcomes(tally, *, most):
 
 
 def failed(row, message="not JSON."):
-    return rejection(Rejected(row=row, id=None, code="NotJson", message=message, passthrough=()))
+    return rejection(Rejected(row=row, id=None, code="NotJson", message=message, passthrough=()), now=1.0)
 
 
 def test_one_failure_too_many_stops_the_run_and_the_last_one_is_said():

@@ -23,7 +23,7 @@ def write_output(path: Path, run_id: str) -> None:
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("s3://bucket/out.parquet", "outputs are local files, not s3://"),
+        ("gs://bucket/out.parquet", "outputs are files here or in S3, not gs://"),
         ("HTTPS://example.com/out.parquet", "not HTTPS://"),
         ("here/gs:/out.parquet", "not gs://"),
         ("out\udcff.parquet", "a name that is not UTF-8"),

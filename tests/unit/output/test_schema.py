@@ -11,7 +11,9 @@ import pytest
 from support.parts import EPOCH, NOTHING_KEPT, to_table
 
 from fanout.domain.records import Outcome
-from fanout.output.parts import write_part
+from fanout.output.finish import finish
+from fanout.output.merge import merge, narrow
+from fanout.output.parts import read_parts, write_part
 from fanout.output.schema import CLOCK_KEY, JSON_KEY, VERSION_KEY, derive, gather, kept_names, output_schema
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -48,8 +50,10 @@ def test_columns_are_those_of_the_design_in_its_order() -> None:
         "transport": pa.string(),
         "payload_bytes": pa.int64(),
         "attempts": pa.int32(),
+        "possible_attempts": pa.int32(),
         "resends": pa.int32(),
         "inference_id": pa.string(),
+        "input_location": pa.string(),
         "output_location": pa.string(),
         "failure_location": pa.string(),
         "response": pa.large_binary(),
@@ -64,6 +68,7 @@ def test_columns_are_those_of_the_design_in_its_order() -> None:
         "notified_at": INSTANT,
         "collected_at": INSTANT,
         "fetched_at": INSTANT,
+        "ended_at": INSTANT,
         "wait_ms": pa.float64(),
         "upload_ms": pa.float64(),
         "invoke_ms": pa.float64(),
@@ -76,7 +81,7 @@ def test_columns_are_those_of_the_design_in_its_order() -> None:
     assert schema.names[:4] == ["row", "id", "label", "status"]
     assert schema.names[-2:] == ["total_ms", "noticed_by"]
     assert [field.name for field in schema if not field.nullable] == ["row"]
-    assert schema.metadata[VERSION_KEY] == b"1"
+    assert schema.metadata[VERSION_KEY] == b"2"
     assert b"SageMaker's clock" in schema.metadata[CLOCK_KEY]
 
 
@@ -189,6 +194,14 @@ def test_total_of_a_failure_ends_with_its_notice() -> None:
     assert (row["total_ms"], row["fetch_ms"]) == (2000.0, None)
 
 
+def test_a_row_that_was_given_up_took_until_then() -> None:
+    """It had no notice and no result; without an instant of its own it was in no figure."""
+    row = row_of(
+        Outcome(row=0, id=None, passthrough=(), status="unsettled", due_at=EPOCH, ended_at=EPOCH + 180)
+    )
+    assert (row["total_ms"], row["ended_at"].timestamp()) == (180_000.0, EPOCH + 180)
+
+
 def test_a_rejected_row_has_no_phases_and_no_kept_values() -> None:
     rejected = Outcome(
         row=7, id=None, passthrough=(), status="rejected", error_code="InvalidJSON", error_message="no"
@@ -196,7 +209,7 @@ def test_a_rejected_row_has_no_phases_and_no_kept_values() -> None:
     passthrough = pa.schema([pa.field("label", pa.int64(), nullable=False)])
     row = to_table([rejected], passthrough).to_pylist()[0]
     given = {"row": 7, "status": "rejected", "error_code": "InvalidJSON", "error_message": "no"}
-    zeros = {"payload_bytes": 0, "attempts": 0, "resends": 0}
+    zeros = {"payload_bytes": 0, "attempts": 0, "possible_attempts": 0, "resends": 0}
     assert {name: value for name, value in row.items() if value is not None} == given | zeros
 
 
@@ -307,3 +320,59 @@ def test_json_columns_are_marked_in_the_parts_schema() -> None:
     schema = output_schema(passthrough)
     assert schema.field("a").metadata == {JSON_KEY: b"1"}
     assert schema.field("b").metadata is None
+
+
+def as_version_1(table: pa.Table, names: dict[str, str]) -> pa.Table:
+    """Return a part as version 1 wrote it: without the columns of version 2, whose names it gave to others."""
+    added = ["possible_attempts", "input_location", "ended_at"]
+    table = table.drop_columns(added)
+    metadata = {**table.schema.metadata, VERSION_KEY: b"1"}
+    return table.rename_columns(
+        [names.get(name, name) for name in table.column_names]
+    ).replace_schema_metadata(metadata)
+
+
+def test_parts_of_version_1_and_2_make_one_output(tmp_path: Path) -> None:
+    """A run that an earlier version began is finished by this one; what was not recorded then is null."""
+    passthrough = pa.schema([pa.field("ended_at", pa.string(), metadata={JSON_KEY: b"1"})])
+    old, new = (
+        to_table(
+            [
+                Outcome(
+                    row=row, id=None, passthrough=(f'"{row}"',), status="failed", ended_at=EPOCH, attempts=1
+                )
+            ],
+            passthrough,
+        )
+        for row in (1, 0)
+    )
+    old = as_version_1(old, {"input_ended_at": "ended_at"})
+    assert old.column_names[2] == "ended_at"
+    for number, table in enumerate((old, new)):
+        write_part(tmp_path, number, table)
+    finish(
+        read_parts(tmp_path),
+        tmp_path / "out.parquet",
+        run_id="abcdefghij",
+        passthrough_schema=passthrough,
+        expected_rows=2,
+    )
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert found.schema.metadata[VERSION_KEY] == b"2"
+    assert found["input_ended_at"].to_pylist() == ["0", "1"]
+    assert found["attempts"].to_pylist() == [1, 1]
+    assert [None if at is None else at.timestamp() for at in found["ended_at"].to_pylist()] == [EPOCH, None]
+    assert found["possible_attempts"].to_pylist() == [0, None]
+
+
+def test_parts_of_version_1_are_merged_in_several_steps(tmp_path: Path) -> None:
+    tables = [
+        to_table([Outcome(row=row, id=None, passthrough=(), status="failed") for row in rows], NOTHING_KEPT)
+        for rows in ((0, 3), (1, 4), (2, 5))
+    ]
+    for number, table in enumerate(tables):
+        write_part(tmp_path, number, as_version_1(table, {}) if number < 2 else table)
+    (tmp_path / "work").mkdir()
+    merged = pa.concat_tables(merge(narrow(read_parts(tmp_path), tmp_path / "work", fan_in=2)))
+    assert merged["row"].to_pylist() == list(range(6))
+    assert merged["possible_attempts"].to_pylist() == [None, None, 0, None, None, 0]

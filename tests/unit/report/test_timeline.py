@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from support.outputs import EPOCH, outcome
 
 from fanout.domain.prices import Prices
 from fanout.report.document import report_of
-
-from .conftest import EPOCH, outcome
 
 
 def test_the_timeline_counts_every_row_once(make_output):

@@ -34,6 +34,7 @@ def test_what_is_read_back_is_what_was_printed(output, seconds, rows, errors, ex
         rows=rows, errors=errors, examples={code: examples[code] for code in errors if code in examples}
     )
     printed = summarize(
+        built=str(output),
         run_id="fnaaaaaaaa", endpoint="e", output=str(output), run_dir=output.parent, output_bytes=1, tally=tally,
         throttles=2, started_at=started_at, seconds=seconds, simulated=True, warnings=("w",),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from fanout.config.model import Config
 from fanout.domain.row_state import RowRecord, RowState
-from fanout.errors import JournalError, UsageError
+from fanout.errors import Interrupted, JournalError, RunError, UsageError
 from fanout.rundir.journal import JournalInUse
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.runtime.run_journal import open_journal
@@ -61,6 +61,39 @@ def test_a_resumed_run_keeps_its_directory_although_it_sent_nothing(directory):
     with pytest.raises(JournalError, match="is missing"), open_journal(spec(directory, begun=True)):
         pytest.fail("opened")
     assert directory.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "generation", "stays"),
+    [
+        (RowState.READY, 0, False),  # refused, or never sent although it was intended
+        (RowState.READY, 1, True),  # the model failed it
+        (RowState.INTENT, 0, True),
+        (RowState.ACCEPTED, 0, True),
+        (RowState.DURABLE, 0, True),
+    ],
+)
+def test_a_run_that_breaks_off_names_the_resume_if_anything_was_sent(directory, state, generation, stays):
+    def go():
+        with open_journal(spec(directory)) as journal:
+            journal.write([RowRecord(0, state, generation, 1, 0)])
+            raise RunError("AccessDenied. Grant it.")
+
+    with pytest.raises(RunError) as caught:
+        go()
+    then = f"; then `fanout resume {directory.path}` goes on" if stays else "."
+    assert str(caught.value) == f"AccessDenied. Grant it{then}"
+    assert directory.path.exists() == stays
+
+
+def test_errors_with_a_next_step_of_their_own_stay_as_they_are(directory):
+    def go():
+        with open_journal(spec(directory)) as journal:
+            use(journal)
+            raise Interrupted("stopped")
+
+    with pytest.raises(Interrupted, match=r"^stopped$"):
+        go()
 
 
 @pytest.mark.parametrize("name", ["summary", "subtotal"])

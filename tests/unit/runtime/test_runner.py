@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
 from collections.abc import Sequence
 
 import anyio
@@ -25,6 +24,7 @@ from fanout.rundir.paths import RunDirectory
 from fanout.runtime import in_process
 from fanout.runtime.result import RunResult, WorkResult
 from fanout.runtime.runner import Runner
+from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
 from fanout.simulator.settings import SimulatorSettings
 from fanout.source.jsonl import reader
@@ -65,8 +65,11 @@ def spec(tmp_path):
 
 
 def go(spec, *, finish=lambda result, _now: result, **more):
+    async def finish_run(result, session, /):
+        return finish(result, session.clock.now)
+
     async def main():
-        return await Runner(spec, **more).run(finish)
+        return await Runner(spec, **more).run(finish_run)
 
     return anyio.run(main)
 
@@ -79,20 +82,20 @@ def status(spec):
     return json.loads(spec.directory.status.read_text())
 
 
-def test_a_run_is_taken_to_its_end_and_finished_once_everything_is_closed(account, spec):
+def test_a_run_is_taken_to_its_end_and_finished_on_its_session(account, spec):
     seen = []
 
     def finish(result, now):
-        seen.append((list(account.log), threading.current_thread() is threading.main_thread()))
+        seen.append(list(account.log))
         assert result.started_at <= now()
         assert status(given)["state"] == "running"
         return result
 
     given = spec()
     result = go(given, finish=finish)
-    [(log, on_main_thread)] = seen
-    assert (log[:4], log[-4:]) == (OPENED, CLOSED)
-    assert not on_main_thread, "it blocks"
+    [log] = seen
+    assert log == [*OPENED, "-source", "-queue"]
+    assert account.log[-3:] == CLOSED[1:]
     assert isinstance(result, RunResult)
     assert (result.run_id, result.endpoint, result.whole, result.simulated) == (RUN, "simulated", True, True)
     assert (result.tally.rows, result.throttles, result.exit) == (20, 0, Exit.OK)
@@ -177,6 +180,15 @@ def test_the_deadline_ends_the_run_and_says_what_goes_on(slow_account, spec):
         go(given, finish=lambda _result, _now: pytest.fail("finished"))
 
 
+def test_the_deadline_bounds_the_start(account, spec, monkeypatch):
+    monkeypatch.setattr(account.cloud.control, "describe", lambda _name: anyio.sleep_forever())
+    given = spec(sections={"run": {"deadline_s": 0.2}})
+    with pytest.raises(DeadlineReached, match="while the endpoint was described") as caught:
+        go(given, finish=lambda _result, _now: pytest.fail("finished"))
+    assert caught.value.exit is Exit.DEADLINE
+    assert account.world.queues.names == ()
+
+
 def test_the_queue_stays_while_the_endpoint_has_rows_of_a_run_that_can_be_resumed(slow_account, spec):
     given = stopped_early(spec, slow_account)
     assert len(slow_account.world.log) == 20
@@ -201,6 +213,130 @@ def test_a_resume_that_fails_early_leaves_the_queue_to_the_next_one(slow_account
     with pytest.raises(RunError, match="no longer"):
         go(resumed(given))
     assert slow_account.world.queues.names == (QUEUE,)
+
+
+def leaves_nothing(account, given):
+    return (
+        account.world.queues.names == ()
+        and all(
+            account.world.topics.list_subscriptions_by_topic(arn) == () for arn in account.world.topics.arns
+        )
+        and not given.directory.path.exists()
+    )
+
+
+def large(tmp_path, count=5, *, small=0):
+    """Rows of which all but the first `small` must go via S3."""
+    rows = [{"n": n, "text": "x" * (200_000 if n >= small else 1)} for n in range(small + count)]
+    write_jsonl(tmp_path / "large.jsonl", rows)
+    return {"paths": [str(tmp_path / "large.jsonl")]}
+
+
+@pytest.mark.parametrize(
+    ("denied", "bucket", "words"),
+    [
+        ([], "nowhere", "There is no bucket nowhere: create it, or name another place"),
+        (["PutObject"], "simulated", "Grant s3:PutObject on s3://simulated/"),
+    ],
+)
+def test_a_run_whose_first_upload_is_refused_leaves_nothing_behind(
+    monkeypatch, spec, tmp_path, denied, bucket, words
+):
+    account = in_memory(monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": denied}}))
+    given = spec(sections={"transport": {"input_prefix": f"s3://{bucket}/inputs"}, "input": large(tmp_path)})
+    with pytest.raises(RunError, match=words) as caught:
+        go(given)
+    assert "+queue" in account.log, "there was one"
+    assert leaves_nothing(account, given)
+    assert "resume" not in str(caught.value), "rows that were only read are not open"
+
+
+def test_a_run_whose_first_request_is_refused_leaves_nothing_behind(monkeypatch, spec):
+    account = in_memory(
+        monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": ["InvokeEndpointAsync"]}})
+    )
+    given = spec()
+    with pytest.raises(RunError, match="Grant sagemaker:InvokeEndpointAsync") as caught:
+        go(given)
+    assert leaves_nothing(account, given)
+    assert "resume" not in str(caught.value)
+
+
+def test_a_run_that_cannot_travel_as_configured_makes_no_queue(monkeypatch, spec):
+    account = in_memory(monkeypatch, inline=False)
+    given = spec()
+    with pytest.raises(UsageError, match="--input-prefix"):
+        go(given)
+    assert "+queue" not in account.log
+    assert leaves_nothing(account, given)
+
+
+def test_an_upload_that_is_refused_later_names_the_resume_and_leaves_the_queue_to_it(
+    slow_account, spec, tmp_path
+):
+    objects = slow_account.cloud.objects
+    put = objects.put
+
+    async def waits(*arguments, **more):
+        while len(slow_account.world.log) < 20:
+            await anyio.lowlevel.checkpoint()
+        await put(*arguments, **more)
+
+    objects.put = waits
+    given = spec(
+        sections={
+            "transport": {"input_prefix": "s3://nowhere/inputs"},
+            "input": large(tmp_path, small=20),
+            "run": {"grace_s": 0.0},
+        }
+    )
+    with pytest.raises(RunError, match="There is no bucket nowhere") as caught:
+        go(given)
+    assert str(caught.value).endswith(
+        f"(--input-prefix); then `fanout resume {given.directory.path}` goes on"
+    )
+    assert slow_account.world.queues.names == (QUEUE,)
+    assert read_manifest(given.directory).run_id == RUN
+
+
+def test_a_run_whose_input_cannot_be_read_again_leaves_no_queue(slow_account, spec, monkeypatch):
+    monkeypatch.setattr(RunSpec, "can_be_resumed", False)  # as with standard input
+    stopped_early(spec, slow_account)
+    assert len(slow_account.world.log) == 20
+    assert slow_account.world.queues.names == ()
+
+
+def test_what_cannot_be_removed_is_named(monkeypatch, spec):
+    account = in_memory(
+        monkeypatch, SimulatorSettings.model_validate({"faults": {"denied": ["DeleteQueue"]}})
+    )
+    result = go(spec())
+    [warning] = result.warnings
+    assert f"/{QUEUE} could not be removed with its subscriptions (arn:aws:sns:" in warning
+    assert "AccessDenied" in warning
+    assert account.world.queues.names == (QUEUE,)
+
+
+def test_a_resume_that_is_stopped_before_it_knows_all_rows_again_leaves_the_queue(
+    slow_account, spec, monkeypatch
+):
+    given = stopped_early(spec, slow_account)
+    source = Session.source
+
+    async def broken(session):
+        found = await source(session)
+
+        async def chunks():
+            raise InputError("the disk of the input is gone")
+            yield
+
+        found.chunks = chunks
+        return found
+
+    monkeypatch.setattr(Session, "source", broken)
+    with pytest.raises(InputError, match="is gone"):
+        go(resumed(given))
+    assert slow_account.world.queues.names == (QUEUE,), "20 rows of it are with the endpoint"
 
 
 def test_a_resume_refuses_another_input_and_sends_nothing(slow_account, spec, tmp_path):
@@ -274,7 +410,7 @@ def test_a_run_that_is_cancelled_closes_everything(slow_account, spec):
 
     async def main():
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(Runner(given).run, lambda result, _now: pytest.fail("finished"))
+            tasks.start_soon(Runner(given).run, lambda result, _session: pytest.fail("finished"))
             while len(slow_account.world.log) < 20:
                 await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
@@ -315,7 +451,7 @@ def test_a_signal_while_the_output_is_written_changes_nothing(account, spec, mon
 
     def finish(result, _now):
         for number in (signal.SIGTERM, signal.SIGINT):
-            anyio.from_thread.run_sync(signals.send, number)
+            signals.send(number)
         return result
 
     assert go(spec(), finish=finish).exit is Exit.OK

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
 from support.cli import write_jsonl
 from support.in_memory import in_memory
+from support.raw_server import bare_environment
+from support.stdin import piped
 
+from fanout._version import __version__
+from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
-from fanout.errors import CallError, InputError, Phase, RunError, UsageError
+from fanout.errors import CallError, DeadlineReached, Exit, InputError, Phase, RunError, UsageError
 from fanout.observability.warnings import WarningLog
 from fanout.runtime import session as sessions
 from fanout.runtime.session import open_session
@@ -83,7 +89,7 @@ def test_all_of_it_is_closed_the_last_first_and_an_error_is_the_one_that_was_rai
 def test_a_session_that_is_cancelled_half_way_closes_what_it_has(account, config, monkeypatch):
     opening = anyio.Event()
 
-    async def never(*_):
+    async def never(*_, **_more):
         opening.set()
         await anyio.sleep_forever()
 
@@ -318,3 +324,183 @@ def test_a_process_that_may_not_open_enough_is_refused_before_aws_is_opened(monk
     with pytest.raises(UsageError, match="are too many"):
         anyio.run(main)
     assert account.log == []
+
+
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+def test_a_credential_process_that_reads_gets_no_row(monkeypatch, tmp_path, client):
+    """And neither does the prompt for an MFA code; see `tests/unit/source/test_stdin.py`."""
+    bare_environment(monkeypatch, tmp_path)
+    script = tmp_path / "credentials.sh"
+    script.write_text(
+        f"#!/bin/sh\ncat > {tmp_path}/eaten\n"
+        """echo '{"Version": 1, "AccessKeyId": "K", "SecretAccessKey": "S"}'\n"""
+    )
+    script.chmod(0o700)
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\ncredential_process = {script}\n")
+    config = Config.model_validate({"input": {"paths": ["-"]}, "transport": {"client": client}})
+
+    async def main():
+        async with open_session(config) as session:
+            source = await session.source()
+            return [record.payload async for chunk in source.chunks() for record in chunk]
+
+    with piped(b'{"n": 1}\n{"n": 2}\n'):
+        assert anyio.run(main) == [b'{"n": 1}', b'{"n": 2}']
+    assert (tmp_path / "eaten").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("step", "during", "closed"),
+    [
+        ("open_cloud", "AWS was opened", ["+local", "-local"]),
+        (
+            *("discover", "the endpoint was described"),
+            ["+local", "+cloud", "+source", "-source", "-cloud", "-local"],
+        ),
+        ("open_input", "the input was looked at", ["+local", "+cloud", "-cloud", "-local"]),
+        (
+            "open_run_queue",
+            "queue was opened",
+            ["+local", "+cloud", "+source", "-source", "-cloud", "-local"],
+        ),
+    ],
+)
+def test_a_step_that_hangs_ends_at_the_deadline(account, config, monkeypatch, step, during, closed):
+    hung = []
+
+    async def forever(*_arguments, **_more):
+        hung.append(step)
+        await anyio.sleep_forever()
+
+    class StandingClock:
+        """However long the other steps take, none of them has passed the deadline when it begins."""
+
+        def now(self):
+            return 0.0
+
+    @asynccontextmanager
+    async def opening(*_arguments, **_more):
+        await forever()
+        yield
+
+    monkeypatch.setattr(sessions, step, forever if step in {"discover", "open_input"} else opening)
+
+    async def main():
+        async with open_session(config(), clock=StandingClock(), deadline_at=0.2) as session:
+            await session.source()
+            await session.queue(RUN)
+
+    with pytest.raises(DeadlineReached, match=f"has passed while .*{during}"):
+        anyio.run(main)
+    assert hung == [step]
+    assert account.log == closed
+    assert account.world.queues.names == ()
+
+
+def test_a_deadline_that_has_passed_opens_nothing(account, config):
+    async def main():
+        async with open_session(config(), deadline_at=0.0):
+            pass
+
+    with pytest.raises(DeadlineReached):
+        anyio.run(main)
+
+
+def test_an_input_that_hangs_on_a_thread_holds_nothing_up(account, config, monkeypatch):
+    release = threading.Event()
+    monkeypatch.setattr("fanout.runtime.input.open_source", lambda *_, **__: release.wait(30))
+
+    async def main():
+        async with open_session(config(), deadline_at=SystemClock().now() + 0.2) as session:
+            try:
+                await session.source()
+            finally:
+                assert not release.is_set()
+
+    try:
+        with pytest.raises(DeadlineReached, match="the input was looked at"):
+            anyio.run(main)
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize(
+    ("host", "fits"),
+    [
+        ("sqs.eu-memory-1.amazonaws.com", True),
+        ("sqs.eu-west-1.amazonaws.com", False),
+        ("localhost:4566", True),
+    ],
+)
+def test_a_queue_in_another_region_is_named_before_it_is_asked(account, config, host, fits):
+    given = config(collect={"queue_url": f"https://{host}/123456789012/results"})
+    account.world.queues.create("results", {}, now=0.0)
+
+    async def main():
+        async with open_session(given) as session:
+            await session.queue(RUN)
+
+    if fits:
+        anyio.run(main)
+    else:
+        with pytest.raises(
+            RunError, match=r"results is in eu-west-1, and this run .* in eu-memory-1, .*--region"
+        ):
+            anyio.run(main)
+
+
+def test_the_run_s_own_queue_is_tagged_and_one_that_may_not_be_is_said(monkeypatch, config):
+    async def main(account):
+        async with open_session(config(), clock=account.clock) as session:
+            await session.queue(RUN)
+            return account.world.queues.tags(QUEUE), session.warnings.of_run
+
+    tags, warnings = anyio.run(main, in_memory(monkeypatch))
+    assert (tags["fanout:run"], tags["fanout:endpoint"], tags["fanout:version"]) == (
+        RUN, "simulated", __version__
+    )  # fmt: skip
+    assert warnings == ()
+    denied = SimulatorSettings.model_validate({"faults": {"denied": ["TagQueue"]}})
+    tags, [warning] = anyio.run(main, in_memory(monkeypatch, denied))
+    assert tags == {}
+    assert warning.endswith(f"/{QUEUE} has no tags, by which clean-ups find it: grant sqs:TagQueue")
+
+
+def listen_to(account, config, name="shared", **collect):
+    """Open a session on a queue that the configuration names; return what was warned of."""
+
+    async def main():
+        given = config(collect={"queue_url": f"https://sqs.eu-memory-1.amazonaws.com/1/{name}", **collect})
+        async with open_session(given) as session:
+            assert await session.queue(RUN) is not None
+            return session.warnings.of_run
+
+    return anyio.run(main)
+
+
+def test_a_shared_queue_that_makes_dead_letters_of_what_others_wait_for_is_refused(account, config):
+    queues = account.world.queues
+    queues.create("shared", {})
+    assert listen_to(account, config) == ()
+    policy = f'{{"deadLetterTargetArn": "{queues.arn("dead")}", "maxReceiveCount": "3"}}'
+    queues.set_attributes("shared", {"RedrivePolicy": policy})
+    with pytest.raises(
+        RunError, match=r"receives 3 times ends in arn:.*:dead\. .*collect\.redrive"
+    ) as caught:
+        listen_to(account, config)
+    assert caught.value.exit is Exit.PRECONDITION
+    assert listen_to(account, config, redrive="accept") == ()
+    assert queues.names == ("shared",), "it is not the run's to remove"
+
+
+def test_a_shared_queue_that_may_not_be_described_is_listened_to_with_a_word(monkeypatch, config):
+    denied = SimulatorSettings.model_validate({"faults": {"denied": ["GetQueueAttributes"]}})
+    account = in_memory(monkeypatch, denied)
+    [warning] = listen_to(account, config)
+    assert "grant sqs:GetQueueAttributes" in warning
+    assert listen_to(account, config, redrive="accept") == ()
+
+
+def test_a_shared_queue_that_is_not_there_is_named_before_a_row_is_read(account, config):
+    with pytest.raises(RunError, match=r"there is no queue https://.*/1/nowhere .*check --queue-url"):
+        listen_to(account, config, "nowhere")

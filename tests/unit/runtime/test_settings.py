@@ -8,6 +8,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 
 import pytest
+from support.stdin import piped
 
 from fanout.aws.settings import AwsSettings
 from fanout.config.model import Config
@@ -117,3 +118,9 @@ def test_a_place_or_objects_that_are_there_already_are_enough(inline):
     assert routed(inline=inline, **PLACE).uploads == ("b", "p")
     assert routed(inline=inline, columns={"location": "uri"}, **S3).uploads is None
     assert routed(inline=True).uploads is None
+
+
+def test_standard_input_under_another_name_is_standard_input():
+    with piped(b""):
+        config = Config.model_validate({"input": {"paths": ["/dev/stdin", "a", "s3://b/c"]}})
+        assert settings.absolute(config).input.paths == ("-", str(Path("a").absolute()), "s3://b/c")

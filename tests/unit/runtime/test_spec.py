@@ -90,6 +90,7 @@ def test_the_same_input_is_accepted(begun):
 )
 def test_what_to_do_next_is_said_of_the_whole_run(sections, step):
     assert spec(sections=sections).next_step == step
+    assert spec(sections=sections).can_be_resumed == step.endswith("goes on")
     shard = spec(directory="/data/.fanout/run/shards/01", sections=sections, stripe=Stripe(1, 2))
     assert shard.next_step == step
 

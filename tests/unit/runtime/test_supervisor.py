@@ -253,17 +253,6 @@ def test_a_signal_before_the_work_cancels_the_start_and_what_was_opened_is_close
     assert caplog.records == []
 
 
-def test_the_deadline_bounds_the_start_too():
-    async def main():
-        clock = SystemClock()
-        with pytest.raises(DeadlineReached):
-            await attended(
-                Recorder(), before=anyio.sleep_forever, clock=clock, deadline_at=clock.now() + 0.01
-            )
-
-    anyio.run(main)
-
-
 def test_a_signal_after_the_work_lets_what_is_left_come_to_its_end(signals, caplog):
     async def main():
         work = Recorder()

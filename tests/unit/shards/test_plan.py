@@ -101,7 +101,7 @@ def test_one_process_has_it_all():
     ("sections", "words"),
     [
         ({"input": {"paths": ["-"]}}, "standard input can be read once.*write it to a file first"),
-        ({"collect": {"queue_url": "https://q"}}, "needs its own.*--no-notifications"),
+        ({"collect": {"queue_url": "https://q/1/q"}}, "needs its own.*--no-notifications"),
         ({"pacing": {"rate": 2.5}}, r"pacing.rate = 2.5 is less than one .* at most 2"),
         ({"pacing": {"window": 2}}, r"pacing.window = 2 .* at most 2"),
         ({"transport": {"concurrency": 1}}, r"transport.concurrency = 1 .* at most 1"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
+from support.stdin import piped
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
 from fanout.errors import UsageError
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.spec import RunSpec
-from fanout.shards.assignment import Assignment
+from fanout.shards import worker
+from fanout.shards.assignment import STOP, Assignment
 from fanout.shards.worker import _spec
 
 ASSIGNMENT = Assignment("bcdefghijk", Config(), Stripe(1, 2), None, "info", counts=False)
@@ -60,3 +64,20 @@ def test_a_shard_that_an_earlier_process_began_keeps_its_run(whole):
 def test_a_shard_of_no_run_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no run"):
         _spec(RunDirectory(tmp_path).shard(0), ASSIGNMENT)
+
+
+def test_the_orders_of_the_process_that_started_it_are_no_childs_to_read(monkeypatch, tmp_path):
+    """A `credential_process` that read them would eat the order to stop."""
+
+    async def run_shard(directory, assignment, parent):
+        assert subprocess.run(["cat"], capture_output=True, check=True).stdout == b""
+        async for order in parent.orders():
+            heard.append(order)
+            break
+
+    heard = []
+    monkeypatch.setattr(worker, "run_shard", run_shard)
+    monkeypatch.setattr(worker, "configure", lambda **_: None)
+    with piped(ASSIGNMENT.encode() + STOP):
+        assert worker.main(str(tmp_path)) == 0
+    assert heard == ["stopped with the run that it belongs to"]

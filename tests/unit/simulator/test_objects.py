@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from fanout.simulator.errors import ServiceError
-from fanout.simulator.objects import MIN_PART_BYTES, Objects
+from fanout.simulator.objects import MIN_PART_BYTES, Objects, StoredObject
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def refused(status: int, code: str) -> Iterator[None]:
 def test_an_object_is_what_was_put_last(objects: Objects):
     objects.put("b", "k", b"first", content_type="text/plain", now=1.0)
     stored = objects.put("b", "k", b"second", content_type="text/csv", now=2.0)
-    assert objects.get("b", "k") == stored == (b"second", "text/csv", 2.0, None)
+    assert objects.get("b", "k") == stored == StoredObject(b"second", "text/csv", 2.0)
     assert stored.etag == f'"{hashlib.md5(b"second").hexdigest()}"'
     assert keys(objects) == ["k"]
 
@@ -125,7 +125,7 @@ def test_parts_make_an_object_in_the_order_of_their_numbers(objects: Objects):
     assert stored.body == b"x" * MIN_PART_BYTES + b"tail"
     digests = hashlib.md5(b"x" * MIN_PART_BYTES).digest() + hashlib.md5(b"tail").digest()
     assert stored.etag == f'"{hashlib.md5(digests).hexdigest()}-2"'
-    assert objects.get("b", "big") == (stored.body, "text/csv", 9.0, stored.etag)
+    assert objects.get("b", "big") == StoredObject(stored.body, "text/csv", 9.0, stored.etag)
     with refused(404, "NoSuchUpload"):
         objects.abort_multipart(upload)
 
@@ -154,3 +154,14 @@ def test_an_upload_is_refused_as_s3_refuses_it(objects: Objects):
     assert objects.get("b", "big").body == b"big"
     with refused(404, "NoSuchBucket"):
         objects.create_multipart("other", "k", content_type=None)
+
+
+def test_a_replacement_names_what_it_replaces(objects: Objects):
+    first = objects.put("b", "k", b"1", content_type=None, now=1.0)
+    second = objects.put("b", "k", b"2", content_type=None, now=2.0, if_match=first.etag)
+    assert objects.get("b", "k") == second
+    with refused(412, "PreconditionFailed"):
+        objects.put("b", "k", b"3", content_type=None, now=3.0, if_match=first.etag)
+    with refused(404, "NoSuchKey"):
+        objects.put("b", "other", b"3", content_type=None, now=3.0, if_match=first.etag)
+    assert objects.get("b", "k").body == b"2"

@@ -7,7 +7,7 @@ import os
 import threading
 
 import pytest
-from pyarrow import fs as pafs
+from support.remote import DictRemote, FolderRemote
 from support.settings import input_settings
 
 from fanout.errors import InputError, UsageError
@@ -17,17 +17,17 @@ from fanout.source.source import open_source
 LINE = b'{"a":1}\n'
 
 
-def names(root, *paths, filesystem=None, **settings):
+def names(root, *paths, remote=None, **settings):
     source = open_source(
-        input_settings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+        input_settings(tuple(str(path) for path in paths), **settings), Selection(), remote=remote
     )
     return [file.path.removeprefix(f"{root}/") for file in source.inputs]
 
 
-def message(*paths, filesystem=None, **settings):
+def message(*paths, remote=None, **settings):
     with pytest.raises(InputError) as caught:
         open_source(
-            input_settings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+            input_settings(tuple(str(path) for path in paths), **settings), Selection(), remote=remote
         )
     assert isinstance(caught.value, UsageError)
     return str(caught.value)
@@ -153,40 +153,75 @@ def bucket(tree):
     (tree / "lake").mkdir()
     for name in ("b.jsonl", "a", "notes.txt", "_SUCCESS", "_tmp"):
         (tree / name).rename(tree / "lake" / name)
-    return pafs.SubTreeFileSystem(str(tree), pafs.LocalFileSystem())
+    return FolderRemote(tree)
 
 
-def test_s3_uris_are_read_through_the_filesystem_that_was_handed_in(bucket):
+def test_s3_uris_are_read_through_what_was_handed_in(bucket):
     every = ["s3://lake/a/b/c.JSONL", "s3://lake/a/z.ndjson", "s3://lake/b.jsonl"]
-    assert names("", "s3://lake/", filesystem=bucket) == every
-    assert names("", "s3://lake/a", filesystem=bucket) == every[:2]
-    assert names("", "s3://lake/b.jsonl", filesystem=bucket) == every[2:]
-    assert names("", "s3://lake/**/*.[jJ]*", filesystem=bucket) == [every[0], every[2]]
-    assert names("", "s3://lake/a/*", filesystem=bucket) == every[1:2]
-    assert names("", "s3://lake/_tmp/*", filesystem=bucket) == ["s3://lake/_tmp/x.jsonl"]
-    assert names("", "s3://lake/*.txt", filesystem=bucket) == ["s3://lake/notes.txt"]
-    source = open_source(input_settings(("s3://lake/",)), Selection(), filesystem=bucket)
+    assert names("", "s3://lake/", remote=bucket) == every
+    assert names("", "s3://lake/a", remote=bucket) == every[:2]
+    assert names("", "s3://lake/b.jsonl", remote=bucket) == every[2:]
+    assert names("", "s3://lake/**/*.[jJ]*", remote=bucket) == [every[0], every[2]]
+    assert names("", "s3://lake/a/*", remote=bucket) == every[1:2]
+    assert names("", "s3://lake/_tmp/*", remote=bucket) == ["s3://lake/_tmp/x.jsonl"]
+    assert names("", "s3://lake/*.txt", remote=bucket) == ["s3://lake/notes.txt"]
+    source = open_source(input_settings(("s3://lake/",)), Selection(), remote=bucket)
     assert [row.payload for chunk in source.read() for row in chunk] == [LINE.strip()] * 3
     assert source.statistics().bytes_read == source.statistics().bytes_total == 24
 
 
 def test_s3_errors(bucket):
-    assert message("s3://lake/zzz", filesystem=bucket) == "s3://lake/zzz: no such object or prefix"
-    assert message("s3://lake/*.zzz", filesystem=bucket) == "s3://lake/*.zzz: no object matches"
+    assert message("s3://lake/zzz", remote=bucket) == "s3://lake/zzz: no such object or prefix"
+    assert message("s3://lake/*.zzz", remote=bucket) == "s3://lake/*.zzz: no object matches"
     assert message("s3://lake/b.jsonl") == (
-        "s3://lake/b.jsonl: no access to S3 was set up for reading; copy the file here or pass a filesystem"
+        "s3://lake/b.jsonl: no access to S3 was set up for reading; copy the file here"
     )
 
 
 def test_parquet_in_s3(parquet, tmp_path):
     parquet({"a": [1, 2]}, "lake/p.parquet")
-    filesystem = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
-    source = open_source(input_settings(("s3://lake/p.parquet",)), Selection(), filesystem=filesystem)
+    remote = FolderRemote(tmp_path)
+    source = open_source(input_settings(("s3://lake/p.parquet",)), Selection(), remote=remote)
     assert [row.payload for chunk in source.read() for row in chunk] == [b'{"a":1}', b'{"a":2}']
     parquet({"a": [1, 3]}, "lake/p.parquet")
-    os.utime(tmp_path / "lake/p.parquet", ns=(5, 5))
     with pytest.raises(InputError, match=r"s3://lake/p\.parquet: changed while it was being read"):
         list(source.read())
+
+
+ODD = [
+    "k/a.jsonl", "k//a.jsonl", "k/./a.jsonl", "k/../a.jsonl", "k/ a.jsonl", "k/a+b%20#?.jsonl", "k/\u2603.jsonl",
+    "k/" + "x" * 1_016 + ".jsonl", "k/[a].jsonl",
+]  # fmt: skip
+
+
+def test_a_key_counts_byte_for_byte():
+    remote = DictRemote({("lake", key): LINE for key in [*ODD, "k/", "k/sub/"]}, page=3)
+    assert names("", "s3://lake/k/", remote=remote) == sorted(f"s3://lake/{key}" for key in ODD)
+    for key in ODD:
+        assert names("", f"s3://lake/{key}", remote=remote) == [f"s3://lake/{key}"]
+
+
+def test_a_glob_lists_from_its_first_character_that_is_one():
+    remote = DictRemote(
+        {("lake", key): LINE for key in ("part-1.jsonl", "part-2.jsonl", "other/part-3.jsonl")}
+    )
+    assert names("", "s3://lake/part-*", remote=remote) == [
+        "s3://lake/part-1.jsonl",
+        "s3://lake/part-2.jsonl",
+    ]
+    assert remote.listed == [("lake", "part-")]
+
+
+@pytest.mark.parametrize("uri", ["s3://", "s3:///k", "s3://*", "s3://la*/k"])
+def test_an_uri_without_a_bucket_lists_nothing(uri):
+    remote = DictRemote({("lake", "k"): LINE})
+    assert message(uri, remote=remote) == f"{uri}: names no bucket; write s3://BUCKET/PREFIX"
+    assert remote.listed == []
+
+
+def test_a_prefix_of_folder_markers_has_nothing_to_read():
+    remote = DictRemote({("lake", "k/"): b"", ("lake", "k/sub/"): b""})
+    assert message("s3://lake/k", remote=remote) == "s3://lake/k: no such object or prefix"
 
 
 @pytest.fixture
@@ -205,9 +240,9 @@ def mixed(tree, bucket):
     return tree / "in", bucket
 
 
-def warnings(*paths, filesystem=None, **settings):
+def warnings(*paths, remote=None, **settings):
     source = open_source(
-        input_settings(tuple(str(path) for path in paths), **settings), Selection(), filesystem=filesystem
+        input_settings(tuple(str(path) for path in paths), **settings), Selection(), remote=remote
     )
     return source.warnings
 
@@ -217,7 +252,7 @@ def test_what_reading_a_directory_leaves_out_is_said_once_with_names(mixed, tree
     left_out = "b.json, part-1.snappy, sub/000002_0"
     named = "to have them read, name them or a glob that they match"
     assert warnings(folder) == (f"{folder}: not read: {left_out}; {named}",)
-    assert warnings("s3://in", filesystem=bucket) == (f"s3://in: not read: {left_out}; {named}",)
+    assert warnings("s3://in", remote=bucket) == (f"s3://in: not read: {left_out}; {named}",)
     (folder / "linked").symlink_to(tree / "lake" / "a")
     linked = "linked/ (a link to a folder)"
     assert warnings(folder) == (
@@ -255,9 +290,9 @@ def test_a_file_that_was_named_is_read_whatever_it_is_called(tree, bucket):
     for name in ("lake/_named.jsonl", "lake/.named.jsonl", "lake/_n.txt"):
         (tree / name).write_bytes(LINE)
         assert names(tree, tree / name) == [name]
-        assert names("", f"s3://{name}", filesystem=bucket) == [f"s3://{name}"]
+        assert names("", f"s3://{name}", remote=bucket) == [f"s3://{name}"]
     assert names(tree, tree / "lake" / "_n*.jsonl") == ["lake/_named.jsonl"]
-    assert names("", "s3://lake/_n*.jsonl", filesystem=bucket) == ["s3://lake/_named.jsonl"]
+    assert names("", "s3://lake/_n*.jsonl", remote=bucket) == ["s3://lake/_named.jsonl"]
     assert message(tree / "lake" / "*named.jsonl").endswith("*named.jsonl: no file matches")
 
 
@@ -277,7 +312,7 @@ def test_a_table_whose_log_says_which_files_count_is_refused_by_name(tree, bucke
         (folder / name).write_bytes(LINE)
     where = f"t/{below}".rstrip("/")
     assert message(tree / "lake" / "t").startswith(f"{tree}/lake/{where}: is {kind}: ")
-    assert message("s3://lake/t", filesystem=bucket).startswith(f"s3://lake/{where}: is {kind}: ")
+    assert message("s3://lake/t", remote=bucket).startswith(f"s3://lake/{where}: is {kind}: ")
     assert names(tree, folder / "data" / "*.jsonl") == [f"lake/{where}/data/old.jsonl"]
 
 

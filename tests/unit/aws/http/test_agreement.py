@@ -160,3 +160,78 @@ async def test_replies_to_a_delete(wire):
     answer = wire.reply(200, b'{"Successful": [{"Id": "0"}], "Failed": [{"Id": "1", "Code": "x"}]}')
     ours, theirs = await both(wire, answer, lambda cloud: cloud.queue(URL).delete(["r0", "r1", "r2"]))
     assert ours == theirs == ["r1", "r2"]
+
+
+CONTENTS = (
+    "<Contents><Key>p/a%2Bb+c%0D</Key><Size>3</Size><LastModified>2026-11-20T10:00:00.123Z</LastModified>"
+    "<ETag>&quot;1&quot;</ETag><StorageClass>STANDARD</StorageClass></Contents>"
+)
+NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+
+
+async def listed(cloud):
+    return [info async for page in cloud.objects.list("bucket", "p/") for info in page]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, f"<ListBucketResult {NAMESPACE}><EncodingType>url</EncodingType>{CONTENTS}</ListBucketResult>"),
+        (200, f"<ListBucketResult>{CONTENTS}</ListBucketResult>"),
+        (200, f"<?xml version='1.0' encoding='UTF-8'?>\n<ListBucketResult>{CONTENTS}</ListBucketResult>"),
+        (200, "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+        (200, "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>"),
+        (404, "<Error><Code>NoSuchBucket</Code><Message>m</Message></Error>"),
+        (403, "<Error><Code>AccessDenied</Code><Message>m</Message></Error>"),
+    ],
+)
+async def test_replies_to_a_listing(wire, status, body):
+    ours, theirs = await both(wire, wire.reply(status, body.encode()), listed)
+    if status == 200 and "true" in body:  # the words differ
+        assert ours[:2] == theirs[:2]
+    else:
+        assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>proxy</html>",
+        b"<ListBucketResult><Contents></Contents></ListBucketResult>",
+        b'<!DOCTYPE a [<!ENTITY b "c">]><ListBucketResult>&b;</ListBucketResult>',
+        b"<ListBucketResult>",
+        b"",
+    ],
+)
+async def test_a_listing_that_cannot_be_read_is_no_end(wire, body):
+    async with (
+        wire.serve(wire.answering(wire.reply(200, body))) as served,
+        open_cloud(wire.settings_for(served.url, client="wire")) as cloud,
+    ):
+        told = await facts(listed(cloud))
+    assert told[1] == "UnreadableReply"
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<Error><Code>InternalError</Code><Message>m</Message></Error>"),
+        (200, b"<CompleteMultipartUploadResult></CompleteMultipartUploadResult>"),
+        (412, b"<Error><Code>PreconditionFailed</Code><Message>m</Message></Error>"),
+        (409, b"<Error><Code>ConditionalRequestConflict</Code><Message>m</Message></Error>"),
+    ],
+)
+async def test_replies_to_the_end_of_an_upload(wire, status, body):
+    told = []
+    created = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+    for client in ("wire", "aiobotocore"):
+        answers = [wire.reply(200, created), wire.reply(200, ETag='"p"'), wire.reply(status, body)]
+        async with (
+            wire.serve(wire.answering(*answers)) as served,
+            open_cloud(wire.settings_for(served.url, client=client)) as cloud,
+        ):
+            upload = await cloud.objects.begin_upload(HERE)
+            await upload.put_part(1, b"x")
+            told.append(await facts(upload.complete()))
+    ours, theirs = told
+    assert ours[:2] == theirs[:2]

@@ -145,9 +145,24 @@ async def test_a_request_refused_for_its_date_is_signed_again_once(wire):
     assert dates == ["20261120T094640Z", "20261120T104640Z", "20261120T104640Z"]
 
 
+async def test_a_clock_that_was_set_right_is_said_once(wire, caplog):
+    theirs = formatdate(NOW + 3600, usegmt=True)
+    refused = wire.reply(403, b'{"__type": "InvalidSignatureException"}', Date=theirs)
+    async with wire.asking(wire.answering(refused, OK), wall=lambda: NOW) as (asker, served):
+        await asker.ask()
+        await asker.ask()
+    (said,) = [record.getMessage() for record in caplog.records]
+    host = f"127.0.0.1:{served.port}"
+    assert (
+        said
+        == f"the clock of {host} is +3600 s from this machine's, and requests are signed by it: set yours"
+    )
+
+
 async def test_a_server_that_refuses_every_date_is_believed(wire):
     theirs = formatdate(NOW + 3600, usegmt=True)
     refused = wire.reply(403, b'{"__type": "InvalidSignatureException"}', Date=theirs)
     async with wire.asking(wire.answering(refused), wall=lambda: NOW) as (asker, served):
         error = await wire.failure(asker.ask())
     assert (error.code, len(served.requests)) == ("InvalidSignatureException", 2)
+    assert error.skew_s == 3600

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+import xml.etree.ElementTree as ET
 
 import pytest
 
@@ -96,6 +97,201 @@ async def test_encryption_owner_and_token(wire):
         assert ours[2]["x-amz-security-token"] == "token"
 
 
+NAMED = {"metadata": {"run": "abc"}, "content_type": "text/csv"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda cloud, here: cloud.objects.read(here, start=5, size_bytes=5, etag='"1"'),
+        lambda cloud, here: cloud.objects.read(here, start=0, size_bytes=5, etag=""),
+    ],
+)
+async def test_ranges(wire, call):
+    answer = wire.reply(206, b"hello", Last_Modified=DATE, ETag='"1"', Content_Range="bytes 5-9/10")
+    here = Location("bucket", "a b+c%20/\u00e4")
+    ours, theirs = await requests(
+        wire, answer, lambda cloud: call(cloud, here), bucket_owner="123456789012", session_token="token"
+    )
+    ours[2].pop("x-amz-content-sha256")  # aiobotocore signs it, too, and names it where it must
+    theirs[2].pop("x-amz-content-sha256")
+    theirs[2].pop("x-amz-checksum-mode", None)  # of a range there is no checksum
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"if_none_match": "*"}, {"if_match": '"1"'}, {"metadata": {"run": "abc"}}, {**NAMED, "if_match": '"1"'}],
+)
+async def test_writes_on_a_condition_and_with_metadata(wire, told):
+    here = Location("bucket", "a b+c%20/\u00e4")
+    ours, theirs = await requests(
+        wire,
+        wire.reply(200, ETag='"1"'),
+        lambda cloud: cloud.objects.put(here, b"hello", **told),
+        bucket_owner="123456789012",
+        kms_key_id="key-1",
+    )
+    assert ours == theirs
+
+
+async def test_deletes(wire):
+    keys = [Location("bucket", key) for key in ("a", "b<&>\u00e4", "c d+")]
+    answer = wire.reply(200, b"<DeleteResult></DeleteResult>")
+    ours, theirs = await requests(
+        wire, answer, lambda cloud: cloud.objects.delete(keys), bucket_owner="123456789012"
+    )
+    assert (ours[0], ours[1].rstrip("=")) == (theirs[0], theirs[1])
+    assert read_xml(ours[3]) == read_xml(theirs[3])
+    assert "x-amz-checksum-crc32" in ours[2].keys() & theirs[2].keys()
+
+
+async def test_listings(wire):
+    answer = wire.reply(200, b"<ListBucketResult></ListBucketResult>")
+
+    async def call(cloud):
+        assert [page async for page in cloud.objects.list("bucket", "a b+/\u00e4&=")] == []
+
+    ours, theirs = await requests(wire, answer, call, bucket_owner="123456789012")
+    assert sorted(ours[1].partition("?")[2].split("&")) == sorted(theirs[1].partition("?")[2].split("&"))
+    ours[2].pop("x-amz-content-sha256"), theirs[2].pop("x-amz-content-sha256")
+    assert (ours[0], ours[1].partition("?")[0], ours[2]) == (
+        theirs[0],
+        theirs[1].partition("?")[0],
+        theirs[2],
+    )
+
+
+async def test_uploads_in_parts(wire):
+    created = b"<InitiateMultipartUploadResult><UploadId>a/b c</UploadId></InitiateMultipartUploadResult>"
+    done = b"<CompleteMultipartUploadResult><ETag>w</ETag></CompleteMultipartUploadResult>"
+    here = Location("bucket", "a b+c%20/\u00e4")
+    told = []
+    for client in ("wire", "aiobotocore"):
+        answers = [
+            wire.reply(200, created),
+            wire.reply(200, ETag='"p"'),
+            wire.reply(200, done),
+            wire.reply(204),
+        ]
+        async with wire.serve(wire.answering(*answers)) as served:
+            settings = wire.settings_for(
+                served.url, client=client, kms_key_id="key-1", bucket_owner="123456789012"
+            )
+            async with open_cloud(settings) as cloud:
+                upload = await cloud.objects.begin_upload(here, if_none_match="*", **NAMED)
+                await upload.put_part(1, b"hello")
+                assert await upload.complete() == "w"
+                await upload.abort()
+            told.append(
+                [
+                    (
+                        *(request.method, in_order(request.target.replace("uploads=", "uploads"))),
+                        {
+                            name: request.headers[name]
+                            for name in request.headers.keys()
+                            - OWN
+                            - {"content-type", "host", "x-amz-content-sha256"}
+                        },
+                        read_xml(request.body) if request.method == "POST" and request.body else request.body,
+                    )
+                    for request in served.requests
+                ]
+            )
+    ours, theirs = told
+    assert ours == theirs
+
+
+def in_order(target):
+    path, _, query = target.partition("?")
+    return path, sorted(query.split("&"))
+
+
+def read_xml(body):
+    """Return a document's elements as sorted (name, text), without namespaces."""
+    return sorted((each.tag.rpartition("}")[2], each.text or "") for each in ET.fromstring(body).iter())
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"encryption": "AES256"}, {"x-amz-server-side-encryption": "AES256"}),
+        (
+            {"encryption": "aws:kms", "bucket_key": True},
+            {
+                "x-amz-server-side-encryption": "aws:kms",
+                "x-amz-server-side-encryption-bucket-key-enabled": "true",
+            },
+        ),
+        (
+            {"kms_key_id": "key-1", "bucket_key": False},
+            {
+                "x-amz-server-side-encryption": "aws:kms",
+                "x-amz-server-side-encryption-aws-kms-key-id": "key-1",
+                "x-amz-server-side-encryption-bucket-key-enabled": "false",
+            },
+        ),
+        ({"request_payer": "requester"}, {"x-amz-request-payer": "requester"}),
+    ],
+)
+async def test_how_uploads_are_kept_and_paid_for(wire, settings, told):
+    stored, here = wire.reply(200, ETag='"1"'), Location("bucket", "key")
+    ours, theirs = await requests(wire, stored, lambda cloud: cloud.objects.put(here, b"hello"), **settings)
+    assert ours == theirs
+    assert told.items() <= ours[2].items()
+    kept = {name for name in ours[2] if "encryption" in name or "tagging" in name or "payer" in name}
+    assert kept == told.keys()
+
+
+async def test_tags(wire):
+    tags = {"team": "a b+c", "cost:center": "x=y/z@1"}
+    stored, here = wire.reply(200, ETag='"1"'), Location("bucket", "key")
+    ours, theirs = await requests(wire, stored, lambda cloud: cloud.objects.put(here, b"hello", tags=tags))
+    assert ours == theirs
+    assert ours[2]["x-amz-tagging"] == "team=a%20b%2Bc&cost%3Acenter=x%3Dy%2Fz%401"
+
+
+async def test_every_call_about_a_bucket_names_the_payer(wire):
+    found, here = wire.reply(200, b"hello", Last_Modified=DATE), Location("bucket", "key")
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nLast-Modified: {DATE}\r\n\r\n".encode()
+
+    async def page(cloud):
+        return [page async for page in cloud.objects.list("bucket", "p")]
+
+    for client in ("wire", "aiobotocore"):
+        for answer, call in (
+            (found, lambda cloud: cloud.objects.get(here)),
+            (head, lambda cloud: cloud.objects.head(here)),
+            (wire.reply(200, b"<DeleteResult/>"), lambda cloud: cloud.objects.delete([here])),
+            (wire.reply(200, b"<ListBucketResult/>"), page),
+        ):
+            settings = {"client": client, "request_payer": "requester"}
+            async with wire.cloud_against(wire.answering(answer), **settings) as (cloud, served):
+                await call(cloud)
+            assert [each.headers["x-amz-request-payer"] for each in served.requests] == ["requester"]
+
+
+async def test_an_upload_in_parts_is_kept_alike_and_every_step_names_the_payer(wire):
+    answers = [
+        wire.reply(
+            200, b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+        ),
+        wire.reply(200, ETag='"p"'),
+        wire.reply(200, ETag='"p"'),
+        wire.reply(200, b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"),
+    ]
+    settings = {"multipart_bytes": 10, "part_bytes": 6, "parts_at_once": 1, "request_payer": "requester"}
+    async with wire.cloud_against(wire.answering(*answers), encryption="AES256", **settings) as (
+        cloud,
+        served,
+    ):
+        await cloud.objects.put(Location("bucket", "key"), b"0123456789", tags={"team": "x"})
+        assert len(served.requests) == 4
+        begun = served.requests[0].headers
+        assert (begun["x-amz-server-side-encryption"], begun["x-amz-tagging"]) == ("AES256", "team=x")
+        assert {each.headers["x-amz-request-payer"] for each in served.requests} == {"requester"}
+
+
 async def test_a_head(wire):
     answer = f"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nLast-Modified: {DATE}\r\n\r\n".encode()
     here = Location("bucket", "key")
@@ -114,21 +310,26 @@ async def test_polls_and_deletes(wire):
         assert json.loads(ours[3]) == json.loads(theirs[3])
 
 
-async def test_parts_of_a_large_object_go_by_wire_and_their_frame_does_not(wire):
-    created = wire.reply(200, b"<R><UploadId>u/+1</UploadId></R>")
-    part = wire.reply(200, ETag='"p"')
-    completed = wire.reply(200, b"<R><ETag>e</ETag></R>")
-    settings = {"multipart_bytes": 10, "part_bytes": 6, "parts_at_once": 1}
-    scripts = wire.answering(created, completed), wire.answering(part)
-    async with wire.cloud_against(*scripts, **settings) as (cloud, served):
-        await cloud.objects.put(Location("bucket", "key"), b"0123456789")
-        frame = [request.target for request in served.requests if request.method == "POST"]
-        parts = [request for request in served.requests if request.method == "PUT"]
-    assert frame == ["/bucket/key?uploads", "/bucket/key?uploadId=u%2F%2B1"]
-    assert [(request.target, request.body) for request in parts] == [
-        ("/bucket/key?partNumber=1&uploadId=u%2F%2B1", b"012345"),
-        ("/bucket/key?partNumber=2&uploadId=u%2F%2B1", b"6789"),
+async def test_a_large_object_goes_up_in_parts(wire):
+    answers = [
+        wire.reply(
+            200, b"<InitiateMultipartUploadResult><UploadId>u/+1</UploadId></InitiateMultipartUploadResult>"
+        ),
+        wire.reply(200, ETag='"p"'),
+        wire.reply(200, ETag='"p"'),
+        wire.reply(200, b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>"),
     ]
+    settings = {"multipart_bytes": 10, "part_bytes": 6, "parts_at_once": 1}
+    async with wire.cloud_against(wire.answering(*answers), **settings) as (cloud, served):
+        assert await cloud.objects.put(Location("bucket", "key"), b"0123456789") == "e"
+    assert [(request.method, request.target) for request in served.requests] == [
+        ("POST", "/bucket/key?uploads="),
+        ("PUT", "/bucket/key?partNumber=1&uploadId=u%2F%2B1"),
+        ("PUT", "/bucket/key?partNumber=2&uploadId=u%2F%2B1"),
+        ("POST", "/bucket/key?uploadId=u%2F%2B1"),
+    ]
+    parts = served.requests[1:3]
+    assert [request.body for request in parts] == [b"012345", b"6789"]
     assert {len(request.headers["x-amz-checksum-crc32"]) for request in parts} == {8}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections import Counter
 from itertools import pairwise
 
@@ -12,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from support.settings import aws_settings
 
-from fanout.aws.sdk.multipart import MultipartUpload, cut
+from fanout.aws.parts import cut, upload_whole
+from fanout.aws.sdk.multipart import SdkUpload
 from fanout.domain.location import Location
 from fanout.errors import CallError, Phase
 
@@ -69,10 +69,17 @@ class FakeS3:
             raise self.fail["abort"]
 
 
+async def put(s3, body, *, content_type=None):
+    upload = await SdkUpload.begin(
+        s3, HERE, settings=SETTINGS, content_type=content_type, metadata=None, tags=None, if_none_match=None
+    )
+    return await upload_whole(upload, body, settings=SETTINGS)
+
+
 @pytest.mark.asyncio
 async def test_parts_are_uploaded_four_at_a_time_and_completed_in_order():
     s3, body = FakeS3(), bytes(range(95))
-    await MultipartUpload(s3, HERE, body, settings=SETTINGS).run(content_type="text/csv")
+    assert await put(s3, body, content_type="text/csv") == '"whole"'
     assert b"".join(s3.parts[number][0] for number in range(1, 11)) == body
     assert s3.most_under_way == 4
     assert [part["PartNumber"] for part in s3.completed] == list(range(1, 11))
@@ -94,7 +101,7 @@ async def test_parts_are_uploaded_four_at_a_time_and_completed_in_order():
 async def test_a_failed_step_aborts_and_is_what_is_raised(step, calls):
     s3 = FakeS3(fail={step: refusal("InternalError")})
     with pytest.raises(CallError) as caught:
-        await MultipartUpload(s3, HERE, bytes(95), settings=SETTINGS).run(content_type=None)
+        await put(s3, bytes(95))
     assert (caught.value.phase, caught.value.code) == (Phase.REPLY, "InternalError")
     assert set(s3.calls) == calls
     assert s3.calls["part"] <= 10
@@ -104,7 +111,7 @@ async def test_a_failed_step_aborts_and_is_what_is_raised(step, calls):
 async def test_a_failed_part_stops_the_others():
     s3 = FakeS3(fail={1: refusal("SlowDown", 503)})
     with pytest.raises(CallError):
-        await MultipartUpload(s3, HERE, bytes(10_000), settings=SETTINGS).run(content_type=None)
+        await put(s3, bytes(10_000))
     assert s3.calls["part"] <= 8  # of 1,000
     assert s3.under_way == 0
 
@@ -113,7 +120,7 @@ async def test_a_failed_part_stops_the_others():
 async def test_a_completion_that_says_nothing_is_unreadable():
     s3 = FakeS3(complete={"ResponseMetadata": {"HTTPStatusCode": 200}})
     with pytest.raises(CallError) as caught:
-        await MultipartUpload(s3, HERE, bytes(20), settings=SETTINGS).run(content_type=None)
+        await put(s3, bytes(20))
     assert (caught.value.phase, caught.value.code) == (Phase.EXCHANGE, "UnreadableReply")
     assert s3.calls["abort"] == 1
 
@@ -122,7 +129,7 @@ async def test_a_completion_that_says_nothing_is_unreadable():
 async def test_a_failing_abort_hides_no_error(caplog):
     s3 = FakeS3(fail={1: refusal("SlowDown", 503), "abort": refusal("InternalError")})
     with pytest.raises(CallError, match="SlowDown"):
-        await MultipartUpload(s3, HERE, bytes(20), settings=SETTINGS).run(content_type=None)
+        await put(s3, bytes(20))
     assert [record.getMessage() for record in caplog.records if record.name.startswith("fanout")] == [
         "multipart upload u of s3://bucket/key is left behind: InternalError"
     ]
@@ -133,8 +140,7 @@ async def test_cancellation_aborts_the_upload():
     s3 = FakeS3()
     s3.hold = asyncio.Event()
     async with anyio.create_task_group() as tasks:
-        upload = MultipartUpload(s3, HERE, bytes(95), settings=SETTINGS)
-        tasks.start_soon(functools.partial(upload.run, content_type=None))
+        tasks.start_soon(put, s3, bytes(95))
         while s3.under_way < 4:
             await asyncio.sleep(0)
         tasks.cancel_scope.cancel()

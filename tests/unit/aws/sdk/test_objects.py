@@ -51,7 +51,7 @@ async def test_a_body_that_ends_early_is_not_an_object(wire):
     async with wire.cloud_against(truncated) as (cloud, _):
         with pytest.raises(CallError) as caught:
             await cloud.objects.get(HERE)
-    assert caught.value.phase is Phase.EXCHANGE
+    assert (caught.value.phase, caught.value.code) == (Phase.EXCHANGE, "IncompleteBody")
 
 
 async def test_a_body_that_differs_from_its_checksum_is_not_an_object(wire):

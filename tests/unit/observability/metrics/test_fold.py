@@ -34,7 +34,7 @@ def random_outcome(rng, row):
         row=row,
         id=None,
         passthrough=(),
-        status=rng.choice(["succeeded", "failed", "expired", "rejected", "unknown"]),
+        status=rng.choice(["succeeded", "failed", "expired", "rejected", "unsettled", "unknown"]),
         transport=rng.choice(["inline", "s3", "existing", None]),
         payload_bytes=rng.randrange(1000),
         response=rng.choice([None, b"", b"x" * rng.randrange(1000)]),
@@ -48,6 +48,7 @@ def random_outcome(rng, row):
         notified_at=notified,
         collected_at=collected,
         fetched_at=later(collected),
+        ended_at=T0 + 5 + rng.random(),
     )
 
 

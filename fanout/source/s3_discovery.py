@@ -1,0 +1,80 @@
+"""Finds the objects that an `s3://` uri means: one object, all below a prefix, or those that a glob matches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fanout.domain.location import Location
+from fanout.errors import InputError, RunError
+from fanout.ports import ObjectInfo
+from fanout.source import path_rules as rules
+from fanout.source.remote import Remote
+from fanout.source.settings import InputSettings
+
+
+def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> tuple[list[ObjectInfo], list[str]]:
+    """Return the objects, in the order of their keys, and the names of those that were left out.
+
+    A key counts byte for byte: `a//b` and `a/b` are two. What ends in a slash is a folder's marker and no file.
+
+    Raises:
+        InputError: There is no such bucket, object or prefix, or nothing in it to read.
+        RunError: S3 does not permit it, or does not answer.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not bucket or rules.GLOB & set(bucket):
+        raise InputError(f"{uri}: names no bucket; write s3://BUCKET/PREFIX")
+    exact = remote.find(Location(bucket, key)) if key and not key.endswith("/") else None
+    if exact is not None:
+        return [exact], []
+    try:
+        if rules.GLOB & set(key):
+            return _matching(uri, bucket, key, remote=remote), []
+        return _below(uri, bucket, key, settings=settings, remote=remote)
+    except InputError:
+        raise
+    except RunError as error:
+        raise RunError(f"{uri}: no object of this name may be read; {error}") from error
+
+
+def _matching(uri: str, bucket: str, pattern: str, *, remote: Remote) -> list[ObjectInfo]:
+    parts = pattern.split("/")
+    first = next(index for index, char in enumerate(pattern) if char in rules.GLOB)
+    found = []
+    for info in _objects(remote, bucket, pattern[:first]):
+        name = info.location.key.split("/")
+        below = name[rules.fixed_parts(parts) :]
+        if rules.matches(name, parts) and not rules.is_hidden(below, pattern=parts):
+            found.append(info)
+    if not found:
+        raise InputError(f"{uri}: no object matches")
+    return found
+
+
+def _below(
+    uri: str, bucket: str, key: str, *, settings: InputSettings, remote: Remote
+) -> tuple[list[ObjectInfo], list[str]]:
+    prefix = f"{key.removesuffix('/')}/" if key else ""
+    shown: dict[str, ObjectInfo] = {}
+    is_empty = True
+    for info in _objects(remote, bucket, prefix):
+        is_empty = False
+        name = info.location.key[len(prefix) :]
+        folders = name.split("/")[:-1]
+        for depth, folder in enumerate(folders):
+            if folder in rules.TABLES:
+                above = "/".join(("s3:/", bucket, *prefix.split("/")[:-1], *folders[:depth]))
+                raise rules.table(above, rules.TABLES[folder])
+        if not rules.is_hidden(folders):
+            shown[name] = info
+    if is_empty:
+        raise InputError(f"{uri}: no such object or prefix")
+    taken, left_out = rules.wanted(shown, of=uri, settings=settings)
+    return [shown[name] for name in taken], left_out
+
+
+def _objects(remote: Remote, bucket: str, prefix: str) -> Iterator[ObjectInfo]:
+    for page in remote.list(bucket, prefix):
+        for info in page:
+            if not info.location.key.endswith("/"):
+                yield info
