@@ -215,6 +215,11 @@ SIMULATED_HEADER = "x-fanout-simulated"
 """The local AWS describes its endpoint with this header, by which a run knows it, however it was led there."""
 
 
+SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed"})
+"""Statuses in which an endpoint takes requests (EndpointStatus of DescribeEndpoint, API reference). In the others
+(Creating, Failed, OutOfService, Deleting) it takes none, and serves none that it had taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """What DescribeEndpoint and DescribeEndpointConfig say that matters here.
@@ -223,7 +228,7 @@ class Endpoint:
         status: `InService`, `Updating`, ...; see the API reference.
         output_path: `S3OutputPath`; None if the config names none.
         includes_response: Statuses whose notifications carry the response (`IncludeInferenceResponseIn`).
-        instances: Instances now, over all variants; 0 means a cold start of minutes.
+        instances: Instances now, over all variants; 0 means a cold start of minutes, None that it is not told.
         simulated: It is the local AWS's, started here or elsewhere: its latencies say nothing about SageMaker.
     """
 
@@ -235,9 +240,14 @@ class Endpoint:
     error_topic: str | None
     includes_response: bool
     kms_key_id: str | None
-    instances: int
+    instances: int | None
     concurrency_per_instance: int | None
     simulated: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether it takes requests."""
+        return self.status in SERVING
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -262,8 +272,23 @@ class RunQueue:
     tagged: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class BacklogPoint:
+    """What was told of an endpoint's backlog for one period.
+
+    Attributes:
+        began_at: When the period began, in seconds since the epoch, by the clock of who measured it.
+        length_s: How long it was.
+        most: The most requests that were queued or in process at once, those of other programs included.
+    """
+
+    began_at: float
+    length_s: float
+    most: float
+
+
 class Control(Protocol):
-    """What is called once a run, not once a record."""
+    """What is called once a run, or once a minute, not once a record."""
 
     async def describe(self, endpoint: str) -> Endpoint:
         """Return the endpoint's configuration.
@@ -271,6 +296,25 @@ class Control(Protocol):
         Raises:
             CallError: `ValidationException` when there is no such endpoint; `AccessDeniedException`.
             RunError: It is not an asynchronous endpoint.
+        """
+        ...
+
+    async def status(self, endpoint: str) -> str:
+        """Return the endpoint's status alone, by one call; see `SERVING`.
+
+        Raises:
+            CallError: As `describe`.
+        """
+        ...
+
+    async def backlog(self, endpoint: str, *, since: float, until: float) -> Sequence[BacklogPoint] | None:
+        """Return the endpoint's backlog in the periods that begin at or after `since` and are over by `until`.
+
+        Oldest first. The last periods may be missing: they are told late. None where it is not permitted or not
+        offered, as it will be for the rest of the run.
+
+        Raises:
+            CallError: It was not told this time.
         """
         ...
 

@@ -20,7 +20,9 @@ from fanout.domain.location import dns_suffix
 if TYPE_CHECKING:
     from aiobotocore.config import AioConfig
 
-SERVICES = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
+ALWAYS = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
+"""The services that every run may call."""
+SERVICES = (*ALWAYS, "cloudwatch")
 NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
 """At DEBUG these log bodies, session tokens and signatures."""
 CREDENTIAL_ATTEMPTS = 3

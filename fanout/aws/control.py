@@ -1,17 +1,22 @@
-"""Makes the calls of a run's start and end: describes the endpoint, opens and closes the run's queue."""
+"""Describes the endpoint, asks for its status and its backlog, and opens and closes the run's queue."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fanout.aws.backlog import backlog_points, backlog_question
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
+from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.queues import Redrive
-from fanout.errors import RunError
-from fanout.ports import SIMULATED_HEADER, Endpoint, RunQueue
+from fanout.errors import CallError, RunError
+from fanout.ports import SIMULATED_HEADER, BacklogPoint, Endpoint, RunQueue
 
 _RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
+
+_NOT_OFFERED = frozenset({"InvalidAction", "UnknownOperationException", "UnknownOperation"})
+"""What a server of AWS's protocols answers that has no CloudWatch."""
 
 
 class AwsControl:
@@ -19,13 +24,17 @@ class AwsControl:
 
     Args:
         sagemaker: A client of SageMaker's control plane: aiobotocore's, or `http.control_client.ControlClient`.
+        cloudwatch: A client of CloudWatch, likewise.
         run_queues: Opens and closes the run's queue.
         timeout_s: Bound of one call as a whole.
         inline: What `supports_inline` returns.
     """
 
-    def __init__(self, sagemaker: Any, *, run_queues: RunQueues, timeout_s: float, inline: bool) -> None:
+    def __init__(
+        self, sagemaker: Any, *, cloudwatch: Any, run_queues: RunQueues, timeout_s: float, inline: bool
+    ) -> None:
         self._sagemaker = sagemaker
+        self._cloudwatch = cloudwatch
         self._run_queues = run_queues
         self._timeout_s = timeout_s
         self._inline = inline
@@ -43,6 +52,24 @@ class AwsControl:
         async with bounded(self._timeout_s):
             config = await self._sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
         return to_endpoint(described, config)
+
+    async def status(self, endpoint: str) -> str:
+        """Return the endpoint's status; see `ports.Control`."""
+        async with bounded(self._timeout_s):
+            described = await self._sagemaker.describe_endpoint(EndpointName=endpoint)
+        return str(described["EndpointStatus"])
+
+    async def backlog(self, endpoint: str, *, since: float, until: float) -> Sequence[BacklogPoint] | None:
+        """Return what CloudWatch tells of the endpoint's backlog; see `ports.Control`."""
+        question = backlog_question(endpoint, since=since, until=until)
+        try:
+            async with bounded(self._timeout_s):
+                told = await self._cloudwatch.get_metric_statistics(**question)
+        except CallError as error:
+            if error.code in NOT_PERMITTED or error.code in _NOT_OFFERED:
+                return None
+            raise
+        return backlog_points(told, since=since, until=until)
 
     async def open_run_queue(
         self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}
@@ -87,7 +114,7 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
         error_topic=notification.get("ErrorTopic"),
         includes_response=_RESPONSE_RIDES_ALONG in notification.get("IncludeInferenceResponseIn", ()),
         kms_key_id=output.get("KmsKeyId"),
-        instances=sum(_instances(variant) for variant in described.get("ProductionVariants", ())),
+        instances=_instances(described.get("ProductionVariants", ())),
         concurrency_per_instance=asynchronous.get("ClientConfig", {}).get(
             "MaxConcurrentInvocationsPerInstance"
         ),
@@ -95,9 +122,19 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
     )
 
 
-def _instances(variant: Mapping[str, Any]) -> int:
+def _instances(variants: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return the instances now, None if no variant tells."""
+    return _total(_variant_instances(variant) for variant in variants)
+
+
+def _variant_instances(variant: Mapping[str, Any]) -> int | None:
     """Return a variant's instances now; one with instance pools counts them there."""
     whole: int | None = variant.get("CurrentInstanceCount")
     if whole is not None:
         return whole
-    return sum(pool.get("CurrentInstanceCount", 0) for pool in variant.get("InstancePools", ()))
+    return _total(pool.get("CurrentInstanceCount") for pool in variant.get("InstancePools", ()))
+
+
+def _total(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-OPERATIONS = {"sagemaker": frozenset({"DescribeEndpoint", "DescribeEndpointConfig"})}
+OPERATIONS = {
+    "sagemaker": frozenset({"DescribeEndpoint", "DescribeEndpointConfig"}),
+    "cloudwatch": frozenset({"GetMetricStatistics"}),
+}
 """By service; a service that is not named keeps all of its operations."""
 
 

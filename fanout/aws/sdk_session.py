@@ -20,6 +20,7 @@ from fanout.aws.call_errors import to_call_error
 from fanout.aws.clients import client_config, session_config
 from fanout.aws.credentials import SharedCredentials, SharedResolver
 from fanout.aws.errors import CREDENTIALS
+from fanout.aws.http.dialer import check_bundle
 from fanout.aws.mfa import ask_for_code
 from fanout.aws.model_pruning import prune
 from fanout.aws.reach import Reach
@@ -117,6 +118,7 @@ async def start_sdk(settings: AwsSettings, reach: Reach) -> Sdk:
     # name a region, and a dead network need not be tried for minutes.
     session.set_config_variable("region", region)
     session.set_default_client_config(session_config(settings))
+    check_bundle(session.get_config_variable("ca_bundle"))
     return Sdk(session, region, await _credentials(session, settings), settings, reach)
 
 

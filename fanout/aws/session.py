@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from fanout.aws.clients import SERVICES, invoke_members, lacks, quieten, takes_inline
+from fanout.aws.clients import ALWAYS, SERVICES, invoke_members, lacks, quieten, takes_inline
 from fanout.aws.control import AwsControl
 from fanout.aws.http.data_plane import ONCE_A_RUN, PER_RECORD, DataPlane, open_data_plane
+from fanout.aws.http.dialer import check_bundle
 from fanout.aws.http.endpoint_lookup import EndpointLookup
 from fanout.aws.http.plain import PlainAws, plain_aws
 from fanout.aws.http.plain_lookup import PlainLookup, service_url
@@ -78,6 +79,7 @@ class AwsCloud:
         self.objects = data_plane.objects(objects) if data_plane else objects
         self.control = AwsControl(
             controls["sagemaker"],
+            cloudwatch=controls["cloudwatch"],
             run_queues=RunQueues(controls["sqs"], controls["sns"], timeout_s=timeout_s),
             timeout_s=timeout_s,
             inline=inline,
@@ -97,7 +99,7 @@ class AwsCloud:
         return self._data_plane.queue(url, queue) if self._data_plane else queue
 
     def endpoint_url(self, service: str) -> str:
-        """Return where calls to `service` (one of `SERVICES`) go: environment and profile included."""
+        """Return where calls to `service` (one of `ALWAYS`) go: environment and profile included."""
         return self._urls[service]
 
     async def keys(self) -> Keys:
@@ -145,6 +147,7 @@ async def open_cloud(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
 @asynccontextmanager
 async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[AwsCloud]:
     """Yield AWS by our own HTTP client; aiobotocore makes what calls are left, once there is one."""
+    check_bundle(aws.ca_bundle)
     reach = Reach()
     urls = {service: service_url(service, aws) for service in SERVICES}
     members = invoke_members(installed_model("sagemaker-runtime"))
@@ -193,10 +196,16 @@ async def _open_by_botocore(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
     reach = Reach()
     sdk = await _start_sdk(settings, reach)
     async with AsyncExitStack() as stack:
-        clients = {service: await sdk.open_client(stack, service) for service in SERVICES}
+        clients = {service: await sdk.open_client(stack, service) for service in ALWAYS}
         members = invoke_members(sdk.model("sagemaker-runtime"))
         _check_model(members)
         urls = {service: str(client.meta.endpoint_url) for service, client in clients.items()}
+
+        async def start() -> Sdk:
+            return sdk
+
+        lazy = await stack.enter_async_context(LazyClients(start))
+        clients |= {service: lazy.client(service) for service in SERVICES if service not in ALWAYS}
         data_plane = None
         if settings.client == "wire":
             data_plane = await stack.enter_async_context(

@@ -166,7 +166,10 @@ class PacingSection(_Section):
 
 
 class CollectSection(_Section):
-    """`[collect]`: how results are found; `fetches` without a value are as many as `transport.concurrency`."""
+    """`[collect]`: how results are found; `fetches` without a value are as many as `transport.concurrency`.
+
+    `unknown_wait_s` without a value follows the service times seen so far (`engine.reconcile.unknown_wait`).
+    """
 
     notifications: bool = True
     queue_url: str | None = None
@@ -174,7 +177,7 @@ class CollectSection(_Section):
     poll_s: Annotated[float, Field(ge=0, le=20)] = 20.0
     fetches: Count | None = None
     quiet_s: Positive = 10.0
-    unknown_wait_s: Seconds = 10.0
+    unknown_wait_s: Seconds | None = None
     unknown: Literal["resend", "wait", "never"] = "resend"
     trust_responses: bool = False
     redrive: Literal["refuse", "accept"] = "refuse"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from fanout.domain.failures import (
     BAD_SIGNATURE,
@@ -32,7 +33,9 @@ def remedy(operation: str, error: CallError) -> str:
     return f"{said.rstrip('. ')}. {_step(operation, error)}"
 
 
-def upload_remedy(location: Location, error: CallError, *, kms_key_id: str | None) -> str:
+def upload_remedy(
+    location: Location, error: CallError, *, kms_key_id: str | None, tags: Mapping[str, str]
+) -> str:
     """Return what S3 answered to the upload of a payload, and what to do about it: bucket and key by their names."""
     said = f"{location.uri}: s3:PutObject: {error}."
     key = f"the KMS key {kms_key_id}" if kms_key_id is not None else "the bucket's own KMS key"
@@ -44,8 +47,9 @@ def upload_remedy(location: Location, error: CallError, *, kms_key_id: str | Non
         return f"{said} Payloads are encrypted with {key}: have it enabled, or name another (--kms-key-id)."
     if error.code in NOT_PERMITTED:
         more = f", and kms:GenerateDataKey and kms:Decrypt on {key}" if kms_key_id is not None else ""
+        rights = "s3:PutObject and s3:PutObjectTagging" if tags else "s3:PutObject"
         return (
-            f"{said} Grant s3:PutObject on s3://{location.bucket}/ to the role that runs this{more}, or have the "
+            f"{said} Grant {rights} on s3://{location.bucket}/ to the role that runs this{more}, or have the "
             "bucket's policy allow it."
         )
     return f"{location.uri}: {remedy('s3:PutObject', error)}"

@@ -33,8 +33,13 @@ class Flow(Protocol):
         """Have the result of a row fetched that a notice has claimed."""
         ...
 
-    def defer(self, row: OpenRow, wait_s: float | None = None) -> None:
-        """Have the row looked for, and sent if it is nowhere, after `wait_s` seconds; None for the policy's wait."""
+    def doubt(self, row: OpenRow, *, more_s: float = 0.0) -> None:
+        """Have an uncertain row looked for when its result should have come, and sent if it is nowhere.
+
+        Args:
+            row: The row.
+            more_s: Seconds to wait beyond that.
+        """
         ...
 
     def release(self, row: OpenRow, *, grace_s: float) -> None:
@@ -63,6 +68,26 @@ class Flow(Protocol):
 
     async def room(self) -> None:
         """Return once more outcomes can be taken: neither the disk nor the deletions are far behind."""
+        ...
+
+
+class EndpointCheck(Protocol):
+    """Asks in mid-run whether the endpoint serves; `runtime.endpoint` implements it."""
+
+    async def __call__(self, since: float) -> None:
+        """Return if the endpoint was there after `since`, when it refused a row.
+
+        Raises:
+            RunError: It is gone or not in service, or that cannot be told.
+        """
+        ...
+
+    async def look(self) -> None:
+        """Return unless the endpoint certainly serves no more.
+
+        Raises:
+            RunError: It is gone or not in service.
+        """
         ...
 
 

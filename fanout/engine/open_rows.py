@@ -111,6 +111,7 @@ class OpenRows:
             self.deadlines.set(row, max(accepted_at + row.patience_s, now + HEARD_WITHIN_S))
         elif row.state is State.UNCERTAIN:
             self.places.presume(row)
+            row.failed_at = now
             self.deadlines.set(row, now + row.patience_s)  # it was sent just before the kill, if it was
         return row
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 import anyio
 
 from fanout.domain.remedies import remedy
-from fanout.engine.open_row import State
+from fanout.engine.open_row import NOT_RECEIVED, State
 from fanout.engine.reconcile.lookup import LOOKERS
 from fanout.engine.statistics import PipelineStatistics
 from fanout.engine.wiring import Wiring
@@ -57,10 +57,19 @@ class Pipeline:
             for _ in range(DELETERS):
                 deleters.start_soon(self._wiring.delete.worker)
             await self._work()
+            self._take_back_uploads()
             # The pollers have ended: what they would receive again must not keep the deletions going.
             with anyio.move_on_after(DELETE_WITHIN_S):
                 await self._wiring.delete.drained()
             deleters.cancel_scope.cancel()
+
+    def _take_back_uploads(self) -> None:
+        """Have the payloads deleted of rows that a stop kept from being sent: a resume uploads them again anyway."""
+        if self._stop.at is not None:
+            waiting = self._wiring.rows.waiting(NOT_RECEIVED)
+            self._wiring.delete.uploads(
+                row.upload for row in waiting if row.upload is not None and row.uploaded_at is not None
+            )
 
     async def _work(self) -> None:
         wiring = self._wiring
@@ -73,6 +82,7 @@ class Pipeline:
                 (wiring.fetch_worker, limits.fetches),
                 (self._look, 1),
                 (wiring.lookup.looker, LOOKERS),
+                (wiring.endpoint_watch.worker, 1),
                 (self._poll, limits.pollers),
                 (wiring.journal.worker, 1),
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fanout.concurrency.channel import Channel
 from fanout.concurrency.threads import RunBlocking, run_in_thread
@@ -16,15 +16,17 @@ from fanout.domain.records import Outcome, Rejected, Upload
 from fanout.domain.retry_policy import backoff_s
 from fanout.domain.routing import Router
 from fanout.domain.tally import Tally
-from fanout.engine.flow import Sink
+from fanout.engine.flow import EndpointCheck, Sink
 from fanout.engine.inline_support import InlineSupport
 from fanout.engine.journal_writer import JournalWriter
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.outcomes import Outcomes, rejection
 from fanout.engine.pacing import Gate, Pacer
+from fanout.engine.reconcile.endpoint_watch import EndpointWatch
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import Reconciler
+from fanout.engine.reconcile.service_times import ServiceTimes
 from fanout.engine.settings import EngineSettings
 from fanout.engine.stages.admit import Admit, AdmitLimits
 from fanout.engine.stages.delete import Delete
@@ -55,7 +57,7 @@ class Wiring:
         queue: Where notifications arrive; None to find results by listing.
         clock: The run's clock.
         pacer: Decides when requests are due.
-        check_endpoint: Raises RunError when the endpoint is gone or out of service after the given instant.
+        check_endpoint: Raises RunError when the endpoint is gone or out of service.
         tally: Counts every outcome.
         folds: Take every outcome, too: metrics, an experiment.
         journal: The open journal; None to keep none.
@@ -74,7 +76,7 @@ class Wiring:
         queue: Queue | None,
         clock: Clock,
         pacer: Pacer,
-        check_endpoint: Callable[[float], Awaitable[None]],
+        check_endpoint: EndpointCheck,
         tally: Tally,
         journal: Journal | None = None,
         recovered: Recovered | None = None,
@@ -102,10 +104,11 @@ class Wiring:
         self.stop = Stop(clock=clock, changed=self.rows.changed)
         self.journal = JournalWriter(journal, places=self.rows.places, clock=clock, run_blocking=run_blocking)
         self.delete = Delete(queue=queue, objects=cloud.objects, clock=clock)
+        service_times = ServiceTimes(started_at=clock.now())
         self._outcomes = Outcomes(
             rows=self.rows,
             tally=tally,
-            folds=folds,
+            folds=(*folds, service_times.add),
             journal=self.journal,
             delete=self.delete,
             stop=self.stop,
@@ -132,12 +135,16 @@ class Wiring:
             flow=self,
             lookup=self.lookup,
             clock=clock,
+            service_times=service_times,
             last_notice_at=self._last_notice_at,
             policy=settings.lookup,
             resumed=bool(recovered.open),
         )
         support = InlineSupport()
         router = Router(settings.routing, inline_refused=lambda: support.is_refused)
+        self.endpoint_watch = EndpointWatch(
+            rows=self.rows, service_times=service_times, look=check_endpoint.look, clock=clock
+        )
         self.admit = Admit(
             source=source,
             router=router,
@@ -158,7 +165,6 @@ class Wiring:
             clock=clock,
             rng=self._rng,
             check_endpoint=check_endpoint,
-            unknown_s=settings.lookup.unknown_s,
             support=support,
             via_s3=router.via_s3,
             warn=warn,
@@ -234,9 +240,9 @@ class Wiring:
         """Have the result of a row fetched that a notice has claimed."""
         await self._claimed.put(row)
 
-    def defer(self, row: OpenRow, wait_s: float | None = None) -> None:
-        """Have the row looked for, and sent if it is nowhere, after `wait_s` seconds."""
-        self.reconciler.defer(row, wait_s)
+    def doubt(self, row: OpenRow, *, more_s: float = 0.0) -> None:
+        """Have an uncertain row looked for when its result should have come, and sent if it is nowhere."""
+        self.reconciler.doubt(row, more_s=more_s)
 
     def release(self, row: OpenRow, *, grace_s: float) -> None:
         """Take back the claim on a row whose object is not there."""
@@ -249,7 +255,7 @@ class Wiring:
             return False
         self.rows.regenerate(row)
         self.journal.unsent(row)
-        self.defer(row, backoff_s(row.generation, draw=self._rng.random()))
+        self.reconciler.defer(row, backoff_s(row.generation, draw=self._rng.random()))
         return True
 
     def refuse_inline(self, row: OpenRow, otherwise: Upload | None) -> None:
@@ -258,8 +264,10 @@ class Wiring:
             row.take_way_via_s3(otherwise, upload=self.admit.upload_of(otherwise))
         self.rows.refuse_inline(row)
         # By the reconciler: a sender that waited for room among the uploads would keep them from being sent.
-        uncertain = row.state is not State.DEFERRED
-        self.defer(row, None if uncertain else INLINE_AGAIN_S if otherwise is None else 0.0)
+        if row.state is not State.DEFERRED:
+            self.doubt(row)
+        else:
+            self.reconciler.defer(row, INLINE_AGAIN_S if otherwise is None else 0.0)
 
     def finish(self, row: OpenRow, **facts: object) -> None:
         """End the row with an outcome of these `facts` (fields of `Outcome`)."""

@@ -7,22 +7,22 @@ results are then found by listing, or through a queue that the configuration nam
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 
 import anyio
 
-from fanout.domain.failures import DENIED, NOT_PERMITTED
+from fanout.domain.failures import DENIED, MISSING, NOT_PERMITTED
 from fanout.domain.remedies import remedy
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, Phase, RunError
-from fanout.ports import Clock, Control, Endpoint
+from fanout.ports import SERVING, Clock, Control, Endpoint
 
 _log = logging.getLogger(__name__)
-SERVING = frozenset({"InService", "Updating", "SystemUpdating", "RollingBack"})
-"""Statuses in which an endpoint takes requests (DescribeEndpoint, API reference)."""
 
 CHECK_EVERY_S = 1.0
 """How often at most the endpoint is asked after in mid-run; rows that were refused wait for the next look together."""
+
+_NO_SUCH_ENDPOINT = MISSING | {"ValidationException"}
+"""DescribeEndpoint's codes for a name that it does not know: "Could not find endpoint"."""
 
 
 def _say(error: CallError) -> None:
@@ -56,7 +56,7 @@ async def discover(control: Control, name: str, *, clock: Clock) -> Endpoint | N
             f"endpoint {name!r}: {(error.message or error.code).rstrip('. ')}. Check the name and the region "
             "(aws sagemaker list-endpoints)."
         ) from error
-    if endpoint.status not in SERVING:
+    if not endpoint.serves:
         raise RunError(
             f"endpoint {name!r} is {endpoint.status}, not InService: wait for it "
             "(aws sagemaker wait endpoint-in-service), or look at its FailureReason."
@@ -64,22 +64,79 @@ async def discover(control: Control, name: str, *, clock: Clock) -> Endpoint | N
     return endpoint
 
 
-def endpoint_check(control: Control, name: str, *, clock: Clock) -> Callable[[float], Awaitable[None]]:
-    """Return a check for the middle of a run: it returns if the endpoint was there after the given instant.
+class EndpointCheck:
+    """Asks in mid-run whether the endpoint still serves; an error says what becomes of the run's rows.
 
-    An earlier look proves nothing: a request that was refused since may have been refused for its absence.
+    Args:
+        control: Describes the endpoint.
+        name: Its name.
+        clock: The run's clock.
+        next_step: What the person can do next, as a sentence's end.
     """
-    looked_at = float("-inf")
-    lock = anyio.Lock()
 
-    async def check(since: float) -> None:
-        nonlocal looked_at
-        async with lock:
-            if looked_at > since:
+    def __init__(self, control: Control, name: str, *, clock: Clock, next_step: str = "") -> None:
+        self._control = control
+        self._name = name
+        self._clock = clock
+        self._next_step = next_step
+        self._looked_at = float("-inf")
+        self._lock = anyio.Lock()
+
+    async def __call__(self, since: float) -> None:
+        """Return if the endpoint was there after the instant `since`, when it refused a row.
+
+        An earlier look proves nothing: a request that was refused since may have been refused for its absence.
+
+        Raises:
+            RunError: It is gone, it serves no more, or it cannot be told: then the refusal may be about the endpoint.
+        """
+        async with self._lock:
+            if self._looked_at > since:
                 return
-            await clock.sleep_until(looked_at + CHECK_EVERY_S)
-            began = clock.now()
-            await discover(control, name, clock=clock)
-            looked_at = began
+            await self._clock.sleep_until(self._looked_at + CHECK_EVERY_S)
+            began = self._clock.now()
+            try:
+                await retry_call(
+                    self._look, operation="sagemaker:DescribeEndpoint", clock=self._clock, retrying=_say
+                )
+            except CallError as error:
+                if error.code not in NOT_PERMITTED:
+                    raise RunError(remedy("sagemaker:DescribeEndpoint", error)) from error
+            self._looked_at = began
 
-    return check
+    async def look(self) -> None:
+        """Return unless the endpoint certainly serves no more; asked when results are overdue.
+
+        A call that is denied, throttled or lost tells nothing of the endpoint, and the next look comes anyway.
+
+        Raises:
+            RunError: It is gone, or its status is one in which it serves no request.
+        """
+        try:
+            await self._look()
+        except CallError as error:
+            _log.info("cannot tell whether endpoint %s still serves: %s", self._name, error)
+
+    async def _look(self) -> None:
+        try:
+            status = await self._control.status(self._name)
+        except CallError as error:
+            if error.phase is Phase.REPLY and error.code in _NO_SUCH_ENDPOINT:
+                raise self._ended(f"is gone ({error.message or error.code})") from error
+            raise
+        if status not in SERVING:
+            raise self._ended(f"is {status}, not InService any more")
+
+    def _ended(self, how: str) -> RunError:
+        text = (
+            f"endpoint {self._name!r} {how}: look at its FailureReason, or in CloudTrail for the change. Results that "
+            "stand in S3 are collected. What it had accepted and never answers ends without a result at the rows' "
+            "deadlines (TTL and invocation timeout); what it had not accepted is sent once an endpoint of this name "
+            "serves again"
+        )
+        return RunError(f"{text}: {self._next_step}" if self._next_step else f"{text}.")
+
+
+def endpoint_check(control: Control, name: str, *, clock: Clock, next_step: str = "") -> EndpointCheck:
+    """Return the check of the endpoint for the middle of a run; see `EndpointCheck`."""
+    return EndpointCheck(control, name, clock=clock, next_step=next_step)

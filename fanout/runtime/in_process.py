@@ -72,6 +72,7 @@ class InProcess:
             folds=(*((fold.add,) if fold is not None else ()), *outcome_folds()),
             journal=self._journal,
             recovered=recovered,
+            next_step=spec.next_step,
         )
         count = subset.count if subset is not None else lambda rows: rows
         work = EngineWork(
@@ -142,6 +143,7 @@ async def build_pipeline(
     journal: Journal | None = None,
     recovered: Recovered | None = None,
     deliver: Callable[[Outcome], None] | None = None,
+    next_step: str = "",
 ) -> Pipeline:
     """Return the engine that takes the rows of `source` to their end; nothing of it runs yet.
 
@@ -156,6 +158,7 @@ async def build_pipeline(
         journal: The open journal; None to keep none.
         recovered: What earlier processes of the run left behind.
         deliver: Takes each outcome at once; None to write part files.
+        next_step: What the person can do if the endpoint goes, as a sentence's end.
 
     Raises:
         RunError: The endpoint is not there, or rows cannot travel as configured.
@@ -169,7 +172,7 @@ async def build_pipeline(
             queue=queue,
             clock=session.clock,
             pacer=Pacer(rate_per_s=pacing.rate, bytes_per_s=pacing.bytes_per_s, burst=pacing.burst),
-            check_endpoint=session.endpoint_check(),
+            check_endpoint=session.endpoint_check(next_step=next_step),
             tally=tally,
             folds=folds,
             journal=journal,

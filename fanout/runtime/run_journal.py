@@ -37,7 +37,8 @@ def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
         yield journal
     except RunError as error:
         # The other kinds bring their own next step, or the resume would meet the same.
-        if type(error) is RunError and (spec.begun or not journal.has_sent_nothing()):
+        bare = type(error) is RunError and spec.next_step not in str(error)
+        if bare and (spec.begun or not journal.has_sent_nothing()):
             then = "then " if spec.can_be_resumed else ""
             error.args = (f"{str(error).rstrip('.')}; {then}{spec.next_step}",)
         raise

@@ -49,8 +49,6 @@ async def open_run_queue(
         return
     topics = endpoint.topics if endpoint is not None and collect.notifications else ()
     if not topics:
-        if collect.notifications and endpoint is not None:
-            warn("the endpoint notifies no topic: results are found by listing its output path")
         yield None
         return
     try:

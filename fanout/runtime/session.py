@@ -5,7 +5,7 @@ Every verb that talks to AWS uses a `Session`: a run, a shard of one, an experim
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,8 @@ from fanout.observability.warnings import WarningLog
 from fanout.ports import Clock, Endpoint, Queue
 from fanout.runtime import settings as compose
 from fanout.runtime.descriptors import ensure_descriptors
-from fanout.runtime.endpoint import discover, endpoint_check
+from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
+from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
 from fanout.runtime.run_queue import open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
@@ -185,9 +186,9 @@ class Session:
         endpoint = await self.endpoint()
         return endpoint.simulated if endpoint is not None else self.simulator is not None
 
-    def endpoint_check(self) -> Callable[[float], Awaitable[None]]:
-        """Return the check of the endpoint for the middle of a run: see `runtime.endpoint`."""
-        return endpoint_check(self.cloud.control, self.endpoint_name, clock=self.clock)
+    def endpoint_check(self, *, next_step: str = "") -> EndpointCheck:
+        """Return the check of the endpoint for the middle of a run; `next_step` ends the sentence that ends the run."""
+        return endpoint_check(self.cloud.control, self.endpoint_name, clock=self.clock, next_step=next_step)
 
     async def source(self) -> Source:
         """Return the input that the configuration names.
@@ -224,9 +225,13 @@ class Session:
                 f"the queue {url} is in {elsewhere}, and this run talks to AWS in {self.cloud.region}, whose topics "
                 "and endpoint it needs: name a queue there (--queue-url), or run in that region (--region)"
             )
+        endpoint = await self.endpoint()
+        if endpoint is not None:
+            for text in endpoint_warnings(endpoint, self.config.collect):
+                self.warnings.warn(text)
         opening = open_run_queue(
             self.cloud,
-            await self.endpoint(),
+            endpoint,
             self.config.collect,
             run_id=run_id,
             tags=queue_tags(

@@ -15,6 +15,7 @@ from enum import Enum, unique
 from itertools import count
 from typing import Generic, NamedTuple, TypeVar
 
+from fanout.simulator.backlog import BacklogHistory
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.settings import SimulatorSettings, Spread, ThrottleSettings
 
@@ -82,6 +83,7 @@ class EndpointModel(Generic[Task]):
         self._expired_share = settings.faults.expired_share
         self._rng = rng
         self._bucket = _TokenBucket(settings.throttle)
+        self.backlog = BacklogHistory()
         self._warm_at: float | None = None
         self._running: list[tuple[float, int, Task, float, Verdict]] = []
         self._waiting: deque[_Waiting[Task]] = deque()
@@ -112,11 +114,13 @@ class EndpointModel(Generic[Task]):
         self._admitted += 1
         if len(self._running) < self.slots and not self._waiting_count:
             self._start(task, timeout_s, now=now)
+            self._note_backlog(now)
             return
         waiting = _Waiting(task, timeout_s, now + ttl_s)
         self._waiting.append(waiting)
         self._waiting_count += 1
         heapq.heappush(self._expiries, (waiting.expires_at, next(self._order), waiting))
+        self._note_backlog(now)
         if self.instances == 0 and self._warm_at is None:
             self._warm_at = now + self._cold_start_s
 
@@ -130,6 +134,15 @@ class EndpointModel(Generic[Task]):
         if instances == 0 and self._waiting_count:
             self._warm_at = now + self._cold_start_s
         self._fill(now)
+
+    def clear(self, *, now: float) -> None:
+        """Forget all tasks, as when the endpoint is deleted: none of them ends."""
+        self._running.clear()
+        self._waiting.clear()
+        self._expiries.clear()
+        self._waiting_count = 0
+        self._warm_at = None
+        self._note_backlog(now)
 
     def next_at(self) -> float | None:
         """Return the instant of the next event, None while nothing is under way."""
@@ -163,6 +176,7 @@ class EndpointModel(Generic[Task]):
                 waiting.over = True
                 self._waiting_count -= 1
                 finished.append(Finished(waiting.task, Verdict.EXPIRED, at, None))
+            self._note_backlog(at)
         return finished
 
     def statistics(self) -> EndpointStatistics:
@@ -170,6 +184,9 @@ class EndpointModel(Generic[Task]):
         return EndpointStatistics(
             self._waiting_count, len(self._running), self.slots, self._admitted, self._throttled
         )
+
+    def _note_backlog(self, now: float) -> None:
+        self.backlog.note(now, self._waiting_count + len(self._running))
 
     def _fill(self, now: float) -> None:
         """Give free slots to the tasks that have waited longest."""

@@ -15,6 +15,12 @@ from fanout.simulator.bucket import Flaw
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+DELETED: Literal["Deleted"] = "Deleted"
+EndpointStatus = Literal[
+    "OutOfService", "Creating", "Updating", "SystemUpdating", "RollingBack", "InService", "Deleting", "Failed",
+    "UpdateRollbackFailed", "Deleted",
+]  # fmt: skip
+"""EndpointStatus of DescribeEndpoint (API reference), and `DELETED` for an endpoint that is not there any more."""
 Join = Literal["joined", "ignored", "suffixed"]
 
 
@@ -58,12 +64,32 @@ class ThrottleSettings(_Model):
     retry_after_s: Seconds | None = None
 
 
+class StatusChange(_Model):
+    """Another status of the endpoint, from the moment at which it has accepted `after_requests` requests."""
+
+    after_requests: Annotated[int, Field(ge=1)]
+    status: EndpointStatus
+
+
+class MetricSettings(_Model):
+    """What CloudWatch tells of the endpoint.
+
+    Attributes:
+        enabled: Whether it tells anything.
+        delay_s: How long after its end a minute is told.
+    """
+
+    enabled: bool = True
+    delay_s: Seconds = 60.0
+
+
 class NotificationSettings(_Model):
     """Loss, delay and content of the messages that say a row has finished.
 
     Attributes:
         enabled: Whether the endpoint's config names topics at all.
         separate_topics: Whether errors have a topic of their own; otherwise both statuses share one ARN.
+        errors: Whether there is a topic for errors.
         includes_response: IncludeInferenceResponseIn: responses up to 128 KB ride along.
         loss_share: Share of notifications that are never published.
         duplicate_share: Share of notifications that are published `copies` times, each with its own delay.
@@ -76,6 +102,7 @@ class NotificationSettings(_Model):
 
     enabled: bool = True
     separate_topics: bool = True
+    errors: bool = True
     includes_response: bool = False
     loss_share: Share = 0.0
     duplicate_share: Share = 0.0
@@ -144,6 +171,8 @@ class SimulatorSettings(_Model):
         seed: Everything that is drawn follows from it and from the order of calls.
         buckets: Buckets that exist at start; outputs and failures go to the first.
         requester_pays: Buckets whose owner lets the requester pay, who must say so (`http` alone).
+        status: EndpointStatus at start.
+        changes: How it changes while requests come.
         asynchronous: Whether the endpoint has an AsyncInferenceConfig.
         instances: Instances at start; 0 means that the first request starts `cold_instances` of them.
         concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
@@ -166,6 +195,8 @@ class SimulatorSettings(_Model):
     endpoint_name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$", max_length=63)] = (
         "simulated"
     )
+    status: EndpointStatus = "InService"
+    changes: tuple[StatusChange, ...] = ()
     asynchronous: bool = True
     buckets: Annotated[tuple[str, ...], Field(min_length=1)] = ("simulated",)
     requester_pays: frozenset[str] = frozenset()
@@ -184,6 +215,7 @@ class SimulatorSettings(_Model):
     verify_signatures: bool = False
     throttle: ThrottleSettings = ThrottleSettings()
     notifications: NotificationSettings = NotificationSettings()
+    metrics: MetricSettings = MetricSettings()
     latency: LatencySettings = LatencySettings()
     faults: FaultSettings = FaultSettings()
 
@@ -215,8 +247,8 @@ class SimulatorSettings(_Model):
 
     @property
     def error_topic(self) -> str | None:
-        """ARN of the topic for `Failed` and `Expired`; the same as `success_topic` unless separate."""
-        if not self.notifications.enabled:
+        """ARN of the topic for `Failed` and `Expired`, if there is one; the same as `success_topic` unless separate."""
+        if not (self.notifications.enabled and self.notifications.errors):
             return None
         return self._topic("async-error") if self.notifications.separate_topics else self.success_topic
 

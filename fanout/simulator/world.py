@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 
 from fanout.domain.location import Location
-from fanout.ports import Endpoint
+from fanout.ports import SERVING, BacklogPoint, Endpoint
 from fanout.simulator import limits
 from fanout.simulator.announcer import Announcer
 from fanout.simulator.endpoint import EndpointModel
@@ -24,14 +24,13 @@ from fanout.simulator.objects import Objects
 from fanout.simulator.paths import Paths
 from fanout.simulator.queues import Queues
 from fanout.simulator.results import Results, measure
-from fanout.simulator.settings import SimulatorSettings
+from fanout.simulator.settings import DELETED, EndpointStatus, SimulatorSettings
 from fanout.simulator.topics import Topics
 
 __all__ = ["Accepted", "LogLine", "World"]
 
 _MESSAGE_COUNTS = ("announced", "lost", "duplicated", "foreign", "forged", "failed")
 _TOPIC_COUNTS = ("published", "delivered", "filtered", "discarded", "dead_lettered")
-_SERVING = frozenset({"InService", "Updating", "SystemUpdating"})
 
 
 class World:
@@ -47,14 +46,14 @@ class World:
         topics: SNS.
         endpoint: The endpoint's slots and queue.
         faults: What goes wrong with calls; drawn by the transport.
-        status: EndpointStatus; requests are refused unless it is one that serves.
+        status: EndpointStatus; requests are refused unless it is one that serves. `DELETED` when it is gone.
         log: Every accepted request, in order of arrival; what an audit compares a run with.
     """
 
     def __init__(self, settings: SimulatorSettings, *, now: float) -> None:
         self.settings = settings
         self.started_at = now
-        self.status = "InService"
+        self.status: EndpointStatus = settings.status
         self.log: list[LogLine] = []
         self.objects = Objects(missing_is_forbidden=settings.faults.s3_forbidden_for_missing)
         self.queues = Queues(region=settings.region, account_id=settings.account_id)
@@ -101,7 +100,7 @@ class World:
             ServiceError: ValidationException when there is no endpoint of this name.
         """
         settings = self.settings
-        if endpoint != settings.endpoint_name:
+        if endpoint != settings.endpoint_name or self.status == DELETED:
             arn = f"arn:aws:sagemaker:{settings.region}:{settings.account_id}:endpoint/{endpoint}"
             raise ServiceError(400, "ValidationException", f'Could not find endpoint "{arn}".')
         return Endpoint(
@@ -117,6 +116,14 @@ class World:
             concurrency_per_instance=settings.concurrency_per_instance,
             simulated=True,
         )
+
+    def backlog(self, endpoint: str, *, since: float, until: float, now: float) -> list[BacklogPoint]:
+        """Return ApproximateBacklogSize in the minutes from `since` to `until`, as far as they are told at `now`."""
+        self.advance(now)
+        settings = self.settings
+        if endpoint != settings.endpoint_name or not settings.metrics.enabled:
+            return []
+        return self.endpoint.backlog.points(since=since, until=min(until, now - settings.metrics.delay_s))
 
     def invoke(self, request: AsyncRequest, *, now: float) -> Accepted:
         """Take a request; its end comes by `advance`.
@@ -151,7 +158,17 @@ class World:
             self._announcer.expect(inference_id)
         for wake in self._watchers:
             wake()
+        for change in self.settings.changes:
+            if change.after_requests == len(self.log):
+                self.change(change.status, now=now)
         return accepted
+
+    def change(self, status: EndpointStatus, *, now: float) -> None:
+        """Give the endpoint another status; what it has when it is deleted is never answered."""
+        self.advance(now)
+        self.status = status
+        if status == DELETED:
+            self.endpoint.clear(now=now)
 
     def may_reply(self, inference_id: str) -> bool:
         """Whether the 202 may be sent: always, unless notifications go first and this one has not gone yet."""
@@ -211,9 +228,9 @@ class World:
 
     def _check_endpoint(self, name: str) -> None:
         settings = self.settings
-        if name != settings.endpoint_name:
+        if name != settings.endpoint_name or self.status == DELETED:
             raise limits.invalid(f"Endpoint {name} of account {settings.account_id} not found.")
-        if self.status not in _SERVING:
+        if self.status not in SERVING:
             raise limits.invalid(
                 f"Endpoint {name} of account {settings.account_id} is in status {self.status}."
             )

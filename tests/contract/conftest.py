@@ -64,9 +64,9 @@ class Harness:
 
 
 @asynccontextmanager
-async def memory() -> AsyncIterator[Harness]:
+async def memory(*, inline: bool = True) -> AsyncIterator[Harness]:
     clock = SystemClock()
-    settings = SimulatorSettings()
+    settings = SimulatorSettings(inline=inline)
     world = World(settings, now=clock.now())
 
     async def publish(topic: str, text: str) -> None:
@@ -77,9 +77,9 @@ async def memory() -> AsyncIterator[Harness]:
 
 @asynccontextmanager
 async def simulator(
-    client: Literal["wire", "aiobotocore"] = "wire", **changes: object
+    client: Literal["wire", "aiobotocore"] = "wire", *, inline: bool = True, **changes: object
 ) -> AsyncIterator[Harness]:
-    async with open_server(SimulatorSettings(verify_signatures=True)) as server:
+    async with open_server(SimulatorSettings(verify_signatures=True, inline=inline)) as server:
         settings = aws_settings(
             client=client,
             region=server.identity.region,
@@ -192,6 +192,13 @@ async def storage(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
 async def keeping(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
     """A cloud over HTTP whose uploads are encrypted and tagged (`KEEPING`)."""
     async for harness in _open(request, **KEEPING):
+        yield harness
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SIMULATED)
+async def elsewhere(request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+    """A region where payloads do not travel in the request."""
+    async for harness in _open(request, inline=False):
         yield harness
 
 

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from fanout.domain.failures import FailureKind, failure_kind
 from fanout.domain.ids import inference_id, output_extension, output_filename
 from fanout.domain.location import Location
 from fanout.domain.records import Invocation, Options
@@ -34,6 +35,17 @@ async def refusal(harness, invocation):
     with pytest.raises(CallError) as caught:
         await harness.cloud.invoker.invoke(invocation)
     return caught.value
+
+
+async def test_a_region_without_inline_refuses_the_payload_and_takes_it_via_s3(elsewhere, run):
+    here = Location(elsewhere.bucket, f"contract/{run}/in")
+    await elsewhere.cloud.objects.put(here, b"{}")
+    refused = await refusal(elsewhere, inline(elsewhere, run))
+    assert (refused.phase, refused.status) == (Phase.REPLY, 400)
+    assert refused.code in REFUSED
+    assert failure_kind(refused) is FailureKind.ROW, "it was certainly not received"
+    staged = dataclasses.replace(inline(elsewhere, run, row=1), body=None, input_location=here.uri)
+    assert (await elsewhere.cloud.invoker.invoke(staged)).inference_id == staged.inference_id
 
 
 @pytest.mark.parametrize("size", [0, 1, 127_999, 128_000])

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import botocore.session
 import pytest
 
 from fanout.domain.ids import input_key, new_run, output_extension, output_filename
 from fanout.domain.limits import INLINE_MAX_BYTES
+from fanout.ports import SERVING
+from fanout.simulator.settings import DELETED, EndpointStatus
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +79,10 @@ def test_responses_can_ride_along_with_either_notification():
         "SUCCESS_NOTIFICATION_TOPIC",
         "ERROR_NOTIFICATION_TOPIC",
     ]
+
+
+def test_every_status_of_an_endpoint_is_one_in_which_it_serves_or_one_in_which_it_does_not():
+    statuses = set(botocore.session.Session().get_service_model("sagemaker").shape_for("EndpointStatus").enum)
+    assert statuses - SERVING == {"Creating", "Failed", "OutOfService", "Deleting"}
+    assert statuses >= SERVING
+    assert set(get_args(EndpointStatus)) - {DELETED} == statuses, "what the simulator can be in"

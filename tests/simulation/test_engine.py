@@ -14,7 +14,7 @@ from support.faults import settings as fault
 from support.settings import engine_limits, part_limits
 
 from fanout.config.model import Config
-from fanout.domain.records import Rejected
+from fanout.domain.records import Options, Record, Rejected
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.errors import RunError, TooManyFailures
 from fanout.rundir.recovery import Recovered
@@ -393,6 +393,9 @@ def test_a_region_without_inline_is_found_out_and_every_payload_goes_via_s3(tmp_
     ran = run_engine(records(payloads), tmp_path, simulator=settings(inline=False))
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 300})
     assert set(ran.table["transport"].to_pylist()) == {"s3"}
+    assert all(
+        place.startswith("s3://simulated/inputs/") for place in ran.table["input_location"].to_pylist()
+    )
     assert len(ran.accepted) == 300
     assert ran.statistics.open_rows.resends == 0, "a refusal was not received: nothing is in doubt"
     assert ran.world.objects.list("simulated", "inputs/").entries == [], "uploads are deleted as any other"
@@ -467,3 +470,43 @@ def test_a_resumed_row_that_went_via_s3_goes_on_so(tmp_path):
     audit(ran.table, payloads, accepted=ran.accepted, statuses={"succeeded": 2})
     assert ran.table["input_location"].to_pylist()[0] == place
     assert ran.world.objects.list("simulated", "inputs/").entries == []
+
+
+@pytest.mark.parametrize("size", [128_001, 1], ids=["uploaded", "refused inline"])
+def test_a_run_that_is_refused_takes_its_uploads_back(tmp_path, size):
+    """One a night under a scheduler: what was uploaded and never sent is nobody's any more."""
+    worlds = []
+
+    def refuses(world):
+        worlds.append(world)
+        invoke = world.invoke
+
+        def judged(request, *, now):
+            if request.body is None:
+                raise ServiceError(403, "AccessDeniedException", "not via S3")
+            return invoke(request, now=now)
+
+        world.invoke = judged
+
+    with pytest.raises(RunError, match="AccessDeniedException"):
+        run_engine([*records([b"x" * size] * 30)], tmp_path, simulator=settings(inline=False), before=refuses)
+    assert worlds[0].log == []
+    assert worlds[0].objects.list("simulated", "inputs/").entries == []
+
+
+def test_the_output_tells_where_each_payload_stood(tmp_path):
+    """For audit, where inputs are kept: uploaded by us, or there before; nowhere for one in the request."""
+    rows = records([b"small", b"x" * 128_001, b"theirs"])
+    rows[2] = Record(2, None, b"", Options(), location="s3://simulated/theirs/2")
+    ran = run_engine(
+        rows,
+        tmp_path,
+        simulator=settings(),
+        before=lambda world: world.objects.put(
+            "simulated", "theirs/2", b"theirs", content_type=None, now=0.0
+        ),
+    )
+    assert ran.table["transport"].to_pylist() == ["inline", "s3", "existing"]
+    none, ours, theirs = ran.table["input_location"].to_pylist()
+    assert (none, theirs) == (None, "s3://simulated/theirs/2")
+    assert ours.startswith("s3://simulated/inputs/")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 import pyarrow as pa
@@ -90,6 +90,7 @@ def run_engine(
     notified: bool = True,
     trust: bool = False,
     quiet_s: float = 10.0,
+    patience: Mapping[str, Any] | None = None,
     seed: int = 0,
     before: Callable[[World], None] = lambda world: None,
     recovered: Recovered | None = None,
@@ -121,7 +122,10 @@ def run_engine(
                 routing=routing(RUN, mode=mode, uploads=Location(settings.buckets[0], "inputs")),
                 parts=parts,
                 limits=limits or engine_limits(),
-                lookup=lookup_policy(notified=run_queue is not None, quiet_s=quiet_s, unknown_s=quiet_s),
+                lookup=lookup_policy(
+                    notified=run_queue is not None,
+                    **({"quiet_s": quiet_s, "unknown_s": quiet_s} if patience is None else patience),
+                ),
                 retry=model_retry(),
                 shared_queue=False,
                 trust_responses=trust,

@@ -23,8 +23,8 @@ class RecordingFlow:
     async def fetch(self, row):
         await self.fetches.put(row)
 
-    def defer(self, row, wait_s=None):
-        self.deferred.append((row, wait_s))
+    def doubt(self, row, *, more_s=0.0):
+        self.deferred.append((row, more_s))
 
     def finish(self, row, **facts):
         self.finished.append(self.rows.outcome(row, **facts))

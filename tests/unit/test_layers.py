@@ -73,6 +73,7 @@ COVERED = {
     "shards/executor": "tests/unit/shards/test_processes.py",
     "simulator/bucket": "tests/unit/simulator/test_objects.py",
     "simulator/http/clockwork": "tests/contract/simulator/test_latency.py",
+    "simulator/http/cloudwatch": "tests/contract/test_backlog.py",
     "simulator/http/refusals": "tests/contract/simulator/test_signatures.py",
     "simulator/http/s3*": "tests/contract/simulator/test_s3.py",
     "simulator/http/server": "tests/contract/simulator/test_process.py",

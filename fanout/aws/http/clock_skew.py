@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 from fanout.aws.http.reply_parser import Answer
 from fanout.domain.failures import BAD_SIGNATURE, TOLERATED_SKEW_S, WRONG_CLOCK
 
-REFUSALS = WRONG_CLOCK | BAD_SIGNATURE | {"AuthFailure"}
-"""Codes under which services refuse a date; some mean other things, too, so the clocks are compared."""
+REFUSALS = WRONG_CLOCK | BAD_SIGNATURE | {"AuthFailure", "403"}
+"""Codes under which services refuse a date; some mean other things, too, so the clocks are compared. A HEAD has no body
+to name one in: taken for "there is no such object", its 403 would have a row sent again."""
 
 
 class ClockSkew:

@@ -1,4 +1,4 @@
-"""Makes the calls of sagemaker, sqs and sns that are made once a run, under the names that aiobotocore gives them.
+"""Makes the calls that are made once a run, or once a minute, under the names that aiobotocore gives them.
 
 So `fanout.aws.control` and `fanout.aws.run_queue` use it as a client. It passes on to aiobotocore's what is not listed
 here, and what no channel leads to.
@@ -6,19 +6,16 @@ here, and what no channel leads to.
 
 from __future__ import annotations
 
-import html
-import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 
 from fanout.aws.http.channel import HttpChannel
 from fanout.aws.http.channels import HttpChannels
-from fanout.aws.http.reply_errors import json_object, request_id, unreadable
-from fanout.aws.http.reply_parser import Answer
+from fanout.aws.http.query import elements, form, statistics
+from fanout.aws.http.reply_errors import json_object, request_id
 from fanout.aws.http.sigv4 import Template
 
 REPLY_CAP_BYTES = 4 * 1024 * 1024  # the description of an endpoint's configuration has some KiB
@@ -29,11 +26,11 @@ _OPERATIONS = {
         "get_queue_url", "create_queue", "set_queue_attributes", "get_queue_attributes", "delete_queue",
     }),
     "sns": frozenset({"subscribe", "unsubscribe"}),
+    "cloudwatch": frozenset({"get_metric_statistics"}),
 }  # fmt: skip
 _TARGETS = {"sagemaker": "SageMaker", "sqs": "AmazonSQS"}
 _JSON = {"sagemaker": "application/x-amz-json-1.1", "sqs": "application/x-amz-json-1.0"}
-_SNS_VERSION = "2010-03-31"
-_TEXT = re.compile(rb"<(\w+)>([^<]+)</\1>")
+_READERS = {"sns": elements, "cloudwatch": statistics}  # the services that speak the query protocol
 
 
 class ControlClient:
@@ -41,7 +38,7 @@ class ControlClient:
 
     Args:
         channels: To the service.
-        service: `sagemaker`, `sqs` or `sns`.
+        service: `sagemaker`, `sqs`, `sns` or `cloudwatch`.
         otherwise: The aiobotocore client.
         timeout_s: Bound of one call as a whole.
     """
@@ -68,8 +65,8 @@ class ControlClient:
         return call
 
     async def _call(self, channel: HttpChannel, action: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        is_sns = self._service == "sns"
-        body = _form(action, parameters) if is_sns else orjson.dumps(parameters)
+        read = _READERS.get(self._service)
+        body = form(self._service, action, parameters) if read else orjson.dumps(parameters)
         answer = await channel.send(
             Template(
                 "POST",
@@ -84,7 +81,7 @@ class ControlClient:
             timeout_s=self._timeout_s,
             cap_bytes=REPLY_CAP_BYTES,
         )
-        told = _elements(answer, action) if is_sns else json_object(answer) if answer.body else {}
+        told = read(answer, action) if read else json_object(answer) if answer.body else {}
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in answer.headers.items()}
         return told | {
             "ResponseMetadata": {
@@ -95,7 +92,7 @@ class ControlClient:
         }
 
     def _headers(self, action: str) -> dict[str, str]:
-        if self._service == "sns":
+        if self._service in _READERS:
             return {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         headers = {
             "content-type": _JSON[self._service],
@@ -103,25 +100,3 @@ class ControlClient:
         }
         # Has errors named as they were before SQS spoke JSON, too: those names say more.
         return headers | ({"x-amzn-query-mode": "true"} if self._service == "sqs" else {})
-
-
-def _form(action: str, parameters: Mapping[str, Any]) -> bytes:
-    """Return a call in SNS's protocol: texts, booleans, and one level of names and values."""
-    fields = {"Action": action, "Version": _SNS_VERSION}
-    for name, value in parameters.items():
-        if isinstance(value, Mapping):
-            for number, (key, inner) in enumerate(value.items(), start=1):
-                fields |= {f"{name}.entry.{number}.key": key, f"{name}.entry.{number}.value": inner}
-        else:
-            fields[name] = str(value).lower() if isinstance(value, bool) else value
-    return urlencode(fields).encode()
-
-
-def _elements(answer: Answer, action: str) -> dict[str, Any]:
-    """Return the texts of a successful reply, by the names of their elements."""
-    if f"<{action}Response".encode() not in answer.body:
-        raise unreadable(answer, f"the reply's body is no {action}Response")
-    return {
-        name.decode(): html.unescape(text.decode("utf-8", "replace"))
-        for name, text in _TEXT.findall(answer.body)
-    }

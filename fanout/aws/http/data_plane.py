@@ -34,11 +34,12 @@ _REFUSALS: Mapping[str, Callable[[Answer], CallError]] = {
     "sqs": json_refusal,
     "sagemaker": json_refusal,
     "sns": xml_refusal,
+    "cloudwatch": xml_refusal,
 }
 PER_RECORD = ("sagemaker-runtime", "s3", "sqs")
 """The services that are called for each record."""
-ONCE_A_RUN = ("sagemaker", "sqs", "sns")
-"""The services that are called when a run begins and ends."""
+ONCE_A_RUN = ("sagemaker", "sqs", "sns", "cloudwatch")
+"""The services that are called when a run begins and ends, and once a minute at most."""
 
 
 class DataPlane:

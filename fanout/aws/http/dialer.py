@@ -17,7 +17,7 @@ from aiohappyeyeballs import start_connection
 
 from fanout.aws.errors import MESSAGE_CHARS, connection_code
 from fanout.aws.http.connection import Connection
-from fanout.errors import CallError, Phase
+from fanout.errors import CallError, Phase, RunError
 
 CONNECT_TIMED_OUT = "ConnectTimeout"
 _NEXT_ADDRESS_AFTER_S = 0.25  # RFC 8305, section 5
@@ -90,6 +90,26 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     else:
         context.load_verify_locations(cafile=path)
     return context
+
+
+def check_bundle(path: str | None) -> None:
+    """Read the authorities that the user names: a file that is not there fails every call, each as if it had been sent.
+
+    Args:
+        path: See `tls_context`; None names none.
+
+    Raises:
+        RunError: They cannot be used.
+    """
+    if path is None:
+        return
+    try:
+        tls_context(path)
+    except OSError as error:  # those of ssl are
+        raise RunError(
+            f"AWS_CA_BUNDLE, or ca_bundle in the profile, names {path}, which cannot be used: "
+            f"{error.strerror or error}. Name a file of certificates in PEM, or leave it out."
+        ) from error
 
 
 def botocores_authorities() -> str:

@@ -12,7 +12,9 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=.+/\d{8}/([^/]+)/([^/]+)/aws4_request,")
-_SPOKEN = frozenset({"sagemaker", "s3", "sns", "sqs"})  # not s3express, which signs with a session of its own
+_SPOKEN = frozenset(
+    {"sagemaker", "s3", "sns", "sqs", "monitoring"}
+)  # not s3express, which signs with a session of its own
 _PORTS = {"http": 80, "https": 443}
 
 _only_asking: ContextVar[bool] = ContextVar("only_asking", default=False)

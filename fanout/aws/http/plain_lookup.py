@@ -26,7 +26,9 @@ _HOSTS = {
     "s3": "s3",
     "sns": "sns",
     "sqs": "sqs",
+    "cloudwatch": "monitoring",
 }
+_SIGNED_AS = {"sagemaker-runtime": "sagemaker", "cloudwatch": "monitoring"}  # the others by their own names
 
 
 class PlainLookup:
@@ -79,7 +81,7 @@ class PlainLookup:
             host=hostname if port == standard else f"{hostname}:{port}",
             path=path,
             region=self._aws.region,
-            service=self.service.removesuffix("-runtime"),
+            service=_SIGNED_AS.get(self.service, self.service),
             user_agent=user_agent(),
         )
 

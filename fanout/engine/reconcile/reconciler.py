@@ -6,7 +6,7 @@ or not configured; the rows that it finds are fetched like noticed ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from fanout.concurrency.notify import Notify
@@ -17,10 +17,15 @@ from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.schedule import LookupPolicy, next_look
+from fanout.engine.reconcile.service_times import ServiceTimes
+from fanout.engine.reconcile.unknown_wait import LEAST_S, Answers, lost_at, next_question
 from fanout.ports import Clock
 
 MAX_RESENDS = 8
 """Re-sends of one row whose replies are lost again and again: its payload may be what breaks the connection."""
+
+
+_ANSWERABLE = frozenset({State.ACCEPTED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,7 @@ class Reconciler:
         flow: Passes rows on to the stages.
         lookup: Looks into S3.
         clock: The run's clock.
+        service_times: How long rows took so far.
         last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.
         policy: How long to wait before looking, and what becomes of uncertain rows.
         resumed: Look at once: messages that the earlier process had in hand stay invisible for minutes.
@@ -54,6 +60,7 @@ class Reconciler:
         flow: Flow,
         lookup: Lookup,
         clock: Clock,
+        service_times: ServiceTimes,
         last_notice_at: Callable[[], float | None],
         policy: LookupPolicy,
         resumed: bool = False,
@@ -63,6 +70,7 @@ class Reconciler:
         self._flow = flow
         self._lookup = lookup
         self._clock = clock
+        self._service_times = service_times
         self._last_notice_at = last_notice_at
         self._policy = policy
         self._max_resends = max_resends
@@ -73,9 +81,13 @@ class Reconciler:
         self._fruitless = 0
         self._looks = self._expired = 0
 
-    def defer(self, row: OpenRow, wait_s: float | None = None) -> None:
+    def doubt(self, row: OpenRow, *, more_s: float = 0.0) -> None:
+        """Look for an uncertain row when its result should have come, and `more_s` seconds later."""
+        wait_s = LEAST_S if self._policy.unknown_s is None else self._policy.unknown_s
+        self.defer(row, wait_s + more_s)
+
+    def defer(self, row: OpenRow, wait_s: float) -> None:
         """Look for an uncertain row, or send one that the model failed, after `wait_s` seconds."""
-        wait_s = self._policy.unknown_s if wait_s is None else wait_s
         self._rows.defer(row, until=self._clock.now() + wait_s)
         self._wakeup.notify()
 
@@ -84,11 +96,22 @@ class Reconciler:
         self._policy = replace(self._policy, notified=False)
         self._wakeup.notify()
 
+    def _wait_on(self, rows: Sequence[OpenRow], now: float) -> None:
+        """Give another turn to the uncertain ones among `rows` whose result may still come, as things stand."""
+        oldest_wait = next((row.accepted_at for row in self._rows.waiting(_ANSWERABLE)), None)
+        answers = Answers(self._service_times, oldest_wait)
+        for row in rows:
+            if row.state is State.UNCERTAIN:
+                since = now if row.failed_at is None else row.failed_at
+                lost = lost_at(since, longest_s=row.patience_s, answers=answers)
+                if lost > now:
+                    self._rows.defer(row, until=next_question(now, since=since, lost=lost))
+
     def release(self, row: OpenRow, *, grace_s: float) -> None:
         """Take back the claim on a row whose object is not there; one that is uncertain again is looked for."""
         self._rows.release(row, deadline=self._clock.now() + grace_s)
         if row.state is State.UNCERTAIN:
-            self.defer(row)
+            self.doubt(row)
 
     async def worker(self) -> None:
         """Look for rows for ever."""
@@ -122,9 +145,13 @@ class Reconciler:
     async def _take_turns(self, now: float) -> None:
         """Send again each row whose turn has come; an uncertain one only if its output is nowhere."""
         due = self._rows.deferrals.due(now)
-        await self._lookup.find([row for row in due if row.state is State.UNCERTAIN])
+        if due and self._policy.unknown_s is None:
+            self._wait_on(due, now)
+        await self._lookup.find([row for row in due if row.state is State.UNCERTAIN and row.turn is None])
         for row in due:
-            if row.turn is not None:  # while the earlier ones were looked for, a notice has given it another
+            if (
+                row.turn is not None
+            ):  # too early, or a notice gave it another while the earlier ones were looked for
                 continue
             if row.state is State.DEFERRED:
                 await self._send(row)

@@ -28,14 +28,15 @@ class LookupPolicy:
     Attributes:
         notified: Notifications are configured; without them S3 is looked into all the time.
         quiet_s: Silence, or lateness of a row behind its successors, that is suspicious.
-        unknown_s: Wait before an uncertain row is looked for and sent again.
+        unknown_s: Wait before an uncertain row is looked for and sent again; None for one that follows the service
+            times (`unknown_wait`).
         unknown: What becomes of such a row when it is not found: sent again, sent again only when its deadline
             has passed, or never sent again.
     """
 
     notified: bool
     quiet_s: float
-    unknown_s: float
+    unknown_s: float | None
     unknown: Literal["resend", "wait", "never"]
 
 

@@ -130,7 +130,7 @@ class Admit:
             # The journal does not say whether it was uploaded. At once, as only uploads bound how many payloads wait.
             await self._flow.upload(row)
         elif row.state is State.UNCERTAIN:
-            self._flow.defer(row)
+            self._flow.doubt(row)
         elif row.state is not State.ACCEPTED:
             await self._start(row)
 

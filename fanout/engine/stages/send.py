@@ -52,7 +52,6 @@ class Send:
         rng: Draws the jitter.
         check_endpoint: Raises RunError when the endpoint is gone or not in service after the given instant. Whether
             a ValidationException is the row's fault or the run's does not follow from its text: not documented.
-        unknown_s: How long the result of an uncertain row may take to show.
         support: What is known of the endpoint and payloads in the request.
         via_s3: Returns how a row's payload travels if not in the request; None if it may not.
         warn: Called with what a person should know.
@@ -70,7 +69,6 @@ class Send:
         clock: Clock,
         rng: random.Random,
         check_endpoint: Callable[[float], Awaitable[None]],
-        unknown_s: float,
         support: InlineSupport,
         via_s3: Callable[[int, Inline], Upload | None],
         warn: Callable[[str], None],
@@ -84,7 +82,6 @@ class Send:
         self._clock = clock
         self._rng = rng
         self._check_endpoint = check_endpoint
-        self._unknown_s = unknown_s
         self._support = support
         self._via_s3 = via_s3
         self._warn = warn
@@ -189,7 +186,7 @@ class Send:
         if isinstance(row.item, Inline) and self._goes_on(row, row.item, error):
             return
         if row.state is State.REINTENDED and row.resends <= 1:
-            self._flow.defer(row)  # that attempt may have been accepted: look once more
+            self._flow.doubt(row)  # that attempt may have been accepted: look once more
         else:
             doubt = isinstance(row.item, Inline) and not self._support.is_proven
             self._end(row, "rejected", error, hint=_NO_INLINE if doubt else "")
@@ -235,16 +232,16 @@ class Send:
         if self._rows.doubt(row, now=now):
             await self._flow.fetch(row)
             return
-        wait_s = self._unknown_s
+        more_s = 0.0
         self._break_circuit(error, now)
         if kind is FailureKind.TRANSIENT:
             # It may have been enqueued before the service failed: sent again at once, it would be served and billed
             # twice, since no model has answered by then. The backoff keeps rows that failed together apart.
-            wait_s += backoff_s(row.sends, draw=self._rng.random())
+            more_s = backoff_s(row.sends, draw=self._rng.random())
             if row.sends >= MAX_SENDS and row.suspect:
                 self._end(row, "failed", error)
                 return
-        self._flow.defer(row, wait_s)
+        self._flow.doubt(row, more_s=more_s)
 
     def _end(self, row: OpenRow, status: Status, error: CallError, *, hint: str = "") -> None:
         self._flow.finish(row, status=status, error_code=error.code, error_message=f"{error.message}{hint}")

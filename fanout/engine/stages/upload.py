@@ -60,9 +60,9 @@ async def upload_worker(
         try:
             await retry_call(put, operation="s3:PutObject", clock=clock)
         except CallError as error:
-            raise RunError(upload_remedy(item.location, error, kms_key_id=kms_key_id)) from error
+            raise RunError(upload_remedy(item.location, error, kms_key_id=kms_key_id, tags=tags)) from error
         failpoint("upload.stored")
         if rows.uploaded(row, item.location, started=started, now=clock.now()):
             await flow.send(row)
         elif row.state is State.UNCERTAIN and row.turn is None:
-            flow.defer(row)
+            flow.doubt(row)

@@ -13,6 +13,7 @@ import orjson
 
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.clockwork import Clockwork
+from fanout.simulator.http.cloudwatch import TARGET, CloudWatch
 from fanout.simulator.http.messages import Reply, Request
 from fanout.simulator.http.replies import json_reply
 from fanout.simulator.http.runtime import PREFIX, SUFFIX, Runtime
@@ -63,6 +64,7 @@ class Application:
         self._sqs: tuple[Service, Spread] = sqs, latency.sqs
         self._sns: tuple[Service, Spread] = Sns(world.topics, account_id=account_id), latency.sns
         self._sts: tuple[Service, Spread] = Sts(account_id=account_id), Spread()
+        self._cloudwatch: tuple[Service, Spread] = CloudWatch(world), Spread()
         self._s3: tuple[Service, Spread] = S3(world), latency.s3
 
     def __call__(self, request: Request) -> Reply | Awaitable[Reply]:
@@ -87,12 +89,16 @@ class Application:
             return self._runtime
         target = request.headers.get("x-amz-target")
         if target is not None:
+            if target.startswith(TARGET):
+                return self._cloudwatch
             return self._sqs if target.startswith("AmazonSQS.") else self._sagemaker
         if (
             request.path == "/"
             and not request.query
             and request.headers.get("content-type", "").startswith(_FORM)
         ):
+            if b"Action=GetMetricStatistics" in request.body:
+                return self._cloudwatch
             return self._sts if b"Action=GetCallerIdentity" in request.body else self._sns
         return self._s3
 

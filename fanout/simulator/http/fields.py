@@ -58,6 +58,15 @@ class Fields:
             raise _unexpected(name, "an integer")
         return value
 
+    def number(self, name: str) -> float:
+        """Return a required number; times are numbers of seconds since the epoch."""
+        value = self._members.get(name)
+        if value is None:
+            raise ServiceError(400, "MissingParameter", f"The request must contain the parameter {name}.")
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise _unexpected(name, "a number")
+        return float(value)
+
     def texts(self, name: str) -> list[str]:
         """Return a list of strings, empty if it is not there."""
         value = self._members.get(name) or []

@@ -1,4 +1,4 @@
-"""Reads a query-protocol request body strictly: `Action=…&Attributes.entry.1.key=…`."""
+"""Reads a query-protocol request body strictly: `Action=…&Attributes.entry.1.key=…&Names.member.1=…`."""
 
 from __future__ import annotations
 
@@ -54,3 +54,24 @@ class Form:
             found[key] = self._parameters.get(f"{name}.entry.{number}.value", "")
             number += 1
         return found
+
+    def members(self, name: str) -> list[str]:
+        """Return the list `name.member.N`, empty if it is not there."""
+        found: list[str] = []
+        while (value := self._parameters.get(f"{name}.member.{len(found) + 1}")) is not None:
+            found.append(value)
+        return found
+
+    def structures(self, name: str) -> list[dict[str, str]]:
+        """Return the list of structures `name.member.N.Member`, empty if it is not there."""
+        found: list[dict[str, str]] = []
+        while True:
+            prefix = f"{name}.member.{len(found) + 1}."
+            members = {
+                key.removeprefix(prefix): value
+                for key, value in self._parameters.items()
+                if key.startswith(prefix)
+            }
+            if not members:
+                return found
+            found.append(members)

@@ -10,6 +10,7 @@ import hmac
 import re
 from calendar import timegm
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, unique
 from functools import lru_cache
@@ -19,7 +20,10 @@ from urllib.parse import quote, unquote_to_bytes
 
 from fanout.simulator.http.messages import Request
 
-MAX_SKEW_S = 900.0  # fifteen minutes, the documented tolerance
+MAX_SKEW_S = 300.0
+"""Five minutes, as the refusals of SageMaker, SQS, SNS and STS say."""
+S3_MAX_SKEW_S = 900.0
+"""Fifteen, by S3's "Error responses"."""
 UNSIGNED = "UNSIGNED-PAYLOAD"
 UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
@@ -96,7 +100,7 @@ def verify(request: Request, identity: Identity, *, service: str, now: float) ->
         raise SignatureRefused(Refusal.UNKNOWN_KEY, "The security token included in the request is invalid.")
     if headers.get("x-amz-security-token") != identity.session_token:
         raise SignatureRefused(Refusal.BAD_TOKEN, "The security token included in the request is invalid.")
-    timestamp = _check_time(headers, claim, now)
+    timestamp = _check_time(headers, claim, now, is_s3=service == "s3")
     _check_scope(claim, identity.region, service)
     _check_signed_headers(headers, claim)
     payload_hash = _payload_hash(request, is_s3=service == "s3")
@@ -179,7 +183,7 @@ def _parse_claim(prefix: str) -> _Claim | None:
     return _Claim(key, date, region, service, "/".join(credential[1:]), names, line)
 
 
-def _check_time(headers: dict[str, str], claim: _Claim, now: float) -> str:
+def _check_time(headers: dict[str, str], claim: _Claim, now: float, *, is_s3: bool) -> str:
     """Return the timestamp that was signed."""
     timestamp = headers.get("x-amz-date") or _from_http_date(headers.get("date", ""))
     signed_at = _instant(timestamp)
@@ -191,11 +195,23 @@ def _check_time(headers: dict[str, str], claim: _Claim, now: float) -> str:
             f"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
             f"'{claim.date}' != '{timestamp[:8]}'.",
         )
-    if abs(now - signed_at) > MAX_SKEW_S:
-        raise SignatureRefused(
-            Refusal.SKEWED, "The difference between the request time and the current time is too large."
-        )
+    if abs(now - signed_at) > (S3_MAX_SKEW_S if is_s3 else MAX_SKEW_S):
+        text = "The difference between the request time and the current time is too large."
+        raise SignatureRefused(Refusal.SKEWED, text if is_s3 else _out_of_date(timestamp, signed_at, now))
     return timestamp
+
+
+def _out_of_date(timestamp: str, signed_at: float, now: float) -> str:
+    """Return what services other than S3 say of a date that is too far off; their texts as seen in public logs."""
+    if signed_at < now:
+        bound = f"{_amz_date(now - MAX_SKEW_S)} ({_amz_date(now)} - 5 min.)"
+        return f"Signature expired: {timestamp} is now earlier than {bound}"
+    bound = f"{_amz_date(now + MAX_SKEW_S)} ({_amz_date(now)} + 5 min.)"
+    return f"Signature not yet current: {timestamp} is still later than {bound}"
+
+
+def _amz_date(instant: float) -> str:
+    return datetime.fromtimestamp(instant, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _check_scope(claim: _Claim, region: str, service: str) -> None:

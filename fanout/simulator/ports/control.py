@@ -10,9 +10,10 @@ from functools import partial
 
 import orjson
 
+from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.queues import Redrive, parse_redrive
-from fanout.errors import RunError
-from fanout.ports import Endpoint, RunQueue
+from fanout.errors import CallError, RunError
+from fanout.ports import BacklogPoint, Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.ports.latency import Wire
 
@@ -44,6 +45,27 @@ class MemoryControl:
                 "Name an asynchronous endpoint, or create a configuration with one."
             )
         return described
+
+    async def status(self, endpoint: str) -> str:
+        """Return the endpoint's status; see `ports.Control`."""
+
+        def work(_now: float) -> str:
+            return self._world.describe(endpoint).status
+
+        return await self._wire.call("DescribeEndpoint", self._latency.runtime, work)
+
+    async def backlog(self, endpoint: str, *, since: float, until: float) -> Sequence[BacklogPoint] | None:
+        """Return the endpoint's backlog as CloudWatch tells it; see `ports.Control`."""
+
+        def work(now: float) -> Sequence[BacklogPoint]:
+            return self._world.backlog(endpoint, since=since, until=until, now=now)
+
+        try:
+            return await self._wire.call("GetMetricStatistics", self._latency.runtime, work)
+        except CallError as error:
+            if error.code in NOT_PERMITTED:
+                return None
+            raise
 
     async def open_run_queue(
         self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}

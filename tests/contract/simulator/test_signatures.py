@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from botocore import UNSIGNED, auth
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from support.raw_server import INVOCATION
+from support.settings import aws_settings
 from support.simulator_http import serving
+
+from fanout.aws.session import open_cloud
+from fanout.domain.location import Location
+from fanout.domain.remedies import remedy
+from fanout.errors import CallError
 
 CALLS = {
     "sagemaker-runtime": ("invoke_endpoint_async", {"EndpointName": "simulated", "Body": b"x"}),
@@ -17,10 +26,21 @@ CALLS = {
     "sqs": ("list_queues", {}),
     "sns": ("list_topics", {}),
     "sts": ("get_caller_identity", {}),
+    "cloudwatch": (
+        "get_metric_statistics",
+        {
+            "Namespace": "AWS/SageMaker",
+            "MetricName": "ApproximateBacklogSize",
+            "StartTime": 0,
+            "EndTime": 60,
+            "Period": 60,
+            "Statistics": ["Maximum"],
+        },
+    ),
     "s3": ("get_object", {"Bucket": "simulated", "Key": "none"}),
 }
 JSON = ("sagemaker-runtime", "sagemaker")
-QUERY = ("sqs", "sns", "sts")
+QUERY = ("sqs", "sns", "sts", "cloudwatch")
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +116,52 @@ def test_a_clock_that_is_wrong(served, service, code, monkeypatch):
     true_now = auth.get_current_datetime
     monkeypatch.setattr(auth, "get_current_datetime", lambda: true_now() - timedelta(minutes=16))
     assert code_of(served, service) == code
+
+
+@pytest.mark.parametrize("service", [*JSON, *QUERY])
+@pytest.mark.parametrize(
+    ("minutes", "says"),
+    [(-6, "Signature expired: .* is now earlier than "), (6, "Signature not yet current: ")],
+)
+def test_but_for_s3_five_minutes_are_too_many(served, service, minutes, says, monkeypatch):
+    true_now = auth.get_current_datetime
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: true_now() + timedelta(minutes=minutes))
+    operation, arguments = CALLS[service]
+    with pytest.raises(ClientError, match=says):
+        getattr(served.client(service), operation)(**arguments)
+    assert code_of(served, "s3") == "NoSuchKey"
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("minutes", [-16, 16])
+async def test_a_clock_that_is_wrong_is_named_with_by_how_much(served, minutes, monkeypatch):
+    """By each call of the SDK; our own client sets its clock right and goes on (`aws.http.clock_skew`)."""
+    true_now = auth.get_current_datetime
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: true_now() + timedelta(minutes=minutes))
+    ours = SimpleNamespace(time=lambda: time.time() + 60 * minutes)  # not the simulator's, in this process
+    monkeypatch.setattr("fanout.aws.call_errors.time", ours)
+    identity = served.server.identity
+    settings = aws_settings(
+        client="aiobotocore",
+        region=identity.region,
+        endpoint_url=served.url,
+        access_key_id=identity.access_key_id,
+        secret_access_key=identity.secret_access_key,
+        session_token=identity.session_token,
+    )
+    said = f"The clock of this machine is 16 minutes {'behind' if minutes < 0 else 'ahead of'} AWS's"
+    async with open_cloud(settings) as cloud:
+        calls = {
+            "describe": lambda: cloud.control.describe("simulated"),
+            "queue": lambda: cloud.control.open_run_queue("abcdefghij", ["arn:aws:sns:us-east-1:1:t"]),
+            "invoke": lambda: cloud.invoker.invoke(INVOCATION),
+            "get": lambda: cloud.objects.get(Location("simulated", "none")),
+            "receive": lambda: cloud.queue(f"{served.url}/1/q").receive(wait_s=0),
+        }
+        for name, call in calls.items():
+            with pytest.raises(CallError) as caught:
+                await call()
+            assert said in remedy(name, caught.value), name
 
 
 def test_signatures_are_ignored_when_the_settings_say_so():

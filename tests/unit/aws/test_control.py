@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from fanout.aws.control import AwsControl, to_endpoint
@@ -56,8 +57,31 @@ def test_everything_that_matters_is_read():
 def test_what_a_bare_configuration_lacks_is_none():
     bare = {"EndpointConfigName": "model-v2", "AsyncInferenceConfig": {"OutputConfig": {}}}
     assert to_endpoint({**DESCRIBED, "ProductionVariants": []}, bare) == Endpoint(
-        "model", "Updating", None, None, None, None, False, None, 0, None
+        "model", "Updating", None, None, None, None, False, None, None, None
     )
+
+
+@pytest.mark.parametrize(
+    ("variants", "instances"),
+    [
+        ([{"CurrentInstanceCount": 0}], 0),
+        ([{"VariantName": "a"}], None),
+        ([{"VariantName": "a", "InstancePools": [{"InstanceType": "ml.g5.xlarge"}]}], None),
+        ([{"InstancePools": [{"CurrentInstanceCount": 0}]}, {"VariantName": "b"}], 0),
+    ],
+)
+def test_no_instance_is_told_apart_from_a_number_that_is_not_told(variants, instances):
+    assert to_endpoint({**DESCRIBED, "ProductionVariants": variants}, CONFIG).instances == instances
+
+
+def test_the_status_is_asked_for_by_one_call_and_needs_no_configuration():
+    class SageMaker:
+        async def describe_endpoint(self, **parameters):
+            assert parameters == {"EndpointName": "model"}
+            return {"EndpointName": "model", "EndpointStatus": "Deleting"}
+
+    control = AwsControl(SageMaker(), cloudwatch=None, run_queues=None, timeout_s=1.0, inline=True)
+    assert anyio.run(control.status, "model") == "Deleting"
 
 
 def test_the_local_aws_is_known_by_its_header():
@@ -93,6 +117,6 @@ async def test_an_endpoint_without_configuration_is_said_to_be_unfinished():
         async def describe_endpoint(self, **_):
             return {"EndpointName": "model", "EndpointStatus": "Failed"}
 
-    control = AwsControl(Sagemaker(), run_queues=None, timeout_s=1.0, inline=True)
+    control = AwsControl(Sagemaker(), cloudwatch=None, run_queues=None, timeout_s=1.0, inline=True)
     with pytest.raises(RunError, match="Endpoint model is Failed and has no configuration"):
         await control.describe("model")

@@ -12,7 +12,7 @@ import pytest
 import trustme
 from support.settings import aws_settings
 
-from fanout.aws.clients import SERVICES
+from fanout.aws.clients import ALWAYS
 from fanout.aws.session import Keys, open_cloud
 from fanout.domain.failures import FailureKind, failure_kind
 from fanout.errors import CallError, Phase, RunError
@@ -259,6 +259,19 @@ async def test_the_hosts_of_every_partition_are_its_own(monkeypatch, region, suf
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
     names = {"sagemaker-runtime": "runtime.sagemaker", "sagemaker": "api.sagemaker"}
     async with open_cloud(aws_settings(client=client, region=region)) as cloud:
-        for service in SERVICES:
+        for service in ALWAYS:
             assert cloud.endpoint_url(service) == f"https://{names.get(service, service)}.{region}.{suffix}"
         assert await cloud.control.supports_inline() is False
+
+
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+@pytest.mark.parametrize("content", [None, "no certificate"])
+async def test_authorities_that_cannot_be_read_are_said_when_opening(monkeypatch, tmp_path, client, content):
+    bundle = tmp_path / "ca.pem"
+    if content is not None:
+        bundle.write_text(content)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "A")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    text = await failure(aws_settings(client=client, region="eu-west-1"))
+    assert f"AWS_CA_BUNDLE, or ca_bundle in the profile, names {bundle}, which cannot be used: " in text

@@ -9,6 +9,7 @@ import pytest
 from support.settings import aws_settings
 
 from fanout.aws.clients import (
+    ALWAYS,
     NOISY,
     SERVICES,
     client_config,
@@ -31,6 +32,11 @@ pytestmark = pytest.mark.asyncio
 def keys_in_environment(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
+async def opened(cloud, service):
+    client = cloud._clients[service]
+    return client if service in ALWAYS else await client._open_client()
 
 
 async def failure(settings):
@@ -85,6 +91,18 @@ async def test_profile_region_and_environment_endpoints_stay_in_force(
         assert "B" not in repr(await cloud.keys()).replace("access_key_id", "")
 
 
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+async def test_cloudwatch_has_an_endpoint_of_its_own_where_the_environment_names_one(
+    keys_in_environment, monkeypatch, wire, client
+):
+    async with wire.serve(wire.answering(wire.reply(200, b'{"Datapoints": []}'))) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDWATCH", server.url)
+        async with open_cloud(aws_settings(client=client, region="us-east-1")) as cloud:
+            assert await cloud.control.backlog("model", since=0.0, until=600.0) == []
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("by_environment", [True, False])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_a_server_of_its_own_gets_path_style_addresses(
@@ -104,7 +122,8 @@ async def test_every_client_makes_one_attempt_and_has_room_for_all_calls(keys_in
     settings = aws_settings(client="aiobotocore", region="us-east-1", max_connections=77)
     async with open_cloud(settings) as cloud:
         assert set(cloud._clients) == set(SERVICES)
-        for client in cloud._clients.values():
+        for service in SERVICES:
+            client = await opened(cloud, service)
             config = client.meta.config
             assert config.retries == {"mode": "standard", "total_max_attempts": 1}
             assert (config.max_pool_connections, config.connect_timeout) == (77, 5.0)

@@ -166,6 +166,12 @@ def test_without_a_request_id_there_is_no_empty_bracket():
 )
 def test_an_upload_that_was_refused_names_the_bucket_and_the_key(code, status, key, step):
     error = CallError(Phase.REPLY, code, status=status, message="as S3 says")
-    text = upload_remedy(Location("bucket", "inputs/00/run/1"), error, kms_key_id=key)
+    text = upload_remedy(Location("bucket", "inputs/00/run/1"), error, kms_key_id=key, tags={})
     assert text.startswith(f"s3://bucket/inputs/00/run/1: s3:PutObject: {code}: as S3 says")
     assert step in text
+
+
+def test_tags_of_an_upload_need_a_right_of_their_own():
+    error = CallError(Phase.REPLY, "AccessDenied", status=403)
+    text = upload_remedy(Location("bucket", "key"), error, kms_key_id=None, tags={"team": "x"})
+    assert "Grant s3:PutObject and s3:PutObjectTagging on s3://bucket/" in text

@@ -9,8 +9,8 @@ import pytest
 from support.in_memory import Account
 
 from fanout.concurrency.clock import SystemClock
-from fanout.errors import CallError, Phase, RunError
-from fanout.ports import Control
+from fanout.errors import CallError, Exit, Phase, RunError
+from fanout.ports import SERVING, Control
 from fanout.runtime.endpoint import CHECK_EVERY_S, discover, endpoint_check
 from fanout.simulator.settings import SimulatorSettings
 
@@ -63,6 +63,12 @@ def test_an_endpoint_that_takes_no_requests_is_not_waited_for(account, status):
         discovered(account.cloud.control, "simulated")
 
 
+@pytest.mark.parametrize("status", sorted(SERVING))
+def test_an_endpoint_in_every_status_in_which_it_serves_is_taken(account, status):
+    account.world.status = status
+    assert discovered(account.cloud.control, "simulated").status == status
+
+
 class Stepping:
     """A clock that is at once where it is waited for."""
 
@@ -81,13 +87,13 @@ class Stepping:
 
 def test_rows_that_were_refused_together_look_together_and_an_earlier_look_proves_nothing(account):
     looks = []
-    describe = account.cloud.control.describe
+    status = account.cloud.control.status
 
     async def counted(name):
         looks.append(clock.now())
-        return await describe(name)
+        return await status(name)
 
-    account.cloud.control.describe = counted
+    account.cloud.control.status = counted
     clock = Stepping()
 
     async def main():
@@ -100,3 +106,81 @@ def test_rows_that_were_refused_together_look_together_and_an_earlier_look_prove
         assert looks == [1_000.0, 1_000.0 + CHECK_EVERY_S], "the refusal came after the look"
 
     anyio.run(main)
+
+
+ASKING = [lambda check: check(0.0), lambda check: check.look()]
+"""A row was refused, or results are overdue."""
+
+
+def checked(account, asking):
+    check = endpoint_check(
+        account.cloud.control, "simulated", clock=SystemClock(), next_step="`fanout resume RUN` goes on"
+    )
+    anyio.run(asking, check)
+
+
+@pytest.mark.parametrize("asking", ASKING)
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("Deleted", "endpoint 'simulated' is gone (Could not find endpoint"),
+        *(
+            (status, f"endpoint 'simulated' is {status}, not InService any more")
+            for status in ("Creating", "Failed", "OutOfService", "Deleting")
+        ),
+    ],
+)
+def test_both_ways_to_notice_that_the_endpoint_went_say_the_same(account, asking, status, words):
+    account.world.status = status
+    with pytest.raises(RunError) as caught:
+        checked(account, asking)
+    assert str(caught.value).startswith(words)
+    assert "ends without a result at the rows' deadlines" in str(caught.value)
+    assert str(caught.value).endswith("serves again: `fanout resume RUN` goes on")
+    assert caught.value.exit is Exit.PRECONDITION
+
+
+@pytest.mark.parametrize("asking", ASKING)
+@pytest.mark.parametrize("status", sorted(SERVING))
+def test_an_endpoint_that_serves_ends_no_run(account, asking, status):
+    account.world.status = status
+    checked(account, asking)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        CallError(Phase.REPLY, "AccessDeniedException", status=400),
+        CallError(Phase.REPLY, "ThrottlingException", status=400),
+        CallError(Phase.REPLY, "InternalFailure", status=500),
+        CallError(Phase.REPLY, "ExpiredTokenException", status=403),
+        CallError(Phase.CONNECT, "ConnectionRefusedError"),
+        CallError(Phase.EXCHANGE, "ValidationException"),  # no reply said so
+    ],
+)
+def test_a_look_that_tells_nothing_ends_no_run(account, error):
+    async def status(_name):
+        raise error
+
+    account.cloud.control.status = status
+    checked(account, ASKING[1])
+
+
+def test_a_refused_row_is_not_judged_while_nobody_can_tell_whether_the_endpoint_is_there(account):
+    async def status(_name):
+        raise CallError(Phase.REPLY, "UnrecognizedClientException", status=400)
+
+    account.cloud.control.status = status
+    with pytest.raises(RunError, match="sagemaker:DescribeEndpoint: UnrecognizedClientException"):
+        checked(account, ASKING[0])
+
+
+def test_a_deleted_configuration_is_no_deleted_endpoint(account):
+    async def describe(_name):
+        raise CallError(
+            Phase.REPLY, "ValidationException", status=400, message="Could not find endpoint config"
+        )
+
+    account.cloud.control.describe = describe
+    for asking in ASKING:
+        checked(account, asking)

@@ -15,6 +15,7 @@ from support.signals import fake_signals
 from fanout.config.model import Config
 from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
 from fanout.domain.tally import Tally
+from fanout.engine.reconcile import endpoint_watch
 from fanout.engine.snapshot import Snapshot
 from fanout.errors import DeadlineReached, Exit, InputError, Interrupted, RunError, UsageError
 from fanout.observability.metrics.fold import Fold
@@ -119,6 +120,28 @@ def test_rows_that_fail_are_in_the_exit_code_and_what_was_warned_of_in_the_resul
     assert result.warnings == (
         "the endpoint notifies no topic: results are found by listing its output path",
     )
+
+
+@pytest.mark.parametrize("accepted", [20, 5])
+def test_an_endpoint_that_goes_under_way_stops_the_run_resumably_and_says_the_same_either_way(
+    monkeypatch, spec, accepted
+):
+    """It has accepted all of the rows, and is asked after; or some, and refuses the others."""
+    monkeypatch.setattr(endpoint_watch, "LEAST_S", 0.2)
+    monkeypatch.setattr(endpoint_watch, "MOST_S", 0.2)
+    settings = {
+        "service_time": {"median_s": 1_000},
+        "changes": [{"after_requests": accepted, "status": "Deleted"}],
+    }
+    account = in_memory(monkeypatch, SimulatorSettings.model_validate(settings))
+    given = spec(sections={"run": {"grace_s": 0.0}})
+    with pytest.raises(RunError, match="endpoint 'simulated' is gone") as caught:
+        go(given)
+    assert caught.value.exit is Exit.PRECONDITION
+    assert str(caught.value).endswith(f"serves again: `fanout resume {given.directory.path}` goes on")
+    assert len(account.world.log) == accepted
+    assert account.world.queues.names == (QUEUE,), "what still comes is not lost"
+    assert given.directory.journal.exists()
 
 
 def test_a_role_that_may_not_describe_the_endpoint_gets_its_run(monkeypatch, spec):

@@ -282,6 +282,24 @@ def test_an_input_that_is_not_there_is_told_when_it_is_asked_for(account, config
     assert account.log == ["+local", "+cloud", "-cloud", "-local"]
 
 
+def test_what_the_endpoint_cannot_tell_is_said_once_where_the_summary_repeats_it(monkeypatch, config, caplog):
+    settings = SimulatorSettings.model_validate(
+        {"status": "UpdateRollbackFailed", "failure_prefix": None, "notifications": {"errors": False}}
+    )
+    in_memory(monkeypatch, settings)
+
+    async def main():
+        async with open_session(config()) as session:
+            await session.queue(RUN)
+            await session.queue("klmnopqrst")
+            return session.warnings.of_run
+
+    mix, no_trace = anyio.run(main)
+    assert "a mix of its old and its new configuration" in mix
+    assert "a row that the model fails leaves no trace" in no_trace
+    assert [record.getMessage() for record in caplog.records].count(no_trace) == 1
+
+
 def test_the_check_of_the_endpoint_looks_at_this_one(account, config):
     async def main():
         async with open_session(config(), clock=account.clock) as session:

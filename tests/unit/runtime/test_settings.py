@@ -66,7 +66,7 @@ def test_the_defaults_arrive():
         "auto", "auto", 64 << 20, 8 << 20,
     )  # fmt: skip
     policy = settings.lookup_policy(config, notified=True)
-    assert (policy.quiet_s, policy.unknown_s, policy.unknown) == (10.0, 10.0, "resend")
+    assert (policy.quiet_s, policy.unknown_s, policy.unknown) == (10.0, None, "resend")
     aws = settings.aws_settings(config, None)
     assert (aws.client, aws.connect_timeout_s, aws.call_timeout_s, aws.max_connections) == (
         "wire",

@@ -5,6 +5,7 @@ import hashlib
 import orjson
 import pytest
 
+from fanout.ports import SERVING
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.limits import AsyncRequest
 from fanout.simulator.settings import (
@@ -12,6 +13,7 @@ from fanout.simulator.settings import (
     NotificationSettings,
     SimulatorSettings,
     Spread,
+    StatusChange,
     ThrottleSettings,
 )
 from fanout.simulator.world import LogLine
@@ -204,7 +206,7 @@ def test_a_refused_request_leaves_no_trace(build_world, request_: AsyncRequest, 
     assert world.next_event_at() is None
 
 
-@pytest.mark.parametrize("status", ["InService", "Updating"])
+@pytest.mark.parametrize("status", sorted(SERVING))
 def test_an_endpoint_that_serves_is_described_and_takes_requests(build_world, status: str):
     world = build_world()
     world.status = status
@@ -213,7 +215,7 @@ def test_an_endpoint_that_serves_is_described_and_takes_requests(build_world, st
     assert len(world.log) == 1
 
 
-@pytest.mark.parametrize("status", ["Creating", "Deleting", "Failed"])
+@pytest.mark.parametrize("status", ["Creating", "Deleting", "Failed", "OutOfService"])
 def test_an_endpoint_that_does_not_serve_refuses(build_world, status: str):
     world = build_world()
     world.status = status
@@ -221,6 +223,38 @@ def test_an_endpoint_that_does_not_serve_refuses(build_world, status: str):
     with pytest.raises(ServiceError, match=f"^ValidationError: Endpoint simulated .* is in status {status}"):
         world.invoke(inline(0), now=NOW)
     assert world.log == []
+
+
+def test_an_endpoint_that_is_deleted_is_not_known_and_answers_nothing_that_it_had(build_world, drain):
+    world = build_world(
+        SimulatorSettings(
+            instances=1,
+            concurrency_per_instance=1,
+            service_time=Spread(median_s=5.0),
+            changes=(StatusChange(after_requests=2, status="Deleted"),),
+        )
+    )
+    world.invoke(inline(0), now=NOW)
+    assert world.describe("simulated").status == "InService"
+    world.invoke(inline(1), now=NOW)
+    with pytest.raises(ServiceError, match=r"^ValidationException: Could not find endpoint"):
+        world.describe("simulated")
+    with pytest.raises(ServiceError, match=r"^ValidationError: Endpoint simulated .* not found"):
+        world.invoke(inline(2), now=NOW)
+    assert drain(world, now=NOW + 100_000.0) == []
+    assert (world.next_event_at(), len(world.log)) == (None, 2)
+    assert world.stats()["waiting"] == world.stats()["running"] == 0
+
+
+def test_an_endpoint_can_be_in_any_status_from_the_start_and_later(build_world):
+    world = build_world(
+        SimulatorSettings(
+            status="UpdateRollbackFailed", changes=(StatusChange(after_requests=1, status="Failed"),)
+        )
+    )
+    assert world.describe("simulated").status == "UpdateRollbackFailed"
+    world.invoke(inline(0), now=NOW)
+    assert world.describe("simulated").status == "Failed"
 
 
 def test_a_real_time_endpoint_refuses(build_world):

@@ -135,3 +135,27 @@ async def test_what_is_not_listed_is_aiobotocores(wire):
     ):
         await client_of(cloud, "sns").publish(TopicArn="arn", Message="m")
         assert "aiobotocore/" in served.requests[0].headers["user-agent"]
+
+
+DENIED = {
+    "wire": b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>m</Message></Error></ErrorResponse>",
+    "aiobotocore": b'{"__type": "com.amazonaws#AccessDenied", "message": "m"}',
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "told"),
+    [(403, "AccessDenied", None), (400, "InvalidAction", None), (503, "ServiceUnavailable", CallError)],
+)
+@pytest.mark.parametrize("client", ["wire", "aiobotocore"])
+async def test_a_backlog_that_is_not_permitted_or_not_offered_is_none(wire, client, status, code, told):
+    answer = wire.reply(status, DENIED[client].replace(b"AccessDenied", code.encode()))
+    async with wire.serve(wire.answering(answer)) as served:
+        async with open_cloud(wire.settings_for(served.url, client=client)) as cloud:
+            if told is None:
+                assert await cloud.control.backlog("model", since=0.0, until=600.0) is None
+            else:
+                with pytest.raises(told):
+                    await cloud.control.backlog("model", since=0.0, until=600.0)
+        [request] = served.requests
+    assert b"ApproximateBacklogSize" in request.body

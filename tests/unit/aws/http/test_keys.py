@@ -119,6 +119,8 @@ def answer(seconds):
     [
         ("RequestTimeTooSkewed", NOW + 1000, True),
         ("InvalidSignatureException", NOW - 1000, True),
+        ("403", NOW + 1000, True),  # of a HEAD
+        ("403", NOW + 100, False),
         ("SignatureDoesNotMatch", NOW + 100, False),  # the clocks agree: the secret is wrong
         ("AccessDenied", NOW + 1000, False),
     ],

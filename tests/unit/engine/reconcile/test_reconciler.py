@@ -12,16 +12,18 @@ from support.virtual import VirtualClock, run_virtual
 
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Notice, Options, Record, Upload
+from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Reply, Upload
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.open_row import State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import MAX_RESENDS, Reconciler
+from fanout.engine.reconcile.service_times import ServiceTimes
+from fanout.engine.reconcile.unknown_wait import ALONE_S, LEAST_S
 
 RUN = "abcdefghij"
 OPTIONS = Options(ttl_s=60, invocation_timeout_s=60)
-UNKNOWN_S = lookup_policy(notified=True).unknown_s
+UNKNOWN_S = 10.0
 
 
 class NoObjects:
@@ -34,18 +36,20 @@ class NoObjects:
 class Scene:
     """One row, and what reconciles it."""
 
-    def __init__(self, unknown):
+    def __init__(self, unknown, *, unknown_s=UNKNOWN_S):
         self.clock = VirtualClock()
         self.rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
         self.flow = RecordingFlow(self.rows)
+        self.service_times = ServiceTimes(started_at=self.clock.now())
         self.lookup = Lookup(rows=self.rows, flow=self.flow, objects=NoObjects(), clock=self.clock)
         self.reconciler = Reconciler(
             rows=self.rows,
             flow=self.flow,
             lookup=self.lookup,
             clock=self.clock,
+            service_times=self.service_times,
             last_notice_at=lambda: None,
-            policy=lookup_policy(notified=True, unknown=unknown),
+            policy=lookup_policy(notified=True, unknown=unknown, unknown_s=unknown_s),
         )
         self.row = self.rows.admit(Record(0, None, b"payload", OPTIONS), Inline(OPTIONS, b"payload"))
 
@@ -86,7 +90,7 @@ def in_virtual_time(unknown):
 async def test_a_row_that_is_nowhere_is_sent_again_after_its_wait(scene):
     scene.lose_a_reply()
     async with scene.running():
-        scene.reconciler.defer(scene.row)
+        scene.reconciler.doubt(scene.row)
         assert await scene.flow.sends.get() is scene.row
     assert (scene.row.state, scene.clock.now()) == (State.REQUEUED, UNKNOWN_S)
 
@@ -96,7 +100,7 @@ async def test_a_row_that_waits_for_its_deadline_is_sent_again_after_it(scene):
     scene.lose_a_reply()
     patience_s = scene.row.patience_s
     async with scene.running():
-        scene.reconciler.defer(scene.row)
+        scene.reconciler.doubt(scene.row)
         assert await scene.flow.sends.get() is scene.row
     assert scene.row.state is State.REQUEUED
     assert patience_s <= scene.clock.now() <= patience_s + 30.0
@@ -111,7 +115,7 @@ def test_a_claim_that_is_not_confirmed_is_looked_after_again(unknown):
     async def play(scene):
         scene.lose_a_reply()
         async with scene.running():
-            scene.reconciler.defer(scene.row)
+            scene.reconciler.doubt(scene.row)
             await scene.clock.sleep(UNKNOWN_S / 2)
             scene.rows.claim(Notice(0, 0, 1, True, "sqs", scene.clock.now()))
             scene.reconciler.release(scene.row, grace_s=900.0)
@@ -127,7 +131,7 @@ def test_a_claim_that_is_not_confirmed_is_looked_after_again(unknown):
 async def test_a_row_that_is_never_sent_again_ends_uncertain_at_its_deadline(scene):
     scene.lose_a_reply()
     async with scene.running():
-        scene.reconciler.defer(scene.row)
+        scene.reconciler.doubt(scene.row)
         await scene.clock.sleep(scene.row.patience_s + 30.0)
     [outcome] = scene.flow.finished
     assert (outcome.status, outcome.error_code, len(scene.flow.sends)) == ("unknown", "FateUnknown", 0)
@@ -153,7 +157,7 @@ async def test_a_row_that_breaks_the_connection_again_and_again_is_given_up(scen
     scene.lose_a_reply()
     scene.row.suspect = True
     async with scene.running():
-        scene.reconciler.defer(scene.row)
+        scene.reconciler.doubt(scene.row)
         await scene.clock.sleep(UNKNOWN_S + 1.0)
     assert [outcome.error_code for outcome in scene.flow.finished] == ["FateUnknown"]
 
@@ -177,6 +181,55 @@ async def test_a_row_whose_upload_is_not_known_is_uploaded_when_it_is_nowhere(sc
     record, item = Record(7, None, b"x", OPTIONS), Upload(OPTIONS, b"x", place)
     row = scene.rows.restore(record, item, line, upload=place, now=0.0)
     async with scene.running():
-        scene.reconciler.defer(row)
+        scene.reconciler.doubt(row)
         assert await scene.flow.uploads.get() is row
     assert (row.state, scene.clock.now()) == (State.UNCERTAIN, UNKNOWN_S)
+
+
+def test_without_a_fixed_wait_a_row_is_sent_again_once_its_result_should_have_come():
+    async def main():
+        scene = Scene("resend", unknown_s=None)
+        scene.lose_a_reply()
+        taken = Outcome(row=1, id=None, passthrough=(), status="succeeded", accepted_at=0.5, fetched_at=30.0)
+        async with scene.running():
+            scene.reconciler.doubt(scene.row)
+            await scene.clock.sleep(30.0)
+            assert len(scene.flow.sends) == 0
+            scene.service_times.add(taken)  # it was accepted later, and has its result
+            assert await scene.flow.sends.get() is scene.row
+        assert 30.0 + LEAST_S <= scene.clock.now() <= 30.0 + 2 * LEAST_S
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize(("more_s", "at"), [(0.0, ALONE_S), (70.0, LEAST_S + 70.0)])
+def test_the_only_row_of_a_run_is_sent_again_after_a_minute(more_s, at):
+    async def main():
+        scene = Scene("resend", unknown_s=None)
+        scene.lose_a_reply()
+        async with scene.running():
+            scene.reconciler.doubt(scene.row, more_s=more_s)
+            assert await scene.flow.sends.get() is scene.row
+        assert scene.clock.now() == at
+
+    run_virtual(main)
+
+
+def test_a_row_that_waits_for_other_results_is_sent_again_at_its_deadline_at_the_latest():
+    """Its TTL and timeout have passed: the endpoint cannot have it any more."""
+
+    async def main():
+        scene = Scene("resend", unknown_s=None)
+        other = scene.rows.admit(Record(1, None, b"x", Options()), Inline(Options(), b"x"))
+        scene.rows.attempt(other)
+        scene.rows.intend(other)
+        scene.rows.send(other, due=0.0, now=0.0)
+        scene.rows.accept(other, Reply("i", "s3://b/k", None), now=0.0)
+        scene.lose_a_reply()
+        async with scene.running():
+            scene.reconciler.doubt(scene.row)
+            assert await scene.flow.sends.get() is scene.row
+        assert scene.clock.now() == scene.row.patience_s
+        assert scene.flow.finished == []
+
+    run_virtual(main)

@@ -59,7 +59,7 @@ class Script:
         return answer
 
 
-def poll(*answers, pollers=1, for_s=1_000.0):
+def poll(*answers, pollers=1, shared=False, for_s=1_000.0):
     """Let pollers poll; return the queue, what was warned of, how often it was called lost, and what it raised."""
     queue, warned, lost, raised = Script(*answers), [], [], []
 
@@ -70,7 +70,7 @@ def poll(*answers, pollers=1, for_s=1_000.0):
             rows=rows,
             flow=RecordingFlow(rows),
             clock=VirtualClock(),
-            shared=False,
+            shared=shared,
             trust=False,
             warn=warned.append,
             lost=lambda: lost.append(trio.current_time()),
@@ -91,8 +91,9 @@ def poll(*answers, pollers=1, for_s=1_000.0):
     return queue, warned, lost, raised
 
 
-def test_a_queue_that_is_gone_ends_the_polling_and_not_the_run():
-    queue, warned, lost, raised = poll([], failed(GONE), pollers=8)
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_queue_that_is_gone_ends_the_polling_and_not_the_run(shared):
+    queue, warned, lost, raised = poll([], failed(GONE), pollers=8, shared=shared)
     assert raised == []
     assert warned == [f"the queue is gone ({GONE}): results are found by listing the output path"]
     assert len(lost) == 1

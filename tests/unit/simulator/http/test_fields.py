@@ -13,6 +13,7 @@ BODY = b'{"s": "x", "n": 3, "t": true, "l": ["a"], "m": {"k": "v"}, "o": [{"s": 
 def test_members_of_the_right_type():
     fields = Fields.parse(BODY)
     assert (fields.text("s"), fields.text("e"), fields.integer("n")) == ("x", "", 3)
+    assert fields.number("n") == 3.0
     assert (fields.texts("l"), fields.mapping("m")) == (["a"], {"k": "v"})
     assert [entry.text("s") for entry in fields.entries("o")] == ["y"]
     assert [fields.has(name) for name in ("s", "e", "z", "absent")] == [True, False, False, False]
@@ -24,6 +25,8 @@ def test_what_is_not_there(body):
     assert (fields.text_or_none("x"), fields.integer("x")) == (None, None)
     assert (fields.texts("x"), fields.mapping("x"), fields.entries("x")) == ([], {}, [])
     with pytest.raises(ServiceError, match="must contain the parameter x") as caught:
+        fields.number("x")
+    with pytest.raises(ServiceError, match="must contain the parameter x") as caught:
         fields.text("x")
     assert (caught.value.status, caught.value.code) == (400, "MissingParameter")
 
@@ -33,6 +36,8 @@ def test_what_is_not_there(body):
     [
         (Fields.text, "n", "a string for n"),
         (Fields.text_or_none, "l", "a string for l"),
+        (Fields.number, "s", "a number for s"),
+        (Fields.number, "t", "a number for t"),
         (Fields.integer, "s", "an integer for s"),
         (Fields.integer, "t", "an integer for t"),  # true is no 1
         (Fields.texts, "s", "a list of strings for s"),

@@ -36,3 +36,13 @@ def test_what_is_no_form_is_refused(body):
     with pytest.raises(ServiceError) as caught:
         Form.parse(body)
     assert (caught.value.status, caught.value.code) == (400, "MalformedQueryString")
+
+
+def test_lists_of_texts_and_of_structures():
+    form = Form.parse(
+        b"Statistics.member.1=Maximum&Statistics.member.2=Minimum&Statistics.member.4=x"
+        b"&Dimensions.member.1.Name=a&Dimensions.member.1.Value=b&Dimensions.member.2.Name=c"
+    )
+    assert form.members("Statistics") == ["Maximum", "Minimum"], "3 is not there"
+    assert form.structures("Dimensions") == [{"Name": "a", "Value": "b"}, {"Name": "c"}]
+    assert (form.members("absent"), form.structures("absent")) == ([], [])

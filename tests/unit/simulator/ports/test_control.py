@@ -117,3 +117,28 @@ def test_inline_is_supported(simulate):
         assert await cloud.control.supports_inline()
 
     simulate(scenario)
+
+
+def test_the_backlog_is_told_by_the_minute_and_late(simulate):
+    async def scenario(cloud, clock):
+        began_at = cloud.world.started_at // 60.0 * 60.0 + 60.0
+        await clock.sleep_until(began_at)
+        await cloud.invoker.invoke(invocation())
+        await clock.sleep_until(began_at + 200.0)
+        name = cloud.world.settings.endpoint_name
+        told = await cloud.control.backlog(name, since=began_at, until=clock.now())
+        assert [(point.began_at - began_at, point.length_s, point.most) for point in told] == [
+            (0.0, 60.0, 1.0),
+            (60.0, 60.0, 0.0),
+        ]
+        assert await cloud.control.backlog("another", since=began_at, until=clock.now()) == []
+
+    simulate(scenario, SimulatorSettings(service_time=Spread(median_s=20.0)))
+
+
+def test_a_backlog_that_may_not_be_asked_for_is_none(simulate):
+    async def scenario(cloud, clock):
+        name = cloud.world.settings.endpoint_name
+        assert await cloud.control.backlog(name, since=0.0, until=clock.now()) is None
+
+    simulate(scenario, SimulatorSettings(faults=FaultSettings(denied=frozenset({"GetMetricStatistics"}))))
