@@ -38,6 +38,14 @@ class Phase(Enum):
     """A whole reply arrived; `status` and `code` hold what it said."""
 
 
+THEN_RESUME = "then `fanout resume`"
+"""The next step of an error of the disk; `next_time` puts another in its place where there is nothing to resume."""
+
+
+NO_DESCRIPTORS = "too many files and connections are open: raise `ulimit -n`, or lower --concurrency"
+"""What EMFILE and ENFILE mean, and what to do about them."""
+
+
 class CallError(Exception):
     """One call to AWS failed; the facts, undecided.
 
@@ -138,6 +146,16 @@ class TooManyFailures(RunError):  # noqa: N818 - reads as what happened
     """More rows failed than `max_failures` allows."""
 
     exit = Exit.ROWS_FAILED
+
+
+@contextmanager
+def next_time(step: str) -> Iterator[None]:
+    """Have an error of the disk from inside end in `then STEP`: there is no run that could be resumed."""
+    try:
+        yield
+    except RunError as error:
+        error.args = (str(error).replace(THEN_RESUME, f"then {step}"),)
+        raise
 
 
 @contextmanager

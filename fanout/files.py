@@ -16,12 +16,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from fanout.errors import RunError, StorageError
+from fanout.errors import NO_DESCRIPTORS, THEN_RESUME, RunError, StorageError, UsageError
 
 T = TypeVar("T")
 
 _BUFFER_BYTES = 1 << 20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_WRONG_NAME = {
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EEXIST,
+    errno.EACCES,
+    errno.EROFS,
+}
 _TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -37,20 +47,41 @@ def ensure_space(directory: Path, need_bytes: int) -> None:
     if free < need_bytes:
         raise StorageError(
             f"{directory} has {free / 1e6:,.1f} MB free and {need_bytes / 1e6:,.1f} MB are needed: "
-            "free space there, or choose a place on another disk; then `fanout resume`"
+            f"free space there, or choose a place on another disk; {THEN_RESUME}"
         )
 
 
 @contextmanager
 def storage(path: Path, verb: str) -> Iterator[None]:
-    """Turn an OSError from inside into a `StorageError` that names `path` and what to do."""
+    """Turn an OSError from inside into a `StorageError` that names `path` and what to do.
+
+    Raises:
+        RunError: This process, or the machine, has no descriptor left: nothing is wrong with the disk.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in _NO_DESCRIPTORS:
+            raise RunError(f"cannot {verb} {path}: {NO_DESCRIPTORS}, {THEN_RESUME}") from error
         step = "free space there" if error.errno in _FULL else "look at the disk and at the permissions"
         raise StorageError(
-            f"cannot {verb} {path}: {error.strerror or error}; {step}, then `fanout resume`"
+            f"cannot {verb} {path}: {error.strerror or error}; {step}, {THEN_RESUME}"
         ) from error
+
+
+@contextmanager
+def usable(path: Path) -> Iterator[None]:
+    """Turn a `StorageError` from inside into a `UsageError` where the name itself is at fault, not the disk.
+
+    For what is made before a run begins, under a name that a person chose.
+    """
+    try:
+        yield
+    except StorageError as error:
+        cause = error.__cause__
+        if isinstance(cause, OSError) and cause.errno in _WRONG_NAME:
+            raise UsageError(f"{path} cannot be made ({cause.strerror}): choose another name") from error
+        raise
 
 
 @contextmanager
@@ -59,9 +90,11 @@ def readable(path: Path) -> Iterator[None]:
     try:
         yield
     except _unreadable() as error:
+        if getattr(error, "errno", None) in _NO_DESCRIPTORS:
+            raise RunError(f"{path} cannot be read back: {NO_DESCRIPTORS}, {THEN_RESUME}") from error
         raise StorageError(
             f"{path} cannot be read back: {str(error).strip() or type(error).__name__}; "
-            "the disk may be full or failing: look at it, then `fanout resume`, "
+            f"the disk may be full or failing: look at it, {THEN_RESUME}, "
             "or `fanout resume --rebuild` if this file stays damaged"
         ) from error
 

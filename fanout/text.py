@@ -16,6 +16,16 @@ def iso(instant: float) -> str:
     return text.replace("+00:00", "Z")
 
 
+def count(number: int, noun: str) -> str:
+    """Return `1 row`, `2,000 rows`, for a noun whose plural ends in s."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text`, its middle left out where it has more than `most` characters."""
+    return text if len(text) <= most else f"{text[: most - 12]} ... {text[-7:]}"
+
+
 # Beside C0, DEL and C1: the line ends of Unicode, what turns the direction of text, and lone surrogates.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 import anyio
 
 from fanout.api.verbs import configured
-from fanout.config.keywords import RunKeywords
+from fanout.config.keywords import RunKeywords, spelled_out
 from fanout.domain.records import Options, Outcome, Record
 from fanout.errors import RunError, UsageError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fanout.runtime.live import Submissions, Ticket
 
 
+@spelled_out(RunKeywords)
 def open(  # noqa: A001 - `fanout.open`, as `io.open` and `zipfile.ZipFile.open`
     config: Config | None = None, *, drain: bool = True, **keywords: Unpack[RunKeywords]
 ) -> Session:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from fanout.config.keywords import ResumeKeywords, RunKeywords
+from fanout.config.keywords import ResumeKeywords, RunKeywords, spelled_out
 
 if TYPE_CHECKING:
     from fanout.commands.rebuild import Rebuilt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 StrPath = str | os.PathLike[str]
 
 
+@spelled_out(RunKeywords)
 def run(
     config: Config | StrPath | Sequence[StrPath] | None = None,
     *,
@@ -52,6 +53,7 @@ def run(
     return run_in_event_loop(functools.partial(run_job, loaded, observer=observer))
 
 
+@spelled_out(ResumeKeywords)
 def resume(
     run_dir: StrPath,
     *,
@@ -179,8 +181,11 @@ def rebuild(run_dir: StrPath) -> Rebuilt:
     """
     from fanout.commands.rebuild import rebuild as rebuild_journal
     from fanout.runtime.event_loop import run_in_event_loop
+    from fanout.runtime.supervisor import until_stopped
 
-    return run_in_event_loop(functools.partial(rebuild_journal, Path(run_dir)))
+    call = functools.partial(rebuild_journal, Path(run_dir))
+    step = "the run is as it was: start the rebuild again"
+    return run_in_event_loop(functools.partial(until_stopped, call, next_step=step))
 
 
 def take_over(run_dir: StrPath) -> None:

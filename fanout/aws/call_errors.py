@@ -33,7 +33,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from fanout.aws.errors import CREDENTIALS, MESSAGE_CHARS, redirect, retry_after_s, skew_s
+from fanout.aws.errors import CREDENTIALS, MESSAGE_CHARS, connection_code, redirect, retry_after_s, skew_s
 from fanout.errors import CallError, Phase
 
 _UNSIGNED = (
@@ -65,7 +65,7 @@ def to_call_error(error: Exception) -> CallError:
     if refused is not None:
         return CallError(Phase.CONNECT, type(refused).__name__, message=_text(error))
     phase = Phase.CONNECT if _not_sent(error, inner) else Phase.EXCHANGE
-    return CallError(phase, type(inner).__name__, message=_text(inner) or _text(error))
+    return CallError(phase, connection_code(inner), message=_text(inner) or _text(error))
 
 
 def _refusal(error: ClientError) -> CallError:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from fanout.domain.failures import OPEN_FILES
 from fanout.text import escape
 
 MESSAGE_CHARS = 1000
 """An HTML error page or an echoed value is cut here: messages end in logs and in the output file."""
 
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _HOST_CHARS = 300
 """A name has 253 characters at most (RFC 1035)."""
 
@@ -19,6 +22,11 @@ CREDENTIALS = "CredentialsUnavailable"
 
 UNREADABLE = "UnreadableReply"
 """Code of a reply that calls itself a success and lacks what it must say."""
+
+
+def connection_code(error: BaseException) -> str:
+    """Return the code of a connection that could not be made, for what went wrong."""
+    return OPEN_FILES if getattr(error, "errno", None) in _NO_DESCRIPTORS else type(error).__name__
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -26,7 +26,7 @@ from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.engine.snapshot import Observer, Snapshot
-from fanout.errors import Interrupted, RunError, UsageError
+from fanout.errors import Interrupted, RunError, UsageError, next_time
 from fanout.output.finish import finish
 from fanout.ports import Queue
 from fanout.runtime import settings as compose
@@ -85,8 +85,10 @@ async def run_bench(config: Config, directory: Path, *, seed: int, observer: Obs
         parts = Path(tempfile.mkdtemp(prefix=".parts-", dir=directory))
     except OSError as error:
         raise UsageError(f"{directory} cannot be written to ({error.strerror}): choose another -o") from error
+    bench = _Bench(config, plan, output=output, parts=parts, observer=observer)
     try:
-        return await _Bench(config, plan, output=output, parts=parts, observer=observer).go()
+        with bench.supervisor.listening(), next_time("start it again"):
+            return await bench.go()
     finally:
         shutil.rmtree(parts, ignore_errors=True)
 
@@ -133,8 +135,14 @@ class _Bench:
         self._run_id = new_run()
         self._clock = SystemClock()
         self._loop = LoopWatch(self._clock)
+        self.supervisor = Supervisor(
+            clock=self._clock, next_step="an experiment cannot be resumed: start it again", grace_s=None
+        )
 
     async def go(self) -> BenchResult:
+        return await self.supervisor.run(self._go)
+
+    async def _go(self) -> BenchResult:
         started = self._clock.now()
         async with open_session(self._config, clock=self._clock) as session:
             endpoint = await session.endpoint()
@@ -156,7 +164,7 @@ class _Bench:
                 fingerprint=(await session.source()).fingerprint() if self._config.input.paths else None,
             )
             experiment = await self._experiment(session, arrivals, queue)
-            ended = await self._supervised(experiment)
+            ended = await self.supervisor.attend(experiment, (self._observer, self._loop))
             name, simulated = session.endpoint_name, await session.is_simulated()
             warnings = session.warnings.of_run
         plan = asdict(self._plan) | {
@@ -234,13 +242,3 @@ class _Bench:
         )
         experiment = _Experiment(EngineWork(pipeline, source=arrivals, tally=tally), arrivals)
         return experiment
-
-    async def _supervised(self, experiment: _Experiment) -> WorkResult:
-        """Carry it out under the eyes of the observer, of the loop's watch and of the signals."""
-        supervisor = Supervisor(
-            observers=(self._observer, self._loop),
-            clock=self._clock,
-            next_step="an experiment cannot be resumed: start it again",
-            grace_s=None,
-        )
-        return await supervisor.run(experiment)

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fanout.cli.app import main
+from fanout.cli import main
 
 main()

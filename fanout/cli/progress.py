@@ -15,6 +15,7 @@ import anyio
 
 from fanout.engine.snapshot import Snapshot
 from fanout.observability import logging as logs
+from fanout.text import count
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,23 +134,23 @@ def describe(snapshot: Snapshot, per_s: float) -> str:
     if snapshot.rate_limit_per_s is not None:
         parts.append(f"paced at {snapshot.rate_limit_per_s:,.4g}/s")
     failed = snapshot.ended - snapshot.succeeded
-    for count, name in (
+    for number, name in (
         (failed, "failed"),
         (snapshot.throttles, "throttled"),
         (snapshot.resends - snapshot.possible_resends, "sent again"),
         (snapshot.possible_resends, "may have been sent twice"),
     ):
-        if count:
-            parts.append(f"{count:,} {name}")
+        if number:
+            parts.append(f"{number:,} {name}")
     return " · ".join(parts)
 
 
 def _rows(snapshot: Snapshot) -> str:
     if snapshot.total is not None:
         percent = 100 * snapshot.ended / snapshot.total if snapshot.total else 100
-        return f"{snapshot.ended:,} of {snapshot.total:,} rows ({percent:.0f} %)"
+        return f"{snapshot.ended:,} of {count(snapshot.total, 'row')} ({percent:.0f} %)"
     read = f" ({100 * snapshot.share:.0f} % of the input read)" if snapshot.share is not None else ""
-    return f"{snapshot.ended:,} rows{read}"
+    return f"{count(snapshot.ended, 'row')}{read}"
 
 
 def _left_s(snapshot: Snapshot, per_s: float) -> float | None:

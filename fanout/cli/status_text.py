@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from fanout.commands.status import RunStatus
-from fanout.text import escape
+from fanout.text import count, escape
 
 _COLUMNS = ("run", "state", "rows", "started", "output")
 
@@ -51,7 +52,7 @@ def _line(run: RunStatus) -> tuple[str, ...]:
 def _state(run: RunStatus) -> str:
     return {
         "running": "running",
-        "finished": f"finished, {run.rows or 0:,} rows",
+        "finished": f"finished, {count(run.rows or 0, 'row')}",
         "stopped": "stopped before its output was written",
         "dead": "dead: its process was killed, or the machine went down",
         "damaged": "damaged",
@@ -60,7 +61,9 @@ def _state(run: RunStatus) -> str:
 
 def _share(shard: RunStatus) -> str:
     """Return where one process of a run stands."""
-    said = f"{shard.state}, " + ("nothing sent yet" if shard.rows is None else f"{shard.rows:,} rows ended")
+    said = f"{shard.state}, " + (
+        "nothing sent yet" if shard.rows is None else f"{count(shard.rows, 'row')} ended"
+    )
     if shard.state == "running":
         said += f", process {shard.pid or 'unknown'}"
     elif shard.accepted is not None:
@@ -75,23 +78,30 @@ def _going(run: RunStatus) -> str | None:
         return None
     if seen is None:
         return "nothing has been sent yet"
-    of = f" of {seen['total']:,}" if seen["total"] is not None else ""
     share = seen["share"]
-    read = f" ({100 * share:.0f} % of the input read)" if share is not None and not of else ""
+    read = f" ({100 * share:.0f} % of the input read)" if share is not None and seen["total"] is None else ""
     possible = seen.get("possible_resends", 0)
     twice = f", {possible:,} may have been sent twice" if possible else ""
     return (
-        f"{seen['ended']:,}{of} rows ended{read}, {seen['ended'] - seen['succeeded']:,} without success; "
+        f"{_ended(seen)}{read}, {seen['ended'] - seen['succeeded']:,} without success; "
         f"{seen['in_flight']:,} in flight, {seen['accepted']:,} in the endpoint's queue; "
         f"{seen['throttles']:,} throttled, {seen['resends'] - possible:,} sent again{twice}"
     )
+
+
+def _ended(seen: Mapping[str, Any]) -> str:
+    if seen["total"] is None:
+        return f"{count(seen['ended'], 'row')} ended"
+    return f"{seen['ended']:,} of {count(seen['total'], 'row')} ended"
 
 
 def _left(run: RunStatus) -> str | None:
     """Return what a run that is not at work left behind."""
     if run.accepted is None:
         return None
+    durable = run.durable or 0
     return (
-        f"{run.durable:,} rows are durable, {run.accepted:,} were accepted and are to be collected, "
+        f"{count(durable, 'row')} {'is' if durable == 1 else 'are'} durable, "
+        f"{run.accepted:,} {'was' if run.accepted == 1 else 'were'} accepted and not collected, "
         f"{run.unknown:,} may have been sent"
     )

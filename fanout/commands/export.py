@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fanout.errors import UsageError
+from fanout.errors import UsageError, next_time
+from fanout.output.destination import claim
 from fanout.output.finish import finish
 from fanout.output.parts import Part
 from fanout.rundir.journal import Journal
-from fanout.rundir.manifest import read_manifest
+from fanout.rundir.manifest import Manifest, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.recovery import recover
 
@@ -28,6 +29,13 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
     manifest = read_manifest(directory)
     if directory.summary.exists():
         raise UsageError(f"the run has finished: its output is {manifest.config.output.path}")
+    with next_time("export it again"):
+        return _export(directory, manifest, output, overwrite=overwrite)
+
+
+def _export(directory: RunDirectory, manifest: Manifest, output: str, *, overwrite: bool) -> int:
+    # Of no run: a file that an earlier export wrote is the person's, as any other is.
+    claim(output, run_id="", overwrite=overwrite)
     shards = [directory.shard(index) for index in range(manifest.config.run.processes)]
     begun = [shard for shard in shards if shard.journal.exists()]  # none of a run on one process
     with ExitStack() as stack:
@@ -36,7 +44,7 @@ def export(path: Path, output: str, *, overwrite: bool) -> int:
             journal = stack.enter_context(closing(Journal(place.journal, must_exist=True)))
             parts += recover(journal, place.parts).parts
         if not parts:
-            raise UsageError(f"no row of {path} is durable yet")
+            raise UsageError(f"no row of {directory.path} is durable yet")
         passthrough_schema = passthrough_columns(pq.read_schema(parts[0].path))
         metadata = {"fanout:endpoint": manifest.endpoint}
         # Nothing here says whether an endpoint elsewhere was simulated.

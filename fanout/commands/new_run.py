@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fanout.commands.paths import check_paths
+from fanout.commands.paths import check_complete, check_paths
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
 from fanout.engine.snapshot import Observer
-from fanout.errors import UsageError
+from fanout.errors import UsageError, next_time
 from fanout.output.destination import check_name, claim
 from fanout.output.object_place import is_remote
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.summary import Summary
-from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
-from fanout.runtime.spec import RunSpec
+from fanout.runtime.spec import AGAIN, RunSpec
 from fanout.shards.executor import executor_of
 from fanout.shards.plan import split_config
 
@@ -45,7 +44,8 @@ async def start_run(
     """
     # Before anything is made: what so many processes cannot share is a mistake in the configuration.
     split_config(config)
-    output = compose.required(config.output.path, "no output: name a file with -o out.parquet")
+    output = config.output.path or ""
+    check_complete(config)
     check_paths(config.input.paths, output)
     if is_remote(output) and config.local.enabled:
         raise UsageError(
@@ -55,7 +55,8 @@ async def start_run(
         raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
     run_id = new_run()
     if not is_remote(output):  # in S3, that is seen once the session is open
-        claim(output, run_id=run_id, overwrite=config.output.overwrite)
+        with next_time(AGAIN):
+            claim(output, run_id=run_id, overwrite=config.output.overwrite)
     spec = RunSpec(
         run_id=run_id,
         config=config,
@@ -65,7 +66,8 @@ async def start_run(
         fingerprint=fingerprint,
     )
     check_name(spec.directory.path)
-    spec.directory.create()
+    with next_time(AGAIN):
+        spec.directory.create()
     return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)
 
 

@@ -6,10 +6,27 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fanout.errors import UsageError
+from fanout.config.model import Config
+from fanout.errors import UsageError, next_time
+from fanout.files import storage, usable
 from fanout.output.destination import check_name
 from fanout.output.object_place import is_remote, object_place
 from fanout.source.path_rules import matches
+
+
+def check_complete(config: Config) -> None:
+    """Refuse a run that lacks what every run must be told, all of it at once.
+
+    Raises:
+        UsageError: No output, no input, or no endpoint.
+    """
+    missing = {
+        "no output: name a file with -o out.parquet": config.output.path,
+        "no input: name files, directories or globs, or - for standard input": config.input.paths,
+        "no endpoint: name it with --endpoint, or try --local": config.endpoint.name or config.local.enabled,
+    }
+    if lacking := [said for said, given in missing.items() if not given]:
+        raise UsageError("; ".join(lacking))
 
 
 def check_paths(inputs: Sequence[str], output: str) -> None:
@@ -18,6 +35,7 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
     Raises:
         UsageError: No input, the output is an input or where inputs are looked for, or the output's directory cannot
             be written to.
+        StorageError: The disk is full or failed.
     """
     if is_remote(output):
         object_place(output)
@@ -44,10 +62,8 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
                 "choose another place for it"
             )
     parent = Path(output.rstrip("/")).parent
-    try:
+    with next_time("start it again"), usable(parent), storage(parent, "create"):
         parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{parent} cannot be created ({error.strerror}): choose another output") from error
     if not os.access(parent, os.W_OK):
         raise UsageError(f"{parent} cannot be written to: choose another output")
 

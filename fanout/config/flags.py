@@ -129,7 +129,8 @@ def _named(*names: str) -> Sequence[Flag]:
 RESUME: Sequence[Flag] = (
     Flag("unknown", "collect.unknown", "text",
          "Rows that may have been sent: resend (look first), wait (for their deadline), or never."),
-    *_named("rate", "concurrency", "deadline", "metrics_port", "metrics_textfile", "pushgateway", "overwrite"),
+    *_named("rate", "concurrency", "max_failures", "deadline"),
+    *_named("metrics_port", "metrics_textfile", "pushgateway", "overwrite"),
 )  # fmt: skip
 
 RETRY: Sequence[Flag] = _named("overwrite")

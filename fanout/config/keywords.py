@@ -6,10 +6,31 @@ A test compares them with `config.flags`, which decides what each means.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import TypedDict
+from collections.abc import Callable, Sequence
+from inspect import Parameter, signature
+from typing import TypedDict, TypeVar
 
 StrPath = str | os.PathLike[str]
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def spelled_out(keywords: type) -> Callable[[F], F]:
+    """Return a decorator that has a function's `__signature__` list `keywords` in place of its `**keywords`.
+
+    Type checkers read the TypedDict; `help()`, IPython and Jedi read signatures, and would know of none of them.
+    """
+
+    def decorate(function: F) -> F:
+        found = signature(function)
+        *others, _rest = found.parameters.values()
+        named = [
+            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=kind.__forward_arg__)
+            for name, kind in keywords.__annotations__.items()
+        ]
+        function.__signature__ = found.replace(parameters=[*others, *named])  # type: ignore[attr-defined]
+        return function
+
+    return decorate
 
 
 class RunKeywords(TypedDict, total=False):
@@ -62,6 +83,7 @@ class ResumeKeywords(TypedDict, total=False):
     unknown: str | None
     rate: float | None
     concurrency: int | None
+    max_failures: int | None
     deadline: float | None
     metrics_port: int | None
     metrics_textfile: StrPath | None

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from fanout.config.errors import explain
-from fanout.config.model import Config, Names
+from fanout.config import variables
+from fanout.config.errors import dotted, explain
+from fanout.config.model import Config
+from fanout.config.origins import Origins
 from fanout.errors import UsageError
-from fanout.text import nearest
 
-ENV_PREFIX = "FANOUT_"
 Raw = dict[str, Any]
 _NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -48,21 +48,32 @@ def load_config(
         UsageError: A file that cannot be read, an unknown key, a value that does not fit; names each.
     """
     merged: Raw = base.model_dump(exclude_defaults=True) if base is not None else {}
+    text = ""
     if path is not None:
         file = Path(path)
-        _merge(merged, _rebase(_read(file), file.parent))
-    _merge(merged, _from_environ(environ))
+        text, raw = _read(file)
+        _merge(merged, _rebase(raw, file.parent))
+    found, mistakes = variables.read(environ)
+    for (section, key), name in found.items():
+        _merge(merged, {section: {key: variables.value((section, key), environ[name])}})
     _merge(merged, flags or {})
     try:
-        return Config.model_validate(merged)
+        config = Config.model_validate(merged)
     except ValidationError as error:
-        where = f"{path}: " if path is not None else ""
-        raise UsageError(where + "; ".join(explain(error, Config))) from error
+        names = {dotted(key): name for key, name in found.items()}
+        file_path = None if path is None else Path(path)
+        origins = Origins(path=file_path, text=text, variables=names, flags=flags or {})
+        raise UsageError("; ".join([*mistakes, *explain(error, Config, said=origins.said)])) from error
+    if mistakes:
+        raise UsageError("; ".join(mistakes))
+    return config
 
 
-def _read(path: Path) -> Raw:
+def _read(path: Path) -> tuple[str, Raw]:
+    """Return what a TOML file holds, as text and as tables."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be read ({error.strerror}); check the path given with -c"
@@ -86,28 +97,6 @@ def _rebase(raw: Raw, base: Path) -> Raw:
             value = inner[key]
             inner[key] = [rebased(each) for each in value] if isinstance(value, list) else rebased(value)
     return raw
-
-
-def _from_environ(environ: Mapping[str, str]) -> Raw:
-    found: Raw = {}
-    for name, value in environ.items():
-        if not name.startswith(ENV_PREFIX):
-            continue
-        section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("_")
-        if section not in Config.model_fields or not key:
-            meant = nearest(section, tuple(Config.model_fields), cutoff=0.8)
-            if meant and key:  # others, such as FANOUT_LIVE_*, belong to tests and to the user
-                raise UsageError(f"unknown variable {name}; did you mean {ENV_PREFIX}{meant.upper()}_...?")
-            continue
-        many = _is_list(section, key)
-        found.setdefault(section, {})[key] = [part for part in value.split(",") if part] if many else value
-    return found
-
-
-def _is_list(section: str, key: str) -> bool:
-    inner = Config.model_fields[section].annotation
-    field = inner.model_fields.get(key) if isinstance(inner, type) and issubclass(inner, BaseModel) else None
-    return field is not None and field.annotation in {Names, Names | None}
 
 
 def _merge(into: Raw, other: Raw) -> None:

@@ -30,6 +30,9 @@ class FailureKind(Enum):
     """The credentials have expired: refresh, then as not sent."""
 
 
+OPEN_FILES = "TooManyOpenFiles"
+"""Code of a call that was never sent because this process, or the machine, had no descriptor left (EMFILE, ENFILE)."""
+
 # The codes by which AWS says it, each set once. botocore's service models, and the pages "Common errors" of the API
 # references of SageMaker, SQS, SNS, KMS and STS, "Error responses" of S3's, spell them.
 THROTTLES = frozenset({

@@ -9,6 +9,7 @@ from fanout.domain.failures import (
     BAD_SIGNATURE,
     EXPIRED,
     NOT_PERMITTED,
+    OPEN_FILES,
     THROTTLES,
     TOLERATED_SKEW_S,
     UNKNOWN_KEYS,
@@ -29,7 +30,7 @@ def remedy(operation: str, error: CallError) -> str:
     said = f"{operation}: {error}"
     if error.request_id:
         said += f" (request {error.request_id})"
-    return f"{said}. {_step(operation, error)}"
+    return f"{said.rstrip('. ')}. {_step(operation, error)}"
 
 
 def upload_remedy(
@@ -59,6 +60,8 @@ def _step(operation: str, error: CallError) -> str:
         return (
             "No credentials could be had: sign in again (aws sso login), or check the profile and the role."
         )
+    if error.code == OPEN_FILES:
+        return "Nothing is wrong with AWS: raise `ulimit -n`, or lower --concurrency."
     if error.code in UNTRUSTED:
         return _untrusted(error.message)
     if error.phase is Phase.CONNECT:

@@ -14,6 +14,7 @@ from fanout.errors import TooManyFailures
 from fanout.failpoints import failpoint
 from fanout.output.parts import Part
 from fanout.ports import Clock
+from fanout.text import count
 
 FORGET_ROWS = 250
 """Durable rows that are forgotten in one turn of the event loop: 5,000 at once, then with their outcomes, kept it for
@@ -54,20 +55,24 @@ class Outcomes:
         self._stop = stop
         self._clock = clock
         self._max_failures = max_failures
+        self._last: str | None = None
 
     def add(self, outcome: Outcome) -> None:
         """Count an outcome; order the run to stop if it is one failure too many."""
         self._tally.add(outcome)
         for fold in self._folds:
             fold(outcome)
+        if outcome.status != "succeeded":
+            self._last = f"{outcome.error_code}: {outcome.error_message}"
         failed = self._tally.unsuccessful
         if self._max_failures is not None and failed > self._max_failures:
             self._stop.order(
-                TooManyFailures(
-                    f"{failed} rows ended without success, {self._max_failures} are allowed (max_failures); "
-                    f"the last: {outcome.error_code}: {outcome.error_message}"
-                )
+                too_many_failures(failed, most=self._max_failures, last=self._last or self._example())
             )
+
+    def _example(self) -> str | None:
+        """Return a failure of the earlier processes' rows, for a run that is resumed."""
+        return next((f"{code}: {said}" for code, said in reversed(self._tally.examples.items())), None)
 
     async def durable(self, part: Part, numbers: list[int]) -> None:
         """Journal that the rows of `part` are durable; only then let go of their messages and uploaded inputs."""
@@ -82,6 +87,18 @@ class Outcomes:
         receipts, uploads = self._rows.durable(numbers)
         self._delete.messages(receipts)
         self._delete.uploads(uploads)
+
+
+def too_many_failures(failed: int, *, most: int, last: str | None = None) -> TooManyFailures:
+    """Return what stops a run of which `failed` rows have failed.
+
+    Args:
+        failed: Rows that ended without success, those of earlier processes included.
+        most: How many may.
+        last: What the last of them failed with, or one of them; None if it is not known.
+    """
+    said = f"{count(failed, 'row')} ended without success, more than the {most:,} of max_failures"
+    return TooManyFailures(said if last is None else f"{said}; the last: {last.rstrip('. ')}")
 
 
 def rejection(rejected: Rejected, *, now: float) -> Outcome:

@@ -5,6 +5,7 @@ The content is built beside the name: the output is absent or complete at any in
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fanout.errors import RunError, UsageError
-from fanout.files import make_directory, publish, publish_directory, readable, replace, storage
+from fanout.files import make_directory, publish, publish_directory, readable, replace, storage, usable
 from fanout.output.parquet import open_file
 from fanout.output.parts import is_part
 from fanout.output.schema import RUN_KEY
@@ -49,7 +50,7 @@ def claim(output: str | Path, *, run_id: str, overwrite: bool, remedy: str = REM
     """
     path, dataset = Path(output), str(output).endswith("/")
     check_name(path)
-    with storage(path, "look at"):
+    with usable(path), storage(path, "look at"):
         return _claim(path, run_id=run_id, dataset=dataset, overwrite=overwrite, remedy=remedy)
 
 
@@ -138,8 +139,12 @@ def _claim(path: Path, *, run_id: str, dataset: bool, overwrite: bool, remedy: s
 
 def _may_replace(file: Path, *, run_id: str, overwrite: bool, remedy: str) -> bool:
     """Whether to replace `file`, False if there is none."""
-    if not file.exists():
+    if not os.path.lexists(file):
         return False
+    if not file.exists() and not overwrite:
+        raise UsageError(
+            f"{file} is a link to {file.readlink()}, which is not there: remove it, or name another output"
+        )
     if overwrite or _run_of(file) == run_id:
         return True
     raise UsageError(f"{file} exists: {remedy}")

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
 from fanout.domain.row_state import PartRecord, RowRecord, RowState
-from fanout.errors import JournalError, StorageError
+from fanout.errors import THEN_RESUME, JournalError, StorageError
+from fanout.files import storage
 from fanout.rundir.commit_mark import CommitMark, commits_without_log
-from fanout.rundir.wal_check import first_commit, lost_commits
+from fanout.rundir.wal_check import committed, first_commit, lost_commits
 
 SCHEMA_VERSION = 2
 DAMAGED_VERSION = 0x7DA_A6ED
@@ -302,24 +303,40 @@ def count_states(path: Path) -> dict[RowState, int] | None:
         StorageError: It cannot be read.
     """
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.0)
-        try:
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                return {}  # its process was killed before it had made the tables
-            if version not in {1, SCHEMA_VERSION}:
-                raise JournalError(
-                    f"{path} is damaged, or was written by another version of fanout: {_REBUILD}"
-                )
-            found = db.execute("SELECT state, count(*) FROM rows GROUP BY state").fetchall()
-        finally:
-            db.close()
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.0)) as db:
+            return _counted(db, path)
     except sqlite3.Error as error:
         meant = _translated(error, path)
         if isinstance(meant, JournalInUse):
             return None
-        raise meant from error
+        if not isinstance(meant, StorageError):
+            raise meant from error
+    # A process at the run would have been met first: a lock comes before the log.
+    return _counted_in_memory(path)
+
+
+def _counted(db: sqlite3.Connection, path: Path) -> dict[RowState, int]:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        return {}  # its process was killed before it had made the tables
+    if version not in {1, SCHEMA_VERSION}:
+        raise JournalError(f"{path} is damaged, or was written by another version of fanout: {_REBUILD}")
+    found = db.execute("SELECT state, count(*) FROM rows GROUP BY state").fetchall()
     return {RowState(state): count for state, count in found}
+
+
+def _counted_in_memory(path: Path) -> dict[RowState, int]:
+    """Count without writing a byte: on a disk that is full, or in a directory that is read-only."""
+    log = path.with_name(f"{path.name}-wal")
+    with storage(path, "read"):
+        content = committed(path.read_bytes(), log.read_bytes() if log.exists() else b"")
+    try:
+        with closing(sqlite3.connect(":memory:")) as db:
+            if content:
+                db.deserialize(content)
+            return _counted(db, path)
+    except sqlite3.Error as error:
+        raise _translated(error, path) from error
 
 
 _REBUILD = "`fanout resume --rebuild` makes a new one from the parts and the listing of the outputs"
@@ -343,5 +360,5 @@ def _translated(error: sqlite3.Error, path: Path) -> JournalError | StorageError
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return JournalInUse(f"{path.parent} is in use by another process: wait for it, or stop it")
     if code in _STORAGE:
-        return StorageError(f"{path}: {error}; free some space or repair the disk, then `fanout resume`")
+        return StorageError(f"{path}: {error}; free some space or repair the disk, {THEN_RESUME}")
     return JournalError(f"{path} is damaged ({error}): {_REBUILD}")

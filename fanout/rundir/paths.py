@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fanout.errors import UsageError
-from fanout.files import make_directory
+from fanout.files import make_directory, usable
 from fanout.rundir import journal
 
 VERSION = 1
@@ -79,12 +79,13 @@ class RunDirectory:
         """Make the directory and its `parts`, and the directories above.
 
         Raises:
-            UsageError: It holds a run already.
+            UsageError: It holds a run already, or cannot have this name.
             StorageError: It cannot be made.
         """
-        for directory in reversed((self.parts, *self.parts.parents)):
-            if not directory.is_dir():
-                make_directory(directory)
+        with usable(self.path):
+            for directory in reversed((self.parts, *self.parts.parents)):
+                if not directory.is_dir():
+                    make_directory(directory)
         # A journal alone is what a process leaves that was killed before run.json: nothing was sent.
         if self.manifest.exists():
             raise UsageError(

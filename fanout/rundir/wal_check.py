@@ -17,6 +17,8 @@ _HEADER = struct.Struct(">8I")
 _FRAME = struct.Struct(">6I")
 _ORDERS = {0x377F0682: "<", 0x377F0683: ">"}
 
+_VERSIONS = slice(18, 20)  # of the database's header: 2 where it keeps a log, 1 where it keeps none
+
 TORN_COMMITS = 1
 """A commit is on the disk before the next begins: a power cut can leave one behind a damaged frame, and no more."""
 
@@ -80,6 +82,36 @@ def first_commit(log: bytes) -> int | None:
         if frame.commits:
             return number
     return None
+
+
+def committed(database: bytes, log: bytes) -> bytes:
+    """Return the database as of the last commit in `log`, marked as one that keeps no log.
+
+    For reading where SQLite cannot: beside a log it makes a file of shared memory, which a full disk or a directory
+    that may not be written to does not let it.
+    """
+    image = bytearray(database)
+    if len(log) >= _HEADER.size:
+        magic, _, page_bytes, _, *salts, one, two = _HEADER.unpack_from(log)
+        order, sums = _ORDERS.get(magic, "<"), (one, two)
+        pending: list[tuple[int, bytes]] = []
+        for frame in _frames(log, page_bytes):
+            page = log[frame.start + _FRAME.size : frame.start + _FRAME.size + page_bytes]
+            sums = _checksum(log[frame.start : frame.start + 8], sums, order=order)
+            sums = _checksum(page, sums, order=order)
+            if frame.salts != tuple(salts) or sums != frame.sums:
+                break
+            number, pages_after_commit, *_ = _FRAME.unpack_from(log, frame.start)
+            pending.append((number, page))
+            if frame.commits:
+                length = pages_after_commit * page_bytes
+                image = image[:length].ljust(length, b"\0")
+                for each, content in pending:
+                    image[(each - 1) * page_bytes : each * page_bytes] = content
+                pending.clear()
+    if len(image) > _VERSIONS.stop:
+        image[_VERSIONS] = b"\1\1"
+    return bytes(image)
 
 
 def _frames(log: bytes, page_bytes: int) -> Iterator[_Frame]:

@@ -53,7 +53,7 @@ async def discover(control: Control, name: str, *, clock: Clock) -> Endpoint | N
         if error.code in DENIED:
             raise RunError(remedy("sagemaker:DescribeEndpoint", error)) from error
         raise RunError(
-            f"endpoint {name!r}: {error.message or error.code}. Check the name and the region "
+            f"endpoint {name!r}: {(error.message or error.code).rstrip('. ')}. Check the name and the region "
             "(aws sagemaker list-endpoints)."
         ) from error
     if not endpoint.serves:

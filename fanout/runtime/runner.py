@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -9,6 +10,7 @@ import anyio.to_thread
 
 from fanout.concurrency.clock import SystemClock
 from fanout.engine.snapshot import Observer, Quiet
+from fanout.errors import Exit, InputError, RunError, TooManyFailures
 from fanout.failpoints import failpoint
 from fanout.observability.logging import bind
 from fanout.observability.metrics.fold import Fold
@@ -19,12 +21,12 @@ from fanout.runtime.executor import Executor
 from fanout.runtime.finish import prove_output
 from fanout.runtime.in_process import InProcess
 from fanout.runtime.monitoring import Monitor, monitoring
-from fanout.runtime.result import FinishRun, RunResult, WorkResult
+from fanout.runtime.result import FinishRun, RunResult
 from fanout.runtime.run_journal import open_journal
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.simulated import SimulatorAddress
 from fanout.runtime.spec import RunSpec
-from fanout.runtime.supervisor import Supervisor, Work
+from fanout.runtime.supervisor import Supervisor
 
 T = TypeVar("T")
 
@@ -56,11 +58,17 @@ class Runner:
         self._executor = executor
         self._simulator = simulator
         self._fold = fold
-        self._orders = orders
         self._clock = SystemClock()
         self._started = self._clock.now()
-        within_s = spec.config.run.deadline_s
-        self._deadline_at = None if within_s is None else self._started + within_s
+        settings = spec.config.run
+        self._deadline_at = None if settings.deadline_s is None else self._started + settings.deadline_s
+        self._supervisor = Supervisor(
+            clock=self._clock,
+            deadline_at=self._deadline_at,
+            grace_s=settings.grace_s,
+            next_step=spec.next_step,
+            orders=orders,
+        )
 
     async def run(self, finish_run: FinishRun[T]) -> T:
         """Take the run's rows to their end and return what `finish_run` makes of them.
@@ -68,25 +76,50 @@ class Runner:
         Raises:
             RunError: The run could not be finished; its message names the next step.
         """
-        bind(self._spec.run_id)
-        now = self._clock.now
-        with WarningLog() as warnings, open_journal(self._spec) as journal:
-            recovered = await self._recovered(journal)
-            async with monitoring(self._spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
-                here = InProcess(self._spec, journal=journal, recovered=recovered)
-                async with open_session(
-                    self._spec.config,
-                    clock=self._clock,
-                    warnings=warnings,
-                    simulator=self._simulator,
-                    deadline_at=self._deadline_at,
-                ) as session:
-                    result = await self._result(session, self._executor or here, monitor)
-                    await session.close_queue()
-                    # What closing has left behind is in the summary, too.
-                    finished = await finish_run(result.warned(warnings.of_run), session)
-                monitor.completed(result.exit)
+        spec, now = self._spec, self._clock.now
+        bind(spec.run_id)
+        try:
+            with self._supervisor.listening(), WarningLog() as warnings, open_journal(spec) as journal:
+                recovered = await self._recovered(journal)
+                async with monitoring(spec, fold=self._fold, now=now, warn=warnings.warn) as monitor:
+                    way = functools.partial(
+                        self._way,
+                        finish_run,
+                        monitor=monitor,
+                        warnings=warnings,
+                        here=InProcess(spec, journal=journal, recovered=recovered),
+                    )
+                    finished, code = await self._supervisor.run(way)
+                    monitor.completed(code)
+        except RunError as error:
+            error.args = (self._with_next_step(error),)
+            raise
         return finished
+
+    def _with_next_step(self, error: RunError) -> str:
+        """Return the text of an error with what a person can do about this run, which is closed by now."""
+        spec, text = self._spec, str(error)
+        if not spec.begun and not spec.directory.path.exists():
+            return spec.unsent(text)
+        steps = {TooManyFailures: spec.after_failures, InputError: spec.exported}
+        step = steps.get(type(error), "")
+        return f"{text}; {step}" if step else text
+
+    async def _way(
+        self, finish_run: FinishRun[T], *, monitor: Monitor, warnings: WarningLog, here: InProcess
+    ) -> tuple[T, Exit]:
+        """Have the rows sent and the run finished; return what came of it, with the exit code that it deserves."""
+        async with open_session(
+            self._spec.config,
+            clock=self._clock,
+            warnings=warnings,
+            simulator=self._simulator,
+            deadline_at=self._deadline_at,
+        ) as session:
+            result = await self._result(session, self._executor or here, monitor)
+            await session.close_queue()
+            # What closing has left behind is in the summary, too.
+            return await finish_run(result.warned(warnings.of_run), session), result.exit
 
     async def _recovered(self, journal: Journal | None) -> Recovered:
         """Return what earlier processes of the run left behind."""
@@ -109,7 +142,7 @@ class Runner:
         if spec.stripe is None:
             await prove_output(session, spec.config, run_id=spec.run_id)
         work = await executor.prepare(session, fold=monitor.fold)
-        ended = await self._supervised(work, monitor)
+        ended = await self._supervisor.attend(work, (self._observer, *monitor.observers))
         return RunResult(
             run_id=spec.run_id,
             config=spec.config,
@@ -124,15 +157,3 @@ class Runner:
             simulated=simulated,
             warnings=tuple(dict.fromkeys((*session.warnings.of_run, *ended.warnings))),
         )
-
-    async def _supervised(self, work: Work[WorkResult], monitor: Monitor) -> WorkResult:
-        """Do the work while observers watch; a signal or the deadline stops it."""
-        supervisor = Supervisor(
-            observers=(self._observer, *monitor.observers),
-            clock=self._clock,
-            deadline_at=self._deadline_at,
-            grace_s=self._spec.config.run.grace_s,
-            next_step=self._spec.next_step,
-            orders=self._orders,
-        )
-        return await supervisor.run(work)

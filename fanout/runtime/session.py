@@ -25,6 +25,7 @@ from fanout.errors import DeadlineReached, RunError, unwrapped
 from fanout.observability.warnings import WarningLog
 from fanout.ports import Clock, Endpoint, Queue
 from fanout.runtime import settings as compose
+from fanout.runtime.descriptors import ensure_descriptors
 from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
@@ -54,12 +55,15 @@ async def open_session(
         deadline_at: When to give up opening, by the clock; None for never. What is open stays open.
 
     Raises:
-        UsageError: The local AWS's settings do not fit, or standard input is read by another run of this process.
+        UsageError: The local AWS's settings do not fit, this process may not open so many connections, or standard
+            input is read by another run of this process.
         RunError: The local AWS does not start, or AWS cannot be reached as configured; says what to do.
         DeadlineReached: `deadline_at` has passed; also of what is opened on demand.
     """
     clock = clock or SystemClock()
     in_time = partial(by_deadline, clock, deadline_at)
+    if config.run.processes == 1:  # else each of them sees to its own
+        ensure_descriptors(compose.descriptors(config))
     with unwrapped():
         async with AsyncExitStack() as stack:
             if STDIN in config.input.paths:  # before a provider of credentials can read it

@@ -46,6 +46,16 @@ def aws_settings(config: Config, simulator: SimulatorAddress | None) -> AwsSetti
     )
 
 
+def descriptors(config: Config) -> int:
+    """Return how many files and connections are open at most, by what may be under way at once.
+
+    A connection each, and room for what is there once: journal, parts, pipes, the event loop's own.
+    """
+    transport = config.transport
+    uploads = transport.uploads * 4  # parts of one upload in flight
+    return transport.concurrency + uploads + _fetches(config) + config.collect.pollers + 100
+
+
 def input_settings(config: Config) -> InputSettings:
     """Return what to read."""
     given = config.input

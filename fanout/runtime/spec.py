@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, Stripe, Wanted
-from fanout.errors import UsageError
+from fanout.errors import THEN_RESUME, UsageError
 from fanout.rundir.manifest import Manifest
 from fanout.rundir.paths import RunDirectory
+
+AGAIN = "start it again"
+"""The next step where nothing has begun that could be resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,28 @@ class RunSpec:
             return f"standard input cannot be read again; `fanout export {path} -o FILE` writes what there is"
         return f"`fanout resume {path}` goes on"
 
+    @property
+    def after_failures(self) -> str:
+        """What a person can do if too many rows have failed; nothing for a shard, whose run says it."""
+        if self.stripe is not None:
+            return ""
+        step = self.next_step
+        if not step.startswith("`fanout resume"):
+            return step
+        return f"`fanout resume {self.directory.path} --max-failures N` goes on, {self.exported}"
+
+    @property
+    def exported(self) -> str:
+        """How a person gets the rows that have ended, whatever has become of the input; nothing as above."""
+        if self.stripe is not None or not self.config.run.journal:
+            return ""
+        return f"`fanout export {self.directory.path} -o FILE` writes the rows that have ended"
+
+    def unsent(self, text: str) -> str:
+        """Return an error's `text` as it is for a run that has sent nothing and whose directory is gone again."""
+        text = text.replace(self.next_step, f"nothing was sent: {AGAIN}")
+        return text.replace(THEN_RESUME, f"then {AGAIN}")
+
     def check_input(self, fingerprint: str) -> None:
         """Return if the input with this fingerprint is the one that the run is of.
 
@@ -84,7 +109,7 @@ class RunSpec:
         if self.begun:
             raise UsageError(
                 "the input has changed since the run began (a file's size or time, or which files there are): "
-                "put it back, or start a new run"
+                f"put it back, or start a new run; {self.exported}"
             )
         raise UsageError("the input has changed since the earlier run: its rows could not be told apart")
 

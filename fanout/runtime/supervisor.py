@@ -1,102 +1,161 @@
-"""Runs an engine, or several processes, while observers watch; stops the work at a signal or at the deadline.
+"""Stops a run, whatever it is at, at a signal or by order of the process that started it; its work, at the deadline.
 
-The tasks beside the work are started with it and have ended when it has.
+While it starts, it is cancelled, and what it has opened is closed; its work stops in order, then at once; what comes
+after the work is brought to its end. Observers watch the work.
 """
 
 from __future__ import annotations
 
 import functools
 import logging
-import signal
-import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar
 
 import anyio
 
+from fanout.concurrency import signals
+from fanout.concurrency.clock import SystemClock
 from fanout.engine.snapshot import Observer, Snapshot
 from fanout.errors import DeadlineReached, Interrupted, RunError, unwrapped
 from fanout.ports import Clock, T_co
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Supervisor:
-    """What watches a run, and what ends it early.
+    """What ends one run early.
 
-    Attributes:
-        observers: Each looks in its own rhythm.
+    Args:
         clock: The run's clock.
         next_step: What the person can do next, as a sentence's end.
         grace_s: How long a stop may take, for the line that a signal is answered with; None if nothing bounds it.
-        deadline_at: When the run stops; None for never.
+        deadline_at: When the work stops; None for never. While the run starts, its session sees to it.
         orders: Of the process that started this one: each is a reason to stop, the first in order, the second at
             once; None if no process gives any.
     """
 
-    observers: Sequence[Observer]
-    clock: Clock
-    next_step: str
-    grace_s: float | None
-    deadline_at: float | None = None
-    orders: Callable[[], AsyncIterator[str]] | None = None
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        next_step: str,
+        grace_s: float | None,
+        deadline_at: float | None = None,
+        orders: Callable[[], AsyncIterator[str]] | None = None,
+    ) -> None:
+        self._clock = clock
+        self._next_step = next_step
+        self._grace_s = grace_s
+        self._deadline_at = deadline_at
+        self._orders = orders
+        self._start = anyio.CancelScope()
+        self._at_once = anyio.CancelScope()
+        self._reason: RunError | None = None
+        self._work: Work[Any] | None = None
+        self._ended = False
+        self._ordered = False
+        self._by: str | None = None
 
-    async def run(self, work: Work[T]) -> T:
-        """Do the work and return what it comes to.
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals of this process inside the block: each is an order to stop."""
+        with signals.listening(self._hear):
+            yield
+
+    async def run(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Return what `main` returns, which opens what the run needs and hands its work to `attend`.
+
+        Raises:
+            Interrupted: A signal or an order came before the work began.
+            RunError: `main`'s own.
+        """
+        result: list[T] = []
+        with unwrapped():
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._obey)
+                with self._start:
+                    result.append(await main())
+                beside.cancel_scope.cancel()
+        if not result and self._reason is not None:
+            raise self._reason
+        return result[0]
+
+    async def attend(self, work: Work[T], observers: Sequence[Observer]) -> T:
+        """Do the work while `observers` watch, each in its own rhythm, and return what it comes to.
 
         Raises:
             Interrupted: A second signal came; the first is the work's to answer.
             RunError: The work's own.
         """
         result: list[T] = []
-        at_once = anyio.CancelScope()
-        with unwrapped():
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(self._listen, work, at_once)
-                beside.start_soon(self._obey, work, at_once)
-                beside.start_soon(self._expire, work)
-                for observer in self.observers:
-                    beside.start_soon(functools.partial(observer.watch, work.look, now=self.clock.now))
-                with at_once:
-                    result.append(await work.run())
-                beside.cancel_scope.cancel()
-        if at_once.cancelled_caught:
-            raise Interrupted(f"stopped at once; {self.next_step}")
+        self._work = work
+        try:
+            with unwrapped():
+                async with anyio.create_task_group() as watching:
+                    watching.start_soon(self._expire)
+                    for observer in observers:
+                        watching.start_soon(functools.partial(observer.watch, work.look, now=self._clock.now))
+                    with self._at_once:
+                        result.append(await work.run())
+                    watching.cancel_scope.cancel()
+        finally:
+            self._ended = True
+        if not result:
+            raise Interrupted(f"stopped at once; {self._next_step}", by=self._by)
         return result[0]
 
-    async def _listen(self, work: Work[T], at_once: anyio.CancelScope) -> None:
-        """First signal: stop in order. Second: at once."""
-        if threading.current_thread() is not threading.main_thread():
-            return  # signals reach the main thread alone, which answers them
-        with anyio.open_signal_receiver(*SIGNALS) as signals:
-            async for number in signals:
-                name = signal.Signals(number).name
-                work.stop(Interrupted(f"{name}: stopped; {self.next_step}", by=name))
-                most = "" if self.grace_s is None else f", for {self.grace_s:g} s at most"
-                _log.warning("%s: collecting what the endpoint has%s; again to stop at once", name, most)
-                async for _ in signals:
-                    at_once.cancel()
+    def _hear(self, name: str) -> None:
+        """Act on a signal, and tell the person."""
+        stopping = self._order(Interrupted(f"{name}: stopped; {self._next_step}", by=name))
+        if self._ended:
+            _log.warning("%s: the rows are done with, and what is left comes to its end", name)
+        elif stopping:
+            most = "" if self._grace_s is None else f", for {self._grace_s:g} s at most"
+            _log.warning("%s: collecting what the endpoint has%s; again to stop at once", name, most)
 
-    async def _obey(self, work: Work[T], at_once: anyio.CancelScope) -> None:
+    async def _obey(self) -> None:
         """Act as on signals, but print nothing: the process that gives the order informs the person."""
-        if self.orders is None:
-            return
-        ordered = False
-        async for reason in self.orders():
-            if ordered:
-                at_once.cancel()
-            else:
-                work.stop(Interrupted(f"{reason}; {self.next_step}"))
-            ordered = True
+        if self._orders is not None:
+            async for reason in self._orders():
+                self._order(Interrupted(f"{reason}; {self._next_step}"))
 
-    async def _expire(self, work: Work[T]) -> None:
-        if self.deadline_at is not None:
-            await self.clock.sleep_until(self.deadline_at)
-            work.stop(DeadlineReached(f"the deadline has passed; {self.next_step}"))
+    async def _expire(self) -> None:
+        if self._deadline_at is not None:
+            await self._clock.sleep_until(self._deadline_at)
+            self._stop(DeadlineReached(f"the deadline has passed; {self._next_step}"))
+
+    def _order(self, reason: Interrupted) -> bool:
+        """Stop in order by the first order, at once by the second; return whether work stops in order now."""
+        self._by = reason.by
+        if self._ordered:
+            self._at_once.cancel()
+            return False
+        self._ordered = True
+        return self._stop(reason)
+
+    def _stop(self, reason: RunError) -> bool:
+        """Stop for `reason`; return whether there is work to stop. What has ended cannot be stopped."""
+        if self._ended:
+            return False
+        self._reason = self._reason or reason
+        if self._work is None:
+            self._start.cancel()
+            return False
+        self._work.stop(reason)
+        return True
+
+
+async def until_stopped(main: Callable[[], Awaitable[T]], *, next_step: str) -> T:
+    """Return what `main` returns, which is cancelled by the first signal.
+
+    Raises:
+        Interrupted: A signal came; names `next_step`.
+    """
+    supervisor = Supervisor(clock=SystemClock(), next_step=next_step, grace_s=None)
+    with supervisor.listening():
+        return await supervisor.run(main)
 
 
 class Work(Protocol[T_co]):

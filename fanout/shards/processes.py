@@ -19,8 +19,9 @@ from anyio.abc import Process
 
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Stripe
+from fanout.engine.outcomes import too_many_failures
 from fanout.engine.snapshot import Snapshot
-from fanout.errors import Exit, Interrupted, RunError, TooManyFailures, UsageError, unwrapped
+from fanout.errors import Exit, Interrupted, RunError, UsageError, unwrapped
 from fanout.files import make_directory
 from fanout.observability.logging import LEVELS
 from fanout.observability.metrics.fold import Dumped, Fold
@@ -247,9 +248,7 @@ class ProcessWork:
         seen = self.look()
         failed = seen.ended - seen.succeeded
         if most is not None and failed > most:
-            self.stop(
-                TooManyFailures(f"{failed} rows ended without success, {most} are allowed (max_failures)")
-            )
+            self.stop(too_many_failures(failed, most=most))
 
 
 async def _tell(process: Process, line: bytes) -> None:

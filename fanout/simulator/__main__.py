@@ -6,22 +6,28 @@ import argparse
 import json
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from fanout.config.errors import explain
 from fanout.errors import Exit
 from fanout.simulator.http.server import Facts, serve
 from fanout.simulator.settings import SimulatorSettings
 
 Tree = dict[str, object]
 _PORT_MAX = 65_535
+LIST = "help"  # as an assignment: which settings there are
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve as the command line asks; return the exit code."""
     options = _parser().parse_args(arguments)
+    if LIST in options.set:
+        sys.stdout.write("".join(f"{line}\n" for line in listed(SimulatorSettings())))
+        return Exit.OK
     tree: Tree = {}
     try:
         if options.settings == "-":
@@ -43,6 +49,17 @@ def main(arguments: list[str] | None = None) -> int:
             Exit.PRECONDITION,
         )
     return Exit.OK
+
+
+def listed(settings: BaseModel, *, under: str = "") -> Iterator[str]:
+    """Yield `KEY=VALUE` for every setting, with its default, as `--set` takes it."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from listed(value, under=f"{under}{name}.")
+        else:
+            plain = sorted(value) if isinstance(value, frozenset) else value
+            yield f"{under}{name}={'' if plain is None else json.dumps(plain)}"
 
 
 def parse_assignment(assignment: str) -> Tree:
@@ -69,7 +86,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--settings", metavar="FILE.toml", help="'-' reads one line of JSON from stdin")
     parser.add_argument(
-        "--set", metavar="KEY=VALUE", action="append", default=[], help="e.g. service_time.median_s=0.2"
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="e.g. service_time.median_s=0.2; help lists all",
     )
     parser.add_argument("--until-eof", action="store_true", help="stop when stdin ends")
     return parser
@@ -97,9 +118,7 @@ def _object(value: object) -> Tree:
 
 
 def _explain(error: Exception) -> str:
-    if not isinstance(error, ValidationError):
-        return str(error)
-    return "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+    return "; ".join(explain(error, SimulatorSettings)) if isinstance(error, ValidationError) else str(error)
 
 
 def _stop(message: str, code: Exit) -> NoReturn:

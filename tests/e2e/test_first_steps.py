@@ -96,7 +96,8 @@ def test_parquet_that_is_taken_for_lines_is_no_run_of_rejected_rows(tmp_path, na
     assert not (tmp_path / "out.parquet").exists()
 
 
-def test_a_service_that_cannot_be_reached_is_said_at_once_and_can_be_interrupted(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_service_that_cannot_be_reached_is_said_at_once_and_can_be_interrupted(tmp_path, number):
     write_jsonl(tmp_path / "in.jsonl", [{"n": 1}])
     nowhere = {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
@@ -108,13 +109,14 @@ def test_a_service_that_cannot_be_reached_is_said_at_once_and_can_be_interrupted
     with subprocess.Popen(command, env=env, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         first = process.stderr.readline()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest = process.stderr.read()
         code = process.wait(30)
     assert "127.0.0.1:1 cannot be reached: " in first
     assert "trying again" in first
     assert (code, "Traceback" in rest) == (75, False), rest
-    assert "interrupted" in rest
+    assert f"{number.name}: stopped; nothing was sent: start it again" in rest
+    assert not (tmp_path / ".fanout").exists()
 
 
 def test_help_says_what_every_command_does_in_whole_sentences():

@@ -294,7 +294,10 @@ def test_what_ends_one_process_ends_the_run_and_is_told_once(aws, tmp_path):
     ("arguments", "words"),
     [
         (["-"], "standard input can be read once"),
-        (["in.jsonl", "--queue-url", "https://sqs/q"], "--no-notifications"),
+        (
+            ["in.jsonl", "--queue-url", "https://sqs.us-east-1.amazonaws.com/123456789012/q"],
+            "--no-notifications",
+        ),
         (["in.jsonl", "--rate", "1.5"], "pacing.rate = 1.5 is less than one for each of 2 processes"),
         (["in.jsonl", "--window", "1"], "pacing.window"),
         (["pipe"], "a pipe can be read once"),

@@ -5,7 +5,17 @@ from __future__ import annotations
 import pytest
 
 from fanout import errors
-from fanout.errors import CallError, Exit, Interrupted, Phase, RunError, UsageError, root_cause, unwrapped
+from fanout.errors import (
+    CallError,
+    Exit,
+    Interrupted,
+    Phase,
+    RunError,
+    UsageError,
+    next_time,
+    root_cause,
+    unwrapped,
+)
 
 
 class Cancelled(BaseException):
@@ -126,3 +136,11 @@ def test_a_call_error_says_what_happened():
         "SlowDown: Please reduce your request rate."
     )
     assert str(CallError(Phase.CONNECT, "ConnectionRefusedError")) == "ConnectionRefusedError"
+
+
+def test_where_there_is_nothing_to_resume_an_error_of_the_disk_says_another_step():
+    error = errors.StorageError(f"cannot write out.parquet: full; free space there, {errors.THEN_RESUME}")
+    with pytest.raises(errors.StorageError) as caught, next_time("export it again"):
+        raise error
+    assert caught.value is error
+    assert str(error) == "cannot write out.parquet: full; free space there, then export it again"

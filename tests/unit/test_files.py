@@ -3,11 +3,22 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fanout.errors import RunError, StorageError
-from fanout.files import durable_file, make_directory, publish, publish_directory, read_json, write_json
+from fanout.errors import Exit, RunError, StorageError, UsageError
+from fanout.files import (
+    durable_file,
+    make_directory,
+    publish,
+    publish_directory,
+    read_json,
+    readable,
+    storage,
+    usable,
+    write_json,
+)
 
 
 def refuse(code: int) -> object:
@@ -143,3 +154,24 @@ def test_json_that_cannot_be_used_is_an_error_of_the_callers_that_names_the_file
         path.write_bytes(content)
     with pytest.raises(DamagedError, match=rf"run\.json {said}"):
         read(path)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+@pytest.mark.parametrize(
+    "open_it", [lambda path: storage(path, "write"), readable], ids=["storage", "readable"]
+)
+def test_no_descriptor_left_is_no_fault_of_the_disk(tmp_path: Path, number: int, open_it: Any) -> None:
+    said = r"raise `ulimit -n`, or lower --concurrency"
+    with pytest.raises(RunError, match=said) as caught, open_it(tmp_path / "part"):
+        raise OSError(number, os.strerror(number))
+    assert caught.value.exit is Exit.PRECONDITION
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [(errno.ENOENT, UsageError), (errno.ENAMETOOLONG, UsageError), (errno.ENOSPC, StorageError)],
+)
+def test_only_a_wrong_name_is_a_mistake_in_what_was_asked(tmp_path: Path, number: int, kind: Any) -> None:
+    with pytest.raises(kind) as caught, usable(tmp_path), storage(tmp_path, "create"):
+        raise OSError(number, os.strerror(number))
+    assert type(caught.value) is kind

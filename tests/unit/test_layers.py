@@ -22,8 +22,6 @@ STARTERS = (
     "simulator/*",
 )
 COVERED = {
-    "api/jobs": "tests/e2e/test_exit_codes.py",
-    "api/verbs": "tests/e2e/test_api_examples.py",
     "aws/clients": "tests/unit/aws/test_session.py",
     "aws/control_retry": "tests/unit/aws/test_run_queue.py",
     "aws/errors": "tests/unit/aws/test_call_errors.py",
@@ -58,7 +56,6 @@ COVERED = {
     "engine/row_places": "tests/unit/engine/test_open_rows.py",
     "engine/settled_rows": "tests/unit/engine/test_open_rows.py",
     "engine/flow": "tests/simulation/test_engine.py",
-    "engine/outcomes": "tests/simulation/test_messages.py",
     "engine/s*": "tests/simulation/test_engine.py",
     "engine/pipeline": "tests/simulation/test_engine.py",
     "engine/wiring": "tests/simulation/test_engine.py",

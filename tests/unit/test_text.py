@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.text import NAMES_SHOWN, did_you_mean, escape, iso, nearest
+from fanout.text import NAMES_SHOWN, count, did_you_mean, escape, iso, nearest
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,8 @@ def test_text_cannot_command_a_terminal():
         assert escape(chr(code)).isascii(), hex(code)
         assert escape(chr(code)).isprintable(), hex(code)
     assert escape("naïve — 日本語 שלום 🙂") == "naïve — 日本語 שלום 🙂"
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 rows"), (1, "1 row"), (2_000, "2,000 rows")])
+def test_one_row_is_no_rows(number, said):
+    assert count(number, "row") == said

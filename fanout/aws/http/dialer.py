@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiohappyeyeballs import start_connection
 
-from fanout.aws.errors import MESSAGE_CHARS
+from fanout.aws.errors import MESSAGE_CHARS, connection_code
 from fanout.aws.http.connection import Connection
 from fanout.errors import CallError, Phase, RunError
 
@@ -55,7 +55,7 @@ class Dialer:
             async with timeout:
                 return await self._open(loop, protocol)
         except Exception as error:
-            code = CONNECT_TIMED_OUT if timeout.expired() else type(error).__name__
+            code = CONNECT_TIMED_OUT if timeout.expired() else connection_code(error)
             message = f"{self._hostname}:{self._port}: {error or 'no answer in time'}"[:MESSAGE_CHARS]
             raise CallError(Phase.CONNECT, code, message=message) from error
 

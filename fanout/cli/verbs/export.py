@@ -16,7 +16,7 @@ def export(
 ) -> None:
     """Write what an unfinished run has collected so far; the run itself is left as it is."""
     from fanout.commands.export import export as export_rows
-    from fanout.text import escape
+    from fanout.text import count, escape
 
     rows = export_rows(run_dir, output, overwrite=overwrite)
-    sys.stderr.write(f"{rows:,} rows in {escape(output)}\n")
+    sys.stderr.write(f"{count(rows, 'row')} in {escape(output)}\n")

@@ -15,7 +15,9 @@ def simulate(
     ] = None,
     assign: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="One setting, e.g. failure_share=0.01."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="One setting, e.g. failure_share=0.01; --set help lists them."
+        ),
     ] = None,
 ) -> None:
     """Serve the local AWS until interrupted; prints one JSON line when it is ready."""

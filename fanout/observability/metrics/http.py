@@ -45,7 +45,13 @@ async def serving(
                 return
             try:
                 found = int(server.server_port)
-                _log.info("metrics at http://%s:%d/metrics", address, found)
+                # With a port of the kernel's choice, this line alone says where to look.
+                _log.log(
+                    logging.INFO if port else logging.WARNING,
+                    "metrics at http://%s:%d/metrics",
+                    address,
+                    found,
+                )
                 yield found
             finally:
                 # It looks for this every half second; meanwhile a scrape may still want the loop.

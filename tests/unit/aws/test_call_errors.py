@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import socket
+from types import SimpleNamespace
 
 import aiohttp
 import pytest
@@ -25,6 +27,8 @@ from fanout.aws.errors import retry_after_s
 from fanout.errors import CallError, Phase
 
 URL = "https://runtime.example"
+_KEY = SimpleNamespace(ssl=True, host="h", port=1)
+NO_DESCRIPTOR = aiohttp.ClientConnectorError(_KEY, OSError(errno.EMFILE, "Too many open files"))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +43,7 @@ URL = "https://runtime.example"
         (ReadTimeoutError(endpoint_url=URL, error=TimeoutError()), Phase.EXCHANGE, "TimeoutError"),
         (IncompleteReadError(actual_bytes=1, expected_bytes=2), Phase.EXCHANGE, "IncompleteReadError"),
         (FlexibleChecksumError(error_msg="differs"), Phase.EXCHANGE, "FlexibleChecksumError"),
+        (EndpointConnectionError(endpoint_url=URL, error=NO_DESCRIPTOR), Phase.CONNECT, "TooManyOpenFiles"),
         (NoCredentialsError(), Phase.CONNECT, "CredentialsUnavailable"),
         (CredentialRetrievalError(provider="iam", error_msg="x"), Phase.CONNECT, "CredentialsUnavailable"),
         (UnauthorizedSSOTokenError(), Phase.CONNECT, "CredentialsUnavailable"),

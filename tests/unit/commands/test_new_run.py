@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import anyio
@@ -10,11 +11,14 @@ import pytest
 from support.cli import write_jsonl
 from support.in_memory import in_memory
 
+from fanout.commands.export import export
 from fanout.commands.new_run import start_run
 from fanout.commands.resume import resume_job
 from fanout.commands.retry import retry_job
+from fanout.config.flags import RESUME, from_keywords
+from fanout.config.load import load_config
 from fanout.config.model import Config
-from fanout.errors import UsageError
+from fanout.errors import StorageError, TooManyFailures, UsageError
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.simulator.settings import SimulatorSettings
@@ -65,7 +69,11 @@ def test_its_directory_may_be_named(monkeypatch, config, tmp_path):
     ("sections", "words"),
     [
         ({"output": {}}, "no output: name a file with -o"),
-        ({"input": {}}, "no input"),
+        ({"input": {}}, "^no input: name files, directories or globs, or - for standard input$"),
+        (
+            {"output": {}, "input": {}, "endpoint": {}},
+            "^no output: .*; no input: .*; no endpoint: .*--local$",
+        ),
         ({"run": {"processes": 2}, "pacing": {"window": 1}}, "pacing.window = 1 is less than one for each"),
         ({"output": {"path": "gs://bucket/out.parquet"}}, "outputs are files here or in S3"),
         ({"output": {"path": "in.csv"}}, "in.csv"),
@@ -106,3 +114,42 @@ def test_a_retry_sends_the_rows_that_failed_alone(monkeypatch, config, tmp_path)
     write_jsonl(tmp_path / "in.jsonl", [{"other": "rows"}])
     with pytest.raises(UsageError, match="the input has changed since the earlier run"):
         anyio.run(retry, str(tmp_path / "third.parquet"))
+
+
+def test_a_run_of_which_too_many_rows_failed_is_exported_and_goes_on_if_more_may_fail(
+    monkeypatch, config, tmp_path
+):
+    in_memory(monkeypatch)
+    with (tmp_path / "in.jsonl").open("a") as file:
+        file.write("not JSON\n" * 2)
+    with pytest.raises(TooManyFailures) as caught:
+        start(config(run={"max_failures": 0}))
+    [directory] = (tmp_path / "out" / RUNS).iterdir()
+    assert f"`fanout resume {directory} --max-failures N` goes on" in str(caught.value)
+    assert "1 row ended without success, more than the 0 of max_failures; the last: " in str(caught.value)
+
+    so_far = str(tmp_path / "so-far.parquet")
+    rows = export(directory, so_far, overwrite=False)
+    assert pq.read_metadata(so_far).num_rows == rows >= 1
+    with pytest.raises(UsageError, match=r"so-far\.parquet exists: choose another name, or replace it"):
+        export(directory, so_far, overwrite=False)
+    assert export(directory, so_far, overwrite=True) == rows
+
+    async def more():
+        flags = from_keywords(RESUME, max_failures=2)
+        began = read_manifest(RunDirectory(directory)).config
+        return await resume_job(directory, changed=load_config(flags=flags, base=began))
+
+    assert anyio.run(more).by_status == {"succeeded": 10, "rejected": 2}
+
+
+def test_a_directory_that_a_full_disk_has_no_room_for_is_nothing_to_resume(monkeypatch, config):
+    in_memory(monkeypatch)
+
+    def full(*_arguments, **_more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    given = config(output={"path": "out.parquet"})
+    with pytest.raises(StorageError, match=r"free space there, then start it again$"):
+        start(given)

@@ -31,7 +31,7 @@ def test_the_output_s_directory_is_made(given, tmp_path, name):
         (["in.jsonl"], "-", "cannot go to standard output"),
         (["in.jsonl"], "in.jsonl", "is the input: choose another name"),
         (["other.jsonl", "link.jsonl"], "in.jsonl", "is the input: choose another name"),
-        (["in.jsonl"], "in.jsonl/out.parquet", r"in\.jsonl cannot be created"),
+        (["in.jsonl"], "in.jsonl/out.parquet", r"in\.jsonl cannot be made"),
         (["s3://b/k.parquet"], "s3://b/k.parquet", "is the input: choose another name"),
         (["in.jsonl"], "s3://bucket", "names no object"),
         (["in.jsonl"], "gs://bucket/out.parquet", "outputs are files here or in S3, not gs://"),

@@ -182,18 +182,18 @@ def test_a_wrong_keyword_is_named_with_the_one_that_was_meant(keywords, said):
 @pytest.mark.parametrize(
     ("keywords", "said"),
     [
-        ({"rate": "fast"}, "pacing.rate: "),
-        ({"rate": True}, "pacing.rate: "),
-        ({"keep": 5}, "columns.keep: "),
-        ({"inputs": 5}, "input.paths: "),
-        ({"output": 5}, "output.path: "),
-        ({"local": "maybe"}, "local.enabled: "),
+        ({"rate": "fast"}, 'pacing.rate (--rate) = "fast": should be a number'),
+        ({"rate": True}, "pacing.rate (--rate) = true: should be a number, not true or false"),
+        ({"keep": 5}, "columns.keep (--keep) = 5: should be a list"),
+        ({"inputs": 5}, "input.paths = 5: should be a list"),
+        ({"output": 5}, "output.path (--output) = 5: should be text"),
+        ({"local": "maybe"}, 'local.enabled (--local) = "maybe": should be true or false'),
     ],
 )
 def test_a_value_that_does_not_fit_names_its_key(keywords, said):
     with pytest.raises(UsageError) as caught:
         load_config(flags=from_keywords(**keywords))
-    assert str(caught.value).startswith(said)
+    assert str(caught.value) == said
 
 
 def test_the_tables_load_nothing_heavy():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -156,18 +157,48 @@ def test_a_list_in_the_environment_is_separated_by_commas(variable, section, key
 
 
 @pytest.mark.parametrize(
-    "name", ["PACING_RATE", "XFANOUT_PACING_RATE", "FANOUT", "FANOUT_", "FANOUT_PACING", "PATH"]
+    "name", ["PACING_RATE", "XFANOUT_PACING_RATE", "FANOUT", "PATH", "FANOUT_LIVE_BUCKET", "FANOUT_LOG_LEVEL"]
 )
 def test_other_variables_are_not_ours(name):
     assert load(environ={name: "5"}) == Config()
 
 
-def test_an_unknown_key_in_the_environment_names_the_nearest():
-    assert complaint(environ={"FANOUT_PACING_RAET": "5"}) == "unknown key 'pacing.raet'; did you mean 'rate'?"
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("FANOUT_PACING_RAET", "FANOUT_PACING_RATE"),
+        ("FANOUT_PACNG_RATE", "FANOUT_PACING_RATE"),
+        ("FANOUT_RATE", "FANOUT_PACING_RATE"),
+        ("FANOUT_MAX_FAILURES", "FANOUT_RUN_MAX_FAILURES"),
+        ("FANOUT_NO_NOTIFICATIONS", "FANOUT_COLLECT_NOTIFICATIONS"),
+        ("FANOUT_PACING", "FANOUT_PACING_RATE"),
+    ],
+)
+def test_an_unknown_variable_names_the_nearest(name, meant):
+    assert complaint(environ={name: "5"}) == f"unknown variable {name}; did you mean {meant}?"
 
 
-def test_a_value_in_the_environment_that_does_not_fit_names_its_key():
-    assert complaint(environ={"FANOUT_PACING_RATE": "fast"}).startswith("pacing.rate: ")
+@pytest.mark.parametrize("name", ["FANOUT_", "FANOUT_ZZZZZZ"])
+def test_an_unknown_variable_that_is_near_to_none_says_how_they_are_named(name):
+    assert complaint(environ={name: "5"}) == (
+        f"unknown variable {name}: it sets nothing, so unset it "
+        "(variables are FANOUT_SECTION_KEY, FANOUT_PACING_RATE for pacing.rate)"
+    )
+
+
+def test_a_value_in_the_environment_that_does_not_fit_names_its_variable():
+    said = complaint(environ={"FANOUT_PACING_RATE": "fast"})
+    assert said == 'FANOUT_PACING_RATE (pacing.rate) = "fast": should be a number'
+
+
+def test_a_value_is_told_of_where_it_had_the_last_word(toml):
+    path = toml("[pacing]\nrate = 0\nwindow = 0\nburst = -1\n")
+    said = complaint(path, environ={"FANOUT_PACING_WINDOW": "none"}, flags={"pacing": {"rate": -3}})
+    assert said.split("; ") == [
+        "pacing.rate (--rate) = -3: should be greater than 0",
+        f"{path}:4: pacing.burst = -1: should be at least 0",
+        'FANOUT_PACING_WINDOW (pacing.window) = "none": should be a whole number',
+    ]
 
 
 # Mistakes
@@ -176,19 +207,19 @@ def test_a_value_in_the_environment_that_does_not_fit_names_its_key():
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[pacing]\nraet = 1\n", "unknown key 'pacing.raet'; did you mean 'rate'?"),
-        ("[pacng]\nrate = 1\n", "unknown key 'pacng'; did you mean 'pacing'?"),
-        ("[endpoint]\nnmae = 'e'\n", "unknown key 'endpoint.nmae'; did you mean 'name'?"),
+        ("[pacing]\nraet = 1\n", "2: unknown key 'pacing.raet'; did you mean 'rate'?"),
+        ("[pacng]\nrate = 1\n", "1: unknown key 'pacng'; did you mean 'pacing'?"),
+        ("[endpoint]\nnmae = 'e'\n", "2: unknown key 'endpoint.nmae'; did you mean 'name'?"),
         (
-            "[transport]\nmax_concurrency = 3\n",
-            "unknown key 'transport.max_concurrency'; did you mean 'concurrency'?",
+            "\n[transport]\nmax_concurrency = 3\n",
+            "3: unknown key 'transport.max_concurrency'; did you mean 'concurrency'?",
         ),
-        ("rate = 1\n", "unknown key 'rate'; "),
+        ("rate = 1\n", "1: unknown key 'rate'; "),
     ],
 )
 def test_an_unknown_key_names_the_nearest_known_one(toml, text, said):
     path = toml(text)
-    assert complaint(path).startswith(f"{path}: {said}")
+    assert complaint(path).startswith(f"{path}:{said}")
 
 
 def test_an_unknown_key_that_is_near_to_nothing_names_all():
@@ -199,10 +230,16 @@ def test_an_unknown_key_that_is_near_to_nothing_names_all():
 
 
 def test_every_mistake_is_named(toml):
-    said = complaint(toml('[pacing]\nraet = 1\nwindow = 0\n[transport]\nmode = "post"\n'))
-    assert "unknown key 'pacing.raet'" in said
-    assert "pacing.window: " in said
-    assert "transport.mode: " in said
+    path = toml('[pacing]\nraet = 1\nwindow = 0\n[transport]\nmode = "post"\n')
+    said = complaint(path, environ={"FANOUT_RATE": "5"})
+    assert said.split("; ") == [
+        "unknown variable FANOUT_RATE",
+        "did you mean FANOUT_PACING_RATE?",
+        f"{path}:5: transport.mode = \"post\": should be 'auto', 'inline' or 's3'",
+        f"{path}:3: pacing.window = 0: should be at least 1",
+        f"{path}:2: unknown key 'pacing.raet'",
+        "did you mean 'rate'?",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -264,7 +301,9 @@ def test_every_mistake_is_named(toml):
 def test_a_value_that_does_not_fit_names_its_key(section, key, value):
     said = complaint(flags={section: {key: value}})
     assert said.startswith(f"{section}.{key}")
-    assert "Value error" not in said
+    assert not re.search("Value error|Input|String|instance of|parse|valid", said), (
+        "they are pydantic's words"
+    )
     assert len(said) < 400
 
 
@@ -300,13 +339,13 @@ def test_a_value_at_its_limit_fits(section, key, value):
     "text", ["rate = true", 'rate = "fast"', "rate = []", "window = 2.5", "window = true"]
 )
 def test_a_value_of_another_type_in_the_file_is_an_error(toml, text):
-    assert f"pacing.{text.split()[0]}: " in complaint(toml(f"[pacing]\n{text}\n"))
+    assert f":2: pacing.{text}: should be a " in complaint(toml(f"[pacing]\n{text}\n"))
 
 
 @pytest.mark.parametrize("text", ["pacing = 5\n", 'pacing = "fast"\n', "pacing = [1]\n"])
 def test_a_section_that_is_no_table_is_an_error(toml, text):
     path = toml(text)
-    assert complaint(path).startswith(f"{path}: pacing: ")
+    assert complaint(path).startswith(f"{path}:1: {text.strip()}: should be a table")
     assert "pacing" in complaint(path, flags={"pacing": {"rate": None}})
 
 
@@ -413,7 +452,7 @@ def test_an_empty_file_says_nothing(toml):
 def test_a_part_is_written_before_its_messages_come_again(toml):
     assert load(toml("[output]\npart_s = 120\n")).output.part_s == 120
     with pytest.raises(
-        UsageError, match=r"output\.part_s: should be at most 120: messages .* again after 300 s"
+        UsageError, match=r":2: output\.part_s = 121: should be at most 120: messages .* again after 300 s"
     ):
         load(toml("[output]\npart_s = 121\n"))
     assert float(ATTRIBUTES["VisibilityTimeout"]) == 300, "as the error says"

@@ -116,6 +116,16 @@ def test_what_did_not_answer_leads_to_the_network(code):
     assert "AWS_ENDPOINT_URL" in text
 
 
+def test_no_descriptor_left_leads_to_the_limit_and_not_to_the_network():
+    text = said("TooManyOpenFiles", phase=Phase.CONNECT, message="[Errno 24] Too many open files")
+    assert text.endswith(". Nothing is wrong with AWS: raise `ulimit -n`, or lower --concurrency.")
+    assert "DNS" not in text
+
+
+def test_what_aws_said_ends_in_one_full_stop():
+    assert "not authorized. Grant" in said("AccessDenied", 403, message="not authorized.")
+
+
 def test_credentials_that_are_not_there_do_not_lead_to_the_network():
     text = said("CredentialsUnavailable", phase=Phase.CONNECT)
     assert "credentials" in text

@@ -110,3 +110,21 @@ def test_a_name_that_was_taken_meanwhile_stays_as_it_is(tmp_path):
         with pytest.raises(UsageError, match="appeared while it was being written"):
             place(directory, target)
     assert target.path.read_text() == "rival"
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_a_link_to_nothing_is_found_before_anything_is_sent(tmp_path, slash):
+    (tmp_path / "out").symlink_to("nowhere.parquet")
+    said = r"out is a link to nowhere\.parquet, which is not there: remove it, or name another output"
+    with pytest.raises(UsageError, match=said):
+        claim(f"{tmp_path}/out{slash}", run_id=RUN, overwrite=False)
+
+
+def test_a_link_to_nothing_is_replaced_where_it_may_be(tmp_path):
+    (tmp_path / "out").symlink_to("nowhere.parquet")
+    assert claim(f"{tmp_path}/out", run_id=RUN, overwrite=True).replace
+
+
+def test_a_name_that_no_file_can_have_is_the_person_s_mistake_and_no_fault_of_the_disk(tmp_path):
+    with pytest.raises(UsageError, match=r"cannot be made \(File name too long\): choose another name"):
+        claim(tmp_path / f"{'x' * 300}.parquet", run_id=RUN, overwrite=False)

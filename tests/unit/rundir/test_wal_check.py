@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+from contextlib import closing, contextmanager
 
 import pytest
 
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.errors import JournalError
 from fanout.rundir.commit_mark import CommitMark
-from fanout.rundir.journal import NAME, Journal
-from fanout.rundir.wal_check import first_commit, lost_commits
+from fanout.rundir.journal import NAME, Journal, count_states
+from fanout.rundir.wal_check import committed, first_commit, lost_commits
 
 COMMITS = 40
 PAGE = 4096
@@ -132,3 +135,53 @@ def test_frames_of_an_earlier_turn_are_no_damage(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"\0" * 31, b"\0" * 32, b"\xff" * 40])
 def test_logs_that_are_hardly_there(content):
     assert lost_commits(content, page_bytes=PAGE) == 0
+
+
+@contextmanager
+def full_disk():
+    """The kernel's limit on the size of a file stands in for the disk: nothing can be written."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_the_rows_of_a_killed_run_are_counted_on_a_full_disk_and_its_files_stay_as_they_are(killed):
+    before = killed.read_bytes(), log_of(killed).read_bytes()
+    with full_disk():
+        assert count_states(killed) == {RowState.INTENT: 64 * COMMITS}
+    assert (killed.read_bytes(), log_of(killed).read_bytes()) == before
+
+
+@pytest.mark.parametrize("commits", [0, 1, COMMITS // 2, COMMITS])
+@pytest.mark.parametrize("more_bytes", [0, 100, FRAME])
+def test_what_is_read_without_sqlite_is_what_it_would_read(killed, commits, more_bytes):
+    """A log that ends anywhere, as a kill leaves it: between two commits, and inside of one."""
+    log = log_of(killed).read_bytes()
+    ends = [0]
+    for start in range(32, len(log) - FRAME + 1, FRAME):
+        if int.from_bytes(log[start + 4 : start + 8], "big"):  # its commit
+            ends.append(start + FRAME)
+    log_of(killed).write_bytes(log[: ends[commits] + more_bytes])
+    image = committed(killed.read_bytes(), log_of(killed).read_bytes())
+    with closing(sqlite3.connect(":memory:")) as database, closing(sqlite3.connect(killed)) as real:
+        database.deserialize(image)
+        assert [*database.iterdump()] == [*real.iterdump()]
+    assert len(ends) > COMMITS
+
+
+def test_a_run_of_another_process_is_told_before_its_log_is_read(tmp_path):
+    with closing(Journal(tmp_path / NAME)) as journal, full_disk():
+        assert journal.is_empty()
+        command = [sys.executable, "-c", COUNT, str(tmp_path / NAME)]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "None\n"
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from fanout.rundir.journal import count_states
+print(count_states(Path(sys.argv[1])))
+"""

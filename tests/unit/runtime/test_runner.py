@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Sequence
 
 import anyio
 import pytest
 from support.cli import write_jsonl
 from support.in_memory import in_memory
+from support.signals import fake_signals
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import STRIPE_ROWS, Stripe
@@ -26,6 +28,7 @@ from fanout.runtime.runner import Runner
 from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
 from fanout.simulator.settings import SimulatorSettings
+from fanout.source.jsonl import reader
 
 RUN = "abcdefghij"
 QUEUE = f"fanout-{RUN}"
@@ -194,7 +197,8 @@ def stopped_early(spec, account, **more):
 
 
 def test_the_deadline_ends_the_run_and_says_what_goes_on(slow_account, spec):
-    given = spec(sections={"run": {"deadline_s": 0.5, "grace_s": 0.0}})
+    # It bounds the start as well, which takes a busy machine a while.
+    given = spec(sections={"run": {"deadline_s": 2, "grace_s": 0.0}})
     with pytest.raises(DeadlineReached, match=r"the deadline has passed; `fanout resume .*` goes on"):
         go(given, finish=lambda _result, _now: pytest.fail("finished"))
 
@@ -361,7 +365,7 @@ def test_a_resume_that_is_stopped_before_it_knows_all_rows_again_leaves_the_queu
 def test_a_resume_refuses_another_input_and_sends_nothing(slow_account, spec, tmp_path):
     given = stopped_early(spec, slow_account)
     (tmp_path / "in.jsonl").write_text('{"n": 1}\n')
-    with pytest.raises(UsageError, match="the input has changed since the run began"):
+    with pytest.raises(UsageError, match=r"the input has changed since the run began"):
         go(resumed(given))
     assert status(given)["reason"].startswith("the input has changed")
     assert len(slow_account.world.log) == 20
@@ -438,3 +442,59 @@ def test_a_run_that_is_cancelled_closes_everything(slow_account, spec):
     assert (slow_account.log[:4], slow_account.log[-4:]) == (OPENED, CLOSED)
     assert slow_account.world.queues.names == (QUEUE,)
     assert status(given)["state"] == "stopped"
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("moment", ["describe", "subscribe"])
+def test_a_signal_before_the_first_row_leaves_no_queue_and_no_directory(
+    account, spec, monkeypatch, moment, twice
+):
+    given = spec()
+    signals = fake_signals(monkeypatch)
+    control = account.cloud.control
+    name = {"describe": "describe", "subscribe": "open_run_queue"}[moment]
+    original = getattr(control, name)
+
+    async def interrupted(*arguments, **more):
+        result = await original(*arguments, **more)
+        for _ in range(1 + twice):
+            signals.send(signal.SIGTERM)
+        return result
+
+    monkeypatch.setattr(control, name, interrupted)
+    with pytest.raises(Interrupted, match=r"^SIGTERM: stopped; nothing was sent: start it again$") as caught:
+        go(given)
+    assert (caught.value.exit, caught.value.by) == (Exit.INTERRUPTED, "SIGTERM")
+    assert account.world.queues.names == ()
+    assert not given.directory.path.exists()
+
+
+def test_a_signal_while_the_output_is_written_changes_nothing(account, spec, monkeypatch):
+    signals = fake_signals(monkeypatch)
+
+    def finish(result, _now):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signals.send(number)
+        return result
+
+    assert go(spec(), finish=finish).exit is Exit.OK
+    assert signals.listening == 0
+
+
+def test_an_input_that_grows_while_it_is_read_names_what_still_writes_its_rows(
+    account, spec, tmp_path, monkeypatch
+):
+    given, check = spec(20), reader.check_unchanged
+
+    def grown(file):
+        with (tmp_path / "in.jsonl").open("a") as more:
+            more.write('{"n": "more"}\n')
+        check(file)
+
+    monkeypatch.setattr(reader, "check_unchanged", grown)
+    with pytest.raises(InputError, match="changed while it was being read") as caught:
+        go(given)
+    path = given.directory.path
+    assert str(caught.value).endswith(f"; `fanout export {path} -o FILE` writes the rows that have ended")
+    with pytest.raises(UsageError, match=r"the input has changed since the run began .*; `fanout export "):
+        go(resumed(given))

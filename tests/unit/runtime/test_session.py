@@ -327,6 +327,23 @@ def test_a_queue_that_cannot_be_made_is_a_precondition(monkeypatch, config):
     assert account.log == ["+local", "+cloud", "+source", "-source", "-cloud", "-local"]
 
 
+def test_a_process_that_may_not_open_enough_is_refused_before_aws_is_opened(monkeypatch):
+    account = in_memory(monkeypatch)
+
+    def refuse(needed):
+        raise UsageError(f"{needed} are too many")
+
+    monkeypatch.setattr(sessions, "ensure_descriptors", refuse)
+
+    async def main():
+        async with open_session(Config.model_validate({"transport": {"concurrency": 100_000}})):
+            pytest.fail("opened")
+
+    with pytest.raises(UsageError, match="are too many"):
+        anyio.run(main)
+    assert account.log == []
+
+
 @pytest.mark.parametrize("client", ["wire", "aiobotocore"])
 def test_a_credential_process_that_reads_gets_no_row(monkeypatch, tmp_path, client):
     """And neither does the prompt for an MFA code; see `tests/unit/source/test_stdin.py`."""

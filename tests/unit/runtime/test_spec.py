@@ -8,7 +8,7 @@ import pytest
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Stripe
-from fanout.errors import UsageError
+from fanout.errors import THEN_RESUME, UsageError
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.spec import RunSpec
@@ -93,3 +93,29 @@ def test_what_to_do_next_is_said_of_the_whole_run(sections, step):
     assert spec(sections=sections).can_be_resumed == step.endswith("goes on")
     shard = spec(directory="/data/.fanout/run/shards/01", sections=sections, stripe=Stripe(1, 2))
     assert shard.next_step == step
+
+
+PLACE = "/data/.fanout/run"
+THEN = (
+    f"`fanout resume {PLACE} --max-failures N` goes on, "
+    f"`fanout export {PLACE} -o FILE` writes the rows that have ended"
+)
+
+
+@pytest.mark.parametrize(
+    ("sections", "step"),
+    [
+        ({}, THEN),
+        ({"run": {"journal": False}}, "it kept no journal and cannot be resumed: start a new run"),
+    ],
+)
+def test_after_too_many_failures_a_resume_can_raise_how_many_may_fail(sections, step):
+    assert spec(sections=sections).after_failures == step
+    assert spec(sections=sections, directory="/data/run/shards/01", stripe=Stripe(1, 2)).after_failures == ""
+
+
+def test_of_a_run_that_sent_nothing_no_message_says_resume():
+    given = spec()
+    text = f"SIGTERM: stopped; {given.next_step}"
+    assert given.unsent(text) == "SIGTERM: stopped; nothing was sent: start it again"
+    assert given.unsent(f"the disk is full, {THEN_RESUME}") == "the disk is full, then start it again"

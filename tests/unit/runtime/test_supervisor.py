@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 
 import anyio
 import pytest
@@ -13,7 +12,7 @@ from support.signals import fake_signals
 from fanout.concurrency.clock import SystemClock
 from fanout.engine.snapshot import Snapshot
 from fanout.errors import CallError, DeadlineReached, Interrupted, Phase, RunError
-from fanout.runtime.supervisor import Supervisor
+from fanout.runtime.supervisor import Supervisor, until_stopped
 
 NEXT = "`fanout resume rd` goes on"
 
@@ -69,9 +68,21 @@ class Watching:
             self.gone = True
 
 
-def supervisor(*observers, **more):
+async def attended(work, *observers, before=None, after=None, **more):
+    """Do `work` under a supervisor's eyes, `before` and `after` it what a run does then."""
     standard = {"clock": SystemClock(), "next_step": NEXT, "grace_s": 7.0}
-    return Supervisor(observers=observers, **(standard | more))
+    supervisor = Supervisor(**(standard | more))
+
+    async def main():
+        if before is not None:
+            await before()
+        result = await supervisor.attend(work, observers)
+        if after is not None:
+            await after()
+        return result
+
+    with supervisor.listening():
+        return await supervisor.run(main)
 
 
 @pytest.fixture
@@ -87,7 +98,7 @@ def test_the_work_s_result_is_returned_and_nobody_watches_any_longer():
             work.end.set()
 
         observer.act = act
-        assert await supervisor(observer, Watching()).run(work) == "done"
+        assert await attended(work, observer, Watching()) == "done"
         assert observer.gone
         [(ended, instant)] = observer.seen
         assert ended == 0
@@ -104,7 +115,7 @@ def test_an_error_of_the_work_comes_out_as_it_is_with_what_it_came_from(error):
         work = Recorder()
         work.result = error
         work.end.set()
-        await supervisor(Watching()).run(work)
+        await attended(work, Watching())
 
     with pytest.raises(type(error)) as caught:
         anyio.run(main)
@@ -119,7 +130,7 @@ def test_an_observer_s_bug_ends_the_run_as_itself():
     async def main():
         work = Recorder()
         with pytest.raises(ZeroDivisionError):
-            await supervisor(Watching(fails)).run(work)
+            await attended(work, Watching(fails))
         assert work.cancelled
 
     anyio.run(main)
@@ -129,7 +140,7 @@ def test_the_deadline_stops_the_work_in_order():
     async def main():
         clock, work = SystemClock(), Recorder()
         with pytest.raises(DeadlineReached, match="the deadline has passed; `fanout resume rd` goes on"):
-            await supervisor(clock=clock, deadline_at=clock.now() + 0.01).run(work)
+            await attended(work, clock=clock, deadline_at=clock.now() + 0.01)
         assert not work.cancelled
 
     anyio.run(main)
@@ -150,7 +161,7 @@ def test_the_first_signal_stops_the_work_in_order_and_tells_the_person(signals, 
             signals.send(signal.SIGTERM)
 
         with pytest.raises(Interrupted) as caught:
-            await supervisor(Watching(act), grace_s=grace_s).run(work)
+            await attended(work, Watching(act), grace_s=grace_s)
         assert str(caught.value) == f"SIGTERM: stopped; {NEXT}"
         assert caught.value.by == "SIGTERM"
         assert not work.cancelled
@@ -172,8 +183,8 @@ def test_the_second_signal_stops_at_once(signals):
             signals.send(signal.SIGINT)
 
         with pytest.raises(Interrupted, match=r"^stopped at once; `fanout resume rd` goes on$") as caught:
-            await supervisor(Watching(act)).run(work)
-        assert caught.value.by is None
+            await attended(work, Watching(act))
+        assert caught.value.by == "SIGINT"
         assert work.cancelled
         assert len(work.reasons) == 1
 
@@ -193,7 +204,7 @@ def test_orders_are_obeyed_as_signals_are_and_without_a_word(caplog, twice):
                 yield "again"
 
         with pytest.raises(Interrupted) as caught:
-            await supervisor(orders=orders).run(work)
+            await attended(work, orders=orders)
         assert str(work.reasons[0]) == f"stopped with the run that it belongs to; {NEXT}"
         assert work.cancelled == twice
         assert str(caught.value).startswith("stopped at once" if twice else "stopped with the run")
@@ -203,31 +214,69 @@ def test_orders_are_obeyed_as_signals_are_and_without_a_word(caplog, twice):
     assert not [record for record in caplog.records if record.name.startswith("fanout")]
 
 
-def test_a_run_on_another_thread_leaves_signals_to_the_main_one(monkeypatch):
-    monkeypatch.setattr(anyio, "open_signal_receiver", pytest.fail)
-    results = []
-
-    def elsewhere():
-        async def main():
-            work = Recorder()
-            work.end.set()
-            return await supervisor().run(work)
-
-        results.append(anyio.run(main))
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert results == ["done"]
-
-
 def test_a_caller_s_cancellation_reaches_the_work():
     async def main():
         work = Recorder()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(supervisor().run, work)
+            tasks.start_soon(attended, work)
             await work.began.wait()
             tasks.cancel_scope.cancel()
         assert work.cancelled
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_signal_before_the_work_cancels_the_start_and_what_was_opened_is_closed(signals, caplog, twice):
+    closed = []
+
+    async def main():
+        work = Recorder()
+
+        async def starting():
+            try:
+                for _ in range(1 + twice):
+                    signals.send(signal.SIGTERM)
+                await anyio.sleep_forever()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await anyio.lowlevel.checkpoint()
+                    closed.append(signals.listening)
+
+        with pytest.raises(Interrupted, match=f"^SIGTERM: stopped; {NEXT}$") as caught:
+            await attended(work, before=starting)
+        assert caught.value.by == "SIGTERM"
+        assert not work.began.is_set()
+
+    anyio.run(main)
+    assert closed == [1], "a second signal finds a listener, too"
+    assert caplog.records == []
+
+
+def test_a_signal_after_the_work_lets_what_is_left_come_to_its_end(signals, caplog):
+    async def main():
+        work = Recorder()
+        work.end.set()
+
+        async def closing():
+            signals.send(signal.SIGTERM)
+            signals.send(signal.SIGTERM)
+            await anyio.lowlevel.checkpoint()
+
+        assert await attended(work, after=closing) == "done"
+
+    anyio.run(main)
+    said = "SIGTERM: the rows are done with, and what is left comes to its end"
+    assert [record.getMessage() for record in caplog.records] == [said, said]
+
+
+def test_what_has_no_work_is_cancelled_by_a_signal(signals):
+    async def main():
+        async def rebuilding():
+            signals.send(signal.SIGINT)
+            await anyio.sleep_forever()
+
+        with pytest.raises(Interrupted, match=r"^SIGINT: stopped; start it again$"):
+            await until_stopped(rebuilding, next_step="start it again")
 
     anyio.run(main)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 
 import pytest
 from support.raw_server import close_after_reading, reset_after_reading
 
+from fanout.aws.http import dialer
 from fanout.aws.http.pool import PoolStatistics
 from fanout.aws.http.reply_parser import MAX_HEAD_BYTES
 from fanout.errors import Phase
@@ -75,6 +77,16 @@ async def test_a_server_that_accepts_and_closes_may_be_noticed_before_or_after_w
     assert error.code in {"ConnectionClosed", "ConnectionResetError"}
     assert error.phase in {Phase.CONNECT, Phase.EXCHANGE}
     assert served.requests == []
+
+
+async def test_no_descriptor_left_is_told_from_a_network_that_does_not_answer(wire, monkeypatch):
+    async def refuse(*_arguments, **_more):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with wire.asking(wire.answering(OK)) as (asker, _served):
+        monkeypatch.setattr(dialer, "start_connection", refuse)
+        error = await wire.failure(asker.ask())
+    assert (error.phase, error.code) == (Phase.CONNECT, "TooManyOpenFiles")
 
 
 @pytest.mark.parametrize("then", [hang, dribble])

@@ -46,6 +46,12 @@ class Bucket:
         self.on_head(location)
         return ObjectInfo(location, 1, 7.0) if location in self.bodies else None
 
+    async def list(self, bucket, prefix):
+        if self.forbids:
+            raise CallError(Phase.REPLY, "AccessDenied", status=403)
+        found = [location for location in self.bodies if location.key.startswith(prefix)]
+        yield [ObjectInfo(location, 1, 7.0) for location in found if location.bucket == bucket]
+
 
 class Scene:
     """Accepted rows, and the worker that fetches what is said of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import urllib.error
@@ -45,6 +46,26 @@ def test_it_serves_what_is_true_now_on_the_loop_and_on_loopback_only():
     answers, loop_thread = run(main)
     assert answers == [1, 2]
     assert threads == {loop_thread}, "statistics are read where they are written"
+
+
+@pytest.mark.parametrize(("asked", "level"), [(False, logging.WARNING), (True, logging.INFO)])
+def test_a_port_that_nobody_named_is_told_without_being_asked(caplog, asked, level):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        named = free.getsockname()[1] if asked else 0
+
+    async def main():
+        async with serving(take, address="127.0.0.1", port=named, warn=pytest.fail) as port:
+            return port
+
+    with caplog.at_level(logging.INFO, "fanout"):
+        port = run(main)
+    said = [
+        (record.levelno, record.getMessage())
+        for record in caplog.records
+        if "metrics at" in record.getMessage()
+    ]
+    assert said == [(level, f"metrics at http://127.0.0.1:{port}/metrics")]
 
 
 def test_a_taken_port_is_a_warning():
