@@ -10,15 +10,17 @@ import pyarrow.dataset as ds
 from fanout.analysis.output_files import version_of
 from fanout.commands.new_run import start_run
 from fanout.commands.paths import is_same_file
+from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, to_ranges
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
 from fanout.output.schema import VERSION_KEY
-from fanout.rundir.manifest import changes, read_manifest
+from fanout.rundir.manifest import MATTERS, changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
+from fanout.runtime.schedule import same_night
 
 
 async def retry_job(
@@ -52,25 +54,41 @@ async def retry_job(
         raise UsageError(f"the output of that run, {earlier.output}, cannot be read: {error}") from error
     if not rows:
         raise UsageError(f"every row of {earlier.output} succeeded: there is nothing to retry")
-    config = changed or manifest.config
-    config = config.model_copy(
-        update={
-            "output": config.output.model_copy(update={"path": output}),
-            "run": config.run.model_copy(update={"dir": None}),
-        }
-    )
-    differing = [
-        key for key in changes(manifest.config, compose.absolute(config)) if key.startswith("input.")
-    ]
+    config = _configuration(changed or manifest.config, output, begun=manifest.config)
+    differing = [key for key in changes(manifest.config, config) if key in _OF_THE_ROWS]
     if differing:
         raise UsageError(f"{', '.join(differing)} differ from that run's: its rows could not be told apart")
     return await start_run(
-        compose.absolute(config),
+        # Its input is what that run took, and its own end is no night's.
+        config.model_copy(update={"input": config.input.model_copy(update={"since": None})}),
         observer=observer,
         rows=rows,
         retry_of=manifest.run_id,
         fingerprint=manifest.fingerprint,
+        inputs=directory.inputs,
     )
+
+
+def _configuration(config: Config, output: str, *, begun: Config) -> Config:
+    """Return the configuration of a retry, in a directory of its own, of a run that began with `begun`.
+
+    Raises:
+        UsageError: A placeholder in a path is not known.
+    """
+    place = config.run.dir if config.run.dir != begun.run.dir else None
+    named = config.model_copy(
+        update={
+            "output": config.output.model_copy(update={"path": output}),
+            "run": config.run.model_copy(update={"dir": place}),
+        }
+    )
+    return same_night(compose.absolute(named), begun, now=SystemClock().now())
+
+
+_OF_THE_ROWS = frozenset(f"input.{key}" for key in MATTERS["input"] or ()) - {
+    "input.since",
+    "input.watermark",
+}
 
 
 def unsuccessful(output: str, *, statuses: Sequence[str] = ()) -> Ranges:

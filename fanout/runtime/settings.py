@@ -210,7 +210,8 @@ def absolute(config: Config) -> Config:
             "input": config.input.model_copy(
                 # Other names of standard input lead elsewhere while it is kept.
                 update={
-                    "paths": tuple(STDIN if is_stdin(path) else fixed(path) for path in config.input.paths)
+                    "paths": tuple(STDIN if is_stdin(path) else fixed(path) for path in config.input.paths),
+                    "watermark": fixed(config.input.watermark) if config.input.watermark else None,
                 }
             ),
             "output": config.output.model_copy(
