@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
-from fanout.commands.paths import check_complete, check_paths
+from fanout.commands.paths import check_complete, check_host, check_paths
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
@@ -60,6 +61,7 @@ async def start_run(
         )
     if is_remote(config.run.dir or ""):
         raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
+    check_host(config, os.environ)
     run_id = new_run()
     if not is_remote(output):  # in S3, that is seen once the session is open
         with next_time(AGAIN):

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import anyio.to_thread
 import pyarrow.dataset as ds
 
 from fanout.analysis.output_files import version_of
+from fanout.analysis.remote_outputs import dataset_of, find_objects
 from fanout.commands.new_run import start_run
 from fanout.commands.paths import is_same_file
 from fanout.concurrency.clock import SystemClock
+from fanout.concurrency.threads import run_in_thread
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, to_ranges
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
-from fanout.output.schema import VERSION_KEY
+from fanout.output.object_place import is_remote
+from fanout.output.schema import RUN_KEY, VERSION_KEY
 from fanout.rundir.manifest import MATTERS, changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
 from fanout.runtime.schedule import same_night
+from fanout.runtime.session import open_session
+from fanout.source.remote import Remote
 
 
 async def retry_job(
@@ -46,10 +53,10 @@ async def retry_job(
         raise UsageError(f"the run has not finished: `fanout status {path}` says what to do first")
     earlier = read_summary(directory.summary)
     # Also with --overwrite: only the rows that are sent again would be left.
-    if is_same_file(Path(output), Path(earlier.output)):
+    if output == earlier.output or is_same_file(Path(output), Path(earlier.output)):
         raise UsageError(f"{output} is the output of that run, with rows that succeeded: choose another name")
     try:
-        rows = unsuccessful(earlier.output)
+        rows = await _rows(earlier.output, run_id=earlier.run_id, config=changed or manifest.config)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"the output of that run, {earlier.output}, cannot be read: {error}") from error
     if not rows:
@@ -91,16 +98,47 @@ _OF_THE_ROWS = frozenset(f"input.{key}" for key in MATTERS["input"] or ()) - {
 }
 
 
-def unsuccessful(output: str, *, statuses: Sequence[str] = ()) -> Ranges:
+async def _rows(output: str, *, run_id: str, config: Config) -> Ranges:
+    """Return the rows of a run's output that did not succeed; one in S3 is read with `config`."""
+    if not is_remote(output):
+        return await run_in_thread(partial(unsuccessful, output, run_id=run_id))
+    async with open_session(compose.s3_alone(config)) as session:
+        look = partial(unsuccessful, output, run_id=run_id, remote=session.remote())
+        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+
+
+def unsuccessful(
+    output: str, *, statuses: Sequence[str] = (), run_id: str | None = None, remote: Remote | None = None
+) -> Ranges:
     """Return the rows of an output that did not succeed, or those that have one of `statuses`.
 
+    Args:
+        output: A file or a dataset, or the uri of one that `remote` reads.
+        statuses: Those that are looked for; none for all but `succeeded`.
+        run_id: The run that must have written it; None for any.
+        remote: S3.
+
     Raises:
-        UsageError: A later version of the program wrote it: it may have ends of rows that are not known here.
+        UsageError: Another run has replaced it, or a later version of the program wrote it, which may have ends of
+            rows that are not known here.
     """
-    outputs = ds.dataset(output, format="parquet")
+    outputs: ds.Dataset
+    if remote is None:
+        outputs = ds.dataset(output, format="parquet")
+    else:
+        infos = find_objects(output, remote=remote)
+        if not infos:
+            raise UsageError(f"{output}: holds no Parquet file")
+        outputs = dataset_of(infos, remote=remote)
     metadata = outputs.schema.metadata or {}
+    written_by = metadata.get(RUN_KEY, b"").decode("utf-8", "replace")
+    if run_id is not None and written_by != run_id:
+        raise UsageError(
+            f"{output} is no longer the output of run {run_id}, but of {written_by or 'another program'}: "
+            "its rows are others"
+        )
     if VERSION_KEY in metadata:
-        version_of(metadata, Path(output))
+        version_of(metadata, output)
     status = ds.field("status")
     wanted = status.isin(list(statuses)) if statuses else status != "succeeded"
     table = outputs.to_table(columns=["row"], filter=wanted)

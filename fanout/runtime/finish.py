@@ -53,7 +53,7 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
         built = result.directory.built(dataset=object_place(output).dataset)
     output_file = await run_in_thread(functools.partial(_build, result, built))
     if is_remote(output):
-        files = await run_in_thread(functools.partial(_files, built))
+        files = await run_in_thread(functools.partial(built_files, built))
         await _object_output(session, result.config, run_id=result.run_id).publish(files)
         failpoint("output.published")
     await end_night(
@@ -102,7 +102,7 @@ def _build(result: RunResult, path: str) -> OutputFile:
     )
 
 
-def _files(built: str) -> list[BuiltFile]:
+def built_files(built: str) -> list[BuiltFile]:
     """Return the files of an output that was built for S3, in row order."""
     path = Path(built)
     files = sorted(path.iterdir()) if path.is_dir() else [path]

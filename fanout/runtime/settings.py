@@ -224,6 +224,11 @@ def absolute(config: Config) -> Config:
     )
 
 
+def s3_alone(config: Config) -> Config:
+    """Return what of a configuration leads to S3: for a verb that has no endpoint and no input."""
+    return Config(endpoint=config.endpoint, transport=config.transport)
+
+
 def required(value: str | None, otherwise: str) -> str:
     """Return `value`.
 
