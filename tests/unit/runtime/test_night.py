@@ -299,6 +299,24 @@ def test_a_retry_reads_what_its_run_had_read_and_moves_nothing(job):
     assert job.account.world.objects.find(BUCKET, mark).body == before
 
 
+def test_what_a_process_chose_that_was_killed_before_it_began_is_chosen_anew(job):
+    job = job()
+    mine = job.folder / "mine"
+    mine.mkdir()
+    (mine / "inputs.json").write_text('{"version": 1, "files": [], "gone": []}')
+    job.put("q/2026/a.jsonl", lines(1))
+    assert job.night(run={"date": "2026-11-30", "dir": str(mine)}).rows == 1
+
+
+def test_a_run_that_takes_everything_leaves_no_watermark(job):
+    job = job()
+    job.sections["input"] |= {"since": None}
+    job.put("q/2026/a.jsonl", lines(1))
+    for _ in range(2):
+        assert job.night(run={"date": "2026-11-30"}).rows == 1
+    assert job.marks() == []
+
+
 def test_two_jobs_over_one_prefix_have_two_watermarks(job):
     places = {
         scheduled(
