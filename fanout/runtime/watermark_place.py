@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import anyio.to_thread
 
+from fanout.concurrency.threads import run_in_thread
 from fanout.domain.location import Location
 from fanout.domain.remedies import remedy
 from fanout.engine.retrying import retry_call
@@ -79,7 +80,7 @@ class WatermarkPlace:
         for _ in range(TRIES):
             before, etag = await self._read()
             now = before or Watermark()
-            body = moved(now).dump()
+            body = await run_in_thread(partial(_made, moved, now))
             if self._location is None:
                 await anyio.to_thread.run_sync(_write, Path(self._place), body)
                 return now
@@ -110,7 +111,7 @@ class WatermarkPlace:
         if body is None:
             return None, None
         try:
-            return load(body), etag
+            return await run_in_thread(partial(load, body)), etag
         except ValueError as error:
             raise UsageError(
                 f"{self._place} is no watermark of fanout ({error}): move it away, and every file counts as new; "
@@ -159,6 +160,10 @@ class WatermarkPlace:
 
     def _refused(self, operation: str, error: CallError) -> RunError:
         return RunError(f"the watermark {self._place}: {remedy(operation, error)}")
+
+
+def _made(moved: Callable[[Watermark], Watermark], now: Watermark) -> bytes:
+    return moved(now).dump()
 
 
 def _write(path: Path, body: bytes) -> None:
