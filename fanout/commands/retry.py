@@ -19,7 +19,7 @@ from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, to_ranges
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
-from fanout.output.object_place import is_remote
+from fanout.output.object_place import is_remote, object_place
 from fanout.output.schema import RUN_KEY, VERSION_KEY
 from fanout.rundir.manifest import MATTERS, changes, read_manifest
 from fanout.rundir.paths import RunDirectory
@@ -27,6 +27,7 @@ from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
 from fanout.runtime.schedule import same_night
 from fanout.runtime.session import open_session
+from fanout.runtime.supervisor import until_stopped
 from fanout.source.remote import Remote
 
 
@@ -53,7 +54,7 @@ async def retry_job(
         raise UsageError(f"the run has not finished: `fanout status {path}` says what to do first")
     earlier = read_summary(directory.summary)
     # Also with --overwrite: only the rows that are sent again would be left.
-    if output == earlier.output or is_same_file(Path(output), Path(earlier.output)):
+    if _is_same(output, earlier.output):
         raise UsageError(f"{output} is the output of that run, with rows that succeeded: choose another name")
     try:
         rows = await _rows(earlier.output, run_id=earlier.run_id, config=changed or manifest.config)
@@ -74,6 +75,13 @@ async def retry_job(
         fingerprint=manifest.fingerprint,
         inputs=directory.inputs,
     )
+
+
+def _is_same(one: str, other: str) -> bool:
+    """Whether two outputs are one, here or in S3."""
+    if is_remote(one) and is_remote(other):
+        return object_place(one) == object_place(other)
+    return is_same_file(Path(one), Path(other))
 
 
 def _configuration(config: Config, output: str, *, begun: Config) -> Config:
@@ -102,9 +110,13 @@ async def _rows(output: str, *, run_id: str, config: Config) -> Ranges:
     """Return the rows of a run's output that did not succeed; one in S3 is read with `config`."""
     if not is_remote(output):
         return await run_in_thread(partial(unsuccessful, output, run_id=run_id))
-    async with open_session(compose.s3_alone(config)) as session:
-        look = partial(unsuccessful, output, run_id=run_id, remote=session.remote())
-        return await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
+
+    async def look() -> Ranges:
+        async with open_session(compose.s3_alone(config)) as session:
+            read = partial(unsuccessful, output, run_id=run_id, remote=session.remote())
+            return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
+
+    return await until_stopped(look, next_step="nothing was sent: start it again")
 
 
 def unsuccessful(
