@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fanout.commands.paths import check_complete, check_paths
+from fanout.commands.paths import check_complete, check_paths, place_of_runs
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
@@ -12,7 +12,7 @@ from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError, next_time
 from fanout.output.destination import check_name, claim
 from fanout.output.object_place import is_remote
-from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
@@ -60,7 +60,7 @@ async def start_run(
     spec = RunSpec(
         run_id=run_id,
         config=config,
-        directory=_directory(config, output, run_id),
+        directory=_directory(config, run_id),
         rows=rows,
         retry_of=retry_of,
         fingerprint=fingerprint,
@@ -71,10 +71,8 @@ async def start_run(
     return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)
 
 
-def _directory(config: Config, output: str, run_id: str) -> RunDirectory:
-    """Return the run's directory: the one that is named, or one beside the output; here, for an output in S3."""
+def _directory(config: Config, run_id: str) -> RunDirectory:
+    """Return the run's directory: the one that is named, or one of its own among the runs."""
     if config.run.dir:
         return RunDirectory(Path(config.run.dir).absolute())
-    if is_remote(output):
-        return RunDirectory(Path.cwd() / RUNS / run_id)
-    return RunDirectory(Path(output.rstrip("/")).parent / RUNS / run_id)
+    return RunDirectory(place_of_runs(config) / run_id)

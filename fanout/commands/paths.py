@@ -11,7 +11,10 @@ from fanout.errors import UsageError, next_time
 from fanout.files import storage, usable
 from fanout.output.destination import check_name
 from fanout.output.object_place import is_remote, object_place
+from fanout.rundir.paths import RUNS
 from fanout.source.path_rules import matches
+
+NO_INPUT = "no input: name files, directories or globs, or - for standard input"
 
 
 def check_complete(config: Config) -> None:
@@ -20,22 +23,52 @@ def check_complete(config: Config) -> None:
     Raises:
         UsageError: No output, no input, or no endpoint.
     """
-    missing = {
+    if said := lacking(config):
+        raise UsageError("; ".join(said))
+
+
+def lacking(config: Config) -> list[str]:
+    """Return a sentence on each thing that every run must be told and this one is not."""
+    needed = {
         "no output: name a file with -o out.parquet": config.output.path,
-        "no input: name files, directories or globs, or - for standard input": config.input.paths,
+        NO_INPUT: config.input.paths,
         "no endpoint: name it with --endpoint, or try --local": config.endpoint.name or config.local.enabled,
     }
-    if lacking := [said for said, given in missing.items() if not given]:
-        raise UsageError("; ".join(lacking))
+    return [said for said, given in needed.items() if not given]
+
+
+def place_of_runs(config: Config) -> Path:
+    """Return the directory that holds the run's own: the one that is named, or one beside the output; else here."""
+    output = config.output.path or ""
+    if config.run.dir:
+        return Path(config.run.dir).absolute().parent
+    if not output or is_remote(output):
+        return Path.cwd() / RUNS
+    return Path(output.rstrip("/")).parent / RUNS
 
 
 def check_paths(inputs: Sequence[str], output: str) -> None:
     """Refuse inputs and outputs that cannot be meant, and make the output's directory.
 
     Raises:
-        UsageError: No input, the output is an input or where inputs are looked for, or the output's directory cannot
-            be written to.
+        UsageError: As `check_names`, or the output's directory cannot be written to.
         StorageError: The disk is full or failed.
+    """
+    check_names(inputs, output)
+    if is_remote(output):
+        return
+    parent = Path(output.rstrip("/")).parent
+    with next_time("start it again"), usable(parent), storage(parent, "create"):
+        parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(parent, os.W_OK):
+        raise UsageError(f"{parent} cannot be written to: choose another output")
+
+
+def check_names(inputs: Sequence[str], output: str) -> None:
+    """Refuse inputs and outputs that cannot be meant; nothing is made.
+
+    Raises:
+        UsageError: No input, or the output is an input or where inputs are looked for.
     """
     if is_remote(output):
         object_place(output)
@@ -46,7 +79,7 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
             "the output is a Parquet file and cannot go to standard output: name one with -o out.parquet"
         )
     if not inputs:
-        raise UsageError("no input: name files, directories or globs, or - for standard input")
+        raise UsageError(NO_INPUT)
     if "" in inputs:
         raise UsageError("an input has no name: an empty one would be every file of this directory")
     if is_remote(output):
@@ -61,11 +94,6 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
                 f"the output {output} is among the inputs {path}, and a later run would read it as rows: "
                 "choose another place for it"
             )
-    parent = Path(output.rstrip("/")).parent
-    with next_time("start it again"), usable(parent), storage(parent, "create"):
-        parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(parent, os.W_OK):
-        raise UsageError(f"{parent} cannot be written to: choose another output")
 
 
 def _would_be_read(output: Path, path: str) -> bool:

@@ -1,0 +1,328 @@
+"""Reads the input as a run would and sends nothing: tells what that run would send, ask for, cost, and take.
+
+What AWS cannot be asked (no credentials, no region, no right) is said and left out; the input is read all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import anyio.to_thread
+
+from fanout.analysis.forecast import Forecast, forecast, sending_s
+from fanout.analysis.planned_rows import PlannedRows, Sample
+from fanout.analysis.prices import Requests, requests
+from fanout.commands.earlier_runs import ServiceTime, capacity_of, last_service_time
+from fanout.commands.paths import NO_INPUT, check_names, lacking, place_of_runs
+from fanout.config.model import Config
+from fanout.domain.ids import new_run
+from fanout.domain.records import Rejected
+from fanout.domain.routing import Router, Routing
+from fanout.errors import CallError, Exit, Phase, RunError, UsageError
+from fanout.observability.warnings import WarningLog
+from fanout.ports import Endpoint
+from fanout.runtime import settings as compose
+from fanout.runtime.endpoint import NO_SUCH_ENDPOINT
+from fanout.runtime.endpoint_warnings import endpoint_warnings
+from fanout.runtime.session import Session, open_session
+from fanout.shards.plan import split_config
+from fanout.source.source import Source, open_source
+from fanout.source.stdin import STDIN, kept_stdin
+from fanout.text import count
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run would come to.
+
+    Attributes:
+        endpoint: Its name; None if none is named.
+        region: Where it is; None if that is not known.
+        described: What AWS says of it; None if it could not be asked, or refused.
+        rows: The input.
+        requests: What the rows that would be sent cause in the account, if each is served once.
+        uploads_kept: Whether uploaded payloads stay in S3.
+        dollars: What `requests` cost by `[prices]`.
+        service: The model's time; None if it is not known.
+        forecast: How long it takes.
+        refused: Why the endpoint would take no row; None if nothing is known against it.
+        not_asked: What could not be asked of AWS, and why, a sentence each.
+        lacking: What a run must be told besides.
+        warnings: What else a person should know before the first row; logged, too.
+    """
+
+    endpoint: str | None
+    region: str | None
+    described: Endpoint | None
+    rows: PlannedRows
+    requests: Requests
+    uploads_kept: bool
+    dollars: float
+    service: ServiceTime | None
+    forecast: Forecast
+    refused: str | None
+    not_asked: tuple[str, ...]
+    lacking: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def exit(self) -> Exit:
+        """4 if the endpoint would take no row, 3 if it would end with rows rejected, else 0."""
+        if self.refused is not None:
+            return Exit.PRECONDITION
+        return Exit.ROWS_FAILED if self.rows.rejected else Exit.OK
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values: `docs/plan.md` describes the keys."""
+        rows, sizes, times = self.rows, self.rows.sizes, self.forecast
+        return {
+            "version": VERSION,
+            "exit_code": int(self.exit),
+            "endpoint": self.endpoint,
+            "region": self.region,
+            "instances": None if self.described is None else self.described.instances,
+            "instance_types": {} if self.described is None else dict(self.described.instance_types),
+            "rows": rows.rows,
+            "sendable": rows.sendable,
+            "by_transport": dict(rows.by_transport),
+            "payload_bytes": rows.payload_bytes,
+            "payload_bytes_by_transport": dict(rows.bytes_by_transport),
+            "sizes": {"p50": sizes.quantile(0.5), "p99": sizes.quantile(0.99), "max": sizes.quantile(1.0)},
+            "rejected": [
+                {"code": code, "count": number, "example": rows.examples[code]}
+                for code, number in rows.rejected.most_common()
+            ],
+            "requests": {call.name: call.count for call in self.calls()},
+            "dollars": round(self.dollars, 6),
+            "rate_seconds": _rounded(times.rate_s),
+            "service_seconds": None if self.service is None else _rounded(self.service.seconds),
+            "service_from": None if self.service is None else self.service.source,
+            "seconds": _rounded(times.seconds),
+            "instance_hours": _rounded(times.instance_hours),
+            "instance_dollars": _rounded(times.instance_dollars),
+            "unknown": list(times.unknown),
+            "refused": self.refused,
+            "not_asked": list(self.not_asked),
+            "lacking": list(self.lacking),
+            "warnings": list(self.warnings),
+            "first_rows": [_shown(sample) for sample in rows.samples],
+        }
+
+    def calls(self) -> Sequence[Call]:
+        """Return the calls by service, those of SageMaker and SNS included."""
+        asked, uploads = self.requests, self.rows.by_transport["s3"]
+        rows = asked.invocations
+        messages = asked.publishes if asked.sqs else 0  # no queue of ours listens
+        polls = (asked.sqs - messages) // 2
+        deletes = 0 if self.uploads_kept else asked.deletes
+        outputs, payloads = count(rows, "output"), count(asked.gets - rows, "payload")
+        return (
+            Call("sagemaker:InvokeEndpointAsync", rows, ""),
+            Call("s3:PutObject", asked.puts, f"{count(uploads, 'upload')}, {outputs} by SageMaker"),
+            Call("s3:GetObject", asked.gets, f"{outputs}, {payloads} by SageMaker"),
+            Call("s3:DeleteObjects", deletes, "of uploads, a thousand a call"),
+            Call("sns:Publish", asked.publishes, "by SageMaker"),
+            Call("sqs:SendMessage", messages, "by SNS"),
+            Call("sqs:ReceiveMessage", polls, "estimated: ten messages a call, and none that finds nothing"),
+            Call("sqs:DeleteMessageBatch", polls, "estimated: ten messages a call"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One kind of call: `SERVICE:OPERATION`, how many of it, and of what they are."""
+
+    name: str
+    count: int
+    note: str
+
+
+async def plan_job(config: Config, *, service_s: float | None = None, show: int = 1) -> Plan:
+    """Read the whole input and return what a run of `config` would come to. Nothing is sent or made.
+
+    Args:
+        config: As for a run; output and endpoint may be missing.
+        service_s: Seconds that the model takes for a row; by default what the last run on the endpoint shows.
+        show: Rows to keep as they would be sent, the first ones.
+
+    Raises:
+        UsageError: No input, one that cannot be read, or what a run would refuse before its first row.
+        RunError: The input is in S3, and AWS cannot be reached as configured.
+    """
+    config = compose.absolute(config)
+    split_config(config)
+    if not config.input.paths:
+        raise UsageError(NO_INPUT)
+    if config.output.path:
+        check_names(config.input.paths, config.output.path)
+    async with _opened(config) as opened:
+        told = await _ask(opened, config)
+        rows = await _fold(opened.source, await _routing(opened, config), show=show)
+        if STDIN in config.input.paths:
+            opened.warnings.warn("standard input has been read: the run needs its rows once more")
+    described = told.endpoint
+    service = ServiceTime(service_s, "--service-s") if service_s is not None else None
+    if service is None and described is not None:
+        service = await anyio.to_thread.run_sync(
+            partial(last_service_time, place_of_runs(config), described, window=config.pacing.window)
+        )
+    asked = requests(
+        rows.by_transport,
+        published=described is None or described.success_topic is not None,
+        received=config.collect.notifications or config.collect.queue_url is not None,
+    )
+    return Plan(
+        endpoint=told.name,
+        region=opened.region or config.endpoint.region,
+        described=described,
+        rows=rows,
+        requests=asked,
+        uploads_kept=config.transport.keep_inputs,
+        dollars=asked.dollars(config.prices),
+        service=service,
+        forecast=_forecast(config, rows, service, described),
+        refused=told.refused,
+        not_asked=(*opened.not_asked, *told.not_asked),
+        lacking=tuple(lacking(config)),
+        warnings=opened.warnings.of_run,
+    )
+
+
+def _forecast(
+    config: Config, rows: PlannedRows, service: ServiceTime | None, endpoint: Endpoint | None
+) -> Forecast:
+    pacing = config.pacing
+    rate_s = sending_s(
+        rows.sendable, rows.sizes.total, rate_per_s=pacing.rate, bytes_per_s=pacing.bytes_per_s
+    )
+    return forecast(
+        rows.sendable,
+        rate_s=rate_s,
+        service_s=None if service is None else service.seconds,
+        capacity=None if endpoint is None else capacity_of(endpoint),
+        window=pacing.window,
+        prices=config.prices.instances,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """The input, and AWS if it could be opened."""
+
+    source: Source
+    warnings: WarningLog
+    session: Session | None = None
+    not_asked: tuple[str, ...] = ()
+
+    @property
+    def region(self) -> str | None:
+        return None if self.session is None else self.session.cloud.region
+
+
+@asynccontextmanager
+async def _opened(config: Config) -> AsyncIterator[_Opened]:
+    """Yield the input: through a session, or without AWS where that cannot be opened and is not needed."""
+    async with AsyncExitStack() as stack:
+        warnings = stack.enter_context(WarningLog())
+        try:
+            session = await stack.enter_async_context(open_session(config, warnings=warnings))
+        except RunError as error:
+            needed = config.local.enabled or any("://" in path for path in config.input.paths)
+            if needed or isinstance(error, UsageError):
+                raise
+            not_asked = (str(error),)
+        else:
+            yield _Opened(source=await session.source(), warnings=warnings, session=session)
+            return
+        if STDIN in config.input.paths:
+            stack.enter_context(kept_stdin())
+        source = await anyio.to_thread.run_sync(
+            open_source, compose.input_settings(config), compose.selection(config)
+        )
+        stack.push_async_callback(source.aclose)
+        for text in source.warnings:
+            warnings.warn(text)
+        yield _Opened(source=source, warnings=warnings, not_asked=not_asked)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """What AWS said of the endpoint."""
+
+    name: str | None
+    endpoint: Endpoint | None = None
+    refused: str | None = None
+    not_asked: tuple[str, ...] = ()
+
+
+async def _ask(opened: _Opened, config: Config) -> _Told:
+    """Return what AWS says of the endpoint; that it would take no row is an answer, too."""
+    session, name = opened.session, config.endpoint.name
+    if session is None or (name is None and session.simulator is None):
+        return _Told(name=name)
+    name = session.endpoint_name
+    try:
+        endpoint = await session.endpoint()
+    except RunError as error:
+        if _is_refusal(error):
+            return _Told(name=name, refused=str(error))
+        return _Told(name=name, not_asked=(str(error),))
+    if endpoint is None:
+        said = f"endpoint {name}: this role may not describe it (sagemaker:DescribeEndpoint, DescribeEndpointConfig)"
+        return _Told(name=name, not_asked=(said,))
+    for text in endpoint_warnings(endpoint, config.collect):
+        opened.warnings.warn(text)
+    return _Told(name=name, endpoint=endpoint)
+
+
+def _is_refusal(error: RunError) -> bool:
+    """Whether AWS answered that the endpoint takes no row; else it was not reached, or did not say."""
+    cause = error.__cause__
+    return not isinstance(cause, CallError) or (cause.phase is Phase.REPLY and cause.code in NO_SUCH_ENDPOINT)
+
+
+async def _routing(opened: _Opened, config: Config) -> Routing:
+    """Return how rows travel; without AWS, as in a region that takes payloads in the request."""
+    run_id = new_run()
+    if opened.session is not None:
+        return await opened.session.routing(run_id)
+    return compose.routing(config, run_id, inline=True, simulator=None)
+
+
+async def _fold(source: Source, routing: Routing, *, show: int) -> PlannedRows:
+    """Read every row, and route it as a run does."""
+    rows, router = PlannedRows(show=show), Router(routing)
+    async with aclosing(source.chunks()) as chunks:
+        async for chunk in chunks:
+            for record in chunk:
+                item = record if isinstance(record, Rejected) else router.route(record)
+                if isinstance(item, Rejected):
+                    rows.reject(item)
+                elif not isinstance(record, Rejected):
+                    rows.add(record, item)
+    return rows
+
+
+def _shown(sample: Sample) -> dict[str, Any]:
+    options = {name: value for name, value in asdict(sample.options).items() if value is not None}
+    text, encoding = sample.text()
+    return {
+        "row": sample.row,
+        "id": sample.id,
+        "transport": sample.transport,
+        "location": sample.location,
+        "payload_bytes": sample.payload_bytes,
+        "payload": text,
+        "payload_encoding": encoding,
+        "options": options,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
