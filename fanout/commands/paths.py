@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from fanout.aws.session import missing_region
 from fanout.config.model import Config
+from fanout.config.origins import Origins
 from fanout.errors import UsageError, next_time
 from fanout.files import storage, usable
 from fanout.output.destination import check_name
@@ -15,6 +18,11 @@ from fanout.rundir.paths import RUNS
 from fanout.source.path_rules import matches
 
 NO_INPUT = "no input: name files, directories or globs, or - for standard input"
+_NEEDED = {
+    ("output", "path"): "no output: name a file with -o out.parquet",
+    ("input", "paths"): NO_INPUT,
+    ("endpoint", "name"): "no endpoint: name it with --endpoint, or try --local",
+}
 
 
 def check_complete(config: Config) -> None:
@@ -23,18 +31,40 @@ def check_complete(config: Config) -> None:
     Raises:
         UsageError: No output, no input, or no endpoint.
     """
-    if said := lacking(config):
+    if said := lacking(config.model_dump()):
         raise UsageError("; ".join(said))
 
 
-def lacking(config: Config) -> list[str]:
-    """Return a sentence on each thing that every run must be told and this one is not."""
-    needed = {
-        "no output: name a file with -o out.parquet": config.output.path,
-        NO_INPUT: config.input.paths,
-        "no endpoint: name it with --endpoint, or try --local": config.endpoint.name or config.local.enabled,
-    }
-    return [said for said, given in needed.items() if not given]
+def lacking(values: Mapping[str, Any], origins: Origins | None = None) -> list[str]:
+    """Return a sentence on each thing that every run must be told and this one is not.
+
+    That no region is named is told beside others alone: it may stand in files that only AWS's own SDK reads, which
+    takes a third of a second, and opening AWS finds it out anyway.
+
+    Args:
+        values: The configuration by section and key, which need not fit.
+        origins: Where it was said.
+    """
+
+    def value(section: str, key: str) -> Any:
+        inner = values.get(section)
+        return inner.get(key) if isinstance(inner, Mapping) else None
+
+    local = value("local", "enabled")
+    found = [
+        sentence if origins is None else f"{sentence}{origins.hint(place)}"
+        for place, sentence in _NEEDED.items()
+        if not value(*place) and not (local and place[0] == "endpoint")
+    ]
+    if found and not local:
+        region, profile = (value("endpoint", key) for key in ("region", "profile"))
+        problem = missing_region(
+            region=region if isinstance(region, str) else None,
+            profile=profile if isinstance(profile, str) else None,
+        )
+        if problem is not None:
+            found.append(problem.rstrip("."))
+    return found
 
 
 def place_of_runs(config: Config) -> Path:

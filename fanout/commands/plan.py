@@ -189,9 +189,17 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         forecast=_forecast(config, rows, service, described),
         refused=told.refused,
         not_asked=(*opened.not_asked, *told.not_asked),
-        lacking=tuple(lacking(config)),
+        lacking=tuple(_lacking(config, opened)),
         warnings=opened.warnings.of_run,
     )
+
+
+def _lacking(config: Config, opened: _Opened) -> list[str]:
+    """Return what a run must be told besides; that AWS could not be opened is said already."""
+    values = config.model_dump()
+    if opened.session is not None:
+        values["endpoint"]["region"] = opened.region
+    return [said for said in lacking(values) if not any(said in other for other in opened.not_asked)]
 
 
 def _forecast(

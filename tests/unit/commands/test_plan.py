@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.cli import write_jsonl
 from support.in_memory import in_memory
+from support.raw_server import bare_environment
 from support.stdin import piped
 
 from fanout.commands.new_run import start_run
@@ -194,13 +195,25 @@ def without_aws(monkeypatch):
 
 def test_without_aws_the_input_is_read_all_the_same(monkeypatch, config, tmp_path):
     without_aws(monkeypatch)
-    given = config(**with_bad_rows(tmp_path), endpoint={}, output={}, pacing={"rate": 2.0})
+    given = config(
+        **with_bad_rows(tmp_path), endpoint={"region": "eu-west-1"}, output={}, pacing={"rate": 2.0}
+    )
     planned = plan(given)
     assert (planned.rows.sendable, planned.exit) == (8, Exit.ROWS_FAILED)
     assert planned.not_asked == ("No AWS credentials: set AWS_PROFILE",)
-    assert [said.partition(":")[0] for said in planned.lacking] == ["no output", "no endpoint"]
+    assert [said.partition(":")[0] for said in planned.lacking] == [
+        "no output",
+        "no endpoint",
+    ]  # and a region is named
     assert planned.forecast.rate_s == 3.5
     assert planned.dollars == pytest.approx(8 * 5.9e-6 + 10 * 0.4e-6)
+
+
+def test_a_region_that_is_missing_is_said_once(monkeypatch, config, tmp_path):
+    bare_environment(monkeypatch, tmp_path)
+    planned = plan(config(endpoint={}, output={}))
+    assert [said for said in planned.not_asked if said.startswith("No AWS region")] == list(planned.not_asked)
+    assert [said.partition(":")[0] for said in planned.lacking] == ["no output", "no endpoint"]
 
 
 def test_an_input_in_s3_needs_aws(monkeypatch, config):
