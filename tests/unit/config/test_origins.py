@@ -51,7 +51,7 @@ def test_a_key_is_found_however_it_is_written(text):
     ("place", "hint"),
     [
         (("pacing", "burst"), " (or `burst` in [pacing], job.toml:2)"),
-        (("output", "overwrite"), " (or `overwrite` in [output], job.toml:13)"),
+        (("output", "overwrite"), " (or `overwrite` in [output], job.toml:14)"),
         (("endpoint", "name"), " (or `name` in [endpoint], in job.toml)"),
     ],
 )
