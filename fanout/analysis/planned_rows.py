@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fanout.analysis.sizes import Sizes
+from fanout.aws.parts import put_requests
 from fanout.domain.records import Inline, Options, Record, Rejected, Routed, Transport, Upload
 
 TEXT_SHOWN = 2_000
@@ -54,6 +55,7 @@ class PlannedRows:
         bytes_by_transport: Their payloads; those of objects that are in S3 already are not known.
         rejected: Rows that would not, by error code.
         examples: The message of the first of each.
+        parts: Requests that uploads in parts take beyond one each.
         sizes: Of the payloads that would be sent, without objects that are in S3 already.
     """
 
@@ -64,6 +66,7 @@ class PlannedRows:
     bytes_by_transport: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
+    parts: int = 0
     sizes: Sizes = field(default_factory=Sizes)
     samples: list[Sample] = field(default_factory=list)
 
@@ -71,6 +74,10 @@ class PlannedRows:
     def sendable(self) -> int:
         """Rows that would be sent."""
         return self.by_transport.total()
+
+    def ranked(self) -> list[tuple[str, int]]:
+        """Return the error codes with their rows, the most frequent first, as a summary has them."""
+        return sorted(self.rejected.items(), key=lambda item: (-item[1], item[0]))
 
     def reject(self, rejected: Rejected) -> None:
         """Count a row that would not be sent."""
@@ -91,6 +98,8 @@ class PlannedRows:
         self.bytes_by_transport[way] += size
         if way != "existing":
             self.sizes.add(size)
+        if way == "s3":
+            self.parts += put_requests(size) - 1
         if len(self.samples) < self.show:
             location = None
             if not isinstance(item, Inline):

@@ -21,11 +21,11 @@ class Requests:
 
     Attributes:
         invocations: InvokeEndpointAsync, which has no price of its own.
-        puts: Our upload of the payload, and SageMaker's of the output.
+        puts: Our upload of the payload, each part of a large one, and SageMaker's of the output.
         gets: SageMaker's download of the payload, and ours of the output.
         deletes: Ours of the payload, a thousand a request; free.
         publishes: SageMaker's notification.
-        sqs: SNS's delivery, and our receives and deletes in tens, at best.
+        sqs: SNS's delivery, and our receives and deletes, in tens at best.
     """
 
     invocations: int
@@ -45,23 +45,32 @@ class Requests:
         )
 
 
-def requests(by_way: Mapping[str, int], *, published: bool = True, received: bool = True) -> Requests:
+def requests(
+    by_way: Mapping[str, int],
+    *,
+    parts: int = 0,
+    published: bool = True,
+    received: bool = True,
+    a_receive: int = TENS,
+) -> Requests:
     """Return the requests of so many rows by each transport, if each is served once.
 
     Args:
         by_way: Rows by `inline`, `s3` (uploaded by us) and `existing` (an object of the user's, which is not).
+        parts: Requests that uploads in parts take beyond one each; see `aws.parts.put_requests`.
         published: Whether the endpoint announces each on a topic.
         received: Whether a queue of ours listens to that.
+        a_receive: Messages that one receive brings: ten at best, one where they trickle.
     """
     inline, uploaded, existing = (by_way.get(way, 0) for way in ("inline", "s3", "existing"))
     rows = inline + uploaded + existing
     return Requests(
         invocations=rows,
-        puts=rows + uploaded,
+        puts=rows + uploaded + parts,
         gets=rows + uploaded + existing,
         deletes=-(-uploaded // DELETIONS),
         publishes=rows if published else 0,
-        sqs=rows + 2 * -(-rows // TENS) if published and received else 0,
+        sqs=rows - (-rows // a_receive) - (-rows // TENS) if published and received else 0,
     )
 
 

@@ -33,9 +33,8 @@ def describe(plan: Plan) -> str:
 
 def _rows(plan: Plan) -> Iterator[str]:
     rows = plan.rows
-    kinds = rows.rejected.most_common()
     yield f"{count(rows.rows, 'row')}: {rows.sendable:,} would be sent, {rows.rejected.total():,} rejected"
-    for code, number in kinds:
+    for code, number in rows.ranked():
         example = " ".join(rows.examples[code].split())[:_EXAMPLE_SHOWN]
         yield f"  {number:,} x {code}: {example}"
 
@@ -55,7 +54,12 @@ def _sizes(plan: Plan) -> Iterator[str]:
 def _calls(plan: Plan) -> Iterator[str]:
     lines = [(call.name, f"{call.count:,}", call.note) for call in plan.calls() if call.count]
     yield from _aligned(("call", "number", "of what"), lines, left=(2,))
-    yield f"these requests cost {dollars(plan.dollars)} by [prices], if each row is served once"
+    most = (
+        f", up to {dollars(plan.dollars_most)} where messages trickle"
+        if plan.dollars_most > plan.dollars
+        else ""
+    )
+    yield f"these requests cost {dollars(plan.dollars)} by [prices] if each row is served once{most}"
 
 
 def _time(plan: Plan) -> Iterator[str]:

@@ -49,6 +49,7 @@ class Plan:
         requests: What the rows that would be sent cause in the account, if each is served once.
         uploads_kept: Whether uploaded payloads stay in S3.
         dollars: What `requests` cost by `[prices]`.
+        dollars_most: The same where messages trickle, and each poll brings one.
         service: The model's time; None if it is not known.
         forecast: How long it takes.
         refused: Why the endpoint would take no row; None if nothing is known against it.
@@ -64,6 +65,7 @@ class Plan:
     requests: Requests
     uploads_kept: bool
     dollars: float
+    dollars_most: float
     service: ServiceTime | None
     forecast: Forecast
     refused: str | None
@@ -96,10 +98,11 @@ class Plan:
             "sizes": {"p50": sizes.quantile(0.5), "p99": sizes.quantile(0.99), "max": sizes.quantile(1.0)},
             "rejected": [
                 {"code": code, "count": number, "example": rows.examples[code]}
-                for code, number in rows.rejected.most_common()
+                for code, number in rows.ranked()
             ],
             "requests": {call.name: call.count for call in self.calls()},
             "dollars": round(self.dollars, 6),
+            "dollars_most": round(self.dollars_most, 6),
             "rate_seconds": _rounded(times.rate_s),
             "service_seconds": None if self.service is None else _rounded(self.service.seconds),
             "service_from": None if self.service is None else self.service.source,
@@ -121,15 +124,20 @@ class Plan:
         messages = asked.publishes if asked.sqs else 0  # no queue of ours listens
         polls = (asked.sqs - messages) // 2
         deletes = 0 if self.uploads_kept else asked.deletes
+        parts = f" in parts ({self.rows.parts:,} calls more)" if self.rows.parts else ""
         outputs, payloads = count(rows, "output"), count(asked.gets - rows, "payload")
         return (
             Call("sagemaker:InvokeEndpointAsync", rows, ""),
-            Call("s3:PutObject", asked.puts, f"{count(uploads, 'upload')}, {outputs} by SageMaker"),
+            Call("s3:PutObject", asked.puts, f"{count(uploads, 'upload')}{parts}, {outputs} by SageMaker"),
             Call("s3:GetObject", asked.gets, f"{outputs}, {payloads} by SageMaker"),
             Call("s3:DeleteObjects", deletes, "of uploads, a thousand a call"),
             Call("sns:Publish", asked.publishes, "by SageMaker"),
             Call("sqs:SendMessage", messages, "by SNS"),
-            Call("sqs:ReceiveMessage", polls, "estimated: ten messages a call, and none that finds nothing"),
+            Call(
+                "sqs:ReceiveMessage",
+                polls,
+                f"at best: ten messages a call; up to {messages:,} where they trickle",
+            ),
             Call("sqs:DeleteMessageBatch", polls, "estimated: ten messages a call"),
         )
 
@@ -172,8 +180,10 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         service = await anyio.to_thread.run_sync(
             partial(last_service_time, place_of_runs(config), described, window=config.pacing.window)
         )
-    asked = requests(
+    ask = partial(
+        requests,
         rows.by_transport,
+        parts=rows.parts,
         published=described is None or described.success_topic is not None,
         received=config.collect.notifications or config.collect.queue_url is not None,
     )
@@ -182,9 +192,10 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         region=opened.region or config.endpoint.region,
         described=described,
         rows=rows,
-        requests=asked,
+        requests=ask(),
         uploads_kept=config.transport.keep_inputs,
-        dollars=asked.dollars(config.prices),
+        dollars=ask().dollars(config.prices),
+        dollars_most=ask(a_receive=1).dollars(config.prices),
         service=service,
         forecast=_forecast(config, rows, service, described),
         refused=told.refused,

@@ -26,10 +26,21 @@ class Cost:
     saveable: float
 
 
-def cost(by_way: Mapping[str, int], prices: Prices, *, small_s3: int) -> Cost:
-    """Return the cost of so many rows by each transport; `small_s3` of those via S3 would fit into a request."""
+def cost(by_way: Mapping[str, int], prices: Prices, *, small_s3: int, parts: int = 0) -> Cost:
+    """Return the cost of so many rows by each transport.
+
+    Args:
+        by_way: The rows.
+        prices: The price table.
+        small_s3: Those via S3 that would fit into a request.
+        parts: Requests that their uploads in parts took beyond one each.
+    """
     inline, s3 = per_million("inline").dollars(prices), per_million("s3").dollars(prices)
-    found = {way: requests({way: count}).dollars(prices) for way, count in by_way.items()}
+    in_parts = {"s3": parts}
+    found = {
+        way: requests({way: count}, parts=in_parts.get(way, 0)).dollars(prices)
+        for way, count in by_way.items()
+    }
     more = (s3 - inline) / MILLION
-    together = requests(by_way).dollars(prices)
+    together = requests(by_way, parts=parts).dollars(prices)
     return Cost(together, found, by_way.get("inline", 0) * more, small_s3 * more)

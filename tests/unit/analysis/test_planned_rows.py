@@ -58,3 +58,16 @@ def test_a_payload_is_shown_as_text_where_it_is_some(payload, size, shown):
         options=OPTIONS,
     )
     assert sample.text() == shown
+
+
+def test_a_large_upload_takes_a_request_for_each_part():
+    rows = PlannedRows()
+    large = b"x" * (32 << 20)
+    rows.add(record(0, large[:-1]), Upload(OPTIONS, b"", Location("bucket", "key")))
+    assert rows.parts == 0
+    rows.add(record(1, large), Upload(OPTIONS, b"", Location("bucket", "key")))
+    assert rows.parts == 4 + 2 - 1, "four parts of 8 MiB, beginning and completing, in place of one"
+    assert rows.ranked() == []
+    for row, code in enumerate(["B", "A", "C", "C"]):
+        rows.reject(Rejected(row, None, code, ""))
+    assert rows.ranked() == [("C", 2), ("A", 1), ("B", 1)]

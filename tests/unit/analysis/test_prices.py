@@ -69,3 +69,12 @@ def test_what_is_not_announced_is_not_received():
     assert (silent.publishes, silent.sqs) == (0, 0)
     unheard = requests({"inline": 100}, received=False)
     assert (unheard.publishes, unheard.sqs) == (100, 0)
+
+
+def test_messages_that_trickle_take_a_receive_each():
+    assert requests({"inline": 95}, a_receive=1).sqs == 95 + 95 + 10
+    assert requests({"inline": 95}, a_receive=1, received=False).sqs == 0
+
+
+def test_each_part_of_an_upload_is_a_put():
+    assert requests({"s3": 2}, parts=7).puts == 2 + 2 + 7

@@ -46,7 +46,9 @@ def make():
         asked = requests(rows.by_transport)
         given = {
             "endpoint": "model", "region": "eu-west-1", "described": ENDPOINT, "rows": rows, "requests": asked,
-            "uploads_kept": False, "dollars": asked.dollars(Prices()), "service": service, "refused": None,
+            "uploads_kept": False, "dollars": asked.dollars(Prices()),
+            "dollars_most": requests(rows.by_transport, a_receive=1).dollars(Prices()), "service": service,
+            "refused": None,
             "forecast": forecast(
                 rows.sendable, rate_s=7.0, service_s=service_s, capacity=capacity, window=100,
                 prices={"ml.g5.xlarge": 1.41},
@@ -85,9 +87,9 @@ def test_it_reads_as_this(make):
         "  s3:DeleteObjects                    1  of uploads, a thousand a call",
         "  sns:Publish                       802  by SageMaker",
         "  sqs:SendMessage                   802  by SNS",
-        "  sqs:ReceiveMessage                 81  estimated: ten messages a call, and none that finds nothing",
+        "  sqs:ReceiveMessage                 81  at best: ten messages a call; up to 802 where they trickle",
         "  sqs:DeleteMessageBatch             81  estimated: ten messages a call",
-        "these requests cost $0.0051 by [prices], if each row is served once",
+        "these requests cost $0.0051 by [prices] if each row is served once, up to $0.0054 where messages trickle",
         "sending takes 7.0 s at the configured rate",
         "the run takes 6 min 04 s, with 8 rows in the model at once and 3.6 s a row (--service-s)",
         "meanwhile 2 x ml.g5.xlarge run 0.2020 instance hours, which cost $0.2848",
