@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from fanout._version import __version__
 
 if TYPE_CHECKING:
+    from fanout.analysis.plan import Plan
     from fanout.api.jobs import resume_job, retry_job, run_job
     from fanout.api.session import Session, open  # noqa: A004 - as `io.open`
     from fanout.api.verbs import export, plan, resume, retry, run, status
-    from fanout.commands.plan import Plan
     from fanout.commands.status import RunStatus
     from fanout.config.load import load_config
     from fanout.config.model import Config
@@ -54,7 +54,7 @@ _HOMES = {
     "Interrupted": "errors",
     "JournalError": "errors",
     "Outcome": "domain.records",
-    "Plan": "commands.plan",
+    "Plan": "analysis.plan",
     "Record": "domain.records",
     "RunError": "errors",
     "RunStatus": "commands.status",

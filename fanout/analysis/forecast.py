@@ -34,6 +34,14 @@ class Forecast:
     unknown: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ServiceTime:
+    """How long the model takes for one row in the mean, in seconds, and who says so."""
+
+    seconds: float
+    source: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
     """What the endpoint has to serve rows with; None for what is not told.

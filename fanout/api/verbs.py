@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 from fanout.config.keywords import ResumeKeywords, RunKeywords, spelled_out
 
 if TYPE_CHECKING:
-    from fanout.commands.plan import Plan
+    from fanout.analysis.plan import Plan
     from fanout.commands.rebuild import Rebuilt
     from fanout.commands.status import RunStatus
     from fanout.config.model import Config

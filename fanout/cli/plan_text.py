@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fanout.analysis.plan import Plan
 from fanout.analysis.planned_rows import Sample
-from fanout.commands.plan import Plan
 from fanout.report.tables import dollars, seconds_text
 from fanout.text import count, escape
 

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from fanout.analysis.forecast import Capacity, service_of
+from fanout.analysis.forecast import Capacity, ServiceTime, service_of
 from fanout.errors import RunError
 from fanout.ports import Endpoint
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
 
 _PHASE = "service"
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceTime:
-    """How long the model takes for one row in the mean, in seconds, and who says so."""
-
-    seconds: float
-    source: str
 
 
 def capacity_of(endpoint: Endpoint) -> Capacity:

@@ -6,12 +6,11 @@ import re
 
 import pytest
 
-from fanout.analysis.forecast import Capacity, forecast
+from fanout.analysis.forecast import Capacity, ServiceTime, forecast
+from fanout.analysis.plan import Plan
 from fanout.analysis.planned_rows import PlannedRows
 from fanout.analysis.prices import requests
 from fanout.cli.plan_text import describe
-from fanout.commands.earlier_runs import ServiceTime
-from fanout.commands.plan import Plan
 from fanout.domain.location import Location
 from fanout.domain.prices import Prices
 from fanout.domain.records import Inline, Options, Record, Rejected, Staged, Upload
