@@ -243,6 +243,7 @@ class Endpoint:
         includes_response: Statuses whose notifications carry the response (`IncludeInferenceResponseIn`).
         instances: Instances now, over all variants; 0 means a cold start of minutes, None that it is not told.
         simulated: It is the local AWS's, started here or elsewhere: its latencies say nothing about SageMaker.
+        instance_types: Instances now by their type, `ml.g5.xlarge`; empty where that is not told.
     """
 
     name: str
@@ -256,6 +257,7 @@ class Endpoint:
     instances: int | None
     concurrency_per_instance: int | None
     simulated: bool = False
+    instance_types: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def serves(self) -> bool:

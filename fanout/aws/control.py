@@ -119,6 +119,9 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
             "MaxConcurrentInvocationsPerInstance"
         ),
         simulated=SIMULATED_HEADER in described.get("ResponseMetadata", {}).get("HTTPHeaders", {}),
+        instance_types=_instance_types(
+            described.get("ProductionVariants", ()), config.get("ProductionVariants", ())
+        ),
     )
 
 
@@ -138,3 +141,21 @@ def _variant_instances(variant: Mapping[str, Any]) -> int | None:
 def _total(counts: Iterable[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
+
+
+def _instance_types(
+    described: Iterable[Mapping[str, Any]], configured: Iterable[Mapping[str, Any]]
+) -> dict[str, int]:
+    """Return the instances now by type; of a variant, the configuration names the type, of a pool, the description."""
+    types = {variant.get("VariantName"): variant.get("InstanceType") for variant in configured}
+    found: dict[str, int] = {}
+    for variant in described:
+        whole = {
+            "InstanceType": types.get(variant.get("VariantName")),
+            "CurrentInstanceCount": variant.get("CurrentInstanceCount"),
+        }
+        for one in variant.get("InstancePools") or (whole,):
+            name, count = one.get("InstanceType"), one.get("CurrentInstanceCount")
+            if name and count is not None:
+                found[name] = found.get(name, 0) + count
+    return found

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
-from fanout.aws.settings import MIB, AwsSettings
+from fanout.aws.settings import MIB, MULTIPART_BYTES, PART_BYTES, AwsSettings
 from fanout.ports import Upload
 
 MAX_PARTS = 10_000  # S3 user guide, "multipart upload limits"
@@ -79,3 +79,10 @@ def cut(size_bytes: int, *, part_bytes: int) -> Iterator[tuple[int, int, int]]:
     step = max(part_bytes, -(-smallest // MIB) * MIB) if smallest > part_bytes else part_bytes
     for number, start in enumerate(range(0, size_bytes, step), start=1):
         yield number, start, min(start + step, size_bytes)
+
+
+def put_requests(size_bytes: int) -> int:
+    """Return how many requests, each at the price of a PUT, storing an object takes: one, or more in parts."""
+    if size_bytes < MULTIPART_BYTES:
+        return 1
+    return 2 + sum(1 for _ in cut(size_bytes, part_bytes=PART_BYTES))  # CreateMultipartUpload, and Complete

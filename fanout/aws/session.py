@@ -144,6 +144,24 @@ async def open_cloud(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
         yield cloud
 
 
+def missing_region(*, region: str | None, profile: str | None) -> str | None:
+    """Return what is wrong with how the region is named, and the next step; None if it is known.
+
+    Args:
+        region: What the configuration names.
+        profile: Likewise.
+    """
+    if region or os.environ.get("AWS_REGION"):
+        return None
+    from fanout.aws.sdk_session import region_named
+
+    try:
+        region_named(region=region, profile=profile)
+    except RunError as error:
+        return str(error)
+    return None
+
+
 @asynccontextmanager
 async def _open_plain(settings: AwsSettings, aws: PlainAws) -> AsyncIterator[AwsCloud]:
     """Yield AWS by our own HTTP client; aiobotocore makes what calls are left, once there is one."""

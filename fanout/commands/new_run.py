@@ -6,7 +6,7 @@ import logging
 import os
 from pathlib import Path
 
-from fanout.commands.paths import check_complete, check_host, check_paths
+from fanout.commands.paths import check_complete, check_host, check_paths, place_of_runs
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
@@ -16,7 +16,7 @@ from fanout.errors import NothingNew, UsageError, next_time
 from fanout.files import copy_file
 from fanout.output.destination import check_name, claim
 from fanout.output.object_place import is_remote
-from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, nothing_new
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
@@ -69,7 +69,7 @@ async def start_run(
     spec = RunSpec(
         run_id=run_id,
         config=config,
-        directory=_directory(config, output, run_id),
+        directory=_directory(config, run_id),
         rows=rows,
         retry_of=retry_of,
         fingerprint=fingerprint,
@@ -95,10 +95,8 @@ async def start_run(
         )
 
 
-def _directory(config: Config, output: str, run_id: str) -> RunDirectory:
-    """Return the run's directory: the one that is named, or one beside the output; here, for an output in S3."""
+def _directory(config: Config, run_id: str) -> RunDirectory:
+    """Return the run's directory: the one that is named, or one of its own among the runs."""
     if config.run.dir:
         return RunDirectory(Path(config.run.dir).absolute())
-    if is_remote(output):
-        return RunDirectory(Path.cwd() / RUNS / run_id)
-    return RunDirectory(Path(output.rstrip("/")).parent / RUNS / run_id)
+    return RunDirectory(place_of_runs(config) / run_id)

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from fanout.aws.session import missing_region
 from fanout.config.model import Config
+from fanout.config.origins import Origins
 from fanout.errors import UsageError, next_time
 from fanout.files import storage, usable
 from fanout.output.destination import check_name
 from fanout.output.object_place import is_remote, object_place
+from fanout.rundir.paths import RUNS
 from fanout.source.path_rules import GLOB, fixed_parts, is_hidden, matches
+
+NO_INPUT = "no input: name files, directories or globs, or - for standard input"
+_NEEDED = {
+    ("output", "path"): "no output: name a file with -o out.parquet",
+    ("input", "paths"): NO_INPUT,
+    ("endpoint", "name"): "no endpoint: name it with --endpoint, or try --local",
+}
 
 
 def check_complete(config: Config) -> None:
@@ -20,13 +31,50 @@ def check_complete(config: Config) -> None:
     Raises:
         UsageError: No output, no input, or no endpoint.
     """
-    missing = {
-        "no output: name a file with -o out.parquet": config.output.path,
-        "no input: name files, directories or globs, or - for standard input": config.input.paths,
-        "no endpoint: name it with --endpoint, or try --local": config.endpoint.name or config.local.enabled,
-    }
-    if lacking := [said for said, given in missing.items() if not given]:
-        raise UsageError("; ".join(lacking))
+    if said := lacking(config.model_dump()):
+        raise UsageError("; ".join(said))
+
+
+def lacking(values: Mapping[str, Any], origins: Origins | None = None) -> list[str]:
+    """Return a sentence on each thing that every run must be told and this one is not.
+
+    That no region is named is told beside others alone: it may stand in files that only AWS's own SDK reads, which
+    takes a third of a second, and opening AWS finds it out anyway.
+
+    Args:
+        values: The configuration by section and key, which need not fit.
+        origins: Where it was said.
+    """
+
+    def value(section: str, key: str) -> Any:
+        inner = values.get(section)
+        return inner.get(key) if isinstance(inner, Mapping) else None
+
+    local = value("local", "enabled")
+    found = [
+        sentence if origins is None else f"{sentence}{origins.hint(place)}"
+        for place, sentence in _NEEDED.items()
+        if not value(*place) and not (local and place[0] == "endpoint")
+    ]
+    if found and not local:
+        region, profile = (value("endpoint", key) for key in ("region", "profile"))
+        problem = missing_region(
+            region=region if isinstance(region, str) else None,
+            profile=profile if isinstance(profile, str) else None,
+        )
+        if problem is not None:
+            found.append(problem.rstrip("."))
+    return found
+
+
+def place_of_runs(config: Config) -> Path:
+    """Return the directory that holds the run's own: the one that is named, or one beside the output; else here."""
+    output = config.output.path or ""
+    if config.run.dir:
+        return Path(config.run.dir).absolute().parent
+    if not output or is_remote(output):
+        return Path.cwd() / RUNS
+    return Path(output.rstrip("/")).parent / RUNS
 
 
 _DISK_GOES = (
@@ -61,9 +109,24 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
     """Refuse inputs and outputs that cannot be meant, and make the output's directory.
 
     Raises:
-        UsageError: No input, the output is an input or where inputs are looked for, or the output's directory cannot
-            be written to.
+        UsageError: As `check_names`, or the output's directory cannot be written to.
         StorageError: The disk is full or failed.
+    """
+    check_names(inputs, output)
+    if is_remote(output):
+        return
+    parent = Path(output.rstrip("/")).parent
+    with next_time("start it again"), usable(parent), storage(parent, "create"):
+        parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(parent, os.W_OK):
+        raise UsageError(f"{parent} cannot be written to: choose another output")
+
+
+def check_names(inputs: Sequence[str], output: str) -> None:
+    """Refuse inputs and outputs that cannot be meant; nothing is made.
+
+    Raises:
+        UsageError: No input, or the output is an input or where inputs are looked for.
     """
     if is_remote(output):
         object_place(output)
@@ -74,7 +137,7 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
             "the output is a Parquet file and cannot go to standard output: name one with -o out.parquet"
         )
     if not inputs:
-        raise UsageError("no input: name files, directories or globs, or - for standard input")
+        raise UsageError(NO_INPUT)
     if "" in inputs:
         raise UsageError("an input has no name: an empty one would be every file of this directory")
     for path in inputs:
@@ -85,13 +148,6 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
                 f"the output {output} is among the inputs {path}, and a later run would read it as rows: "
                 "choose another place for it"
             )
-    if is_remote(output):
-        return
-    parent = Path(output.rstrip("/")).parent
-    with next_time("start it again"), usable(parent), storage(parent, "create"):
-        parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(parent, os.W_OK):
-        raise UsageError(f"{parent} cannot be written to: choose another output")
 
 
 def _is_input(output: str, path: str) -> bool:

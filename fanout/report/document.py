@@ -20,6 +20,8 @@ from fanout.analysis.findings import tell, verdict_of
 from fanout.analysis.output_files import Facts, LeftOut
 from fanout.analysis.outputs import Outputs, open_outputs
 from fanout.analysis.savings import Savings, savings
+from fanout.aws.parts import put_requests
+from fanout.aws.settings import MULTIPART_BYTES
 from fanout.domain.limits import INLINE_MAX_BYTES
 from fanout.domain.prices import Prices
 from fanout.errors import UsageError
@@ -129,7 +131,7 @@ def report_of(paths: Sequence[Path | str], prices: Prices, *, remote: Remote | N
         spreads=spreads(outputs),
         sizes=by_size(outputs),
         waterfalls=waterfalls(outputs),
-        cost=cost(counts.by_way, prices, small_s3=_small_s3(outputs)),
+        cost=cost(counts.by_way, prices, small_s3=_small_s3(outputs), parts=_parts(outputs)),
         experiment=_experiment(outputs, prices),
     )
 
@@ -137,6 +139,13 @@ def report_of(paths: Sequence[Path | str], prices: Prices, *, remote: Remote | N
 def _small_s3(outputs: Outputs) -> int:
     where = (pc.field("transport") == "s3") & (pc.field("payload_bytes") <= INLINE_MAX_BYTES)
     return outputs.count(where)
+
+
+def _parts(outputs: Outputs) -> int:
+    """Return the requests that uploads in parts took beyond one each."""
+    where = (pc.field("transport") == "s3") & (pc.field("payload_bytes") >= MULTIPART_BYTES)
+    sizes = (batch.column("payload_bytes") for batch in outputs.batches(("payload_bytes",), where=where))
+    return sum(put_requests(size) - 1 for column in sizes for size in column.to_pylist())
 
 
 def _experiment(outputs: Outputs, prices: Prices) -> Experiment | None:

@@ -194,6 +194,7 @@ class SimulatorSettings(_Model):
         changes: How it changes while requests come.
         asynchronous: Whether the endpoint has an AsyncInferenceConfig.
         instances: Instances at start; 0 means that the first request starts `cold_instances` of them.
+        instance_type: What kind of instances the endpoint's configuration names; nothing depends on it.
         concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
         cold_start_s: From the first request at 0 instances until the model answers.
         service_time: The model's time for one request.
@@ -221,6 +222,7 @@ class SimulatorSettings(_Model):
     requester_pays: frozenset[str] = frozenset()
     instances: Annotated[int, Field(ge=0)] = 2
     cold_instances: Annotated[int, Field(ge=1)] = 1
+    instance_type: str = "ml.m5.large"
     concurrency_per_instance: Annotated[int, Field(ge=1)] = 4
     cold_start_s: Seconds = 0.0
     service_time: Spread = Spread()

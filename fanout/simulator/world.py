@@ -117,6 +117,7 @@ class World:
             instances=self.endpoint.instances,
             concurrency_per_instance=settings.concurrency_per_instance,
             simulated=True,
+            instance_types={settings.instance_type: self.endpoint.instances},
         )
 
     def backlog(self, endpoint: str, *, since: float, until: float, now: float) -> list[BacklogPoint]:

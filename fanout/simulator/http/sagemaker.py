@@ -81,7 +81,7 @@ class SageMaker:
                     "VariantName": _VARIANT,
                     "ModelName": "simulated",
                     "InitialInstanceCount": settings.instances,
-                    "InstanceType": "ml.m5.large",
+                    "InstanceType": settings.instance_type,
                     "InitialVariantWeight": 1.0,
                 }
             ],

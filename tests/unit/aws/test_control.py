@@ -120,3 +120,24 @@ async def test_an_endpoint_without_configuration_is_said_to_be_unfinished():
     control = AwsControl(Sagemaker(), cloudwatch=None, run_queues=None, timeout_s=1.0, inline=True)
     with pytest.raises(RunError, match="Endpoint model is Failed and has no configuration"):
         await control.describe("model")
+
+
+def test_instances_are_told_by_their_type():
+    """The configuration names the type of a variant, the description that of each pool."""
+    described = [
+        {"VariantName": "a", "CurrentInstanceCount": 2},
+        {"VariantName": "b", "CurrentInstanceCount": 1},
+        {"VariantName": "c", "InstancePools": [{"InstanceType": "ml.g5.xlarge", "CurrentInstanceCount": 3}]},
+        {"VariantName": "d", "CurrentInstanceCount": 9},
+        {"VariantName": "e"},
+    ]
+    configured = [
+        {"VariantName": "b", "InstanceType": "ml.m5.large"},
+        {"VariantName": "a", "InstanceType": "ml.g5.xlarge"},
+        {"VariantName": "d", "ServerlessConfig": {}},
+        {"VariantName": "e", "InstanceType": "ml.m5.large"},
+    ]
+    found = to_endpoint(
+        {**DESCRIBED, "ProductionVariants": described}, {**CONFIG, "ProductionVariants": configured}
+    )
+    assert found.instance_types == {"ml.g5.xlarge": 5, "ml.m5.large": 1}

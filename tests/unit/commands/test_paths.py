@@ -3,10 +3,67 @@
 from __future__ import annotations
 
 import pytest
+from support.raw_server import bare_environment
 
-from fanout.commands.paths import check_host, check_paths, is_same_file
+from fanout.commands.paths import (
+    NO_INPUT,
+    check_complete,
+    check_host,
+    check_names,
+    check_paths,
+    is_same_file,
+    lacking,
+)
+from fanout.config.load import load_config
 from fanout.config.model import Config
 from fanout.errors import Exit, UsageError
+
+NO_OUTPUT = "no output: name a file with -o out.parquet"
+NO_ENDPOINT = "no endpoint: name it with --endpoint, or try --local"
+NO_REGION = "No AWS region: set --region, AWS_REGION, AWS_DEFAULT_REGION, or `region` in the profile"
+NAMED = {"output": {"path": "o.parquet"}, "input": {"paths": ("i",)}, "endpoint": {"name": "e"}}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({}, [NO_OUTPUT, NO_INPUT, NO_ENDPOINT, NO_REGION]),
+        (NAMED, []),  # whether a region is named, opening AWS finds out
+        (NAMED | {"endpoint": {"region": "eu-west-1"}}, [NO_ENDPOINT]),
+        (NAMED | {"output": {}}, [NO_OUTPUT, NO_REGION]),
+        (NAMED | {"output": {}, "endpoint": {}, "local": {"enabled": True}}, [NO_OUTPUT]),
+        (
+            {"output": "nonsense", "input": 5, "endpoint": {"region": 7}},
+            [NO_OUTPUT, NO_INPUT, NO_ENDPOINT, NO_REGION],
+        ),
+    ],
+    ids=str,
+)
+def test_what_every_run_must_be_told_is_asked_for_at_once(monkeypatch, tmp_path, values, said):
+    bare_environment(monkeypatch, tmp_path)
+    assert lacking(values) == said
+
+
+def test_a_configuration_of_a_program_is_asked_for_the_same(monkeypatch, tmp_path):
+    bare_environment(monkeypatch, tmp_path)
+    with pytest.raises(UsageError) as caught:
+        check_complete(Config())
+    assert str(caught.value) == f"{NO_OUTPUT}; {NO_INPUT}; {NO_ENDPOINT}; {NO_REGION}"
+    check_complete(Config.model_validate(NAMED))
+
+
+def test_what_is_lacking_in_a_toml_file_is_told_with_its_lines(monkeypatch, tmp_path):
+    bare_environment(monkeypatch, tmp_path)
+    (tmp_path / "job.toml").write_text("[pacing]\nrate = 0\n\n[output]\n\n[endpoint]\nname = 'e'\n")
+    with pytest.raises(UsageError) as caught:
+        load_config(tmp_path / "job.toml", also=lacking)
+    file = tmp_path / "job.toml"
+    assert str(caught.value).split("; ") == [
+        f"{file}:2: pacing.rate = 0: should be greater than 0",
+        f"{NO_OUTPUT} (or `path` in [output], {file}:4)",
+        f"{NO_INPUT} (or `paths` in [input], in {file})",
+        NO_REGION,
+    ]
 
 
 @pytest.fixture
@@ -45,6 +102,11 @@ def test_what_cannot_be_meant(given, tmp_path, monkeypatch, inputs, output, word
     with pytest.raises(UsageError, match=words):
         check_paths(inputs, output)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_looking_at_names_alone_makes_nothing(given, tmp_path):
+    check_names([str(given)], f"{tmp_path}/deep/out.parquet")
+    assert not (tmp_path / "deep").exists()
 
 
 def test_a_file_that_is_not_there_is_no_other_file(given, tmp_path):
