@@ -243,6 +243,7 @@ class Endpoint:
         includes_response: Statuses whose notifications carry the response (`IncludeInferenceResponseIn`).
         instances: Instances now, over all variants; 0 means a cold start of minutes, None that it is not told.
         simulated: It is the local AWS's, started here or elsewhere: its latencies say nothing about SageMaker.
+        arn: Its ARN, in which SageMaker writes the name in lower case; None where it was not told.
     """
 
     name: str
@@ -256,6 +257,7 @@ class Endpoint:
     instances: int | None
     concurrency_per_instance: int | None
     simulated: bool = False
+    arn: str | None = None
 
     @property
     def serves(self) -> bool:

@@ -119,6 +119,7 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
             "MaxConcurrentInvocationsPerInstance"
         ),
         simulated=SIMULATED_HEADER in described.get("ResponseMetadata", {}).get("HTTPHeaders", {}),
+        arn=described.get("EndpointArn"),
     )
 
 

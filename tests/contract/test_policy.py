@@ -1,0 +1,316 @@
+"""What `infra iam` grants is enough for every documented way of its verb, and nothing of it can be left out.
+
+Each way is a real run in this process against the simulator over HTTP, which denies what no statement allows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import anyio
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from support.settings import model_retry
+from support.simulator_http import serving
+
+import fanout
+from fanout.bench.run import run_bench
+from fanout.commands.infra.iam import Described, grant
+from fanout.commands.infra.permissions import statements
+from fanout.commands.infra.uses import Verb, uses_of
+from fanout.commands.s3_scan import scan
+from fanout.config.load import load_config
+from fanout.config.model import BenchSection, InputSection
+from fanout.domain.location import Location
+from fanout.domain.output_paths import OutputPaths
+from fanout.engine.snapshot import Quiet
+from fanout.engine.stages import fetch
+from fanout.errors import RunError
+from fanout.runtime.session import open_session
+from fanout.simulator.authorization import Authorization
+
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+OUTPUT_KEY = "arn:aws:kms:us-east-1:123456789012:key/66666666-7777-8888-9999-000000000000"
+BUCKETS = ["results", "lake", "uploads", "outputs"]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One documented way of a run: its configuration, and the account that it meets."""
+
+    config: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    account: Mapping[str, Any] = field(default_factory=dict)
+    rows: int = 3
+    payload_bytes: int = 10
+    uses: frozenset[str] = frozenset()
+
+
+UPLOADS = {"input_prefix": "s3://uploads/in"}
+WAYS = {
+    "inline": Way(),
+    "via S3": Way({"transport": {**UPLOADS, "mode": "s3"}}),
+    "via S3, tagged, with a key": Way(
+        {"transport": {**UPLOADS, "mode": "s3", "kms_key_id": KEY, "input_tags": {"team": "a"}}}
+    ),
+    "via S3, in parts, with a key's alias": Way(
+        {"transport": {**UPLOADS, "mode": "s3", "kms_key_id": "alias/payloads"}},
+        rows=1,
+        payload_bytes=33 * 2**20,
+        uses=frozenset({"kms:Decrypt"}),
+    ),
+    "kept inputs": Way({"transport": {**UPLOADS, "mode": "s3", "keep_inputs": True}}),
+    "input: an object": Way({"input": {"paths": ["s3://lake/day/rows.jsonl"]}}),
+    "input: a prefix": Way({"input": {"paths": ["s3://lake/day"]}}),
+    "input: a glob": Way({"input": {"paths": ["s3://lake/d*/row[s].json?"]}}),
+    "output: an object": Way(
+        {"output": {"path": "s3://outputs/answers.parquet"}}, uses=frozenset({"s3:AbortMultipartUpload"})
+    ),
+    "output: a dataset": Way({"output": {"path": "s3://outputs/answers/"}}),
+    "output: a dataset that is replaced": Way(
+        {"output": {"path": "s3://outputs/old/", "overwrite": True}}, uses=frozenset({"s3:DeleteObject"})
+    ),
+    "shared queue": Way({"collect": {"queue_url": "QUEUE"}}),
+    "without notifications": Way({"collect": {"notifications": False}}, uses=frozenset({"s3:ListBucket"})),
+    "no topics": Way(account={"notifications": {"enabled": False}}),
+    "one topic": Way(account={"notifications": {"separate_topics": False}}),
+    "outputs with a key": Way(account={"output_kms_key": OUTPUT_KEY}),
+    "rows that fail": Way(account={"failure_share": 1.0}),
+    "by aiobotocore": Way({"transport": {**UPLOADS, "mode": "s3", "client": "aiobotocore"}}),
+}
+
+
+CONTINGENT = frozenset(
+    {
+        "cloudwatch:GetMetricStatistics",  # where a failure leaves no trace
+        "s3:ListBucket",  # where messages do not come, or the journal is lost
+        "s3:AbortMultipartUpload",  # where an upload in parts breaks off; an output's is proved so
+        "kms:Decrypt",  # where an upload goes in parts
+        "s3:DeleteObject",  # where an output is replaced
+    }
+)
+"""Rights that not every way uses that they are granted for; `Way.uses` names one that does."""
+NEEDED = [
+    ("inline", "DescribeTheEndpoint", "warns", "sagemaker:DescribeEndpoint"),
+    ("inline", "SendRows", "fails", "sagemaker:InvokeEndpointAsync"),
+    ("input: an object", "ReadTheInput", "fails", "s3:GetObject"),
+    ("input: a prefix", "ReadTheInput", "fails", "s3:GetObject"),
+    ("input: a prefix", "ListTheInput", "fails", "s3:ListBucket"),
+    ("input: a glob", "ListTheInput", "fails", "s3:ListBucket"),
+    ("via S3", "UploadPayloads", "fails", "s3:PutObject"),
+    ("via S3, tagged, with a key", "UploadPayloads", "fails", "s3:PutObjectTagging"),
+    ("via S3", "DeleteUploadedPayloads", "warns", "s3:DeleteObject"),
+    ("via S3, tagged, with a key", "EncryptWhatIsWritten", "fails", "kms:GenerateDataKey"),
+    ("via S3, in parts, with a key's alias", "EncryptWhatIsWritten", "fails", "kms:GenerateDataKey"),
+    ("shared queue", "ListenToTheSharedQueue", "fails", "sqs:ReceiveMessage"),
+    ("inline", "MakeAQueueForTheRun", "fails", "sqs:CreateQueue"),
+    ("inline", "SubscribeTheQueue", "fails", "sns:Subscribe"),
+    ("one topic", "SubscribeTheQueue", "fails", "sns:Subscribe"),
+    ("inline", "ReadResults", "fails", "s3:GetObject"),
+    ("without notifications", "TellMissingFromDenied", "warns", "s3:ListBucket"),
+    ("outputs with a key", "DecryptResults", "fails", "kms:Decrypt"),
+    ("output: an object", "WriteTheOutput", "fails", "s3:PutObject"),
+    ("output: a dataset", "WriteTheOutput", "fails", "s3:PutObject"),
+    ("output: a dataset", "ListTheOutput", "fails", "s3:ListBucket"),
+]
+"""Way, the statement that is taken out, and how the run tells which right it lacks."""
+
+
+class Account:
+    """A simulated account whose caller has a policy, and the run that it is asked for."""
+
+    def __init__(self, served, way, monkeypatch, tmp_path):
+        self.world, self.served, self.way = served.world, served, way
+        identity = served.server.identity
+        for name in [name for name in os.environ if name.startswith(("AWS_", "FANOUT_"))]:
+            monkeypatch.delenv(name)
+        for name, value in {
+            "AWS_ENDPOINT_URL": served.url,
+            "AWS_REGION": identity.region,
+            "AWS_ACCESS_KEY_ID": identity.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": identity.secret_access_key,
+            "AWS_SESSION_TOKEN": identity.session_token,
+        }.items():
+            monkeypatch.setenv(name, value)
+        self.config = self._configured(tmp_path)
+        self.uses = uses_of(
+            self.config,
+            Verb.RUN,
+            endpoint=self.world.describe("Simulated"),
+            region=identity.region,
+            account_id=None,
+        )
+        self.statements = {each.sid: each for each in statements(self.uses)}
+
+    def _configured(self, tmp_path):
+        sections = {name: dict(section) for name, section in self.way.config.items()}
+        lines = [json.dumps({"n": n, "text": "x" * self.way.payload_bytes}) for n in range(self.way.rows)]
+        rows = "\n".join(lines).encode()
+        (tmp_path / "rows.jsonl").write_bytes(rows)
+        objects = self.world.objects
+        objects.put("lake", "day/rows.jsonl", rows, content_type=None, now=0.0)
+        pq.write_table(pa.table({"n": [1]}), tmp_path / "old.parquet")
+        old = (tmp_path / "old.parquet").read_bytes()
+        for name in ("part-00000.parquet", "part-00007.parquet", "_SUCCESS"):
+            objects.put("outputs", f"old/{name}", old, content_type=None, now=0.0)
+        sections.setdefault("input", {}).setdefault("paths", [str(tmp_path / "rows.jsonl")])
+        sections.setdefault("output", {}).setdefault("path", str(tmp_path / "out.parquet"))
+        sections.setdefault("run", {}).update(dir=str(tmp_path / "run"), grace_s=1.0)
+        sections.setdefault("collect", {}).setdefault("quiet_s", 0.2)
+        sections["endpoint"] = {"name": "Simulated"}
+        if sections["collect"].get("queue_url"):
+            sections["collect"]["queue_url"] = self.served.subscribe("shared", RawMessageDelivery="true")
+        return load_config(flags=sections)
+
+    def granted(self, verb=Verb.RUN, *, without=None, lacking=None):
+        """Have the caller be allowed what `infra iam` says, but for one statement, or one right of it."""
+        described = Described(self.world.describe("Simulated"), "us-east-1")
+        document = json.loads(json.dumps(grant(self.config, verb, described, account_id=None).document))
+        document["Statement"] = [each for each in document["Statement"] if each["Sid"] != without]
+        for each in document["Statement"]:
+            each["Action"] = [action for action in each["Action"] if action != lacking]
+        self.world.authorization = Authorization(document)
+        return document
+
+    def run(self):
+        return fanout.run(self.config)
+
+
+@pytest.fixture
+def account(request, monkeypatch, tmp_path):
+    way = WAYS[request.param]
+    settings = {"endpoint_name": "Simulated", "buckets": BUCKETS, **way.account}
+    with serving(**settings) as served:
+        yield Account(served, way, monkeypatch, tmp_path)
+
+
+@pytest.mark.parametrize("account", WAYS, indirect=True)
+def test_the_policy_is_enough_for_every_way_and_grants_what_it_uses(account, caplog):
+    document = account.granted()
+    summary = account.run()
+    way = account.way
+    status = "failed" if way.account.get("failure_share") else "succeeded"
+    assert summary.by_status == {status: way.rows}
+    assert not re.search("grant|denied|permi", " ".join((*summary.warnings, caplog.text)), re.IGNORECASE)
+    granted = {action for each in document["Statement"] for action in each["Action"]}
+    assert granted - account.world.authorization.used.keys() <= CONTINGENT - way.uses
+
+
+def outcome(account, caplog):
+    """Return what a person is told by a run: its error, or its warnings and its log."""
+    try:
+        summary = account.run()
+    except RunError as error:
+        return "fails", str(error)
+    return "warns", " ".join((*summary.warnings, caplog.text))
+
+
+@pytest.mark.parametrize(("account", "sid", "how", "right"), NEEDED, indirect=["account"])
+def test_without_any_one_statement_something_fails_by_name(account, sid, how, right, caplog, monkeypatch):
+    monkeypatch.setattr(fetch, "DENIED_S", 0.5)  # how long refusals go on until the run believes them
+    assert sid in account.statements
+    account.granted(without=sid)
+    found, said = outcome(account, caplog)
+    assert (found, right in said) == (how, True), said
+
+
+RIGHTS = [
+    ("via S3, tagged, with a key", "s3:PutObjectTagging", "fails"),
+    ("inline", "sagemaker:DescribeEndpointConfig", "warns"),
+    ("inline", "sqs:TagQueue", "warns"),
+    ("inline", "sqs:GetQueueAttributes", "fails"),
+    ("inline", "sqs:SetQueueAttributes", "fails"),
+    ("inline", "sqs:ReceiveMessage", "fails"),
+    ("inline", "sqs:DeleteMessage", "warns"),
+    ("inline", "sqs:DeleteQueue", "warns"),
+    ("inline", "sns:Unsubscribe", "warns"),
+    ("shared queue", "sqs:GetQueueAttributes", "warns"),
+    ("shared queue", "sqs:DeleteMessage", "warns"),
+    ("output: an object", "s3:AbortMultipartUpload", "warns"),
+    ("output: a dataset that is replaced", "s3:DeleteObject", "fails"),
+    ("via S3, in parts, with a key's alias", "kms:Decrypt", "fails"),
+]
+
+
+@pytest.mark.parametrize(("account", "right", "how"), RIGHTS, indirect=["account"])
+def test_without_any_one_right_it_is_named(account, right, how, caplog):
+    account.granted(lacking=right)
+    found, said = outcome(account, caplog)
+    assert (found, right in said) == (how, True), said
+
+
+# What no short run comes to.
+
+
+def in_session(account, call):
+    async def main():
+        async with open_session(account.config) as session:
+            return await call(session)
+
+    return anyio.run(main)
+
+
+@pytest.mark.parametrize("account", ["inline"], indirect=True)
+@pytest.mark.parametrize(("without", "told"), [(None, []), ("AskForTheBacklog", None)])
+def test_the_backlog_is_asked_for_or_is_known_not_to_be_told(account, without, told):
+    account.granted(without=without)
+
+    async def ask(session):
+        return await session.cloud.control.backlog("Simulated", since=0.0, until=60.0)
+
+    assert in_session(account, ask) == told
+
+
+@pytest.mark.parametrize("account", ["via S3"], indirect=True)
+@pytest.mark.parametrize("lacking", [None, "s3:AbortMultipartUpload"])
+def test_an_upload_that_breaks_off_is_aborted_or_named(account, lacking, caplog):
+    account.granted(lacking=lacking)
+
+    async def break_off(session):
+        upload = await session.cloud.objects.begin_upload(Location("uploads", "in/00/run/0"))
+        await upload.abort()
+
+    in_session(account, break_off)
+    assert account.world.objects.statistics()["open_uploads"] == (lacking is not None)
+    assert ("s3:AbortMultipartUpload" in caplog.text) is (lacking is not None)
+
+
+@pytest.mark.parametrize("account", ["via S3"], indirect=True)
+@pytest.mark.parametrize("without", [None, "FindUploadsForARebuild"])
+def test_a_rebuild_finds_uploads_or_says_what_it_lacks(account, without, caplog):
+    account.granted(without=without)
+    run_id = "abcdefghij"
+    account.world.objects.put("uploads", f"in/07/{run_id}/7", b"x", content_type=None, now=0.0)
+    layouts = {name: OutputPaths(run_id, path=None) for name in ("outputs", "failures")}
+
+    async def look(session):
+        return await scan(
+            session.cloud.objects,
+            run_id,
+            uploads=Location("uploads", "in"),
+            retry=model_retry(),
+            durable=set(),
+            **layouts,
+        )
+
+    found = in_session(account, look).inputs
+    assert found == ({} if without else {7: Location("uploads", f"in/07/{run_id}/7")})
+    assert ("s3:ListBucket" in caplog.text) is (without is not None)
+
+
+@pytest.mark.parametrize("account", ["via S3, tagged, with a key"], indirect=True)
+def test_the_policy_of_a_bench_is_enough_for_one(account, tmp_path):
+    account.granted(verb=Verb.BENCH)
+    bench = {"rate": 400, "pairs": 8, "warmup": 2, "sizes": ("100B",)}
+    transport = account.config.transport.model_copy(update={"mode": "auto"})
+    changes = {"bench": BenchSection(**bench), "transport": transport, "input": InputSection()}
+    config = account.config.model_copy(update=changes)
+    result = anyio.run(partial(run_bench, config, tmp_path, seed=1, observer=Quiet()))
+    assert (result.errors, result.warnings) == ({}, ())
+    assert pq.read_metadata(result.output).num_rows == 20
