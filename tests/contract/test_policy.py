@@ -19,13 +19,18 @@ import pyarrow.parquet as pq
 import pytest
 from support.settings import model_retry
 from support.simulator_http import serving
+from support.templates import resolved
 
 import fanout
 from fanout.bench.run import run_bench
-from fanout.commands.infra.iam import Described, grant
+from fanout.commands.infra.described import Described
+from fanout.commands.infra.iam import grant
 from fanout.commands.infra.permissions import statements
+from fanout.commands.infra.queue import shared_queue
+from fanout.commands.infra.stack import StackOptions, stack
 from fanout.commands.infra.uses import Verb, uses_of
 from fanout.commands.s3_scan import scan
+from fanout.concurrency.clock import SystemClock
 from fanout.config.load import load_config
 from fanout.config.model import BenchSection, InputSection
 from fanout.domain.location import Location
@@ -82,7 +87,13 @@ WAYS = {
     "one topic": Way(account={"notifications": {"separate_topics": False}}),
     "outputs with a key": Way(account={"output_kms_key": OUTPUT_KEY}),
     "rows that fail": Way(account={"failure_share": 1.0}),
-    "by aiobotocore": Way({"transport": {**UPLOADS, "mode": "s3", "client": "aiobotocore"}}),
+    "by aiobotocore": Way(
+        {
+            "transport": {**UPLOADS, "mode": "s3", "client": "aiobotocore"},
+            "input": {"paths": ["s3://lake/day/"]},
+            "output": {"path": "s3://outputs/answers/"},
+        }
+    ),
 }
 
 
@@ -171,7 +182,7 @@ class Account:
     def granted(self, verb=Verb.RUN, *, without=None, lacking=None):
         """Have the caller be allowed what `infra iam` says, but for one statement, or one right of it."""
         described = Described(self.world.describe("Simulated"), "us-east-1")
-        document = json.loads(json.dumps(grant(self.config, verb, described, account_id=None).document))
+        document = json.loads(json.dumps(grant(self.config, verb, described, account_id=None).content))
         document["Statement"] = [each for each in document["Statement"] if each["Sid"] != without]
         for each in document["Statement"]:
             each["Action"] = [action for action in each["Action"] if action != lacking]
@@ -213,7 +224,8 @@ def outcome(account, caplog):
 
 @pytest.mark.parametrize(("account", "sid", "how", "right"), NEEDED, indirect=["account"])
 def test_without_any_one_statement_something_fails_by_name(account, sid, how, right, caplog, monkeypatch):
-    monkeypatch.setattr(fetch, "DENIED_S", 0.5)  # how long refusals go on until the run believes them
+    monkeypatch.setattr(fetch, "DENIED_S", 0.2)  # how long refusals go on until the run believes them,
+    monkeypatch.setattr(fetch, "LOOKS", 2)  # and how many there must be of each object
     assert sid in account.statements
     account.granted(without=sid)
     found, said = outcome(account, caplog)
@@ -243,6 +255,95 @@ def test_without_any_one_right_it_is_named(account, right, how, caplog):
     account.granted(lacking=right)
     found, said = outcome(account, caplog)
     assert (found, right in said) == (how, True), said
+
+
+# What `infra cfn` and `infra queue` make.
+
+
+def names_of(account):
+    settings = account.world.settings
+    return {
+        "AWS::Partition": "aws",
+        "AWS::Region": settings.region,
+        "AWS::AccountId": settings.account_id,
+        "Inputs": "uploads",
+        "Results": "results",
+        "Endpoint": f"arn:aws:sagemaker:{settings.region}:{settings.account_id}:endpoint/simulated",
+        "CompletedTopic": settings.success_topic,
+        "FailedTopic": settings.error_topic,
+        "KmsKeyArn": KEY,
+        "SharedQueue.Arn": f"arn:aws:sqs:{settings.region}:{settings.account_id}:shared",
+    }
+
+
+def deploy_queue(account, template):
+    """Make what a template says of a queue, and return its url."""
+    names = names_of(account)
+    resources = {name: each for name, each in template["Resources"].items() if name.startswith("SharedQueue")}
+    sqs, sns = account.served.client("sqs"), account.served.client("sns")
+    url = ""
+    for resource in resources.values():
+        properties = resolved(resource["Properties"], names | {"SharedQueue": url})
+        if resource["Type"] == "AWS::SQS::Queue":
+            name = properties.pop("QueueName", "shared")
+            attributes = {key: str(value).lower() for key, value in properties.items()}
+            url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        elif resource["Type"] == "AWS::SQS::QueuePolicy":
+            policy = json.dumps(properties["PolicyDocument"])
+            sqs.set_queue_attributes(QueueUrl=properties["Queues"][0], Attributes={"Policy": policy})
+        elif resource["Type"] == "AWS::SNS::Subscription":
+            attributes = {
+                "RawMessageDelivery": str(properties["RawMessageDelivery"]).lower(),
+                "FilterPolicyScope": properties["FilterPolicyScope"],
+                "FilterPolicy": json.dumps(properties["FilterPolicy"]),
+            }
+            topic, arn = properties["TopicArn"], properties["Endpoint"]
+            sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, Attributes=attributes)
+    return url
+
+
+IN_THE_STACK = Way(
+    {
+        "transport": {"input_prefix": "s3://uploads/uploads", "mode": "s3", "kms_key_id": KEY},
+        "output": {"path": "s3://results/answers/today/"},
+    },
+    {"output_prefix": "outputs", "failure_prefix": "failures", "output_kms_key": KEY},
+)
+WAYS["in the stack"] = IN_THE_STACK
+
+
+@pytest.mark.parametrize("account", ["in the stack"], indirect=True)
+@pytest.mark.parametrize("shared", [False, True], ids=["own queue", "shared queue"])
+def test_the_role_of_the_stack_is_enough_for_a_run_in_it(account, shared, caplog):
+    options = StackOptions(
+        endpoint="simulated", instance_type="ml.m5.xlarge", min_instances=0, max_instances=1, concurrency=1,
+        backlog=1.0, expire_days=1, kms_key=KEY, s3_output=True, shared_queue=shared,
+    )  # fmt: skip
+    template = stack(options)
+    if shared:
+        collect = account.config.collect.model_copy(update={"queue_url": deploy_queue(account, template)})
+        account.config = account.config.model_copy(update={"collect": collect})
+    (inline,) = template["Resources"]["RunRole"]["Properties"]["Policies"]
+    account.world.authorization = Authorization(resolved(inline["PolicyDocument"], names_of(account)))
+    summary = account.run()
+    assert (summary.by_status, summary.warnings) == ({"succeeded": 3}, ())
+    assert "grant" not in caplog.text
+    assert account.world.topics.counts["delivered"] == 3
+
+
+@pytest.mark.parametrize("account", ["inline"], indirect=True)
+def test_a_shared_queue_gets_results_alone_and_runs_collect_them(account):
+    topics = (account.world.settings.success_topic, account.world.settings.error_topic)
+    template = shared_queue(topics, None, name="shared").content
+    collect = account.config.collect.model_copy(update={"queue_url": deploy_queue(account, template)})
+    account.config = account.config.model_copy(update={"collect": collect})
+    account.world.publish_test_notification(now=SystemClock().now())
+    account.granted()
+    assert account.run().by_status == {"succeeded": 3}
+    counts = account.world.topics.counts
+    assert (counts["delivered"], counts["filtered"]) == (3, 2), "no TestNotification, which stays for 14 days"
+    attributes = account.world.queues.attributes("shared", now=SystemClock().now() + 3600.0)
+    assert attributes["ApproximateNumberOfMessages"] == "0"
 
 
 # What no short run comes to.

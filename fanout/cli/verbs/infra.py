@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fanout.cli.options import from_flags
-from fanout.config.flags import RUN, Sections
+from fanout.config.flags import INFRA, RUN, Sections
 from fanout.errors import Exit, UsageError
+
+if TYPE_CHECKING:
+    from fanout.commands.infra.described import Document
 
 infra = typer.Typer(
     no_args_is_help=True,
@@ -41,7 +44,8 @@ def iam(
 
     It takes the arguments of run. The Sid of each statement says what it is for.
     """
-    from fanout.commands.infra.iam import OFFLINE, Described, describe, grant
+    from fanout.commands.infra.described import OFFLINE, Described, describe
+    from fanout.commands.infra.iam import grant
     from fanout.commands.infra.uses import verb_of
     from fanout.config.load import load_config
     from fanout.runtime.event_loop import run_in_event_loop
@@ -54,11 +58,108 @@ def iam(
     grant(loaded, wanted, not_asked, account_id=account)  # mistakes are told before AWS is asked
     described = not_asked if offline else run_in_event_loop(lambda: describe(loaded))
     granted = grant(loaded, wanted, described, account_id=account)
-    _print(granted.document)
-    if granted.placeholders:
+    _end(granted, what="policy")
+
+
+@infra.command(epilog="Exit codes: 0 the template is whole; 2 usage.")
+def cfn(
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Model; left out, CloudFormation asks for it.")
+    ] = None,
+    endpoint: Annotated[str, typer.Option(metavar="NAME", help="Name of the endpoint.")] = "fanout",
+    instance_type: Annotated[str, typer.Option(help="Type of its instances.")] = "ml.m5.xlarge",
+    least: Annotated[
+        int, typer.Option("--min", help="Instances at least; 0 costs nothing while no rows wait.")
+    ] = 0,
+    most: Annotated[int, typer.Option("--max", help="Instances at most.")] = 2,
+    concurrency: Annotated[int, typer.Option(help="Requests at once that an instance gets.")] = 4,
+    backlog: Annotated[
+        float, typer.Option(help="Requests that wait for each instance, as scaling is to keep it.")
+    ] = 5.0,
+    expire_days: Annotated[
+        int, typer.Option(help="Days until uploads and the endpoint's objects are deleted.")
+    ] = 14,
+    kms_key: Annotated[
+        str | None, typer.Option(metavar="ARN", help="KMS key of buckets, topics and results.")
+    ] = None,
+    embed_responses: Annotated[
+        bool, typer.Option("--embed-responses", help="Have responses ride along in notifications.")
+    ] = False,
+    model_role: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The model's role, to be given the rights it needs here."),
+    ] = None,
+    trusted: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHO", help="Who takes on the role of runs: an ARN, or ecs-tasks.amazonaws.com."
+        ),
+    ] = None,
+    shared_queue: Annotated[
+        bool, typer.Option("--shared-queue", help="A queue that runs share, instead of one for each.")
+    ] = False,
+    s3_output: Annotated[
+        bool, typer.Option("--s3-output", help="Let runs put their outputs into the results' bucket.")
+    ] = False,
+) -> None:
+    """Print a CloudFormation template: buckets, topics, endpoint, scaling to zero and up, and the role of runs.
+
+    Every option but switches is a parameter of the template, too, whose default it is.
+    """
+    from fanout.commands.infra.stack import StackOptions, stack
+
+    options = StackOptions(
+        model=model,
+        endpoint=endpoint,
+        instance_type=instance_type,
+        min_instances=least,
+        max_instances=most,
+        concurrency=concurrency,
+        backlog=backlog,
+        expire_days=expire_days,
+        kms_key=kms_key,
+        embed_responses=embed_responses,
+        model_role=model_role,
+        trusted=trusted,
+        shared_queue=shared_queue,
+        s3_output=s3_output,
+    )
+    _print(stack(options))
+
+
+@infra.command(
+    epilog="Exit codes: 0 the template is whole; 2 usage; 4 placeholders stand in it, or no topic is there."
+)
+@from_flags(INFRA)
+def queue(
+    *,
+    config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file, as for run.")] = None,
+    flags: Sections,
+    topic: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ARN", help="A topic of the endpoint; left out, the endpoint is asked."),
+    ] = None,
+    # Not `fanout-…`: the queues of single runs are called so, which runs and clean-ups delete.
+    name: Annotated[str, typer.Option(help="Name of the queue.")] = "shared-for-fanout",
+) -> None:
+    """Print a CloudFormation template of a queue that many runs share (--queue-url), subscribed to the topics."""
+    from fanout.commands.infra.described import describe
+    from fanout.commands.infra.queue import shared_queue
+    from fanout.config.load import load_config
+    from fanout.runtime.event_loop import run_in_event_loop
+
+    loaded = load_config(config, environ=os.environ, flags=flags)
+    described = None if topic else run_in_event_loop(lambda: describe(loaded))
+    _end(shared_queue(topic or (), described, name=name), what="template")
+
+
+def _end(document: Document, *, what: str) -> None:
+    """Print a document, and exit with 4 if it has placeholders."""
+    _print(document.content)
+    if document.placeholders:
         sys.stderr.write(
-            f"fanout: replace {', '.join(granted.placeholders)} in the policy: the endpoint was not asked about what "
-            f"they stand for. {granted.why}\n"
+            f"fanout: replace {', '.join(document.placeholders)} in the {what}: the endpoint could not be asked what "
+            f"they stand for. {document.why}\n"
         )
         raise typer.Exit(int(Exit.PRECONDITION))
 

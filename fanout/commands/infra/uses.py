@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
 
+from fanout.commands.infra.described import refuse_local
 from fanout.config.model import Config
 from fanout.domain.arns import Account, literal, partition_of
 from fanout.domain.location import parse_prefix
@@ -48,8 +49,8 @@ def verb_of(text: str) -> Verb:
         return Verb(text)
     except ValueError as error:
         known = ", ".join(verb.value for verb in Verb)
-        why = f"there is no `fanout {text}` yet" if text in NOT_YET else "is no verb that needs rights"
-        raise UsageError(f"--for {text}: {why}; there is a policy for {known}") from error
+        why = f"there is no `fanout {text}` yet; " if text in NOT_YET else ""
+        raise UsageError(f"--for {text}: {why}there is a policy for {known}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +128,9 @@ def uses_of(
     Raises:
         UsageError: The configuration names no endpoint, or is for the local AWS, which asks for no rights.
     """
-    if config.local.enabled:
-        raise UsageError("the local AWS asks for no rights: leave out --local")
+    refuse_local(config)
     name = compose.required(config.endpoint.name, "no endpoint: name it with --endpoint")
-    account = _account(endpoint, region, account_id)
+    account = account_of(endpoint, region, account_id)
     transport, collect = config.transport, config.collect
     uploads = parse_prefix(transport.input_prefix) if transport.input_prefix else None
     read, listed = _inputs(config, account)
@@ -151,23 +151,22 @@ def uses_of(
         key=_key(account, transport.kms_key_id),
         results=_results(endpoint, account),
         results_key=_key(account, endpoint.kms_key_id if endpoint is not None else None),
-        topics=_topics(endpoint, account) if own_queue else (),
+        topics=topics_of(endpoint, account) if own_queue else (),
         shared_queue=None if collect.queue_url is None else account.queue(collect.queue_url),
         output=None if place is None else _at(account, place.bucket, place.key, "*" if place.dataset else ""),
         dataset=place is not None and place.dataset,
     )
 
 
-def placeholders(uses: Uses) -> list[str]:
-    """Return what stands in `uses` for names that are not known."""
-    account = uses.account
+def placeholders(account: Account, topics: Sequence[str], results: Sequence[Place] = ()) -> tuple[str, ...]:
+    """Return what stands for names that are not known in an account, in topics of it, and in places of results."""
     standing = {
         REGION: account.region == REGION,
         ACCOUNT_ID: account.account_id == ACCOUNT_ID,
-        BUCKET: account.bucket(BUCKET) in {place.bucket for place in uses.results},
-        **{name: account.arn("sns", name) in uses.topics for name in TOPICS},
+        BUCKET: account.bucket(BUCKET) in {place.bucket for place in results},
+        **{name: account.arn("sns", name) in topics for name in TOPICS},
     }
-    return [name for name, stands in standing.items() if stands]
+    return tuple(name for name, stands in standing.items() if stands)
 
 
 def below(account: Account, bucket: str, prefix: str) -> Place:
@@ -180,7 +179,8 @@ def _at(account: Account, bucket: str, key: str, rest: str) -> Place:
     return Place(account.bucket(bucket), account.objects(bucket, pattern), pattern)
 
 
-def _account(endpoint: Endpoint | None, region: str | None, account_id: str | None) -> Account:
+def account_of(endpoint: Endpoint | None, region: str | None, account_id: str | None) -> Account:
+    """Return the account that the endpoint is in, with placeholders for what is not known of it."""
     found = Account.of_arn(endpoint.arn or "") if endpoint is not None else None
     if found is not None:
         return found
@@ -199,7 +199,8 @@ def _results(endpoint: Endpoint | None, account: Account) -> tuple[Place, ...]:
     return tuple(dict.fromkeys(below(account, place.bucket, place.key) for place in places))
 
 
-def _topics(endpoint: Endpoint | None, account: Account) -> tuple[str, ...]:
+def topics_of(endpoint: Endpoint | None, account: Account) -> tuple[str, ...]:
+    """Return the topics of an endpoint, placeholders for them if it could not be asked."""
     if endpoint is not None:
         return endpoint.topics
     return tuple(account.arn("sns", name) for name in TOPICS)

@@ -53,3 +53,33 @@ def test_the_region_is_the_environments_where_none_is_named(monkeypatch):
 def test_mistakes_are_told_before_aws_is_asked(arguments, said):
     with pytest.raises(UsageError, match=said):
         infra("iam", *arguments)
+
+
+def test_a_template_has_what_the_options_say():
+    done = infra("cfn", "--model", "m", "--max", "7", "--shared-queue")
+    template = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert template["Parameters"]["ModelName"]["Default"] == "m"
+    assert template["Parameters"]["MaxInstances"]["Default"] == 7
+    assert "SharedQueue" in template["Resources"]
+    assert "Default" not in json.loads(infra("cfn").stdout)["Parameters"]["ModelName"]
+    with pytest.raises(UsageError, match="--max: should be at least 1, and at least --min"):
+        infra("cfn", "--min", "3")
+
+
+def test_a_queue_needs_no_endpoint_where_topics_are_named():
+    topic = "arn:aws:sns:eu-west-1:123456789012:ok"
+    done = infra("queue", "--topic", topic)
+    resources = json.loads(done.stdout)["Resources"]
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert resources["SharedQueue"]["Properties"]["QueueName"] == "shared-for-fanout"
+    assert resources["SharedQueueSubscription1"]["Properties"]["TopicArn"] == topic
+
+
+def test_a_queue_of_the_local_aws_is_refused(monkeypatch):
+    monkeypatch.setenv("FANOUT_LOCAL_ENABLED", "true")
+    with pytest.raises(UsageError, match="the local AWS"):
+        infra("queue", "--endpoint", "m")
+    monkeypatch.delenv("FANOUT_LOCAL_ENABLED")
+    with pytest.raises(UsageError, match="no endpoint"):
+        infra("queue")

@@ -6,7 +6,8 @@ import anyio
 import pytest
 from support.in_memory import in_memory
 
-from fanout.commands.infra.iam import OFFLINE, Described, describe, grant
+from fanout.commands.infra.described import OFFLINE, Described, describe
+from fanout.commands.infra.iam import grant
 from fanout.commands.infra.uses import Verb
 from fanout.config.load import load_config
 from fanout.errors import UsageError
@@ -27,7 +28,7 @@ def test_an_endpoint_that_can_be_asked_leaves_no_placeholder(monkeypatch):
     assert described == Described(account.world.describe("simulated"), "eu-memory-1")
     granted = grant(config(), Verb.RUN, described, account_id=None)
     assert (granted.placeholders, granted.why) == ((), "")
-    assert "ACCOUNT-ID" not in str(granted.document)
+    assert "ACCOUNT-ID" not in str(granted.content)
     assert account.log == ["+local", "+cloud", "-cloud", "-local"]
 
 
@@ -66,7 +67,7 @@ def test_an_account_that_is_named_is_in_the_policy():
     granted = grant(config(), Verb.RUN, described, account_id="210987654321")
     assert granted.why == OFFLINE
     assert "ACCOUNT-ID" not in granted.placeholders
-    assert "arn:aws:sagemaker:eu-west-1:210987654321:endpoint/simulated" in str(granted.document)
+    assert "arn:aws:sagemaker:eu-west-1:210987654321:endpoint/simulated" in str(granted.content)
 
 
 def test_no_endpoint_is_a_mistake():

@@ -29,6 +29,10 @@ def uses(verb=Verb.RUN, *, endpoint=ENDPOINT, region="cn-north-1", account_id=No
     return uses_of(config, verb, endpoint=endpoint, region=region, account_id=account_id)
 
 
+def standing(found):
+    return placeholders(found.account, found.topics, found.results)
+
+
 def objects(places):
     return [place.objects.removeprefix("arn:aws-cn:s3:::") for place in places]
 
@@ -40,19 +44,19 @@ def test_what_aws_says_of_the_endpoint_is_used():
     assert found.results_key == Key("arn:aws-cn:kms:cn-north-1:123456789012:key/*", "alias/outputs")
     assert found.topics == ENDPOINT.topics
     assert (found.inputs, found.uploads, found.output, found.shared_queue) == ((), None, None, None)
-    assert placeholders(found) == []
+    assert standing(found) == ()
 
 
 def test_placeholders_stand_for_what_could_not_be_asked():
     found = uses(endpoint=None, region=None)
     assert found.endpoint == "arn:aws:sagemaker:REGION:ACCOUNT-ID:endpoint/mine"
     assert objects(found.results)[0].endswith("OUTPUT-BUCKET/*")
-    assert placeholders(found) == ["REGION", "ACCOUNT-ID", "OUTPUT-BUCKET", "SUCCESS-TOPIC", "ERROR-TOPIC"]
+    assert standing(found) == ("REGION", "ACCOUNT-ID", "OUTPUT-BUCKET", "SUCCESS-TOPIC", "ERROR-TOPIC")
     known = uses(
         endpoint=None, region="us-gov-west-1", account_id="210987654321", collect={"notifications": False}
     )
     assert known.endpoint == "arn:aws-us-gov:sagemaker:us-gov-west-1:210987654321:endpoint/mine"
-    assert placeholders(known) == ["OUTPUT-BUCKET"]
+    assert standing(known) == ("OUTPUT-BUCKET",)
 
 
 @pytest.mark.parametrize(
@@ -120,5 +124,5 @@ def test_verbs_to_come_are_refused_by_name():
     assert [verb_of(name) for name in ("run", "bench", "doctor")] == list(Verb)
     with pytest.raises(UsageError, match="there is no `fanout submit` yet; there is a policy for run, bench"):
         verb_of("submit")
-    with pytest.raises(UsageError, match="--for report: is no verb that needs rights"):
+    with pytest.raises(UsageError, match="--for report: there is a policy for run, bench, doctor"):
         verb_of("report")
