@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ _PARTITIONS = (
 )
 """What the regions of each partition but `aws` begin with: `regionRegex` of botocore's partitions.json."""
 _ALIAS = "-s3alias"
+_NOT_IN_POLICIES = re.compile(r"[^\t\n\r -\xff]+")  # PutRolePolicy, API reference: pattern of PolicyDocument
 
 
 def partition_of(region: str) -> str:
@@ -83,5 +85,9 @@ class Account:
 
 
 def literal(text: str) -> str:
-    """Return `text` as IAM patterns spell it, so that no character of it is a wildcard or begins a variable."""
-    return text.replace("${", "${$}{").replace("*", "${*}").replace("?", "${?}")
+    """Return `text` as IAM patterns spell it, so that no character of it is a wildcard or begins a variable.
+
+    Policies hold no other characters than those of Latin-1; a star stands for what is none of them.
+    """
+    escaped = text.replace("${", "${$}{").replace("*", "${*}").replace("?", "${?}")
+    return _NOT_IN_POLICIES.sub("*", escaped)

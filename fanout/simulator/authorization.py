@@ -58,7 +58,7 @@ class Authorization:
         document: A policy document.
 
     Attributes:
-        used: Actions that were needed and allowed, each with the resources it was needed on.
+        used: Actions that were needed and allowed.
 
     Raises:
         ValueError: It is none, or says what is not understood here.
@@ -71,14 +71,14 @@ class Authorization:
         sids = [sid for each in _listed(document.get("Statement")) if (sid := _sid(each))]
         if len(sids) != len(set(sids)):
             raise ValueError("two statements have the same Sid")
-        self.used: dict[str, set[str]] = {}
+        self.used: set[str] = set()
 
     def allows(self, right: Right) -> bool:
         """Whether the caller has a right: a statement allows it, and none denies it."""
         applying = [statement.allows for statement in self._statements if statement.applies(right)]
         allowed = bool(applying) and all(applying)
         if allowed:
-            self.used.setdefault(right.action, set()).add(right.resource)
+            self.used.add(right.action)
         return allowed
 
     def missing(self, rights: Iterable[Right]) -> Right | None:

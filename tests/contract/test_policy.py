@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -210,7 +211,7 @@ def test_the_policy_is_enough_for_every_way_and_grants_what_it_uses(account, cap
     assert summary.by_status == {status: way.rows}
     assert not re.search("grant|denied|permi", " ".join((*summary.warnings, caplog.text)), re.IGNORECASE)
     granted = {action for each in document["Statement"] for action in each["Action"]}
-    assert granted - account.world.authorization.used.keys() <= CONTINGENT - way.uses
+    assert granted - account.world.authorization.used <= CONTINGENT - way.uses
 
 
 def outcome(account, caplog):
@@ -230,6 +231,15 @@ def test_without_any_one_statement_something_fails_by_name(account, sid, how, ri
     account.granted(without=sid)
     found, said = outcome(account, caplog)
     assert (found, right in said) == (how, True), said
+
+
+def test_every_statement_is_taken_out_once():
+    """By the page, which has every statement (`tests/unit/commands/infra/test_permissions.py`)."""
+    page = Path(__file__).parents[2] / "docs" / "infra.md"
+    below = {"AskForTheBacklog", "FindUploadsForARebuild"}
+    assert set(re.findall(r"^\| `([A-Z]\w+)` \|", page.read_text(), re.MULTILINE)) == below | {
+        sid for _, sid, _, _ in NEEDED
+    }
 
 
 RIGHTS = [

@@ -158,8 +158,8 @@ def _end(document: Document, *, what: str) -> None:
     _print(document.content)
     if document.placeholders:
         sys.stderr.write(
-            f"fanout: replace {', '.join(document.placeholders)} in the {what}: the endpoint could not be asked what "
-            f"they stand for. {document.why}\n"
+            f"fanout: replace {', '.join(document.placeholders)} in the {what}: the endpoint did not tell what stands "
+            f"there. {document.why}\n"
         )
         raise typer.Exit(int(Exit.PRECONDITION))
 

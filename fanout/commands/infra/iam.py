@@ -22,4 +22,5 @@ def grant(config: Config, verb: Verb, described: Described, *, account_id: str |
     """
     uses = uses_of(config, verb, endpoint=described.endpoint, region=described.region, account_id=account_id)
     standing = placeholders(uses.account, uses.topics, uses.results)
-    return Document(policy(uses), standing, described.why_not if standing else "")
+    why = described.why_not or "Its configuration does not tell where in S3 its outputs stand."
+    return Document(policy(uses), standing, why if standing else "")

@@ -10,7 +10,7 @@ from enum import Enum, unique
 from fanout.commands.infra.described import refuse_local
 from fanout.config.model import Config
 from fanout.domain.arns import Account, literal, partition_of
-from fanout.domain.location import parse_prefix
+from fanout.domain.location import Location, parse_prefix
 from fanout.errors import UsageError
 from fanout.output.object_place import is_remote, object_place
 from fanout.ports import Endpoint
@@ -192,11 +192,19 @@ def _key(account: Account, key: str | None) -> Key | None:
 
 
 def _results(endpoint: Endpoint | None, account: Account) -> tuple[Place, ...]:
-    if endpoint is None:
-        return (below(account, BUCKET, ""),)
-    paths = (endpoint.output_path, endpoint.failure_path)
-    places = [found for path in paths if path and (found := parse_prefix(path)) is not None]
+    """Return where outputs and failures stand; a placeholder for the former if they cannot be known."""
+    output = _prefix(endpoint.output_path) if endpoint is not None else None
+    failure = _prefix(endpoint.failure_path) if endpoint is not None else None
+    places = (output or Location(BUCKET, ""), *((failure,) if failure is not None else ()))
     return tuple(dict.fromkeys(below(account, place.bucket, place.key) for place in places))
+
+
+def _prefix(path: str | None) -> Location | None:
+    """Return what an endpoint's path names: it may be an https url (pattern of S3OutputPath, API reference)."""
+    if not path or path.startswith("s3://"):
+        return parse_prefix(path or "")
+    found = Location.parse(f"{path.rstrip('/')}/x")
+    return None if found is None else Location(found.bucket, found.key.removesuffix("x"))
 
 
 def topics_of(endpoint: Endpoint | None, account: Account) -> tuple[str, ...]:

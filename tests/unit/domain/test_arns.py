@@ -80,3 +80,7 @@ def test_an_access_point_stands_for_its_bucket():
 def test_no_character_of_a_name_is_a_wildcard():
     assert literal("a/b-c.d") == "a/b-c.d"
     assert literal("a*b?c${d}e$f") == "a${*}b${?}c${$}{d}e$f"
+
+
+def test_what_no_policy_can_hold_is_any_text():
+    assert literal("été/日本/1") == "été/*/1"

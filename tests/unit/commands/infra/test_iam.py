@@ -11,6 +11,7 @@ from fanout.commands.infra.iam import grant
 from fanout.commands.infra.uses import Verb
 from fanout.config.load import load_config
 from fanout.errors import UsageError
+from fanout.ports import Endpoint
 from fanout.simulator.settings import SimulatorSettings
 
 
@@ -68,6 +69,13 @@ def test_an_account_that_is_named_is_in_the_policy():
     assert granted.why == OFFLINE
     assert "ACCOUNT-ID" not in granted.placeholders
     assert "arn:aws:sagemaker:eu-west-1:210987654321:endpoint/simulated" in str(granted.content)
+
+
+def test_an_endpoint_that_names_no_output_path_is_said():
+    silent = Endpoint("simulated", "InService", *(None,) * 4, False, *(None,) * 3)
+    granted = grant(config(), Verb.RUN, Described(silent, "eu-west-1"), account_id="210987654321")
+    assert granted.placeholders == ("OUTPUT-BUCKET",)
+    assert granted.why == "Its configuration does not tell where in S3 its outputs stand."
 
 
 def test_no_endpoint_is_a_mistake():

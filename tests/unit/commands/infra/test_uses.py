@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fanout.commands.infra.uses import Key, Place, Verb, placeholders, uses_of, verb_of
@@ -45,6 +47,21 @@ def test_what_aws_says_of_the_endpoint_is_used():
     assert found.topics == ENDPOINT.topics
     assert (found.inputs, found.uploads, found.output, found.shared_queue) == ((), None, None, None)
     assert standing(found) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("s3://results", ["results/*", "results/bad/*"]),
+        ("https://results.s3.cn-north-1.amazonaws.com.cn/out", ["results/out/*", "results/bad/*"]),
+        ("https://s3.cn-north-1.amazonaws.com.cn/results/out/", ["results/out/*", "results/bad/*"]),
+        ("s3://results/bad", ["results/bad/*"]),
+        (None, ["OUTPUT-BUCKET/*", "results/bad/*"]),
+    ],
+)
+def test_results_stand_below_the_endpoints_paths(path, found):
+    assert objects(uses(endpoint=replace(ENDPOINT, output_path=path)).results) == found
+    assert objects(uses(endpoint=replace(ENDPOINT, output_path=path, failure_path=None)).results) == found[:1]
 
 
 def test_placeholders_stand_for_what_could_not_be_asked():
