@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
+import cfnlint
 
 from fanout.commands.infra.permissions import policy, statements
 from fanout.commands.infra.uses import Key, Place, Uses
@@ -109,8 +109,8 @@ def test_a_key_that_is_known_by_an_alias_is_allowed_by_it():
 
 def test_every_right_exists_and_is_about_such_a_resource():
     """Judged by AWS's service authorization reference, as cfn-lint ships it."""
-    data = pytest.importorskip("cfnlint.data.AdditionalSpecs")
-    services = json.loads((Path(data.__file__).parent / "Policies.json").read_text())
+    reference = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
+    services = json.loads(reference.read_text())
     for statement in statements(ALL):
         kinds = {action: _kinds(action, services) for action in statement.actions}
         if list(statement.resources) == ["*"]:
