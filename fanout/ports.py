@@ -244,6 +244,7 @@ class Endpoint:
         instances: Instances now, over all variants; 0 means a cold start of minutes, None that it is not told.
         simulated: It is the local AWS's, started here or elsewhere: its latencies say nothing about SageMaker.
         instance_types: Instances now by their type, `ml.g5.xlarge`; empty where that is not told.
+        arn: Its ARN, in which SageMaker writes the name in lower case; None where it was not told.
     """
 
     name: str
@@ -258,6 +259,7 @@ class Endpoint:
     concurrency_per_instance: int | None
     simulated: bool = False
     instance_types: Mapping[str, int] = field(default_factory=dict)
+    arn: str | None = None
 
     @property
     def serves(self) -> bool:

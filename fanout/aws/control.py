@@ -122,6 +122,7 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
         instance_types=_instance_types(
             described.get("ProductionVariants", ()), config.get("ProductionVariants", ())
         ),
+        arn=described.get("EndpointArn"),
     )
 
 

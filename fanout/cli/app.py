@@ -13,6 +13,7 @@ from fanout.cli.console import discard_stdout, open_descriptors, report_error, s
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
 from fanout.cli.verbs.export import export
+from fanout.cli.verbs.infra import infra
 from fanout.cli.verbs.plan import plan
 from fanout.cli.verbs.report import report
 from fanout.cli.verbs.resume import resume
@@ -64,14 +65,16 @@ app.command(short_help="Say where a run stands, and what to do next.")(status)
 app.command()(runs)
 app.command(epilog=EXIT_CODES, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
 app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
+app.add_typer(infra, name="infra")
 
 
-_VERBS = tuple(app.registered_commands)
+_VERBS, _GROUPS = tuple(app.registered_commands), tuple(app.registered_groups)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the one place where errors become exit codes."""
-    app.registered_commands = called(_VERBS, sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    app.registered_commands, app.registered_groups = called(_VERBS, _GROUPS, given)
     open_descriptors()
     speak_utf8()
     allocators.choose()

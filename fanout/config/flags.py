@@ -158,6 +158,9 @@ BENCH: Sequence[Flag] = (
     *_named("limit", "payload_column", "payload_fields", "content_type", "concurrency", "region", "profile"),
 )  # fmt: skip
 
+INFRA: Sequence[Flag] = _named("endpoint", "region", "profile")
+"""By which an endpoint is asked about."""
+
 
 def sections(flags: Iterable[Flag], given: Mapping[str, object]) -> Sections:
     """Return what was `given`, by the names of `flags`, as the sections of a configuration; None says nothing."""

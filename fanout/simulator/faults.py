@@ -138,9 +138,13 @@ class Faults:
         """
         if operation not in self.settings.denied:
             return
-        message = f"User: arn:aws:iam::simulated is not authorized to perform: {operation}"
-        if operation in _RUNTIME:
-            raise ServiceError(
-                403 if operation == "InvokeEndpointAsync" else 400, "AccessDeniedException", message
-            )
-        raise ServiceError(403, "AuthorizationError" if operation in _SNS else "AccessDenied", message)
+        raise denied(operation, f"User: arn:aws:iam::simulated is not authorized to perform: {operation}")
+
+
+def denied(operation: str, message: str) -> ServiceError:
+    """Return the refusal of an operation that the caller has no right to, by the name that its service gives it."""
+    if operation in _RUNTIME:
+        return ServiceError(
+            403 if operation == "InvokeEndpointAsync" else 400, "AccessDeniedException", message
+        )
+    return ServiceError(403, "AuthorizationError" if operation in _SNS else "AccessDenied", message)

@@ -112,4 +112,9 @@ class SdkUpload:
 def log_left_behind(upload_id: str, location: Location, error: CallError) -> None:
     """Log that an upload could not be aborted, unless it was completed after all and only the reply was lost."""
     if error.code != "NoSuchUpload":
-        _log.warning("multipart upload %s of %s is left behind: %s", upload_id, location.uri, error)
+        _log.warning(
+            "multipart upload %s of %s is left behind: s3:AbortMultipartUpload: %s",
+            upload_id,
+            location.uri,
+            error,
+        )

@@ -9,7 +9,9 @@ from fanout.aws.control import AwsControl, to_endpoint
 from fanout.errors import RunError
 from fanout.ports import SIMULATED_HEADER, Endpoint
 
+ARN = "arn:aws:sagemaker:eu-west-1:123456789012:endpoint/model"
 DESCRIBED = {
+    "EndpointArn": ARN,
     "EndpointName": "model",
     "EndpointConfigName": "model-v2",
     "EndpointStatus": "Updating",
@@ -51,13 +53,14 @@ def test_everything_that_matters_is_read():
         kms_key_id="key-1",
         instances=5,
         concurrency_per_instance=4,
+        arn=ARN,
     )
 
 
 def test_what_a_bare_configuration_lacks_is_none():
     bare = {"EndpointConfigName": "model-v2", "AsyncInferenceConfig": {"OutputConfig": {}}}
     assert to_endpoint({**DESCRIBED, "ProductionVariants": []}, bare) == Endpoint(
-        "model", "Updating", None, None, None, None, False, None, None, None
+        "model", "Updating", None, None, None, None, False, None, None, None, arn=ARN
     )
 
 
