@@ -286,6 +286,19 @@ class RunQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls.
+
+    Attributes:
+        account: The account's twelve digits.
+        arn: The user, or the session of a role.
+    """
+
+    account: str
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
 class BacklogPoint:
     """What was told of an endpoint's backlog for one period.
 
@@ -309,6 +322,17 @@ class Control(Protocol):
         Raises:
             CallError: `ValidationException` when there is no such endpoint; `AccessDeniedException`.
             RunError: It is not an asynchronous endpoint.
+        """
+        ...
+
+    async def identity(self) -> Identity:
+        """Return whose credentials sign; no right is needed, and some networks do not lead to STS."""
+        ...
+
+    def clock_skew_s(self) -> float | None:
+        """Return how far AWS's clock was ahead of this machine's at the last of these calls, in seconds.
+
+        To the second; None before the first, and where no reply says what time it is.
         """
         ...
 

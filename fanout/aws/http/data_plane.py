@@ -35,10 +35,11 @@ _REFUSALS: Mapping[str, Callable[[Answer], CallError]] = {
     "sagemaker": json_refusal,
     "sns": xml_refusal,
     "cloudwatch": xml_refusal,
+    "sts": xml_refusal,
 }
 PER_RECORD = ("sagemaker-runtime", "s3", "sqs")
 """The services that are called for each record."""
-ONCE_A_RUN = ("sagemaker", "sqs", "sns", "cloudwatch")
+ONCE_A_RUN = ("sagemaker", "sqs", "sns", "cloudwatch", "sts")
 """The services that are called when a run begins and ends, and once a minute at most."""
 
 

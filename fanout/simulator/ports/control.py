@@ -13,7 +13,7 @@ import orjson
 from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.queues import Redrive, parse_redrive
 from fanout.errors import CallError, RunError
-from fanout.ports import BacklogPoint, Endpoint, RunQueue
+from fanout.ports import BacklogPoint, Endpoint, Identity, RunQueue
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.ports.latency import Wire
 
@@ -45,6 +45,19 @@ class MemoryControl:
                 "Name an asynchronous endpoint, or create a configuration with one."
             )
         return described
+
+    async def identity(self) -> Identity:
+        """Return the one identity there is; see `ports.Control`."""
+        account = self._world.settings.account_id
+
+        def work(_now: float) -> Identity:
+            return Identity(account, f"arn:aws:iam::{account}:user/simulated")
+
+        return await self._wire.call("GetCallerIdentity", self._latency.runtime, work)
+
+    def clock_skew_s(self) -> float | None:
+        """Return 0: there is one clock."""
+        return 0.0
 
     async def status(self, endpoint: str) -> str:
         """Return the endpoint's status; see `ports.Control`."""
