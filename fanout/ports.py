@@ -103,9 +103,11 @@ class Upload(Protocol):
 
     Attributes:
         id: S3's name for the upload.
+        location: Where the object shall stand.
     """
 
     id: str
+    location: Location
 
     async def put_part(self, number: int, body: bytes | memoryview) -> None:
         """Store part `number` (from 1 to 10,000), with a checksum; every part but the last has 5 MiB or more.
@@ -124,7 +126,11 @@ class Upload(Protocol):
         ...
 
     async def abort(self) -> None:
-        """Remove the upload and its parts; harmless when it is complete or gone."""
+        """Remove the upload and its parts; harmless when it is complete or gone.
+
+        Raises:
+            CallError: It is left behind.
+        """
         ...
 
 
