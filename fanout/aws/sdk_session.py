@@ -124,6 +124,7 @@ async def start_sdk(settings: AwsSettings, reach: Reach) -> Sdk:
 
 def _region(session: AioSession, settings: AwsSettings) -> str:
     try:
+        session.get_scoped_config()  # a profile that is not there is one, too, where the region is named elsewhere
         # botocore itself knows AWS_DEFAULT_REGION alone; AWS_REGION is what Lambda, ECS and the other SDKs set.
         region: str | None = (
             settings.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
