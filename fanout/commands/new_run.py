@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fanout.commands.paths import check_complete, check_paths
+from fanout.commands.paths import check_complete, check_paths, check_places
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
 from fanout.engine.snapshot import Observer
-from fanout.errors import UsageError, next_time
+from fanout.errors import next_time
 from fanout.output.destination import check_name, claim
 from fanout.output.object_place import is_remote
 from fanout.rundir.paths import RUNS, RunDirectory
@@ -47,12 +47,7 @@ async def start_run(
     output = config.output.path or ""
     check_complete(config)
     check_paths(config.input.paths, output)
-    if is_remote(output) and config.local.enabled:
-        raise UsageError(
-            f"{output}: the local AWS ends with the run, and its S3 with it: choose a path for the output"
-        )
-    if is_remote(config.run.dir or ""):
-        raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
+    check_places(config)
     run_id = new_run()
     if not is_remote(output):  # in S3, that is seen once the session is open
         with next_time(AGAIN):
@@ -60,7 +55,7 @@ async def start_run(
     spec = RunSpec(
         run_id=run_id,
         config=config,
-        directory=_directory(config, output, run_id),
+        directory=run_directory(config, run_id),
         rows=rows,
         retry_of=retry_of,
         fingerprint=fingerprint,
@@ -71,8 +66,9 @@ async def start_run(
     return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)
 
 
-def _directory(config: Config, output: str, run_id: str) -> RunDirectory:
+def run_directory(config: Config, run_id: str) -> RunDirectory:
     """Return the run's directory: the one that is named, or one beside the output; here, for an output in S3."""
+    output = config.output.path or ""
     if config.run.dir:
         return RunDirectory(Path(config.run.dir).absolute())
     if is_remote(output):

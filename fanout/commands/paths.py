@@ -29,13 +29,43 @@ def check_complete(config: Config) -> None:
         raise UsageError("; ".join(lacking))
 
 
+def check_places(config: Config) -> None:
+    """Refuse an output and a run directory that would not outlive the run, or cannot be where they are named.
+
+    Raises:
+        UsageError: The output stands in the local AWS's S3, or the run's directory in S3.
+    """
+    output = config.output.path or ""
+    if is_remote(output) and config.local.enabled:
+        raise UsageError(
+            f"{output}: the local AWS ends with the run, and its S3 with it: choose a path for the output"
+        )
+    if is_remote(config.run.dir or ""):
+        raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
+
+
 def check_paths(inputs: Sequence[str], output: str) -> None:
     """Refuse inputs and outputs that cannot be meant, and make the output's directory.
 
     Raises:
-        UsageError: No input, the output is an input or where inputs are looked for, or the output's directory cannot
-            be written to.
+        UsageError: As `check_names`, or the output's directory cannot be written to.
         StorageError: The disk is full or failed.
+    """
+    check_names(inputs, output)
+    if is_remote(output):
+        return
+    parent = Path(output.rstrip("/")).parent
+    with next_time("start it again"), usable(parent), storage(parent, "create"):
+        parent.mkdir(parents=True, exist_ok=True)
+    if not os.access(parent, os.W_OK):
+        raise UsageError(f"{parent} cannot be written to: choose another output")
+
+
+def check_names(inputs: Sequence[str], output: str) -> None:
+    """Refuse inputs and outputs that cannot be meant; nothing is made.
+
+    Raises:
+        UsageError: No input, or the output is an input, or is where inputs are looked for.
     """
     if is_remote(output):
         object_place(output)
@@ -61,11 +91,6 @@ def check_paths(inputs: Sequence[str], output: str) -> None:
                 f"the output {output} is among the inputs {path}, and a later run would read it as rows: "
                 "choose another place for it"
             )
-    parent = Path(output.rstrip("/")).parent
-    with next_time("start it again"), usable(parent), storage(parent, "create"):
-        parent.mkdir(parents=True, exist_ok=True)
-    if not os.access(parent, os.W_OK):
-        raise UsageError(f"{parent} cannot be written to: choose another output")
 
 
 def _would_be_read(output: Path, path: str) -> bool:
