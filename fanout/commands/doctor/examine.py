@@ -12,7 +12,16 @@ from fanout.commands.doctor import here
 from fanout.commands.doctor.account import backlog, identity, judge_clock
 from fanout.commands.doctor.asking import Ask, needed
 from fanout.commands.doctor.endpoint import judge_endpoint
-from fanout.commands.doctor.finding import Finding, exit_code, failure, found, in_order, ok, warning
+from fanout.commands.doctor.finding import (
+    CONFIGURATION,
+    Finding,
+    exit_code,
+    failure,
+    found,
+    in_order,
+    ok,
+    warning,
+)
 from fanout.commands.doctor.objects import check_results, check_uploads
 from fanout.commands.doctor.queue import check_queue
 from fanout.commands.doctor.rows import Head, first_payloads, judge_input, judge_rows, read_head
@@ -21,7 +30,7 @@ from fanout.concurrency.side_by_side import side_by_side
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.routing import Routing
-from fanout.errors import Exit, RunError
+from fanout.errors import Exit, RunError, UsageError
 from fanout.output.object_place import is_remote
 from fanout.ports import Endpoint
 from fanout.runtime import settings as compose
@@ -119,7 +128,9 @@ class _Examination:
             async with open_session(_with_few_connections(self._config)) as session:
                 return await self._ask_all(session)
         except RunError as error:
-            return [] if str(error) in said else [failure("credentials", str(error))]
+            # A mistake in the words, not in what they lead to: the local AWS's settings.
+            check = CONFIGURATION if isinstance(error, UsageError) else "credentials"
+            return [] if str(error) in said else [failure(check, str(error))]
 
     async def _ask_all(self, session: Session) -> list[Finding]:
         region = session.cloud.region

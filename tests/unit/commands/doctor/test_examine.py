@@ -6,13 +6,17 @@ import json
 import socket
 import time
 from contextlib import closing, contextmanager
+from functools import partial
 from types import SimpleNamespace
 
+import anyio
 import pytest
 from support.cli import write_jsonl
 from support.stalls import watched
 
 from fanout.commands.doctor import here
+from fanout.commands.doctor.examine import examine
+from fanout.config.load import load_config
 from fanout.errors import Exit
 
 from .conftest import NOTHING
@@ -114,6 +118,12 @@ BROKEN = {
         lambda setup: setup.set(AWS_CA_BUNDLE="/nowhere/ca.pem"),
         "network fail",
         "/nowhere/ca.pem, which cannot be used",
+    ),
+    "settings of the local AWS that it does not know": (
+        {},
+        flags(local={"enabled": True, "simulator": {"failur_share": 1}}),
+        "configuration fail",
+        "[local.simulator] unknown key 'failur_share'",
     ),
     "no credentials": ({}, no_keys, "credentials fail", "No AWS credentials: set AWS_PROFILE"),
     "no such profile": (
@@ -395,6 +405,30 @@ def test_hosts_that_a_run_does_without_cost_no_time(setting_up, client):
         }
         assert report.exit is Exit.OK
         assert report.seconds < 3.0 + machine.late_s
+        assert setup.left_behind() == NOTHING
+
+
+def test_nothing_stays_behind_when_it_is_interrupted(setting_up, monkeypatch):
+    with setting_up() as setup:
+        seen = []
+
+        async def main():
+            asked = anyio.Event()
+
+            async def wait(_queue):
+                asked.set()
+                await anyio.sleep_forever()
+
+            monkeypatch.setattr("fanout.commands.doctor.queue._refusals", wait)
+            async with anyio.create_task_group() as tasks:
+                config = load_config(flags=setup.flags)
+                tasks.start_soon(partial(examine, config, environ=setup.environ))
+                await asked.wait()
+                seen.append(setup.left_behind()["queues"])
+                tasks.cancel_scope.cancel()
+
+        anyio.run(main)
+        assert [len(queues) for queues in seen] == [1], "it was there"
         assert setup.left_behind() == NOTHING
 
 
