@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
+import anyio
+
 from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.control_client import ControlClient
@@ -109,9 +111,12 @@ class DataPlane:
         )
 
     async def aclose(self) -> None:
-        """Close all connections; calls under way fail."""
-        for channels in self._channels.values():
-            await channels.aclose()
+        """Close all connections, also while the caller is being cancelled; calls under way fail."""
+        with anyio.CancelScope(
+            shield=True
+        ):  # the first wait would raise, and leave those of other services open
+            for channels in self._channels.values():
+                await channels.aclose()
 
 
 @asynccontextmanager
