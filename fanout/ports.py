@@ -375,6 +375,10 @@ class Control(Protocol):
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         ...
 
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue by their names (`Policy`, `VisibilityTimeout`)."""
+        ...
+
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
         ...

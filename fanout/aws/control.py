@@ -111,6 +111,10 @@ class AwsControl:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         await self._run_queues.close(run_queue)
 
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue by their names."""
+        return await self._run_queues.attributes(queue_url)
+
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
         return await self._run_queues.redrive(queue_url)

@@ -206,6 +206,7 @@ class _Examination:
             collect,
             run_id=self.run_id,
             name=session.endpoint_name,
+            part_s=self._config.output.part_s,
             clock=session.clock,
         )
 

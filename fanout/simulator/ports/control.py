@@ -131,13 +131,17 @@ class MemoryControl:
     def _unsubscribe(self, arn: str, _now: float) -> None:
         self._world.topics.unsubscribe(arn)
 
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue; see `ports.Control`."""
+
+        def work(now: float) -> Mapping[str, str]:
+            return self._world.queues.attributes(queue_name(queue_url), now=now)
+
+        return await self._wire.call("GetQueueAttributes", self._latency.sqs, work)
+
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
-
-        def work(now: float) -> str | None:
-            return self._world.queues.attributes(queue_name(queue_url), now=now).get("RedrivePolicy")
-
-        return parse_redrive(await self._wire.call("GetQueueAttributes", self._latency.sqs, work))
+        return parse_redrive((await self.queue_attributes(queue_url)).get("RedrivePolicy"))
 
     def _create(self, name: str, topics: Sequence[str], tags: Mapping[str, str], now: float) -> bool:
         """Make the queue; return whether it has its tags."""

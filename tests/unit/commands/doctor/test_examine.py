@@ -92,6 +92,16 @@ def no_keys(setup):
 REDRIVE = json.dumps(
     {"deadLetterTargetArn": "arn:aws:sqs:us-east-1:123456789012:dead", "maxReceiveCount": "3"}
 )
+OPEN = json.dumps(
+    {
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sns:us-east-1:123456789012:simulated-*"}},
+        }
+    }
+)
 BROKEN = {
     "no output": ({}, lacking("output", "path"), "configuration fail", "no output: name a file with -o"),
     "no input": ({}, lacking("input", "paths"), "configuration fail", "no input: name files"),
@@ -227,6 +237,19 @@ BROKEN = {
         "queue fail",
         "has a redrive policy",
     ),
+    "a queue that topics may not send to": ({}, shared(), "queue warn", "Allow sqs:SendMessage"),
+    "a queue that delivers too soon": (
+        {},
+        shared(Policy=OPEN, VisibilityTimeout="29"),
+        "queue warn",
+        "delivers a message again after 29 s",
+    ),
+    "a queue that may not be looked at": (
+        denying("GetQueueAttributes"),
+        shared(Policy=OPEN),
+        "queue warn",
+        "grant sqs:GetQueueAttributes",
+    ),
     "no right to list results": (denying("ListObjectsV2"), nothing, "results warn", "s3:ListBucket"),
     "no right to read results": (denying("GetObject"), nothing, "results fail", "Grant s3:GetObject"),
     "no such bucket for uploads": (
@@ -335,6 +358,17 @@ def test_a_set_up_that_lacks_nothing(setting_up, client, mode):
         told = report.as_dict()
         assert (told["version"], told["exit_code"]) == (1, 0)
         assert [each["check"] for each in told["checks"]] == [each.check for each in report.findings]
+
+
+def test_a_named_queue_is_looked_at_and_nothing_is_received_from_it(setting_up):
+    with setting_up() as setup:
+        shared(Policy=OPEN)(setup)
+        setup.world.queues.send("shared", "another program's", now=time.time())
+        report = setup.examine()
+        assert problems(report) == []
+        [text] = [each.text for each in report.findings if each.check == "queue"]
+        assert "nothing is received from it here" in text
+        assert setup.world.queues.statistics("shared", now=time.time()).visible == 1
 
 
 def test_an_output_and_an_input_in_s3_are_proved_there(setting_up):
