@@ -58,6 +58,8 @@ async def main() -> None:
                 objects=cloud.objects,
                 gate=Gate(Pacer(), clock),
                 clock=clock,
+                kms_key_id=None,
+                tags={},
             )
 
         async def read() -> None:

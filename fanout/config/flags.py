@@ -69,7 +69,7 @@ class Flag:
 RUN: Sequence[Flag] = (
     Flag("inputs", "input.paths", "paths", "Files, directories, globs, s3:// locations, or - for stdin.",
          metavar="INPUT"),
-    Flag("output", "output.path", "text", "Parquet file to write; with a slash at its end, a dataset.", short="-o"),
+    Flag("output", "output.path", "text", "Parquet file, or s3:// object, to write; with a slash at its end, a dataset.", short="-o"),
     Flag("endpoint", "endpoint.name", "text", "Name of the asynchronous endpoint."),
     Flag("local", "local.enabled", "on", "Run against the local AWS that ships with fanout."),
     Flag("transport", "transport.mode", "text", "auto, inline or s3."),

@@ -32,8 +32,6 @@ from fanout.runtime.upload_proof import prove_upload
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 MIB = 1024 * 1024
-WHOLE_BYTES = 16 * MIB
-"""A file up to this size is put by one request."""
 PART_BYTES = 8 * MIB
 PARTS_AT_ONCE = 4
 TRIES = 3
@@ -177,11 +175,6 @@ class ObjectOutput:
         """Store a file and return its ETag; one that stands there already, by a reply that was lost, counts."""
         for _ in range(TRIES):
             try:
-                if file.size_bytes <= WHOLE_BYTES:
-                    body = await anyio.to_thread.run_sync(file.path.read_bytes)
-                    return await self._put(
-                        location, body, content_type=_CONTENT_TYPE, if_none_match=if_none_match
-                    )
                 return await self._upload(location, file, if_none_match=if_none_match)
             except CallError as error:
                 # 412: something stands there. NoSuchUpload: complete after all, or aborted by a lifecycle rule.
@@ -201,21 +194,11 @@ class ObjectOutput:
             f"{location.uri}: other writers kept getting in between: look at who writes there, then resume"
         )
 
-    async def _put(
-        self, location: Location, body: bytes, *, content_type: str | None, if_none_match: Condition = None
-    ) -> str:
-        return await retry_call(
-            partial(
-                self._objects.put,
-                location,
-                body,
-                content_type=content_type,
-                metadata={RUN: self._run_id},
-                if_none_match=if_none_match,
-            ),
-            operation="s3:PutObject",
-            clock=self._clock,
+    async def _put(self, location: Location, body: bytes, *, content_type: str | None) -> None:
+        put = partial(
+            self._objects.put, location, body, content_type=content_type, metadata={RUN: self._run_id}
         )
+        await self._call(put, "s3:PutObject")
 
     async def _upload(self, location: Location, file: BuiltFile, *, if_none_match: Condition) -> str:
         upload = await self._begin(location, if_none_match=if_none_match)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from fanout.config.errors import explain
 from fanout.errors import Exit
@@ -51,15 +51,17 @@ def main(arguments: list[str] | None = None) -> int:
     return Exit.OK
 
 
-def listed(settings: BaseModel, *, under: str = "") -> Iterator[str]:
-    """Yield `KEY=VALUE` for every setting, with its default, as `--set` takes it."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, BaseModel):
-            yield from listed(value, under=f"{under}{name}.")
+def listed(settings: SimulatorSettings) -> Iterator[str]:
+    """Yield `KEY=VALUE` for every setting, as `--set` takes it."""
+    return _listed(settings.model_dump(mode="json"), under="")
+
+
+def _listed(tree: Tree, *, under: str) -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            yield from _listed(value, under=f"{under}{name}.")
         else:
-            plain = sorted(value) if isinstance(value, frozenset) else value
-            yield f"{under}{name}={'' if plain is None else json.dumps(plain)}"
+            yield f"{under}{name}={'' if value is None else json.dumps(value)}"
 
 
 def parse_assignment(assignment: str) -> Tree:

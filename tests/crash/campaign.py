@@ -28,9 +28,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as pytest's `pyt
 from support.audit import audit, audit_place, audit_silence, uncounted_resends
 from support.cli import LocalAws, local_aws
 from support.leftovers import Leftovers, leftovers
+from support.outputs_in_s3 import download, in_s3
 from support.processes import (
     KILLED,
     NEEDLE,
+    OUTPUT,
     QUICK,
     RESUME,
     Exited,
@@ -45,6 +47,8 @@ from fanout.failpoints import POINTS, VARIABLE
 
 OFTEN = frozenset({"upload.stored", "intent.durable", "send.accepted", "ack.deleted"})
 """Points that any run passes several times, however fast it is."""
+PLACING = frozenset({"output.uploaded", "output.published"})
+"""Points that a run with an output in S3 passes."""
 SLOW_S = 5.0
 """A resume is to send or collect within this time."""
 FORGED = (
@@ -84,7 +88,7 @@ def undisturbed(aws: LocalAws, directory: Path, given: Input) -> tuple[Content, 
     """Return what an undisturbed run makes of the input, and how long its process takes."""
     exited = _start(aws, directory, given).wait()
     assert exited.code == 0, exited.stderr
-    return content(pq.read_table(directory / "out.parquet")), exited.ended_at - exited.began_at
+    return content(pq.read_table(directory / OUTPUT)), exited.ended_at - exited.began_at
 
 
 def disturbed(
@@ -94,9 +98,13 @@ def disturbed(
     *,
     kills: Iterable[Kill],
     expected: Content | None = None,
+    output: str = OUTPUT,
     **variables: str,
 ) -> Disturbed:
-    """Run in `directory`, kill each process in turn as `kills` says, resume to the end, and count what came of it."""
+    """Run in `directory`, kill each process in turn as `kills` says, resume to the end, and count what came of it.
+
+    An `output` in S3 is looked at as one on this machine is: after each process it is absent or complete.
+    """
     found = Disturbed(rows=len(given.payloads))
     exits: list[Exited] = []
     reported: list[pa.Table] = []
@@ -105,10 +113,12 @@ def disturbed(
         assert len(exits) < MAX_PROCESSES, "it does not end"
         kill = next(planned, None)
         armed = {VARIABLE: kill} if isinstance(kill, str) else {}
-        process = _start(aws, directory, given, **armed, **variables)
+        process = _start(aws, directory, given, output=output, **armed, **variables)
         exits.append(process.kill_after(kill) if isinstance(kill, float) else process.wait())
         left = leftovers(directory / "rd")
-        audit_place(directory / "out.parquet", len(given.payloads))
+        if output != OUTPUT:
+            download(aws, output, directory / OUTPUT)
+        audit_place(directory / OUTPUT, len(given.payloads))
         _audit_silence(aws, directory, exits[-1])
         if exits[-1].code == KILLED:
             found.kills.append(_moment(left, len(given.payloads)))
@@ -131,10 +141,12 @@ def content(table: pa.Table) -> Content:
     ]
 
 
-def _start(aws: LocalAws, directory: Path, given: Input, **variables: str) -> Running:
+def _start(
+    aws: LocalAws, directory: Path, given: Input, *, output: str = OUTPUT, **variables: str
+) -> Running:
     """Start the run, or resume it if it has come so far that it can be."""
     begun = (directory / "rd" / "run.json").exists()
-    command = RESUME if begun else run_command(given, aws)
+    command = RESUME if begun else run_command(given, aws, output=output)
     return Running(*command, aws=aws, directory=directory, **variables)
 
 
@@ -150,7 +162,7 @@ def _judge(
 ) -> None:
     last = exits[-1]
     assert last.code == 0, f"exit {last.code}: {last.stderr}"
-    table = pq.read_table(directory / "out.parquet")
+    table = pq.read_table(directory / OUTPUT)
     log = sent(aws, directory)
     rows = Counter(table["row"].to_pylist())
     found.lost = sum(row not in rows for row in range(len(given.payloads)))
@@ -217,7 +229,8 @@ def every_point(
             directory = work / f"{name}-{turn}"
             directory.mkdir()
             count = rng.randint(2, 5) if turn and name in OFTEN else 1
-            run = disturbed(aws, directory, given, kills=[f"{name}:{count}", name])
+            output = in_s3(aws, directory.name) if name in PLACING else OUTPUT
+            run = disturbed(aws, directory, given, kills=[f"{name}:{count}", name], output=output)
             if not run.kills:
                 run.complaint = f"{name}:{count} was never passed"
             _report(run, directory, f"{name}:{count}", keep)

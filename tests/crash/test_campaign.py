@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from crash.campaign import disturbed, random_kills
+from support.outputs_in_s3 import in_s3
 from support.processes import make_input, sent
 
 from fanout.failpoints import POINTS
@@ -15,6 +16,8 @@ COLLECTING = (
     "ack.deleted", "part.drafted", "part.named", "part.committed",
     "finish.written", "finish.placed", "summary.written",
 )  # fmt: skip
+
+PLACED = ("finish.written", "output.uploaded", "output.published", "summary.written")
 
 
 def test_kills_at_random_moments(aws, tmp_path):
@@ -35,8 +38,16 @@ def test_one_run_is_killed_at_one_point_after_the_other(aws, given, tmp_path, po
     assert len(run.kills) == len(points), "a point was not passed"
 
 
+def test_an_output_in_s3_is_one_object_wherever_its_run_is_killed(aws, given, tmp_path):
+    run = disturbed(aws, tmp_path, given, kills=PLACED, output=in_s3(aws, "killed"))
+    assert run.complaint is None
+    assert run.sound
+    assert len(run.kills) == len(PLACED), "a point was not passed"
+    assert aws.stats()["open_uploads"] == 1, "of the process that was killed between its parts and its end"
+
+
 def test_these_are_all_points():
-    assert {*SENDING, *COLLECTING} == POINTS
+    assert {*SENDING, *COLLECTING, *PLACED} == POINTS
 
 
 def test_what_the_endpoint_took_is_found_and_not_sent_again(aws, given, tmp_path):

@@ -116,10 +116,13 @@ class Input:
     payloads: list[bytes]
 
 
-def run_command(given: Input, aws: LocalAws, *more: object) -> tuple[object, ...]:
-    """Return the arguments of `fanout` that begin a run of `given` in `rd`, to `out.parquet`."""
+OUTPUT = "out.parquet"
+
+
+def run_command(given: Input, aws: LocalAws, *more: object, output: str = OUTPUT) -> tuple[object, ...]:
+    """Return the arguments of `fanout` that begin a run of `given` in `rd`, to `output`."""
     return (
-        "run", given.path, "--endpoint", aws.endpoint, "-o", "out.parquet", "--run-dir", "rd",
+        "run", given.path, "--endpoint", aws.endpoint, "-o", output, "--run-dir", "rd",
         "--id-column", "id", "-q", "--json", *more,
     )  # fmt: skip
 

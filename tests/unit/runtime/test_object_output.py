@@ -11,7 +11,7 @@ from support.virtual import VirtualClock, run_virtual
 from fanout.domain.location import Location
 from fanout.errors import CallError, Exit, Phase, RunError, UsageError
 from fanout.output.object_place import RUN, object_place
-from fanout.runtime.object_output import WHOLE_BYTES, BuiltFile, ObjectOutput
+from fanout.runtime.object_output import PART_BYTES, BuiltFile, ObjectOutput
 from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World
@@ -95,7 +95,7 @@ def files(tmp_path):
     return make
 
 
-LARGE = bytes(range(256)) * (WHOLE_BYTES // 256) + b"end"
+LARGE = bytes(range(256)) * (2 * PART_BYTES // 256) + b"end"
 
 
 @pytest.mark.parametrize("body", [b"small", LARGE])
@@ -107,7 +107,7 @@ def test_an_object_is_whole_whatever_becomes_of_the_reply(files, body, lost):
         output = account.output(ONE)
         await output.prove()
         assert account.names() == [], "proving leaves nothing"
-        account.store.after = {"put": list(lost), "complete": list(lost)}
+        account.store.after = {"complete": list(lost)}
         await output.publish(files(body))
 
     run_virtual(main)
@@ -138,11 +138,10 @@ def test_what_appears_in_the_last_moment_is_not_replaced(files, body):
     account = Account()
 
     async def main():
-        step = "put" if body == b"small" else "complete"
         around = account.store.around
 
         async def late(name, call):
-            if name == step and account.body("out.parquet") is None:
+            if name == "complete" and account.body("out.parquet") is None:
                 account.put("out.parquet", b"theirs")
             return await around(name, call)
 
@@ -181,7 +180,7 @@ def test_what_stands_there_is_replaced_when_asked_or_when_it_is_this_runs(files)
 @pytest.mark.parametrize("body", [b"small", LARGE])
 def test_a_conflict_has_the_upload_made_anew(files, body):
     account = Account()
-    account.store.before = {"put": [CONFLICT], "complete": [CONFLICT]}
+    account.store.before = {"complete": [CONFLICT]}
     run_virtual(lambda: account.output(ONE).publish(files(body)))
     assert account.body("out.parquet") == body
     assert account.uploads == 0
@@ -189,7 +188,7 @@ def test_a_conflict_has_the_upload_made_anew(files, body):
 
 def test_conflicts_without_end_are_told(files):
     account = Account()
-    account.store.before = {"put": [CONFLICT] * 10}
+    account.store.before = {"complete": [CONFLICT] * 10}
 
     async def main():
         with pytest.raises(RunError, match="other writers kept getting in between"):
@@ -249,7 +248,7 @@ def test_a_dataset_that_was_half_replaced_is_never_marked(files, steps):
         class Dying:
             def __getattr__(self, name):
                 call = getattr(real, name)
-                if name not in {"put", "delete"}:
+                if name not in {"put", "delete", "begin_upload"}:
                     return call
 
                 async def counted(*arguments, **more):
@@ -311,3 +310,13 @@ def test_a_dataset_half_written_by_this_run_is_gone_on_with(files):
 
     run_virtual(main)
     assert account.names("ds/") == ["ds/_SUCCESS", "ds/_manifest.json", "ds/part-00000.parquet"]
+
+
+def test_an_upload_begun_as_a_proof_that_may_not_be_aborted_is_what_a_person_is_warned_of():
+    account = Account(faults={"denied": ["AbortMultipartUpload"]})
+    said = []
+    run_virtual(lambda: account.output(ONE).prove(warn=said.append))
+    [text] = said
+    assert text.startswith(f"an upload to {ONE} that was begun to see whether it may be stays")
+    assert "Grant s3:AbortMultipartUpload" in text
+    assert account.uploads == 1

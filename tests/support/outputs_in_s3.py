@@ -1,0 +1,41 @@
+"""Outputs in the S3 of a local AWS, fetched as one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+from support.cli import LocalAws
+from support.settings import aws_settings
+
+from fanout.aws.session import open_cloud
+from fanout.domain.location import Location
+
+
+def in_s3(aws: LocalAws, name: str) -> str:
+    """Return where an output called `name` stands."""
+    return f"s3://{aws.bucket}/outputs-of-tests/{name}.parquet"
+
+
+def download(aws: LocalAws, uri: str, path: Path) -> None:
+    """Put the object at `uri` into `path`; have nothing there if there is none."""
+    location = Location.parse(uri)
+    assert location is not None
+    settings = aws_settings(
+        region=aws.env["AWS_REGION"],
+        endpoint_url=aws.url,
+        access_key_id=aws.env["AWS_ACCESS_KEY_ID"],
+        secret_access_key=aws.env["AWS_SECRET_ACCESS_KEY"],
+        session_token=aws.env["AWS_SESSION_TOKEN"],
+    )
+
+    async def main() -> bytes | None:
+        async with open_cloud(settings) as cloud:
+            if await cloud.objects.head(location) is None:
+                return None
+            return (await cloud.objects.get(location)).body
+
+    body = anyio.run(main)
+    path.unlink(missing_ok=True)
+    if body is not None:
+        path.write_bytes(body)
