@@ -16,6 +16,9 @@ TOLD_S = 30.0
 """A clock that is this far off is not kept by anything; a Date has whole seconds, and a reply is under way."""
 _IDENTITY = "sts:GetCallerIdentity"
 _BACKLOG = "cloudwatch:GetMetricStatistics"
+_WITHOUT_BACKLOG = (
+    "Without it and without an S3FailurePath, a row that fails without a trace is waited for to its deadline"
+)
 _NO_CREDENTIALS = UNKNOWN_KEYS | BAD_SIGNATURE | EXPIRED
 """What STS answers to keys that are good for nothing: the call itself needs no right."""
 BACKLOG_S = 600.0
@@ -38,22 +41,17 @@ async def identity(control: Control) -> list[Finding]:
     return await optional("identity", ask, operation=_IDENTITY, without=without)
 
 
-async def backlog(control: Control, endpoint: str, *, clock: Clock, has_failure_path: bool) -> list[Finding]:
+async def backlog(control: Control, endpoint: str, *, clock: Clock) -> list[Finding]:
     """Return whether CloudWatch tells the endpoint's backlog, by which failures without a trace are settled."""
-    without = (
-        "A run asks for it to tell rows that failed without a trace; this endpoint has an S3FailurePath, which tells"
-        if has_failure_path
-        else "This endpoint has no S3FailurePath: a row that fails without a trace is then waited for to its deadline"
-    )
-    ask = partial(_ask_backlog, control, endpoint, clock=clock, without=without)
-    return await optional("backlog", ask, operation=_BACKLOG, without=without)
+    ask = partial(_ask_backlog, control, endpoint, clock=clock)
+    return await optional("backlog", ask, operation=_BACKLOG, without=_WITHOUT_BACKLOG)
 
 
-async def _ask_backlog(control: Control, endpoint: str, *, clock: Clock, without: str) -> list[Finding]:
+async def _ask_backlog(control: Control, endpoint: str, *, clock: Clock) -> list[Finding]:
     now = clock.now()
     points = await control.backlog(endpoint, since=now - BACKLOG_S, until=now)
     if points is None:
-        return [not_permitted("backlog", _BACKLOG, without)]
+        return [not_permitted("backlog", _BACKLOG, _WITHOUT_BACKLOG)]
     if not points:
         return [ok("backlog", "may be asked for; nothing was told of the last ten minutes")]
     return [ok("backlog", f"{count(round(points[-1].most), 'request')} queued or in process")]

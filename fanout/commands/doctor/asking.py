@@ -13,7 +13,7 @@ from fanout.errors import CallError, RunError
 
 NEEDED_WITHIN_S = 30.0
 """What a run needs may take as long as `aws.reach` takes to call a network dead; what is up answers in 0.1 s."""
-OPTIONAL_WITHIN_S = 1.5
+OPTIONAL_WITHIN_S = 1.2
 """A host that a run does without may be out of reach for good, and drops packets then: it is not waited for."""
 
 Ask = Callable[[], Awaitable[list[Finding]]]

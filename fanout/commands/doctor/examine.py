@@ -140,6 +140,7 @@ class _Examination:
         config = self._config
         if config.endpoint.name or config.local.enabled:  # else `configuration` has said so
             asked.append(partial(self._endpoint, session))
+            asked.append(partial(backlog, session.cloud.control, session.endpoint_name, clock=session.clock))
         if self._routing is not None and self._routing.uploads is not None:
             asked.append(partial(needed, "uploads", partial(self._uploads, session)))
         if config.input.paths:
@@ -170,10 +171,7 @@ class _Examination:
         if not described:
             return findings
         [endpoint] = described
-        control, name = session.cloud.control, session.endpoint_name
-        has_failure_path = endpoint is None or endpoint.failure_path is not None
         asked: list[Ask] = [
-            partial(backlog, control, name, clock=session.clock, has_failure_path=has_failure_path),
             partial(needed, "queue", partial(self._queue, session, endpoint)),
         ]
         if endpoint is not None:

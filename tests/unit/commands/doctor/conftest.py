@@ -11,6 +11,7 @@ from support.cli import write_jsonl
 from support.raw_server import bare_environment
 from support.simulator_http import serving
 
+from fanout.commands.doctor import asking
 from fanout.commands.doctor.examine import examine
 from fanout.config.load import load_config
 
@@ -91,6 +92,8 @@ def setting_up(tmp_path, monkeypatch):
     @contextmanager
     def make(client="wire", **settings):
         bare_environment(monkeypatch, tmp_path / "aws")
+        # What is not about time does not depend on how busy the machine is.
+        monkeypatch.setattr(asking, "OPTIONAL_WITHIN_S", 30.0)
         with serving(**settings) as served:
             setup = Setup(served, tmp_path, monkeypatch)
             setup.change(transport={"client": client})

@@ -45,13 +45,13 @@ class Control:
     [
         ([BacklogPoint(0.0, 60.0, 4.0), BacklogPoint(60.0, 60.0, 1.0)], "ok", "1 request queued"),
         ([], "ok", "nothing was told"),
-        (None, "warn", "grant cloudwatch:GetMetricStatistics. This endpoint has no S3FailurePath"),
+        (None, "warn", "grant cloudwatch:GetMetricStatistics. Without it and without an S3FailurePath"),
         (CallError(Phase.REPLY, "InternalFailure", status=500), "warn", "cloudwatch:GetMetricStatistics: Internal"),
     ],
 )  # fmt: skip
 def test_a_backlog_that_is_not_told_is_a_warning_that_says_what_follows(told, status, text):
     async def main():
-        return await backlog(Control(told), "e", clock=SystemClock(), has_failure_path=False)
+        return await backlog(Control(told), "e", clock=SystemClock())
 
     [found] = anyio.run(main)
     assert (found.check, found.status) == ("backlog", status)

@@ -14,7 +14,7 @@ import pytest
 from support.cli import write_jsonl
 from support.stalls import watched
 
-from fanout.commands.doctor import here
+from fanout.commands.doctor import asking, here
 from fanout.commands.doctor.examine import examine
 from fanout.config.load import load_config
 from fanout.errors import Exit
@@ -428,8 +428,10 @@ def black_hole():
 
 
 @pytest.mark.parametrize("client", ["wire", "aiobotocore"])
-def test_hosts_that_a_run_does_without_cost_no_time(setting_up, client):
+def test_hosts_that_a_run_does_without_cost_no_time(setting_up, client, monkeypatch):
+    bound_s = asking.OPTIONAL_WITHIN_S
     with setting_up(client) as setup, black_hole() as url:
+        monkeypatch.setattr(asking, "OPTIONAL_WITHIN_S", bound_s)
         setup.set(AWS_ENDPOINT_URL_STS=url, AWS_ENDPOINT_URL_CLOUDWATCH=url)
         with watched() as machine:
             report = setup.examine()
