@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fanout.aws.backlog import backlog_points, backlog_question
@@ -53,7 +54,7 @@ class AwsControl:
 
     async def describe(self, endpoint: str) -> Endpoint:
         """Return the endpoint's configuration; see `ports.Control`."""
-        async with bounded(self._timeout_s):
+        async with self._asking():
             described = await self._sagemaker.describe_endpoint(EndpointName=endpoint)
         self._note_clock(described)
         config_name = described.get("EndpointConfigName")
@@ -68,7 +69,7 @@ class AwsControl:
 
     async def identity(self) -> Identity:
         """Return whose credentials sign; see `ports.Control`."""
-        async with bounded(self._timeout_s):
+        async with self._asking():
             told = await self._sts.get_caller_identity()
             found = Identity(told["Account"], told["Arn"])
         self._note_clock(told)
@@ -77,6 +78,16 @@ class AwsControl:
     def clock_skew_s(self) -> float | None:
         """Return how far AWS's clock was ahead of ours; see `ports.Control`."""
         return self._skew_s
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Bound a call, and take note of the clock of a refusal: it may be refused for that."""
+        try:
+            async with bounded(self._timeout_s):
+                yield
+        except CallError as error:
+            self._skew_s = self._skew_s if error.skew_s is None else error.skew_s
+            raise
 
     def _note_clock(self, reply: Mapping[str, Any]) -> None:
         headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
-from fanout.commands.doctor.finding import Finding, failure, found, warning
+from fanout.commands.doctor.finding import Finding, failure, found, ok, warning
 from fanout.domain.records import Inline, Record, Rejected
 from fanout.domain.routing import Router, Routing
 from fanout.source.source import Source
@@ -78,13 +78,17 @@ def judge_rows(head: Head, routing: Routing | None) -> list[Finding]:
             bad.append(routed)
         elif not isinstance(routed, Record):
             ways["inline" if isinstance(routed, Inline) else "via S3"] += 1
-    which = f"all {count(len(rows), 'row')}" if head.whole else f"the first {count(len(rows), 'row')}"
+    which = f"the first {count(len(rows), 'row')}" if not head.whole else "the only row"
+    if head.whole and len(rows) > 1:
+        which = f"all {len(rows):,} rows"
     if not bad:
         travel = ", ".join(f"{number:,} {way}" for way, number in sorted(ways.items()))
-        return found("rows", f"{which} are valid{f': {travel}' if travel else ''}")
+        good = f"{which} {'is' if len(rows) == 1 else 'are'} valid"
+        return [ok("rows", f"{good}: {travel}" if travel else good)]
+    some = which if len(bad) == len(rows) else f"{len(bad):,} of {which}"
     text = (
-        f"{len(bad):,} of {which} would be rejected, the first for {bad[0].code}: {bad[0].message}. Look at the "
-        "data and at what the payload is made of (--payload-column, --payload-fields)"
+        f"{some} would be rejected, the first for {bad[0].code}: {bad[0].message}. Look at the data and at what the "
+        "payload is made of (--payload-column, --payload-fields)"
     )
     return [failure("rows", text) if len(bad) == len(rows) else warning("rows", text)]
 

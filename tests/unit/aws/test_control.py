@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 
 import anyio
 import pytest
 
 from fanout.aws.control import AwsControl, to_endpoint
-from fanout.errors import CallError, RunError
+from fanout.errors import CallError, Phase, RunError
 from fanout.ports import SIMULATED_HEADER, Endpoint, Identity
 
 DESCRIBED = {
@@ -151,3 +152,19 @@ def test_an_identity_that_cannot_be_read_is_a_failed_call():
     control = AwsControl(None, cloudwatch=None, sts=Sts(), run_queues=None, timeout_s=1.0, inline=True)
     with pytest.raises(CallError):
         anyio.run(control.identity)
+
+
+def test_the_clock_of_a_refusal_is_compared_too():
+    class Refusing:
+        async def get_caller_identity(self):
+            raise CallError(Phase.REPLY, "SignatureDoesNotMatch", status=403, skew_s=-900.0)
+
+        async def describe_endpoint(self, **_):
+            raise CallError(Phase.REPLY, "AccessDenied", status=403)
+
+    aws = Refusing()
+    control = AwsControl(aws, cloudwatch=None, sts=aws, run_queues=None, timeout_s=1.0, inline=True)
+    for call in (control.identity, partial(control.describe, "model")):
+        with pytest.raises(CallError):
+            anyio.run(call)
+        assert control.clock_skew_s() == -900.0, "one that says no time changes nothing"

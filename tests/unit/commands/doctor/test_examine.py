@@ -278,7 +278,7 @@ BROKEN = {
         "input fail",
         "s3://nowhere",
     ),
-    "rows that are all bad": ({}, bad_rows, "rows fail", "2 of all 2 rows would be rejected"),
+    "rows that are all bad": ({}, bad_rows, "rows fail", "all 2 rows would be rejected"),
     "a row that is bad": ({}, one_bad_row, "rows warn", "1 of all 2 rows would be rejected"),
     "a row too large to go inline": ({}, large_row, "rows warn", "NoInputPrefix"),
     "an output that exists": ({}, exists, "output fail", "replace it with --overwrite"),
