@@ -7,7 +7,7 @@ from functools import partial
 from fanout.commands.doctor.asking import not_permitted, optional
 from fanout.commands.doctor.finding import Finding, failure, ok, warning
 from fanout.domain.failures import BAD_SIGNATURE, EXPIRED, TOLERATED_SKEW_S, UNKNOWN_KEYS
-from fanout.domain.remedies import remedy
+from fanout.domain.remedies import is_clock_wrong, remedy
 from fanout.errors import CallError
 from fanout.ports import Clock, Control
 from fanout.text import count
@@ -32,6 +32,8 @@ async def identity(control: Control) -> list[Finding]:
         try:
             who = await control.identity()
         except CallError as error:
+            if is_clock_wrong(error):
+                return [failure("clock", remedy(_IDENTITY, error))]
             if error.code in _NO_CREDENTIALS:
                 return [failure("credentials", remedy(_IDENTITY, error))]
             raise

@@ -6,11 +6,13 @@ import json
 import socket
 import time
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 
 import anyio
 import pytest
+from botocore import auth
 from support.cli import write_jsonl
 from support.stalls import watched
 
@@ -403,6 +405,18 @@ def test_a_secret_that_does_not_fit_is_said_of_the_credentials(setting_up):
         ]
         assert "The secret key does not fit the access key" in text
         assert setup.left_behind() == NOTHING
+
+
+def test_a_clock_for_which_every_call_is_refused_has_its_line_too(setting_up, monkeypatch):
+    true_now = auth.get_current_datetime
+    monkeypatch.setattr(auth, "get_current_datetime", lambda: true_now() - timedelta(minutes=16))
+    ours = SimpleNamespace(time=lambda: time.time() - 960.0)  # not the simulator's, in this process
+    monkeypatch.setattr("fanout.aws.call_errors.time", ours)
+    with setting_up("aiobotocore") as setup:
+        report = setup.examine()
+        [text] = [each.text for each in report.findings if each.check == "clock"]
+        assert "The clock of this machine is 16 minutes behind AWS's: set it (chronyc makestep)" in text
+        assert report.exit is Exit.PRECONDITION
 
 
 def test_standard_input_is_left_to_the_run(setting_up, monkeypatch):
