@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
+from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.location import Location
 from fanout.domain.queues import Redrive
 from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
@@ -291,34 +292,6 @@ class RunQueue:
     tagged: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who calls.
-
-    Attributes:
-        account: The account's twelve digits.
-        arn: The user, or the session of a role.
-    """
-
-    account: str
-    arn: str
-
-
-@dataclass(frozen=True, slots=True)
-class BacklogPoint:
-    """What was told of an endpoint's backlog for one period.
-
-    Attributes:
-        began_at: When the period began, in seconds since the epoch, by the clock of who measured it.
-        length_s: How long it was.
-        most: The most requests that were queued or in process at once, those of other programs included.
-    """
-
-    began_at: float
-    length_s: float
-    most: float
-
-
 class Control(Protocol):
     """What is called once a run, or once a minute, not once a record."""
 
@@ -375,12 +348,12 @@ class Control(Protocol):
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         ...
 
-    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
-        """Return all attributes of a queue by their names (`Policy`, `VisibilityTimeout`)."""
-        ...
-
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
+        ...
+
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue by their names (`Policy`, `VisibilityTimeout`)."""
         ...
 
     async def supports_inline(self) -> bool:

@@ -11,10 +11,11 @@ from fanout.aws.backlog import backlog_points, backlog_question
 from fanout.aws.errors import skew_s
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
+from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.queues import Redrive
 from fanout.errors import CallError, RunError
-from fanout.ports import SIMULATED_HEADER, BacklogPoint, Endpoint, Identity, RunQueue
+from fanout.ports import SIMULATED_HEADER, Endpoint, RunQueue
 
 _RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
 
@@ -122,13 +123,13 @@ class AwsControl:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         await self._run_queues.close(run_queue)
 
-    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
-        """Return all attributes of a queue by their names."""
-        return await self._run_queues.attributes(queue_url)
-
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
         return await self._run_queues.redrive(queue_url)
+
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue by their names."""
+        return await self._run_queues.attributes(queue_url)
 
     async def supports_inline(self) -> bool:
         """Whether a payload may travel in the request."""

@@ -48,6 +48,7 @@ COVERED = {
     "commands/status": "tests/e2e/test_status.py",
     "concurrency/threads": "tests/unit/engine/test_journal_writer.py",
     "config/*": "tests/unit/config/test_load.py",
+    "domain/account_facts": "tests/unit/aws/test_backlog.py",
     "domain/limits": "tests/unit/domain/test_routing.py",
     "domain/prices": "tests/unit/analysis/test_prices.py",
     "domain/records": "tests/unit/domain/test_routing.py",

@@ -10,10 +10,11 @@ from functools import partial
 
 import orjson
 
+from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.queues import Redrive, parse_redrive
 from fanout.errors import CallError, RunError
-from fanout.ports import BacklogPoint, Endpoint, Identity, RunQueue
+from fanout.ports import Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.ports.latency import Wire
 

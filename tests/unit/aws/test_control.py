@@ -9,8 +9,9 @@ import anyio
 import pytest
 
 from fanout.aws.control import AwsControl, to_endpoint
+from fanout.domain.account_facts import Identity
 from fanout.errors import CallError, Phase, RunError
-from fanout.ports import SIMULATED_HEADER, Endpoint, Identity
+from fanout.ports import SIMULATED_HEADER, Endpoint
 
 DESCRIBED = {
     "EndpointName": "model",

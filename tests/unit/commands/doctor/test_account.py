@@ -7,8 +7,8 @@ import pytest
 
 from fanout.commands.doctor.account import backlog, judge_clock
 from fanout.concurrency.clock import SystemClock
+from fanout.domain.account_facts import BacklogPoint
 from fanout.errors import CallError, Phase
-from fanout.ports import BacklogPoint
 
 
 @pytest.mark.parametrize(
