@@ -12,6 +12,7 @@ from fanout.cli import malloc as allocators
 from fanout.cli.console import discard_stdout, open_descriptors, report_error, speak_utf8
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
+from fanout.cli.verbs.doctor import doctor
 from fanout.cli.verbs.export import export
 from fanout.cli.verbs.infra import infra
 from fanout.cli.verbs.plan import plan
@@ -57,6 +58,7 @@ def _root(
 
 app.command(epilog=EXIT_CODES, short_help="Send every row to an endpoint; write one Parquet file.")(run)
 app.command(epilog=EXIT_CODES, short_help="Tell what a run would send, cost and take; send nothing.")(plan)
+app.command(epilog=EXIT_CODES, short_help="Say what is missing for a run, before its first row.")(doctor)
 app.command(short_help="Serve the local AWS that ships with fanout, for your tests.")(simulate)
 app.command(epilog=EXIT_CODES, short_help="Finish an interrupted run, and send nothing twice.")(resume)
 app.command(epilog=EXIT_CODES, short_help="Send the rows of a finished run that failed once more.")(retry)

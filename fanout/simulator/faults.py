@@ -67,6 +67,13 @@ _SNS = frozenset({
 })  # fmt: skip
 
 
+_RIGHTS = {
+    "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
+    "HeadObject": "GetObject",
+}  # fmt: skip
+"""Operations of S3 that a right of another name permits (S3 user guide, "Required permissions for API operations")."""
+
+
 class Faults:
     """Draws from one seeded generator; a share of 0 draws nothing and costs nothing.
 
@@ -136,7 +143,8 @@ class Faults:
         Raises:
             ServiceError: AccessDenied, by the name that the operation's service gives it.
         """
-        if operation not in self.settings.denied:
+        taken = self.settings.denied
+        if operation not in taken and _RIGHTS.get(operation) not in taken:
             return
         raise denied(operation, f"User: arn:aws:iam::simulated is not authorized to perform: {operation}")
 

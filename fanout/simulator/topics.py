@@ -14,9 +14,9 @@ from typing import Literal
 
 import orjson
 
+from fanout.domain.queue_policy import allows_topic
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.filters import Filter, compile_filter
-from fanout.simulator.policy import allows_topic
 from fanout.simulator.queues import Queues
 from fanout.simulator.timestamps import iso_ms
 

@@ -10,8 +10,9 @@ import hashlib
 import random
 from collections.abc import Callable
 
+from fanout.domain.account_facts import BacklogPoint
 from fanout.domain.location import Location
-from fanout.ports import SERVING, BacklogPoint, Endpoint
+from fanout.ports import SERVING, Endpoint
 from fanout.simulator import limits
 from fanout.simulator.announcer import Announcer
 from fanout.simulator.authorization import Authorization
