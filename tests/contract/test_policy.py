@@ -24,6 +24,7 @@ from support.templates import resolved
 
 import fanout
 from fanout.bench.run import run_bench
+from fanout.commands.doctor.examine import examine
 from fanout.commands.infra.described import Described
 from fanout.commands.infra.iam import grant
 from fanout.commands.infra.permissions import statements
@@ -413,6 +414,17 @@ def test_a_rebuild_finds_uploads_or_says_what_it_lacks(account, without, caplog)
     found = in_session(account, look).inputs
     assert found == ({} if without else {7: Location("uploads", f"in/07/{run_id}/7")})
     assert ("s3:ListBucket" in caplog.text) is (without is not None)
+
+
+DOCTORED = ["inline", "via S3", "input: a prefix", "output: a dataset", "shared queue", "outputs with a key"]
+
+
+@pytest.mark.parametrize("account", DOCTORED, indirect=True)
+def test_the_policy_of_a_doctor_is_enough_for_one(account):
+    account.granted(verb=Verb.DOCTOR)
+    report = anyio.run(partial(examine, account.config, environ=dict(os.environ)))
+    told = " ".join(finding.text for finding in report.findings)
+    assert (report.exit, re.findall("grant \\S+|denied", told, re.IGNORECASE)) == (0, []), told
 
 
 @pytest.mark.parametrize("account", ["via S3, tagged, with a key"], indirect=True)
