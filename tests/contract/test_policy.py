@@ -23,6 +23,7 @@ from support.simulator_http import serving
 from support.templates import resolved
 
 import fanout
+from fanout.aws.parts import aborting
 from fanout.bench.run import run_bench
 from fanout.commands.doctor.examine import examine
 from fanout.commands.infra.described import Described
@@ -385,10 +386,11 @@ def test_an_upload_that_breaks_off_is_aborted_or_named(account, lacking, caplog)
     account.granted(lacking=lacking)
 
     async def break_off(session):
-        upload = await session.cloud.objects.begin_upload(Location("uploads", "in/00/run/0"))
-        await upload.abort()
+        async with aborting(await session.cloud.objects.begin_upload(Location("uploads", "in/00/run/0"))):
+            raise ValueError("it breaks off")
 
-    in_session(account, break_off)
+    with pytest.raises(ValueError, match="it breaks off"):
+        in_session(account, break_off)
     assert account.world.objects.statistics()["open_uploads"] == (lacking is not None)
     assert ("s3:AbortMultipartUpload" in caplog.text) is (lacking is not None)
 

@@ -10,9 +10,9 @@ from support.templates import resolved
 from fanout.aws.run_queue import ATTRIBUTES
 from fanout.commands.infra.described import OFFLINE, Described
 from fanout.commands.infra.queue import queue_template, shared_queue
+from fanout.domain.queue_policy import allows_topic
 from fanout.errors import RunError, UsageError
 from fanout.ports import Endpoint
-from fanout.simulator.policy import allows_topic
 
 OK, BAD = (f"arn:aws:sns:eu-west-1:123456789012:{name}" for name in ("ok", "bad"))
 
