@@ -15,7 +15,6 @@ import anyio.to_thread
 from fanout.concurrency.threads import run_in_thread
 from fanout.config.model import Config
 from fanout.errors import NothingFound, NothingNew, UsageError
-from fanout.failpoints import failpoint
 from fanout.ports import Clock, ObjectStore
 from fanout.rundir.chosen_inputs import ChosenInputs, read_chosen
 from fanout.runtime import settings as compose
@@ -116,7 +115,6 @@ async def end_night(
         Watermark.after, files=kept.files, run=run_id, output=config.output.path or "", gone=kept.gone
     )
     before = await _place(config, objects, clock).move(moved)
-    failpoint("watermark.moved")
     if before.run == run_id:
         return
     twice = [file.path for file in kept.files if before.files.get(file.path) == version_of(file)]

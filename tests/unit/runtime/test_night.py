@@ -112,6 +112,22 @@ def test_an_empty_night_is_no_failure_and_says_so(job):
     )
 
 
+def test_an_empty_night_is_a_success_to_who_waits_for_one(job):
+    """An alert on `fanout_last_success_timestamp_seconds` would take it for a job that died."""
+    job = job()
+    job.sections["metrics"] = {"textfile": str(job.folder / "job.prom")}
+    job.put("q/2026/a.jsonl", lines(1))
+    told = []
+    for _ in range(2):
+        job.night(run={"date": "2026-11-30"})
+        text = (job.folder / "job.prom").read_text()
+        [line] = [line for line in text.splitlines() if line.startswith("fanout_last_success_timestamp")]
+        told.append(float(line.rpartition(" ")[2]))
+        [code] = [line for line in text.splitlines() if line.startswith("fanout_exit_code")]
+        assert float(code.rpartition(" ")[2]) == 0
+    assert (job.seen, told[1] > told[0]) == ([], True)
+
+
 def test_a_first_night_that_finds_nothing_is_a_mistake(job):
     with pytest.raises(InputError, match="no such object or prefix"):
         job().night(run={"date": "2026-11-30"})
