@@ -5,6 +5,7 @@ What AWS cannot be asked (no credentials, no region, no right) is said and left 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         UsageError: No input, one that cannot be read, or what a run would refuse before its first row.
         RunError: The input is in S3, and AWS cannot be reached as configured.
     """
+    if service_s is not None and not (math.isfinite(service_s) and service_s >= 0):
+        raise UsageError(f"--service-s {service_s}: should be a number of seconds, at least 0")
     config = compose.absolute(config)
     split_config(config)
     if not config.input.paths:

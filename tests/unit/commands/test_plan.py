@@ -249,6 +249,13 @@ def test_what_the_run_would_refuse_it_refuses(monkeypatch, config, sections, err
         plan(config(**sections))
 
 
+@pytest.mark.parametrize("service_s", [-1.0, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(monkeypatch, config, service_s):
+    in_memory(monkeypatch)
+    with pytest.raises(UsageError, match=r"--service-s \S+: should be a number of seconds, at least 0"):
+        plan(config(), service_s=service_s)
+
+
 def test_an_endpoint_without_topics_is_asked_for_no_message(monkeypatch, config):
     in_memory(monkeypatch, settings(notifications={"enabled": False}))
     planned = plan(config())
