@@ -538,6 +538,10 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
         load_config(also=lambda _values, _origins: ["no output"])
 
 
+BARE = '"g5": {{"xlarge": 1.41}}'
+QUOTED = 'the type stands in quotes: "ml.g5.xlarge" = 1.41'
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -545,8 +549,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
         ('"ml.g5.xlarge" = "x"', '{}:2: prices.instances.ml.g5.xlarge = "x": should be a number'),
         (
             "ml.g5.xlarge = 1.41",
-            '{}: prices.instances.ml = {{"g5": {{"xlarge": 1.41}}}}: should be a number; '
-            'the type stands in quotes: "ml.g5.xlarge" = 1.41',
+            f"{{}}: prices.instances.ml = {{{{{BARE}}}}}: should be a number; {QUOTED}",
         ),
     ],
 )
@@ -558,5 +561,5 @@ def test_a_price_of_an_instance_is_named_by_its_type(tmp_path, text, said):
     assert str(caught.value) == said.format(file)
     file.write_text('[prices.instances]\n"ml.g5.xlarge" = 1.41\n')
     assert load_config(file).prices.instances == {"ml.g5.xlarge": 1.41}
-    with pytest.raises(UsageError, match="FANOUT_PRICES_INSTANCES .* should be a table"):
+    with pytest.raises(UsageError, match=r"FANOUT_PRICES_INSTANCES .* should be a table"):
         load_config(environ={"FANOUT_PRICES_INSTANCES": "ml.g5.xlarge=1"})
