@@ -15,7 +15,7 @@ from fanout.files import storage, usable
 from fanout.output.destination import check_name
 from fanout.output.object_place import is_remote, object_place
 from fanout.rundir.paths import RUNS
-from fanout.source.path_rules import matches
+from fanout.source.path_rules import GLOB, fixed_parts, is_hidden, matches
 
 NO_INPUT = "no input: name files, directories or globs, or - for standard input"
 _NEEDED = {
@@ -77,6 +77,34 @@ def place_of_runs(config: Config) -> Path:
     return Path(output.rstrip("/")).parent / RUNS
 
 
+_DISK_GOES = (
+    "ECS_CONTAINER_METADATA_URI_V4",  # Amazon ECS developer guide, "task metadata endpoint"; Fargate among it
+    "ECS_CONTAINER_METADATA_URI",
+    "AWS_BATCH_JOB_ID",  # AWS Batch user guide, "job environment variables"
+    "KUBERNETES_SERVICE_HOST",  # in every pod, Kubernetes documentation, "Service"
+)
+"""Variables of hosts whose disk ends with the task."""
+
+
+def check_host(config: Config, environ: Mapping[str, str]) -> None:
+    """Refuse to keep the journal of a run on a disk that goes with its task, unless that is accepted.
+
+    An output in S3 says that the disk of this host is not where results are kept.
+
+    Raises:
+        UsageError: No other directory is named for the run.
+    """
+    run, output = config.run, config.output.path or ""
+    told = next((name for name in _DISK_GOES if environ.get(name)), None)
+    if told is None or not is_remote(output) or run.dir or run.ephemeral or not run.journal:
+        return
+    raise UsageError(
+        f"the disk of this host goes with its task ({told} is set), and the run's journal with it: what was accepted "
+        "would be sent and billed again. Name a directory on a mounted volume with --run-dir, or accept that this run "
+        "cannot be resumed once the host is gone with --ephemeral"
+    )
+
+
 def check_paths(inputs: Sequence[str], output: str) -> None:
     """Refuse inputs and outputs that cannot be meant, and make the output's directory.
 
@@ -112,18 +140,35 @@ def check_names(inputs: Sequence[str], output: str) -> None:
         raise UsageError(NO_INPUT)
     if "" in inputs:
         raise UsageError("an input has no name: an empty one would be every file of this directory")
-    if is_remote(output):
-        if output in inputs:
-            raise UsageError(f"the output {output} is the input: choose another name")
-        return
     for path in inputs:
-        if "://" not in path and is_same_file(Path(path), Path(output)):
+        if _is_input(output, path):
             raise UsageError(f"the output {output} is the input: choose another name")
-        if "://" not in path and _would_be_read(Path(output), path):
+        if _is_among(output, path):
             raise UsageError(
                 f"the output {output} is among the inputs {path}, and a later run would read it as rows: "
                 "choose another place for it"
             )
+
+
+def _is_input(output: str, path: str) -> bool:
+    return output == path or ("://" not in path + output and is_same_file(Path(path), Path(output)))
+
+
+def _is_among(output: str, path: str) -> bool:
+    if is_remote(output) and is_remote(path):
+        return _object_would_be_read(output, path)
+    return "://" not in path + output and _would_be_read(Path(output), path)
+
+
+def _object_would_be_read(output: str, path: str) -> bool:
+    """Whether reading the input `path` in S3, a prefix or a glob, would come upon the output once it is there."""
+    # Of a dataset, a part: its manifest is hidden, as it begins with `_`.
+    name, pattern = f"{output}part-00000.parquet" if output.endswith("/") else output, path.split("/")
+    if GLOB & set(path):
+        below = name.split("/")[fixed_parts(pattern) :]
+        return matches(name.split("/"), pattern) and not is_hidden(below, pattern=pattern)
+    folder = f"{path.rstrip('/')}/"
+    return name.startswith(folder) and not is_hidden(name.removeprefix(folder).split("/"))
 
 
 def _would_be_read(output: Path, path: str) -> bool:

@@ -97,7 +97,8 @@ def _rebase(raw: Raw, base: Path) -> Raw:
         joined = os.path.normpath(base / text)
         return f"{joined}/" if text.endswith("/") else joined
 
-    for section, key in (("input", "paths"), ("output", "path"), ("run", "dir"), ("metrics", "textfile")):
+    places = ("input.paths", "input.watermark", "output.path", "run.dir", "metrics.textfile")
+    for section, key in (place.split(".") for place in places):
         inner = raw.get(section)
         if isinstance(inner, dict) and key in inner:
             value = inner[key]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fanout.errors import UsageError
-from fanout.files import make_directory, usable
+from fanout.files import make_directory, storage, usable
 from fanout.rundir import journal
 
 VERSION = 1
@@ -41,6 +41,11 @@ class RunDirectory:
     def manifest(self) -> Path:
         """What the run is: written once, before anything is sent."""
         return self.path / "run.json"
+
+    @property
+    def inputs(self) -> Path:
+        """Which files it reads, where that is not all that its paths mean: written before the manifest."""
+        return self.path / "inputs.json"
 
     @property
     def status(self) -> Path:
@@ -91,12 +96,20 @@ class RunDirectory:
             raise UsageError(
                 f"{self.path} holds a run already: `fanout resume {self.path}`, or name another directory"
             )
+        with storage(self.inputs, "remove"):  # of a process that was killed before it wrote run.json
+            self.inputs.unlink(missing_ok=True)
 
     def remove_if_unused(self) -> None:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
         if self.shards.is_dir() and any(self.shards.iterdir()):
             return
-        for file in (self.manifest, self.status, self.identity, *self.path.glob(f"{journal.NAME}*")):
+        for file in (
+            self.manifest,
+            self.inputs,
+            self.status,
+            self.identity,
+            *self.path.glob(f"{journal.NAME}*"),
+        ):
             file.unlink(missing_ok=True)
         for directory in (self.parts, self.shards, self.path, self.path.parent):
             if directory == self.path.parent and directory.name != RUNS:

@@ -20,6 +20,7 @@ from fanout.files import readable
 from fanout.output.finish import OutputFile, finish
 from fanout.output.object_place import is_remote, object_place
 from fanout.rundir.summary import Summary, summarize, write_summary
+from fanout.runtime.night import end_night
 from fanout.runtime.object_output import BuiltFile, ObjectOutput
 from fanout.runtime.result import RunResult
 from fanout.runtime.session import Session
@@ -44,7 +45,7 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     Raises:
         UsageError: The output exists and may not be replaced.
         StorageError: The disk is full or failed, or a part is damaged.
-        RunError: The output cannot be put into S3.
+        RunError: The output cannot be put into S3, or the watermark not be moved.
     """
     output = result.config.output.path or ""
     built = output
@@ -52,9 +53,19 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
         built = result.directory.built(dataset=object_place(output).dataset)
     output_file = await run_in_thread(functools.partial(_build, result, built))
     if is_remote(output):
-        files = await run_in_thread(functools.partial(_files, built))
+        files = await run_in_thread(functools.partial(built_files, built))
         await _object_output(session, result.config, run_id=result.run_id).publish(files)
         failpoint("output.published")
+    await end_night(
+        result.config,
+        session.cloud.objects,
+        chosen=result.directory.inputs,
+        remote=session.remote(),
+        run_id=result.run_id,
+        clock=session.clock,
+        warn=session.warnings.warn,
+    )
+    result = result.warned(session.warnings.of_run)
     return await run_in_thread(
         functools.partial(
             _summed_up, result, output_file, built, seconds=session.clock.now() - result.started_at
@@ -91,7 +102,7 @@ def _build(result: RunResult, path: str) -> OutputFile:
     )
 
 
-def _files(built: str) -> list[BuiltFile]:
+def built_files(built: str) -> list[BuiltFile]:
     """Return the files of an output that was built for S3, in row order."""
     path = Path(built)
     files = sorted(path.iterdir()) if path.is_dir() else [path]

@@ -115,6 +115,7 @@ class Runner:
             warnings=warnings,
             simulator=self._simulator,
             deadline_at=self._deadline_at,
+            chosen=self._spec.inputs,
         ) as session:
             result = await self._result(session, self._executor or here, monitor)
             await session.close_queue()

@@ -29,6 +29,7 @@ from fanout.runtime.descriptors import ensure_descriptors
 from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
+from fanout.runtime.remote_input import RemoteInput
 from fanout.runtime.run_queue import open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
 from fanout.source.source import Source
@@ -43,6 +44,7 @@ async def open_session(
     warnings: WarningLog | None = None,
     simulator: SimulatorAddress | None = None,
     deadline_at: float | None = None,
+    chosen: Path | None = None,
 ) -> AsyncIterator[Session]:
     """Yield AWS, opened; whatever the session opens is closed when the block ends, the last first.
 
@@ -53,6 +55,7 @@ async def open_session(
         simulator: The local AWS of the process that started this one; by default the session starts one if the
             configuration asks for it.
         deadline_at: When to give up opening, by the clock; None for never. What is open stays open.
+        chosen: Where a run keeps which files it reads; None for what is no run.
 
     Raises:
         UsageError: The local AWS's settings do not fit, this process may not open so many connections, or standard
@@ -86,6 +89,7 @@ async def open_session(
                 warnings=warnings,
                 stack=stack,
                 in_time=in_time,
+                chosen=chosen,
             )
 
 
@@ -143,6 +147,7 @@ class Session:
         warnings: WarningLog,
         stack: AsyncExitStack,
         in_time: Callable[[str], AbstractContextManager[None]],
+        chosen: Path | None,
     ) -> None:
         self.config = config
         self.cloud = cloud
@@ -153,6 +158,7 @@ class Session:
         self._queues: list[AsyncExitStack] = []
         self._stack = stack
         self._in_time = in_time
+        self._chosen = chosen
         self._found: tuple[Endpoint | None] | None = None  # a role that may not describe it is an answer, too
         self._source: Source | None = None
 
@@ -194,6 +200,7 @@ class Session:
         """Return the input that the configuration names.
 
         Raises:
+            NothingNew: The run takes what is new, and nothing is.
             InputError: It is not there, cannot be read, is not what it should be, or lacks a column.
             UsageError: The selection contradicts itself.
             RunError: It is in S3, and S3 does not permit it or does not answer.
@@ -201,12 +208,20 @@ class Session:
         if self._source is None:
             with self._in_time("the input was looked at"):
                 self._source = await open_input(
-                    self.config, self.cloud.objects, portal=self._portal, clock=self.clock
+                    self.config,
+                    self.cloud.objects,
+                    portal=self._portal,
+                    clock=self.clock,
+                    chosen=self._chosen,
                 )
             self._stack.push_async_callback(self._source.aclose)
             for text in self._source.warnings:
                 self.warnings.warn(text)
         return self._source
+
+    def remote(self) -> RemoteInput:
+        """Return S3 as threads see it, as long as the session is open."""
+        return RemoteInput(self.cloud.objects, portal=self._portal, clock=self.clock)
 
     async def queue(self, run_id: str, *, resumable: Callable[[], bool] = lambda: False) -> Queue | None:
         """Return the queue that run listens to; None if its results are found by listing.

@@ -40,6 +40,7 @@ COVERED = {
     "cli/*": "tests/e2e/test_first_steps.py",
     "commands/export": "tests/e2e/test_status.py",
     "commands/rebuild": "tests/crash/test_damage.py",
+    "commands/report": "tests/unit/commands/test_outputs_in_s3.py",
     "commands/re*": "tests/crash/test_interruptions.py",
     "commands/run": "tests/e2e/test_run.py",
     "commands/s3_scan": "tests/crash/test_damage.py",

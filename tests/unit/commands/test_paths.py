@@ -5,10 +5,18 @@ from __future__ import annotations
 import pytest
 from support.raw_server import bare_environment
 
-from fanout.commands.paths import NO_INPUT, check_complete, check_names, check_paths, is_same_file, lacking
+from fanout.commands.paths import (
+    NO_INPUT,
+    check_complete,
+    check_host,
+    check_names,
+    check_paths,
+    is_same_file,
+    lacking,
+)
 from fanout.config.load import load_config
 from fanout.config.model import Config
-from fanout.errors import UsageError
+from fanout.errors import Exit, UsageError
 
 NO_OUTPUT = "no output: name a file with -o out.parquet"
 NO_ENDPOINT = "no endpoint: name it with --endpoint, or try --local"
@@ -141,3 +149,46 @@ def test_an_output_among_the_inputs_is_refused(tmp_path, path, output):
 def test_an_output_beside_the_inputs_is_not(tmp_path, path, output):
     (tmp_path / "in").mkdir()
     check_paths([f"{tmp_path}/{path}"], f"{tmp_path}/{output}")
+
+
+@pytest.mark.parametrize(
+    ("path", "output", "is_read"),
+    [
+        ("s3://b/q/", "s3://b/q/out.parquet", True),
+        ("s3://b/q", "s3://b/q/deep/out.parquet", True),
+        ("s3://b/q/*", "s3://b/q/out.parquet", True),
+        ("s3://b/q/**/*.parquet", "s3://b/q/ds/", True),
+        ("s3://b", "s3://b/out.parquet", True),
+        ("s3://b/q/", "s3://b/q/_out/out.parquet", False),
+        ("s3://b/q/", "s3://b/q2/out.parquet", False),
+        ("s3://b/q/", "s3://c/q/out.parquet", False),
+        ("s3://b/q/*.jsonl", "s3://b/q/out.parquet", False),
+        ("s3://b/q/2026/", "s3://b/q/answers/2026/", False),
+    ],
+)
+def test_an_output_in_s3_that_a_later_run_would_read_is_refused(path, output, is_read):
+    if not is_read:
+        check_paths([path], output)
+        return
+    with pytest.raises(UsageError, match="is among the inputs"):
+        check_paths([path], output)
+
+
+HOSTS = [
+    "ECS_CONTAINER_METADATA_URI_V4",
+    "ECS_CONTAINER_METADATA_URI",
+    "AWS_BATCH_JOB_ID",
+    "KUBERNETES_SERVICE_HOST",
+]
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_a_run_whose_disk_goes_with_its_task_names_what_there_is_instead(name):
+    given = {"output": {"path": "s3://b/out.parquet"}}
+    with pytest.raises(UsageError, match=rf"\({name} is set\).*--run-dir.*--ephemeral$") as caught:
+        check_host(Config.model_validate(given), {name: "x"})
+    assert caught.value.exit is Exit.USAGE
+    for run in ({"dir": "/mnt/runs/tonight"}, {"ephemeral": True}, {"journal": False}):
+        check_host(Config.model_validate({**given, "run": run}), {name: "x"})
+    check_host(Config.model_validate(given), {name: "", "HOME": "/"})
+    check_host(Config.model_validate({"output": {"path": "/mnt/out.parquet"}}), {name: "x"})

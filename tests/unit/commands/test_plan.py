@@ -249,6 +249,17 @@ def test_what_the_run_would_refuse_it_refuses(monkeypatch, config, sections, err
         plan(config(**sections))
 
 
+def test_a_scheduled_run_is_planned_for_its_date_and_said_to_take_what_is_new_alone(
+    monkeypatch, config, tmp_path
+):
+    in_memory(monkeypatch)
+    write_jsonl(tmp_path / "2026-11-30.jsonl", [{"n": 1}])
+    paths = [f"{tmp_path}/{{date:%Y-%m-%d}}.jsonl"]
+    planned = plan(config(input={"paths": paths, "since": "last"}, run={"date": "2026-11-30"}))
+    assert planned.rows.rows == 1
+    assert [text for text in planned.warnings if "input.since" in text] != []
+
+
 @pytest.mark.parametrize("service_s", [-1.0, float("nan"), float("inf")])
 def test_a_time_that_is_none_is_refused(monkeypatch, config, service_s):
     in_memory(monkeypatch)
