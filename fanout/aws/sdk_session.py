@@ -133,6 +133,7 @@ def region_named(*, region: str | None, profile: str | None) -> str:
 
 def _region(session: AioSession, named: str | None) -> str:
     try:
+        session.get_scoped_config()  # a profile that is not there is one, too, where the region is named elsewhere
         # botocore itself knows AWS_DEFAULT_REGION alone; AWS_REGION is what Lambda, ECS and the other SDKs set.
         region: str | None = named or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     except ProfileNotFound as error:

@@ -80,6 +80,7 @@ class AwsCloud:
         self.control = AwsControl(
             controls["sagemaker"],
             cloudwatch=controls["cloudwatch"],
+            sts=controls["sts"],
             run_queues=RunQueues(controls["sqs"], controls["sns"], timeout_s=timeout_s),
             timeout_s=timeout_s,
             inline=inline,

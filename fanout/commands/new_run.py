@@ -6,13 +6,13 @@ import logging
 import os
 from pathlib import Path
 
-from fanout.commands.paths import check_complete, check_host, check_paths, place_of_runs
+from fanout.commands.paths import check_complete, check_host, check_paths, check_places, place_of_runs
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
 from fanout.engine.snapshot import Observer
-from fanout.errors import NothingNew, UsageError, next_time
+from fanout.errors import NothingNew, next_time
 from fanout.files import copy_file
 from fanout.output.destination import check_name, claim
 from fanout.output.object_place import is_remote
@@ -55,12 +55,7 @@ async def start_run(
     output = config.output.path or ""
     check_complete(config)
     check_paths(config.input.paths, output)
-    if is_remote(output) and config.local.enabled:
-        raise UsageError(
-            f"{output}: the local AWS ends with the run, and its S3 with it: choose a path for the output"
-        )
-    if is_remote(config.run.dir or ""):
-        raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
+    check_places(config)
     check_host(config, os.environ)
     run_id = new_run()
     if not is_remote(output):  # in S3, that is seen once the session is open
@@ -69,7 +64,7 @@ async def start_run(
     spec = RunSpec(
         run_id=run_id,
         config=config,
-        directory=_directory(config, run_id),
+        directory=run_directory(config, run_id),
         rows=rows,
         retry_of=retry_of,
         fingerprint=fingerprint,
@@ -95,7 +90,7 @@ async def start_run(
         )
 
 
-def _directory(config: Config, run_id: str) -> RunDirectory:
+def run_directory(config: Config, run_id: str) -> RunDirectory:
     """Return the run's directory: the one that is named, or one of its own among the runs."""
     if config.run.dir:
         return RunDirectory(Path(config.run.dir).absolute())

@@ -105,6 +105,21 @@ def check_host(config: Config, environ: Mapping[str, str]) -> None:
     )
 
 
+def check_places(config: Config) -> None:
+    """Refuse an output and a run directory that would not outlive the run, or cannot be where they are named.
+
+    Raises:
+        UsageError: The output stands in the local AWS's S3, or the run's directory in S3.
+    """
+    output = config.output.path or ""
+    if is_remote(output) and config.local.enabled:
+        raise UsageError(
+            f"{output}: the local AWS ends with the run, and its S3 with it: choose a path for the output"
+        )
+    if is_remote(config.run.dir or ""):
+        raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
+
+
 def check_paths(inputs: Sequence[str], output: str) -> None:
     """Refuse inputs and outputs that cannot be meant, and make the output's directory.
 

@@ -18,7 +18,7 @@ from fanout.analysis.plan import Plan
 from fanout.analysis.planned_rows import PlannedRows
 from fanout.analysis.prices import requests
 from fanout.commands.earlier_runs import capacity_of, last_service_time
-from fanout.commands.paths import NO_INPUT, check_names, lacking, place_of_runs
+from fanout.commands.paths import NO_INPUT, check_names, check_places, lacking, place_of_runs
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
@@ -53,6 +53,7 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         raise UsageError(f"--service-s {service_s}: should be a number of seconds, at least 0")
     config = scheduled(compose.absolute(config), now=SystemClock().now())
     split_config(config)
+    check_places(config)
     if not config.input.paths:
         raise UsageError(NO_INPUT)
     if config.output.path:

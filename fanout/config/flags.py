@@ -69,8 +69,8 @@ class Flag:
 RUN: Sequence[Flag] = (
     Flag("inputs", "input.paths", "paths", "Files, directories, globs, s3:// locations, or - for stdin.",
          metavar="INPUT"),
-    Flag("output", "output.path", "text",
-         "Parquet file, or s3:// object, to write; with a slash at its end, a dataset.", short="-o"),
+    Flag("output", "output.path", "text", "Parquet file or s3:// object to write; a dataset with a slash at its end.",
+         short="-o"),
     Flag("endpoint", "endpoint.name", "text", "Name of the asynchronous endpoint."),
     Flag("local", "local.enabled", "on", "Run against the local AWS that ships with fanout."),
     Flag("transport", "transport.mode", "text", "auto, inline or s3."),
@@ -157,6 +157,9 @@ BENCH: Sequence[Flag] = (
     Flag("seed", "run.seed", "int", "Of orders, arrivals and the local AWS; default 0."),
     *_named("limit", "payload_column", "payload_fields", "content_type", "concurrency", "region", "profile"),
 )  # fmt: skip
+
+INFRA: Sequence[Flag] = _named("endpoint", "region", "profile")
+"""By which an endpoint is asked about."""
 
 
 def sections(flags: Iterable[Flag], given: Mapping[str, object]) -> Sections:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -26,8 +27,14 @@ from fanout.runtime.result import RunResult
 from fanout.runtime.session import Session
 
 
-async def prove_output(session: Session, config: Config, *, run_id: str) -> None:
+async def prove_output(session: Session, config: Config, *, run_id: str, warn: Callable[[str], None]) -> None:
     """Return if the output may be put where it is wanted in S3; what stands on this machine was looked at before.
+
+    Args:
+        session: S3.
+        config: Names the output.
+        run_id: The run.
+        warn: Called with what a person should know if what was begun for it stays.
 
     Raises:
         UsageError: Something stands there that may not be replaced.
@@ -36,7 +43,7 @@ async def prove_output(session: Session, config: Config, *, run_id: str) -> None
     path = config.output.path or ""
     if not is_remote(path):
         return
-    await _object_output(session, config, run_id=run_id).prove()
+    await _object_output(session, config, run_id=run_id).prove(warn=warn)
 
 
 async def finish_run(result: RunResult, session: Session, /) -> Summary:

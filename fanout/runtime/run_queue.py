@@ -10,6 +10,7 @@ import anyio
 
 from fanout.config.model import CollectSection
 from fanout.domain.failures import MISSING, NOT_PERMITTED
+from fanout.domain.queue_urls import queue_region
 from fanout.domain.remedies import remedy
 from fanout.errors import CallError, RunError
 from fanout.ports import Cloud, Endpoint, Queue, RunQueue
@@ -67,6 +68,20 @@ async def open_run_queue(
     finally:
         if not resumable():
             await _close(cloud, run_queue, warn)
+
+
+def check_queue_region(url: str | None, *, region: str) -> None:
+    """Refuse a named queue that stands in another region than the topics and the endpoint.
+
+    Raises:
+        RunError: It does; names both.
+    """
+    elsewhere = None if url is None else queue_region(url)
+    if elsewhere not in {None, region}:
+        raise RunError(
+            f"the queue {url} is in {elsewhere}, and this run talks to AWS in {region}, whose topics "
+            "and endpoint it needs: name a queue there (--queue-url), or run in that region (--region)"
+        )
 
 
 async def _check_shared(

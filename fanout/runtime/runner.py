@@ -140,8 +140,9 @@ class Runner:
             spec.manifest(fingerprint=fingerprint, endpoint=name).write(spec.directory.manifest)
             failpoint("manifest.written")
         simulated = await session.is_simulated()
+        warn = session.warnings.warn
         if spec.stripe is None:
-            await prove_output(session, spec.config, run_id=spec.run_id)
+            await prove_output(session, spec.config, run_id=spec.run_id, warn=warn)
         work = await executor.prepare(session, fold=monitor.fold)
         ended = await self._supervisor.attend(work, (self._observer, *monitor.observers))
         return RunResult(

@@ -17,7 +17,6 @@ from fanout._version import __version__
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
-from fanout.domain.queue_urls import queue_region
 from fanout.domain.queues import queue_tags
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
@@ -30,7 +29,7 @@ from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
 from fanout.runtime.remote_input import RemoteInput
-from fanout.runtime.run_queue import open_run_queue
+from fanout.runtime.run_queue import check_queue_region, open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
 from fanout.source.source import Source
 from fanout.source.stdin import STDIN, kept_stdin
@@ -233,13 +232,7 @@ class Session:
         Raises:
             RunError: The endpoint is not there, the queue cannot be made, or the one that is named is elsewhere.
         """
-        url = self.config.collect.queue_url
-        elsewhere = None if url is None else queue_region(url)
-        if elsewhere not in {None, self.cloud.region}:
-            raise RunError(
-                f"the queue {url} is in {elsewhere}, and this run talks to AWS in {self.cloud.region}, whose topics "
-                "and endpoint it needs: name a queue there (--queue-url), or run in that region (--region)"
-            )
+        check_queue_region(self.config.collect.queue_url, region=self.cloud.region)
         endpoint = await self.endpoint()
         if endpoint is not None:
             for text in endpoint_warnings(endpoint, self.config.collect):

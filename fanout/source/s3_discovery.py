@@ -50,7 +50,7 @@ def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> FoundO
     except InputError:
         raise
     except RunError as error:
-        raise RunError(f"{uri}: no object of this name may be read; {error}") from error
+        raise RunError(f"{uri}: no object of this name may be read (s3:GetObject); {error}") from error
 
 
 def _matching(uri: str, bucket: str, pattern: str, *, remote: Remote) -> FoundObjects:

@@ -17,6 +17,7 @@ MODULES = sorted(str(path.relative_to(HOUSE))[:-3] for path in HOUSE.rglob("*.py
 STARTERS = (
     "engine/pipeline",  # the only file of the engine
     "runtime/supervisor",  # what goes on beside a run
+    "concurrency/side_by_side",  # calls whose results are waited for together
     "shards/processes",
     "aws/*",  # the edge
     "simulator/*",
@@ -38,15 +39,20 @@ COVERED = {
     "bench/arrivals": "tests/unit/bench/test_experiment.py",
     "bench/*": "tests/e2e/test_bench.py",
     "cli/*": "tests/e2e/test_first_steps.py",
+    "commands/doctor/*": "tests/unit/commands/doctor/test_examine.py",
     "commands/export": "tests/e2e/test_status.py",
     "commands/rebuild": "tests/crash/test_damage.py",
     "commands/report": "tests/unit/commands/test_outputs_in_s3.py",
+    "commands/infra/cloudformation": "tests/unit/commands/infra/test_stack.py",
+    "commands/infra/described": "tests/unit/commands/infra/test_iam.py",
+    "commands/infra/scaling": "tests/unit/commands/infra/test_stack.py",
     "commands/re*": "tests/crash/test_interruptions.py",
     "commands/run": "tests/e2e/test_run.py",
     "commands/s3_scan": "tests/crash/test_damage.py",
     "commands/status": "tests/e2e/test_status.py",
     "concurrency/threads": "tests/unit/engine/test_journal_writer.py",
     "config/*": "tests/unit/config/test_load.py",
+    "domain/account_facts": "tests/unit/aws/test_backlog.py",
     "domain/limits": "tests/unit/domain/test_routing.py",
     "domain/prices": "tests/unit/analysis/test_prices.py",
     "domain/records": "tests/unit/domain/test_routing.py",

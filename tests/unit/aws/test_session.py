@@ -52,6 +52,8 @@ async def test_missing_region_profile_and_credentials_name_the_next_step(monkeyp
     assert "run `aws configure` or `aws sso login`" in await failure(aws_settings(region="us-east-1"))
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
     assert "'wrok' does not exist (there are: work)" in await failure(aws_settings(profile="wrok"))
+    named = aws_settings(profile="wrok", region="us-east-1")
+    assert "'wrok' does not exist (there are: work)" in await failure(named), "also where the region is known"
     monkeypatch.setenv("AWS_PROFILE", "wrok")
     assert "'wrok' does not exist (there are: work)" in await failure(aws_settings())
 

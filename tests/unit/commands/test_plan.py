@@ -238,6 +238,7 @@ def test_standard_input_is_read_once_and_said_to_be_gone(monkeypatch, config, re
         ({"input": {"paths": ["/nowhere.jsonl"]}}, InputError, "/nowhere.jsonl"),
         ({"transport": {"mode": "s3"}}, UsageError, "name a place for them: --input-prefix"),
         ({"output": {"path": "gs://bucket/out.parquet"}}, UsageError, "outputs are files here or in S3"),
+        ({"run": {"dir": "s3://bucket/run"}}, UsageError, "directory is on this machine"),
         ({"run": {"processes": 2}, "pacing": {"window": 1}}, UsageError, "pacing.window = 1"),
         ({"payload": {"column": "nothing"}}, UsageError, "nothing"),
     ],

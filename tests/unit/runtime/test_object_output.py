@@ -310,3 +310,13 @@ def test_a_dataset_half_written_by_this_run_is_gone_on_with(files):
 
     run_virtual(main)
     assert account.names("ds/") == ["ds/_SUCCESS", "ds/_manifest.json", "ds/part-00000.parquet"]
+
+
+def test_an_upload_begun_as_a_proof_that_may_not_be_aborted_is_what_a_person_is_warned_of():
+    account = Account(faults={"denied": ["AbortMultipartUpload"]})
+    said = []
+    run_virtual(lambda: account.output(ONE).prove(warn=said.append))
+    [text] = said
+    assert text.startswith(f"an upload to {ONE} that was begun to see whether it may be stays")
+    assert "Grant s3:AbortMultipartUpload" in text
+    assert account.uploads == 1
