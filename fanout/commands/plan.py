@@ -5,6 +5,7 @@ What AWS cannot be asked (no credentials, no region, no right) is said and left 
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from fanout.analysis.plan import Plan
 from fanout.analysis.planned_rows import PlannedRows
 from fanout.analysis.prices import requests
 from fanout.commands.earlier_runs import capacity_of, last_service_time
-from fanout.commands.paths import NO_INPUT, check_names, lacking, place_of_runs
+from fanout.commands.paths import NO_INPUT, check_names, check_places, lacking, place_of_runs
+from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.records import Rejected
@@ -28,6 +30,7 @@ from fanout.ports import Endpoint
 from fanout.runtime import settings as compose
 from fanout.runtime.endpoint import NO_SUCH_ENDPOINT
 from fanout.runtime.endpoint_warnings import endpoint_warnings
+from fanout.runtime.schedule import scheduled
 from fanout.runtime.session import Session, open_session
 from fanout.shards.plan import split_config
 from fanout.source.source import Source, open_source
@@ -46,8 +49,11 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         UsageError: No input, one that cannot be read, or what a run would refuse before its first row.
         RunError: The input is in S3, and AWS cannot be reached as configured.
     """
-    config = compose.absolute(config)
+    if service_s is not None and not (math.isfinite(service_s) and service_s >= 0):
+        raise UsageError(f"--service-s {service_s}: should be a number of seconds, at least 0")
+    config = scheduled(compose.absolute(config), now=SystemClock().now())
     split_config(config)
+    check_places(config)
     if not config.input.paths:
         raise UsageError(NO_INPUT)
     if config.output.path:
@@ -55,6 +61,8 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
     async with _opened(config) as opened:
         told = await _ask(opened, config)
         rows = await _fold(opened.source, await _routing(opened, config), show=show)
+        if config.input.since is not None:
+            opened.warnings.warn("all files were read: the run takes those alone that are new (input.since)")
         if STDIN in config.input.paths:
             opened.warnings.warn("standard input has been read: the run needs its rows once more")
     described = told.endpoint

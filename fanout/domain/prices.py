@@ -6,10 +6,16 @@ by the body, long polls that find nothing, and notifications of more than 64 KB,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _no_table(value: object) -> object:
+    if isinstance(value, dict):  # TOML takes the dots of a bare ml.g5.xlarge for tables in tables
+        raise ValueError('should be a number; the type stands in quotes: "ml.g5.xlarge" = 1.41')  # noqa: TRY004
+    return value
+
 
 Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -37,4 +43,4 @@ class Prices(BaseModel):
     s3_get_per_1000: Dollars = 0.0004
     sns_publish_per_million: Dollars = 0.50
     sqs_request_per_million: Dollars = 0.40
-    instances: Mapping[str, Dollars] = Field(default_factory=dict)
+    instances: dict[str, Annotated[Dollars, BeforeValidator(_no_table)]] = Field(default_factory=dict)

@@ -238,6 +238,7 @@ def test_standard_input_is_read_once_and_said_to_be_gone(monkeypatch, config, re
         ({"input": {"paths": ["/nowhere.jsonl"]}}, InputError, "/nowhere.jsonl"),
         ({"transport": {"mode": "s3"}}, UsageError, "name a place for them: --input-prefix"),
         ({"output": {"path": "gs://bucket/out.parquet"}}, UsageError, "outputs are files here or in S3"),
+        ({"run": {"dir": "s3://bucket/run"}}, UsageError, "directory is on this machine"),
         ({"run": {"processes": 2}, "pacing": {"window": 1}}, UsageError, "pacing.window = 1"),
         ({"payload": {"column": "nothing"}}, UsageError, "nothing"),
     ],
@@ -247,6 +248,24 @@ def test_what_the_run_would_refuse_it_refuses(monkeypatch, config, sections, err
     reach(monkeypatch)
     with pytest.raises(error, match=words):
         plan(config(**sections))
+
+
+def test_a_scheduled_run_is_planned_for_its_date_and_said_to_take_what_is_new_alone(
+    monkeypatch, config, tmp_path
+):
+    in_memory(monkeypatch)
+    write_jsonl(tmp_path / "2026-11-30.jsonl", [{"n": 1}])
+    paths = [f"{tmp_path}/{{date:%Y-%m-%d}}.jsonl"]
+    planned = plan(config(input={"paths": paths, "since": "last"}, run={"date": "2026-11-30"}))
+    assert planned.rows.rows == 1
+    assert [text for text in planned.warnings if "input.since" in text] != []
+
+
+@pytest.mark.parametrize("service_s", [-1.0, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_refused(monkeypatch, config, service_s):
+    in_memory(monkeypatch)
+    with pytest.raises(UsageError, match=r"--service-s \S+: should be a number of seconds, at least 0"):
+        plan(config(), service_s=service_s)
 
 
 def test_an_endpoint_without_topics_is_asked_for_no_message(monkeypatch, config):

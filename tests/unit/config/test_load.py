@@ -536,3 +536,30 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
     ]
     with pytest.raises(UsageError, match=r"^no output$"):
         load_config(also=lambda _values, _origins: ["no output"])
+
+
+BARE = '"g5": {{"xlarge": 1.41}}'
+QUOTED = 'the type stands in quotes: "ml.g5.xlarge" = 1.41'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('"ml.g5.xlarge" = -1', "{}:2: prices.instances.ml.g5.xlarge = -1: should be at least 0"),
+        ('"ml.g5.xlarge" = "x"', '{}:2: prices.instances.ml.g5.xlarge = "x": should be a number'),
+        (
+            "ml.g5.xlarge = 1.41",
+            f"{{}}: prices.instances.ml = {{{{{BARE}}}}}: should be a number; {QUOTED}",
+        ),
+    ],
+)
+def test_a_price_of_an_instance_is_named_by_its_type(tmp_path, text, said):
+    file = tmp_path / "job.toml"
+    file.write_text(f"[prices.instances]\n{text}\n")
+    with pytest.raises(UsageError) as caught:
+        load_config(file)
+    assert str(caught.value) == said.format(file)
+    file.write_text('[prices.instances]\n"ml.g5.xlarge" = 1.41\n')
+    assert load_config(file).prices.instances == {"ml.g5.xlarge": 1.41}
+    with pytest.raises(UsageError, match=r"FANOUT_PRICES_INSTANCES .* should be a table"):
+        load_config(environ={"FANOUT_PRICES_INSTANCES": "ml.g5.xlarge=1"})
