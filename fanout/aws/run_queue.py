@@ -19,7 +19,7 @@ import anyio
 from fanout.aws.control_retry import patiently
 from fanout.aws.errors import skew_s
 from fanout.domain.failures import MISSING, NOT_PERMITTED, TOLERATED_SKEW_S
-from fanout.domain.queues import SEEN_TAG, Redrive, instant_tag, parse_redrive, queue_name
+from fanout.domain.queues import SEEN_TAG, Redrive, filter_policy, instant_tag, parse_redrive, queue_name
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import RunQueue
 
@@ -215,8 +215,7 @@ def policy(queue_arn: str, topics: Sequence[str]) -> str:
 
 def filter_attributes(run_id: str) -> dict[str, str]:
     """Return the subscription attributes that let through this run's notifications only."""
-    wanted = {"inferenceId": [{"prefix": f"{run_id}."}]}
-    return {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps(wanted)}
+    return {"FilterPolicyScope": "MessageBody", "FilterPolicy": filter_policy(run_id)}
 
 
 def _may_have_happened(error: BaseException) -> bool:

@@ -76,6 +76,19 @@ def queue_tags(run_id: str, *, endpoint: str, created_at: float, version: str) -
     }
 
 
+def filter_policy(run_id: str) -> str:
+    """Return the filter policy of a subscription that lets through one run's notifications only."""
+    return json.dumps({"inferenceId": [{"prefix": f"{run_id}."}]})
+
+
+def is_filter_of(policy: str | None, run_id: str) -> bool:
+    """Whether a subscription's filter policy is the one that a run gives it."""
+    try:
+        return bool(policy) and json.loads(policy or "") == json.loads(filter_policy(run_id))
+    except ValueError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class Redrive:
     """A queue's redrive policy: where a message goes, and after how many receives; None for what is not told."""

@@ -19,13 +19,15 @@ from fanout.failpoints import failpoint
 from fanout.files import readable
 from fanout.output.finish import OutputFile, finish
 from fanout.output.object_place import is_remote, object_place
+from fanout.rundir.begun_uploads import note_upload
+from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, summarize, write_summary
 from fanout.runtime.object_output import BuiltFile, ObjectOutput
 from fanout.runtime.result import RunResult
 from fanout.runtime.session import Session
 
 
-async def prove_output(session: Session, config: Config, *, run_id: str) -> None:
+async def prove_output(session: Session, config: Config, *, run_id: str, directory: RunDirectory) -> None:
     """Return if the output may be put where it is wanted in S3; what stands on this machine was looked at before.
 
     Raises:
@@ -35,7 +37,7 @@ async def prove_output(session: Session, config: Config, *, run_id: str) -> None
     path = config.output.path or ""
     if not is_remote(path):
         return
-    await _object_output(session, config, run_id=run_id).prove()
+    await _object_output(session, config, run_id=run_id, directory=directory).prove()
 
 
 async def finish_run(result: RunResult, session: Session, /) -> Summary:
@@ -53,7 +55,8 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     output_file = await run_in_thread(functools.partial(_build, result, built))
     if is_remote(output):
         files = await run_in_thread(functools.partial(_files, built))
-        await _object_output(session, result.config, run_id=result.run_id).publish(files)
+        place = _object_output(session, result.config, run_id=result.run_id, directory=result.directory)
+        await place.publish(files)
         failpoint("output.published")
     return await run_in_thread(
         functools.partial(
@@ -62,13 +65,14 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     )
 
 
-def _object_output(session: Session, config: Config, *, run_id: str) -> ObjectOutput:
+def _object_output(session: Session, config: Config, *, run_id: str, directory: RunDirectory) -> ObjectOutput:
     return ObjectOutput(
         session.cloud.objects,
         object_place(config.output.path or ""),
         run_id=run_id,
         overwrite=config.output.overwrite,
         clock=session.clock,
+        note=functools.partial(note_upload, directory),
     )
 
 

@@ -140,7 +140,7 @@ class Runner:
             failpoint("manifest.written")
         simulated = await session.is_simulated()
         if spec.stripe is None:
-            await prove_output(session, spec.config, run_id=spec.run_id)
+            await prove_output(session, spec.config, run_id=spec.run_id, directory=spec.directory)
         work = await executor.prepare(session, fold=monitor.fold)
         ended = await self._supervisor.attend(work, (self._observer, *monitor.observers))
         return RunResult(

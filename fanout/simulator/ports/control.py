@@ -163,7 +163,7 @@ class MemoryControl:
         topics, queue_arn = self._world.topics, self._world.queues.arn(name)
         raw = {"RawMessageDelivery": "true"}
         policy = {
-            "FilterPolicy": orjson.dumps({"inferenceId": [{"prefix": f"{run_id}."}]}).decode(),
+            "FilterPolicy": run_queues.filter_policy(run_id),
             "FilterPolicyScope": "MessageBody",
         }
         try:
