@@ -43,7 +43,7 @@ class Discard:
         run_dir: Its directory.
         run_id: The run; None for one that was killed before it had a name.
         state: `unsent`: it was killed before it could send anything. `finished`: it has its output, which stays.
-        accepted: Rows that the endpoint has, or may have: it goes on serving them, and nobody collects the results.
+        accepted: Rows that the endpoint has, or may have: it goes on serving them, for no one.
         durable: Rows whose results go with the directory.
         leftovers: What it has in AWS.
         unseen: What could not be looked at, and what to grant.
@@ -152,10 +152,10 @@ async def _find(plan: Discard, manifest: Manifest, config: Config, *, run_ids: S
             clock=session.clock,
             topics=await topics_of(session.cloud, manifest.endpoint),
             uploads=uploads,
-            places=sorted({location for location, _ in noted}),
+            places=sorted({location for each in noted.values() for location in each.places}),
             run_ids=run_ids,
         )
-    leftovers = judged(found, sights=sights, uploads=uploads, noted=noted, endpoint=None, older_than_s=0.0)
+    leftovers = judged(found, sights=sights, uploads=uploads, begun=noted, endpoint=None, older_than_s=0.0)
     return replace(plan, leftovers=leftovers, unseen=found.unseen)
 
 

@@ -81,10 +81,10 @@ async def collect_garbage(
             clock=clock,
             topics=await topics_of(cloud, endpoint),
             uploads=uploads,
-            places=sorted({location for location, _ in noted}),
+            places=sorted({location for each in noted.values() for location in each.places}),
         )
         leftovers = judged(
-            found, sights=sights, uploads=uploads, noted=noted, endpoint=endpoint, older_than_s=older_than_s
+            found, sights=sights, uploads=uploads, begun=noted, endpoint=endpoint, older_than_s=older_than_s
         )
         if mode == "delete":
             leftovers = await remove(leftovers, cloud, clock=clock)

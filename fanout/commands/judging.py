@@ -12,13 +12,13 @@ from fanout.commands.account_scan import AccountScan
 from fanout.commands.leftovers import FoundInputs, FoundQueue, Kind, Leftover, Stranded, Target
 from fanout.domain.dead_runs import UPLOADS_SILENT_S, QueueOwner, Sight, Verdict, judge, queue_owner
 from fanout.domain.ids import parse_input_key
-from fanout.domain.leftovers import UnfinishedUpload
+from fanout.domain.leftovers import BegunUploads, UnfinishedUpload
 from fanout.domain.location import Location
 from fanout.domain.queues import run_of_queue, seen_at
 
 KEPT = Verdict(gone=False, reason="its run was asked to keep its uploaded payloads (keep_inputs)")
 
-NOT_NOTED = "this run has not noted it: it is another's to the same place, or its beginning was cut off"
+NOT_NOTED = "this run has not begun it: it is another program's, or a later run's, to the same place"
 
 
 def judged(
@@ -26,7 +26,7 @@ def judged(
     *,
     sights: Mapping[str, Sight],
     uploads: Location | None,
-    noted: Mapping[tuple[Location, str], str],
+    begun: Mapping[str, BegunUploads],
     endpoint: str | None,
     older_than_s: float,
 ) -> list[Leftover]:
@@ -36,12 +36,12 @@ def judged(
         found: In the account.
         sights: The runs whose directories can be seen.
         uploads: Prefix of uploaded payloads; None if none were looked for.
-        noted: The runs that have begun uploads to their outputs' places, by place and id of these.
+        begun: The uploads to their outputs' places that runs have begun.
         endpoint: The endpoint whose runs are meant, None for all; what may be another's stays.
         older_than_s: How long a run must have been silent.
     """
     judging = _Judging(found, sights=sights, older_than_s=older_than_s)
-    leftovers = [*judging.queues(), *judging.subscriptions(), *judging.uploads(uploads, noted)]
+    leftovers = [*judging.queues(), *judging.subscriptions(), *judging.uploads(uploads, begun)]
     if uploads is not None:
         leftovers += judging.inputs(uploads)
     if endpoint is None:
@@ -88,12 +88,10 @@ class _Judging:
                 verdict = Verdict(gone=True, reason="its queue is gone")
             yield self._leftover("subscription", each.arn, run_id, verdict, target, owner=owner)
 
-    def uploads(
-        self, uploads: Location | None, noted: Mapping[tuple[Location, str], str]
-    ) -> Iterator[Leftover]:
-        places = {location: run_id for (location, _), run_id in noted.items()}
+    def uploads(self, uploads: Location | None, begun: Mapping[str, BegunUploads]) -> Iterator[Leftover]:
+        places = {location: run_id for run_id, each in begun.items() for location in each.places}
         for each in self._found.uploads:
-            run_id = noted.get((each.location, each.id))
+            run_id = next((run_id for run_id, noted in begun.items() if noted.has(each)), None)
             if run_id is None and each.location in places:
                 verdict = Verdict(
                     gone=False, reason=NOT_NOTED, age_s=max(self._found.now - each.began_at, 0.0)
@@ -102,10 +100,10 @@ class _Judging:
                 continue
             if run_id is None and uploads is not None and each.location.bucket == uploads.bucket:
                 run_id, _ = parse_input_key(each.location.key, uploads.key) or (None, 0)
-            if run_id is None:
-                continue
-            verdict = self._by_age(run_id, each.began_at)
-            yield self._leftover("upload", _named(each), run_id, verdict, each)
+            if run_id is not None:
+                yield self._leftover(
+                    "upload", _named(each), run_id, self._by_age(run_id, each.began_at), each
+                )
 
     def inputs(self, uploads: Location) -> Iterator[Leftover]:
         for run_id, each in self._found.inputs.items():

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from fanout.commands.status import RunStatus, run_status, runs
 from fanout.domain.dead_runs import Sight
-from fanout.domain.location import Location
+from fanout.domain.leftovers import BegunUploads
 from fanout.errors import JournalError, RunError, UsageError
-from fanout.rundir.begun_uploads import noted_uploads
+from fanout.rundir.begun_uploads import begun_uploads
 from fanout.rundir.identity import check_identity
 from fanout.rundir.journal import Journal, JournalInUse, files_of
 from fanout.rundir.manifest import read_manifest
@@ -70,13 +70,12 @@ def sights_of(status: RunStatus) -> list[Sight]:
     ]
 
 
-def begun(sights: Iterable[Sight]) -> dict[tuple[Location, str], str]:
-    """Return the runs that have begun uploads to their outputs' places, by place and id of these."""
-    return {
-        upload: sight.run_id
-        for sight in sights
-        for upload in noted_uploads(RunDirectory(Path(sight.directory)))
-    }
+def begun(sights: Iterable[Sight]) -> dict[str, BegunUploads]:
+    """Return the uploads to their outputs' places that these runs have begun, by run; a run's shards have none."""
+    directories = {
+        sight.directory: sight.run_id for sight in reversed(list(sights))
+    }  # a run before its shards
+    return {run_id: begun_uploads(RunDirectory(Path(path))) for path, run_id in directories.items()}
 
 
 @contextmanager

@@ -81,8 +81,8 @@ def queue_owner(
     Args:
         name: Of the queue.
         tags: Its tags, None if they may not be read.
-        sights: The runs whose directories can be seen, by their ids: their names alone are proof, as nobody draws ten
-            characters twice.
+        sights: The runs whose directories can be seen, by their ids. Their names alone are proof: an id is not drawn
+            twice.
         now: By the clock of SQS, in seconds since the epoch.
     """
     run_id = run_of_queue(name)

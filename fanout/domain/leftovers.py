@@ -41,6 +41,37 @@ class UnfinishedUpload:
     began_at: float
 
 
+NOTED_WITHIN_S = 5.0
+"""By so much may a run's clock and S3's differ for an upload to count as begun between two instants of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class BegunUploads:
+    """The uploads that a run has noted as its own, to its output's place.
+
+    Attributes:
+        ids: Place and id of each.
+        spans: Place, beginning and end of each call that began one, by the run's clock: what S3 has begun meanwhile is
+            its own, too, if its reply was lost, or the run was killed before it could note the id.
+    """
+
+    ids: frozenset[tuple[Location, str]] = frozenset()
+    spans: tuple[tuple[Location, float, float], ...] = ()
+
+    @property
+    def places(self) -> frozenset[Location]:
+        """Where they would stand."""
+        return frozenset(location for location, _, _ in self.spans)
+
+    def has(self, upload: UnfinishedUpload) -> bool:
+        """Whether the run has begun this one."""
+        return (upload.location, upload.id) in self.ids or any(
+            location == upload.location
+            and began_at - NOTED_WITHIN_S <= upload.began_at <= ended_at + NOTED_WITHIN_S
+            for location, began_at, ended_at in self.spans
+        )
+
+
 class Leftovers(Protocol):
     """Finds what runs left behind in an account, for a person who clears it away; every call may raise `CallError`."""
 

@@ -60,7 +60,7 @@ class ObjectOutput:
         run_id: The run; what names it is its own, and is replaced.
         overwrite: Whether an earlier output may be replaced.
         clock: The run's clock.
-        note: Notes, durably, place and id of an upload that was begun.
+        note: Notes, durably, the place of an upload that is about to begin, and the id of one that has.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ObjectOutput:
         run_id: str,
         overwrite: bool,
         clock: Clock,
-        note: Callable[[Location, str], None],
+        note: Callable[[Location, str | None], None],
     ) -> None:
         self._objects = objects
         self._place = place
@@ -232,6 +232,7 @@ class ObjectOutput:
             metadata={RUN: self._run_id},
             if_none_match=if_none_match,
         )
+        await anyio.to_thread.run_sync(self._note, location, None)
         upload = await self._call(begin, "s3:PutObject")
         try:
             await anyio.to_thread.run_sync(self._note, location, upload.id)

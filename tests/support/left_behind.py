@@ -45,6 +45,7 @@ class LeftBehind:
         keep_inputs: bool = False,
         local: bool = False,
         bucket: str = BUCKET,
+        notes_id: bool = True,
     ) -> str:
         """Leave a run behind: a queue with two subscriptions, a payload, an upload of another, and one of its output.
 
@@ -55,6 +56,7 @@ class LeftBehind:
             keep_inputs: Whether it was asked to keep its payloads.
             local: Whether its AWS was a local one.
             bucket: Where its directory says that its payloads are.
+            notes_id: Whether it lived long enough to note the id of its output's upload.
         """
         run, cloud, now = new_run(), self.account.cloud, self.account.clock.now()
         settings = self.account.world.settings
@@ -67,8 +69,9 @@ class LeftBehind:
         self.account.world.queues.tag(queue_name(run), {SEEN_TAG: instant_tag(now - silent_s)})
         self.put(f"inputs/2c/{run}/300", age_s=silent_s)
         self.begin(f"inputs/05/{run}/5", age_s=silent_s)
-        upload = self.begin(self.output_key(run), age_s=silent_s)
-        if directory:
+        if not directory:
+            self.begin(self.output_key(run), age_s=silent_s)
+        else:
             made = self.directory(run)
             made.create()
             Journal(made.journal).close()
@@ -83,7 +86,11 @@ class LeftBehind:
                 }
             )
             Manifest(run, config, "fingerprint", endpoint).write(made.manifest)
-            note_upload(made, Location(BUCKET, self.output_key(run)), upload)
+            place = Location(BUCKET, self.output_key(run))
+            note_upload(made, place, None)
+            upload = self.begin(place.key)
+            if notes_id:
+                note_upload(made, place, upload)
         return run
 
     def shard(self, run: str) -> RunDirectory:

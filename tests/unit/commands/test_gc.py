@@ -168,9 +168,16 @@ def test_nothing_that_only_looks_like_a_runs_is_touched(left):
     assert left.everything() == before
 
 
-def test_another_upload_to_the_same_place_is_said_and_left(left):
+def test_an_upload_whose_id_a_kill_kept_from_being_noted_goes_by_its_instant(left):
+    run = left.run(notes_id=False)
+    clean()
+    assert left.remains(run) == 0
+
+
+@pytest.mark.parametrize("age_s", [60.0, -120.0])
+def test_another_upload_to_the_same_place_is_said_and_left(left, age_s):
     run = left.run()
-    theirs = left.begin(left.output_key(run))
+    theirs = left.begin(left.output_key(run), age_s=age_s)
     cleared = clean()
     (stays,) = [each for each in cleared.leftovers if each.outcome == "left"]
     assert (stays.verdict.reason, theirs in stays.name) == (NOT_NOTED, True)
