@@ -97,7 +97,7 @@ def discard(path: Path, *, config: Config | None = None, agree: Callable[[Discar
             f"{path} is a share of the run in {whole}: `fanout discard {whole}` gives up all of it"
         )
     counts = _counts(directory)  # before it is ours: a journal that is open tells no other reader
-    with held(directory):
+    with held(directory, unreadable="pass"):
         if manifest is None:
             _check_unsent(directory, counts)
             plan = Discard(run_dir=directory.path, run_id=None, state="unsent")

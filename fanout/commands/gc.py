@@ -64,9 +64,13 @@ async def collect_garbage(
         mode: Whether to remove anything.
 
     Raises:
-        UsageError: A directory is none.
+        UsageError: A directory is none, or the local AWS is meant, which leaves nothing.
         RunError: Nothing could be looked at, or AWS does not answer.
     """
+    if config.local.enabled:
+        raise UsageError(
+            "the local AWS ends with its run, and leaves nothing behind: leave out local.enabled"
+        )
     sights = in_sight(run_dirs, here=Path.cwd())
     endpoint, prefix = config.endpoint.name, config.transport.input_prefix
     uploads = parse_prefix(prefix) if prefix else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -21,7 +21,6 @@ from fanout.domain.remedies import remedy
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Cloud, RunQueue
-from fanout.rundir.journal import JournalInUse
 from fanout.rundir.paths import RunDirectory
 
 Kind = Literal["subscription", "queue", "upload", "inputs"]
@@ -116,11 +115,18 @@ async def remove(leftovers: Iterable[Leftover], cloud: Cloud, *, clock: Clock) -
         mine = list(group)
         sight = mine[0].sight if any(each.verdict.gone for each in mine) else None
         try:
-            with held(RunDirectory(Path(sight.directory))) if sight is not None else nullcontext():
+            with _kept_away(sight):
                 done += await remove_run(mine, cloud, clock=clock)
-        except JournalInUse as error:  # it was taken up since it was looked at
+        except RunError as error:  # it was taken up since it was looked at, or its journal does not open
             done += [_lives(each, str(error)) for each in mine]
     return done
+
+
+def _kept_away(sight: Sight | None) -> AbstractContextManager[None]:
+    """Keep every process away from a run that can be seen."""
+    if sight is None:
+        return nullcontext()
+    return held(RunDirectory(Path(sight.directory)), unreadable="refuse")
 
 
 def _lives(leftover: Leftover, reason: str) -> Leftover:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from fanout.commands.status import RunStatus, run_status, runs
 from fanout.domain.dead_runs import Sight
@@ -79,11 +80,17 @@ def begun(sights: Iterable[Sight]) -> dict[str, BegunUploads]:
 
 
 @contextmanager
-def held(directory: RunDirectory) -> Iterator[None]:
+def held(directory: RunDirectory, *, unreadable: Literal["refuse", "pass"]) -> Iterator[None]:
     """Keep every process away from a run while what is left of it is removed.
+
+    Args:
+        directory: Of the run.
+        unreadable: What to do with a journal that this process cannot open, though no other has it: such a run can be
+            given up by a person, and is not to be cleared away in passing.
 
     Raises:
         JournalInUse: A process is at it.
+        RunError: As `Journal` does, for a journal that is to be refused.
     """
     journal = None
     if directory.journal.exists():
@@ -92,7 +99,8 @@ def held(directory: RunDirectory) -> Iterator[None]:
         except JournalInUse:
             raise
         except RunError:
-            pass  # damaged, or on a disk that takes nothing: no process can open it
+            if unreadable == "refuse":
+                raise
     try:
         _check_still(directory)
         yield

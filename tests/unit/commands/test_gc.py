@@ -114,6 +114,27 @@ def test_a_run_that_is_taken_up_after_it_was_found_keeps_all(left, monkeypatch):
     assert (left.remains(run), cleared.exit) == (6, Exit.OK)
 
 
+def test_a_run_whose_journal_does_not_open_is_not_cleared_away_in_passing(left, monkeypatch):
+    run = left.run()
+    uploads = left.account.cloud.leftovers.uploads
+
+    async def damaged(*arguments):
+        left.directory(run).journal.write_bytes(b"not SQLite" * 1_000)
+        return await uploads(*arguments)
+
+    monkeypatch.setattr(left.account.cloud.leftovers, "uploads", damaged)
+    assert all("journal.sqlite" in each.verdict.reason for each in clean().leftovers)
+    assert left.remains(run) == 6
+    # From then on it is out of sight.
+    assert {each.verdict.gone for each in clean().leftovers} == {False}
+
+
+def test_the_local_aws_leaves_nothing(here):
+    config = Config.model_validate({"local": {"enabled": True}})
+    with pytest.raises(UsageError, match="leaves nothing behind"):
+        anyio.run(lambda: collect_garbage(config, run_dirs=(), older_than_s=0.0, mode="list"))
+
+
 def test_older_than_counts_for_what_is_in_sight_too(left):
     run = left.run(silent_s=9 * DAY)
     clean(older_than_s=DAY)  # its directory was written to just now
