@@ -31,13 +31,17 @@ PER_S = 4_000  # that every window is kept at: half of what two cores do with th
 OPEN = 0.75  # of a window: were it full, it would pace the run, and in bursts
 PAYLOAD_BYTES = 256
 SHORT_ROWS, SHORT_TIMES = 10_000, 5
+SETTINGS = ("rounds", "rows", "windows", "window_rows", "per_s", "pairs_of_short")
 
 
 def main() -> int:
     asked = _arguments()
     machine = describe()
     samples: list[dict[str, Any]] = []
-    settings = {name: getattr(asked, name) for name in ("rounds", "rows", "windows", "window_rows", "per_s")}
+    settings = {
+        name: getattr(asked, name)
+        for name in ("rounds", "rows", "windows", "window_rows", "per_s", "pairs_of_short")
+    }
     cases = [("rows", rows) for rows in asked.rows] + [("window", window) for window in asked.windows]
     with tempfile.TemporaryDirectory(prefix="fanout-benchmark-") as directory:
         scratch = Path(directory)
@@ -51,6 +55,7 @@ def main() -> int:
                     rows=value if kind == "rows" else asked.window_rows,
                     window=value if kind == "window" else None,
                     per_s=asked.per_s,
+                    pairs_of_short=asked.pairs_of_short,
                 )
                 samples.append({"round": number, "kind": kind, "value": value} | found)
                 print(f"round {number + 1}: {kind} {value:,}: {found['cpu_us']:.1f} us", file=sys.stderr)
@@ -65,10 +70,12 @@ def _rotated(cases: list[tuple[str, int]], by: int) -> list[tuple[str, int]]:
     return [cases[int(place)] for place in rotated(map(str, range(len(cases))), by)]
 
 
-def _measure(source: Path, scratch: Path, *, rows: int, window: int | None, per_s: float) -> dict[str, Any]:
+def _measure(
+    source: Path, scratch: Path, *, rows: int, window: int | None, per_s: float, pairs_of_short: int
+) -> dict[str, Any]:
     """Return what a run used and what a row of it cost: of several short runs, the one in the middle."""
     pairs = []
-    for _ in range(SHORT_TIMES if rows <= SHORT_ROWS else 1):
+    for _ in range(pairs_of_short if rows <= SHORT_ROWS else 1):
         start = _run(source, scratch, rows=1, window=None, per_s=per_s)
         found = _run(source, scratch, rows=rows, window=window, per_s=per_s)
         per_row_s = (found["cpu_s"] - start["cpu_s"]) / max(rows - 1, 1)
@@ -116,6 +123,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--windows", type=int, nargs="*", default=WINDOWS)
     parser.add_argument("--window-rows", type=int, default=WINDOW_ROWS, help="rows of a run over windows")
     parser.add_argument("--per-s", type=float, default=PER_S, help="rate of the runs over windows")
+    parser.add_argument(
+        "--pairs-of-short", type=int, default=SHORT_TIMES, help=f"pairs of up to {SHORT_ROWS:,} rows"
+    )
     parser.add_argument("--json", type=Path, default=RESULTS / "scale.json")
     return parser.parse_args()
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from fanout._version import __version__
 
 if TYPE_CHECKING:
+    from fanout.analysis.plan import Plan
     from fanout.api.jobs import resume_job, retry_job, run_job
     from fanout.api.session import Session, open  # noqa: A004 - as `io.open`
-    from fanout.api.verbs import export, resume, retry, run, status
+    from fanout.api.verbs import export, plan, resume, retry, run, status
     from fanout.commands.status import RunStatus
     from fanout.config.load import load_config
     from fanout.config.model import Config
@@ -26,6 +27,7 @@ __all__ = [
     "Interrupted",
     "JournalError",
     "Outcome",
+    "Plan",
     "Record",
     "RunError",
     "RunStatus",
@@ -37,6 +39,7 @@ __all__ = [
     "export",
     "load_config",
     "open",
+    "plan",
     "resume",
     "resume_job",
     "retry",
@@ -51,6 +54,7 @@ _HOMES = {
     "Interrupted": "errors",
     "JournalError": "errors",
     "Outcome": "domain.records",
+    "Plan": "analysis.plan",
     "Record": "domain.records",
     "RunError": "errors",
     "RunStatus": "commands.status",
@@ -61,6 +65,7 @@ _HOMES = {
     "export": "api.verbs",
     "load_config": "config.load",
     "open": "api.session",
+    "plan": "api.verbs",
     "resume": "api.verbs",
     "resume_job": "api.jobs",
     "retry": "api.verbs",

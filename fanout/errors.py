@@ -110,6 +110,16 @@ class InputError(UsageError):
     """The input as a whole is unreadable: not Parquet, truncated gzip, a missing column; with its place."""
 
 
+class NothingFound(InputError):  # noqa: N818 - reads as what is the case
+    """A path means no file at all."""
+
+
+class NothingNew(RunError):  # noqa: N818 - reads as what is the case
+    """No file is new since the last night: there is nothing to do, and that is no failure."""
+
+    exit = Exit.OK
+
+
 class StorageError(RunError):
     """The disk is full or failed; nothing that was reported durable is lost."""
 

@@ -28,6 +28,7 @@ POINTS = frozenset({
     "finish.placed",     # it has its name; there is no summary
     "output.uploaded",   # the parts of an output are in S3; it is not complete, and invisible
     "output.published",  # an output stands in S3; there is no summary
+    "watermark.moved",   # the next night takes what is newer; there is no summary
     "summary.written",   # the run has finished; its parts are not removed
 })  # fmt: skip
 """Each stands in the source exactly once (`tests/crash/test_failpoints.py`)."""

@@ -143,6 +143,18 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     replace(draft, path)
 
 
+def copy_file(source: Path, path: Path) -> None:
+    """Make a copy of a small file durable at `path`.
+
+    Raises:
+        StorageError: One cannot be read, or the other not be written.
+    """
+    with storage(source, "read"):
+        content = source.read_bytes()
+    with durable_file(path) as file:
+        file.write(content)
+
+
 def read_json(path: Path, make: Callable[[dict[str, Any]], T], *, version: int, error: type[RunError]) -> T:
     """Return what `make` makes of the JSON object at `path`.
 

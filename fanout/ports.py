@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
+from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.leftovers import Leftovers
 from fanout.domain.location import Location
 from fanout.domain.queues import Redrive
@@ -104,9 +105,11 @@ class Upload(Protocol):
 
     Attributes:
         id: S3's name for the upload.
+        location: Where the object shall stand.
     """
 
     id: str
+    location: Location
 
     async def put_part(self, number: int, body: bytes | memoryview) -> None:
         """Store part `number` (from 1 to 10,000), with a checksum; every part but the last has 5 MiB or more.
@@ -125,7 +128,11 @@ class Upload(Protocol):
         ...
 
     async def abort(self) -> None:
-        """Remove the upload and its parts; harmless when it is complete or gone."""
+        """Remove the upload and its parts; harmless when it is complete or gone.
+
+        Raises:
+            CallError: It is left behind.
+        """
         ...
 
 
@@ -244,6 +251,8 @@ class Endpoint:
         includes_response: Statuses whose notifications carry the response (`IncludeInferenceResponseIn`).
         instances: Instances now, over all variants; 0 means a cold start of minutes, None that it is not told.
         simulated: It is the local AWS's, started here or elsewhere: its latencies say nothing about SageMaker.
+        instance_types: Instances now by their type, `ml.g5.xlarge`; empty where that is not told.
+        arn: Its ARN, in which SageMaker writes the name in lower case; None where it was not told.
     """
 
     name: str
@@ -257,6 +266,8 @@ class Endpoint:
     instances: int | None
     concurrency_per_instance: int | None
     simulated: bool = False
+    instance_types: Mapping[str, int] = field(default_factory=dict)
+    arn: str | None = None
 
     @property
     def serves(self) -> bool:
@@ -286,21 +297,6 @@ class RunQueue:
     tagged: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class BacklogPoint:
-    """What was told of an endpoint's backlog for one period.
-
-    Attributes:
-        began_at: When the period began, in seconds since the epoch, by the clock of who measured it.
-        length_s: How long it was.
-        most: The most requests that were queued or in process at once, those of other programs included.
-    """
-
-    began_at: float
-    length_s: float
-    most: float
-
-
 class Control(Protocol):
     """What is called once a run, or once a minute, not once a record."""
 
@@ -310,6 +306,17 @@ class Control(Protocol):
         Raises:
             CallError: `ValidationException` when there is no such endpoint; `AccessDeniedException`.
             RunError: It is not an asynchronous endpoint.
+        """
+        ...
+
+    async def identity(self) -> Identity:
+        """Return whose credentials sign; no right is needed, and some networks do not lead to STS."""
+        ...
+
+    def clock_skew_s(self) -> float | None:
+        """Return how far AWS's clock was ahead of this machine's at the last of these calls, in seconds.
+
+        To the second; None before the first, and where no reply says what time it is.
         """
         ...
 
@@ -352,6 +359,10 @@ class Control(Protocol):
 
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
+        ...
+
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue by their names (`Policy`, `VisibilityTimeout`)."""
         ...
 
     async def supports_inline(self) -> bool:

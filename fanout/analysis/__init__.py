@@ -1,1 +1,1 @@
-"""Computes figures from finished outputs: quantiles, paired differences, savings, prices."""
+"""Computes figures: of finished outputs (quantiles, paired differences, savings, prices), and of runs to come."""

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fanout.analysis.remote_outputs import find_objects, open_object
 from fanout.errors import UsageError
 from fanout.output.destination import check_name
+from fanout.output.object_place import is_remote
 from fanout.output.parquet import row_span
 from fanout.output.parts import is_part
 from fanout.output.schema import READABLE, RUN_KEY, VERSION_KEY
+from fanout.ports import ObjectInfo
+from fanout.source.remote import Remote
 
 MAGIC = b"PAR1"  # a Parquet file begins with it, whatever it is called; parquet-format, "File format"
 NAMED = 3  # files that a message names
@@ -56,13 +61,31 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """A Parquet file that fanout wrote: its schema's version, and the span of its rows, None without a row."""
+    """A Parquet file that fanout wrote.
 
-    path: Path
+    Attributes:
+        path: Its path or `s3://` uri.
+        version: Of its schema.
+        span: The first and the last of its rows, None without a row.
+        object: What S3 said of it; None for a local file.
+    """
+
+    path: str
     version: int
     rows: int
     span: tuple[int, int] | None
     metadata: Mapping[bytes, bytes]
+    object: ObjectInfo | None = None
+
+    @property
+    def folder(self) -> str:
+        """Where it stands."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is one of a dataset's files."""
+        return is_part(PurePath(self.path))
 
     @property
     def run(self) -> str:
@@ -84,8 +107,14 @@ class Foreign(UsageError):  # noqa: N818 - reads as what is the case
     """A Parquet file that fanout did not write."""
 
 
-def find_outputs(paths: Sequence[Path]) -> tuple[list[OutputFile], list[LeftOut]]:
+def find_outputs(
+    paths: Sequence[Path | str], *, remote: Remote | None = None
+) -> tuple[list[OutputFile], list[LeftOut]]:
     """Return the output files that `paths` name or hold, each once, and what a directory holds besides.
+
+    Args:
+        paths: Here, or `s3://` uris.
+        remote: Reads those.
 
     Raises:
         UsageError: One does not exist, cannot be read or is of a later version, a named one is not fanout's, or two
@@ -93,57 +122,75 @@ def find_outputs(paths: Sequence[Path]) -> tuple[list[OutputFile], list[LeftOut]
     """
     files: list[OutputFile] = []
     left_out: list[LeftOut] = []
-    seen: set[tuple[int, int]] = set()
+    seen: set[object] = set()
     for path in paths:
-        check_name(path)
-        if not path.exists():
-            raise UsageError(f"{path}: no such file")
-        found, others = _found(path)
+        found, others = _found(str(path), remote=remote)
         if not found:
             said = "".join(f"; {each.path} {each.why}" for each in others[:NAMED])
             raise UsageError(f"{path}: holds no output of fanout{said}")
         for file in found:
-            about = file.path.stat()
-            if (about.st_dev, about.st_ino) not in seen:  # named twice, or a link
+            if (identity := _identity(file)) not in seen:  # named twice, or a link
                 files.append(file)
-                seen.add((about.st_dev, about.st_ino))
+                seen.add(identity)
         left_out += [each for each in others if each not in left_out]
     _check_together(files)
     return files, left_out
 
 
-def _found(path: Path) -> tuple[list[OutputFile], list[LeftOut]]:
+def _identity(file: OutputFile) -> object:
+    if file.object is not None:
+        return file.object.location
+    about = Path(file.path).stat()
+    return about.st_dev, about.st_ino
+
+
+def _found(path: str, *, remote: Remote | None) -> tuple[list[OutputFile], list[LeftOut]]:
     """Return the outputs that a path names or holds, and what a directory holds besides."""
-    if not path.is_dir():
-        return [_read(path)], []
+    if is_remote(path):
+        if remote is None:
+            raise UsageError(f"{path}: no access to S3 was set up for reading; copy the file here")
+        infos = find_objects(path, remote=remote)
+        reads = {info.location.uri: partial(_read_object, info, remote) for info in infos}
+        return _ours(reads) if path not in reads else ([reads[path]()], [])
+    place = Path(path)
+    check_name(place)
+    if not place.exists():
+        raise UsageError(f"{path}: no such file")
+    if not place.is_dir():
+        return [_read(path, place)], []
+    return _ours({str(file): partial(_read, str(file), file) for file in _parquet_files(place)})
+
+
+def _ours(reads: Mapping[str, Callable[[], OutputFile]]) -> tuple[list[OutputFile], list[LeftOut]]:
+    """Return the files that fanout wrote, and those that it did not."""
     found: list[OutputFile] = []
     others: list[LeftOut] = []
-    for file in _parquet_files(path):
+    for path, read in reads.items():
         try:
-            found.append(_read(file))
+            found.append(read())
         except Foreign as error:
-            others.append(LeftOut(str(file), str(error).removeprefix(f"{file}: ")))
+            others.append(LeftOut(path, str(error).removeprefix(f"{path}: ")))
     return found, others
 
 
 def facts_of(files: Sequence[OutputFile]) -> list[Facts]:
     """Return what each output says: those of one dataset say it together."""
-    outputs: dict[tuple[Path, str], list[OutputFile]] = {}
+    outputs: dict[tuple[str, str], list[OutputFile]] = {}
     for file in files:
         outputs.setdefault(_output_of(file), []).append(file)
     return [_facts(group) for group in outputs.values()]
 
 
-def _output_of(file: OutputFile) -> tuple[Path, str]:
+def _output_of(file: OutputFile) -> tuple[str, str]:
     """Return what files of one output have in common: its directory and run, if it is a dataset."""
-    return (file.path.parent, file.run) if is_part(file.path) else (file.path, file.run)
+    return (file.folder if file.is_part else file.path), file.run
 
 
 def _facts(files: Sequence[OutputFile]) -> Facts:
     first = files[0]
     throttles, plan = first.said("fanout:throttles"), first.said("fanout:bench")
     return Facts(
-        path=str(first.path if len(files) == 1 else first.path.parent),
+        path=first.path if len(files) == 1 else first.folder,
         run=first.run,
         rows=sum(file.rows for file in files),
         endpoint=first.said("fanout:endpoint"),
@@ -178,9 +225,13 @@ def _begins_like_parquet(path: Path) -> bool:
         return False
 
 
-def _read(path: Path) -> OutputFile:
+def _read_object(info: ObjectInfo, remote: Remote) -> OutputFile:
+    return replace(_read(info.location.uri, open_object(info, remote=remote)), object=info)
+
+
+def _read(path: str, source: Path | pa.NativeFile) -> OutputFile:
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(source) as file:
             metadata: dict[bytes, bytes] = dict(file.schema_arrow.metadata or {})
             version = version_of(metadata, path)
             groups = file.num_row_groups
@@ -190,7 +241,7 @@ def _read(path: Path) -> OutputFile:
         raise UsageError(f"{path}: is not a Parquet file that can be read ({error})") from error
 
 
-def version_of(metadata: Mapping[bytes, bytes], path: Path) -> int:
+def version_of(metadata: Mapping[bytes, bytes], path: str) -> int:
     """Return the version of the columns of an output whose file has this metadata.
 
     Raises:

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from fanout.analysis.output_files import Facts, LeftOut, facts_of, find_outputs
+from fanout.analysis.remote_outputs import dataset_of
 from fanout.output.schema import known_in, output_schema
+from fanout.source.remote import Remote
 
 BATCH_ROWS = 128 * 1024  # of a few columns: some 10 MB in memory, whatever the file
 _SCHEMA = output_schema(pa.schema([]))
@@ -77,17 +79,26 @@ class Outputs:
         return sum(int(dataset.count_rows(filter=where)) for dataset, _ in self.parts)
 
 
-def open_outputs(paths: Sequence[Path]) -> Outputs:
+def open_outputs(paths: Sequence[Path | str], *, remote: Remote | None = None) -> Outputs:
     """Return the rows of `paths`: output files of fanout, datasets of them, or directories that hold some.
+
+    Args:
+        paths: Here, or `s3://` uris.
+        remote: Reads those, by ranges, in threads of Arrow's.
 
     Raises:
         UsageError: One does not exist, fanout did not write it, or two cannot be put together.
+        RunError: S3 does not permit it or does not answer; also while rows are read.
     """
-    files, left_out = find_outputs(paths)
-    parts = []
+    files, left_out = find_outputs(paths, remote=remote)
+    parts: list[tuple[ds.Dataset, frozenset[str]]] = []
     for version in sorted({file.version for file in files}):
         known = known_in(version)
         schema = pa.schema([field for field in _SCHEMA if field.name in known])
-        named = [str(file.path) for file in files if file.version == version]
-        parts.append((ds.dataset(named, schema=schema, format="parquet"), known))
+        alike = [file for file in files if file.version == version]
+        if named := [file.path for file in alike if file.object is None]:
+            parts.append((ds.dataset(named, schema=schema, format="parquet"), known))
+        infos = [file.object for file in alike if file.object is not None]
+        if infos and remote is not None:
+            parts.append((dataset_of(infos, remote=remote, schema=schema), known))
     return Outputs(tuple(parts), tuple(facts_of(files)), tuple(left_out))

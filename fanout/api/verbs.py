@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 from fanout.config.keywords import ResumeKeywords, RunKeywords, spelled_out
 
 if TYPE_CHECKING:
+    from fanout.analysis.plan import Plan
     from fanout.commands.rebuild import Rebuilt
     from fanout.commands.status import RunStatus
     from fanout.config.model import Config
@@ -51,6 +52,41 @@ def run(
 
     loaded = configured(config, keywords)
     return run_in_event_loop(functools.partial(run_job, loaded, observer=observer))
+
+
+@spelled_out(RunKeywords)
+def plan(
+    config: Config | StrPath | Sequence[StrPath] | None = None,
+    *,
+    service_s: float | None = None,
+    show: int = 1,
+    **keywords: Unpack[RunKeywords],
+) -> Plan:
+    """Read all of the input as `run` would, send nothing, and return what that run would send, cost and take.
+
+    >>> found = fanout.plan("rows.jsonl", endpoint="my-endpoint", rate=200)
+    >>> found.rows.sendable, found.requests.puts
+    (3, 3)
+
+    Args:
+        config: The input (a path, or several), or a whole configuration, as `load_config` makes it.
+        service_s: Seconds that the model takes for a row; by default what the last run on the endpoint shows.
+        show: Rows to keep as they would be sent, the first ones.
+        keywords: The flags of `fanout run`, with `_` for `-`. They override the configuration.
+
+    Raises:
+        UsageError: A keyword, a value, the input or the output is not what it should be.
+        RunError: The input is in S3, and AWS cannot be reached as configured.
+        Interrupted: SIGINT or SIGTERM came.
+    """
+    from fanout.commands.plan import plan_job
+    from fanout.runtime.event_loop import run_in_event_loop
+    from fanout.runtime.supervisor import until_stopped
+
+    loaded = configured(config, keywords)
+    call = functools.partial(plan_job, loaded, service_s=service_s, show=show)
+    step = "nothing was sent: start it again"
+    return run_in_event_loop(functools.partial(until_stopped, call, next_step=step))
 
 
 @spelled_out(ResumeKeywords)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from fanout.ports import BacklogPoint
+from fanout.domain.account_facts import BacklogPoint
 
 PERIOD_S = 60
 MOST_POINTS = 1_440  # of one GetMetricStatistics, API reference

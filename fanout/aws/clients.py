@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 ALWAYS = ("sagemaker-runtime", "sagemaker", "s3", "sns", "sqs")
 """The services that every run may call."""
-SERVICES = (*ALWAYS, "cloudwatch")
+SERVICES = (*ALWAYS, "cloudwatch", "sts")
 NOISY = ("botocore", "aiobotocore", "boto3", "urllib3", "aiohttp")
 """At DEBUG these log bodies, session tokens and signatures."""
 CREDENTIAL_ATTEMPTS = 3

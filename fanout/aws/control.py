@@ -1,17 +1,21 @@
-"""Describes the endpoint, asks for its status and its backlog, and opens and closes the run's queue."""
+"""Says who calls, describes the endpoint, asks for its backlog, and opens and closes the run's queue."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fanout.aws.backlog import backlog_points, backlog_question
+from fanout.aws.errors import skew_s
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
+from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.queues import Redrive
 from fanout.errors import CallError, RunError
-from fanout.ports import SIMULATED_HEADER, BacklogPoint, Endpoint, RunQueue
+from fanout.ports import SIMULATED_HEADER, Endpoint, RunQueue
 
 _RESPONSE_RIDES_ALONG = "SUCCESS_NOTIFICATION_TOPIC"  # of AsyncNotificationTopicTypes in the service model
 
@@ -25,24 +29,35 @@ class AwsControl:
     Args:
         sagemaker: A client of SageMaker's control plane: aiobotocore's, or `http.control_client.ControlClient`.
         cloudwatch: A client of CloudWatch, likewise.
+        sts: A client of STS, likewise.
         run_queues: Opens and closes the run's queue.
         timeout_s: Bound of one call as a whole.
         inline: What `supports_inline` returns.
     """
 
     def __init__(
-        self, sagemaker: Any, *, cloudwatch: Any, run_queues: RunQueues, timeout_s: float, inline: bool
+        self,
+        sagemaker: Any,
+        *,
+        cloudwatch: Any,
+        sts: Any,
+        run_queues: RunQueues,
+        timeout_s: float,
+        inline: bool,
     ) -> None:
         self._sagemaker = sagemaker
         self._cloudwatch = cloudwatch
+        self._sts = sts
         self._run_queues = run_queues
         self._timeout_s = timeout_s
         self._inline = inline
+        self._skew_s: float | None = None
 
     async def describe(self, endpoint: str) -> Endpoint:
         """Return the endpoint's configuration; see `ports.Control`."""
-        async with bounded(self._timeout_s):
+        async with self._asking():
             described = await self._sagemaker.describe_endpoint(EndpointName=endpoint)
+        self._note_clock(described)
         config_name = described.get("EndpointConfigName")
         if not config_name:  # while an endpoint fails to be created
             status = described.get("EndpointStatus")
@@ -52,6 +67,33 @@ class AwsControl:
         async with bounded(self._timeout_s):
             config = await self._sagemaker.describe_endpoint_config(EndpointConfigName=config_name)
         return to_endpoint(described, config)
+
+    async def identity(self) -> Identity:
+        """Return whose credentials sign; see `ports.Control`."""
+        async with self._asking():
+            told = await self._sts.get_caller_identity()
+            found = Identity(told["Account"], told["Arn"])
+        self._note_clock(told)
+        return found
+
+    def clock_skew_s(self) -> float | None:
+        """Return how far AWS's clock was ahead of ours; see `ports.Control`."""
+        return self._skew_s
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        """Bound a call, and take note of the clock of a refusal: it may be refused for that."""
+        try:
+            async with bounded(self._timeout_s):
+                yield
+        except CallError as error:
+            self._skew_s = self._skew_s if error.skew_s is None else error.skew_s
+            raise
+
+    def _note_clock(self, reply: Mapping[str, Any]) -> None:
+        headers = reply.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        found = skew_s(headers, now=time.time())
+        self._skew_s = self._skew_s if found is None else found
 
     async def status(self, endpoint: str) -> str:
         """Return the endpoint's status; see `ports.Control`."""
@@ -89,6 +131,10 @@ class AwsControl:
         """Return the redrive policy of a queue, None if it has none."""
         return await self._run_queues.redrive(queue_url)
 
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue by their names."""
+        return await self._run_queues.attributes(queue_url)
+
     async def supports_inline(self) -> bool:
         """Whether a payload may travel in the request."""
         return self._inline
@@ -123,6 +169,10 @@ def to_endpoint(described: Mapping[str, Any], config: Mapping[str, Any]) -> Endp
             "MaxConcurrentInvocationsPerInstance"
         ),
         simulated=SIMULATED_HEADER in described.get("ResponseMetadata", {}).get("HTTPHeaders", {}),
+        instance_types=_instance_types(
+            described.get("ProductionVariants", ()), config.get("ProductionVariants", ())
+        ),
+        arn=described.get("EndpointArn"),
     )
 
 
@@ -142,3 +192,21 @@ def _variant_instances(variant: Mapping[str, Any]) -> int | None:
 def _total(counts: Iterable[int | None]) -> int | None:
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
+
+
+def _instance_types(
+    described: Iterable[Mapping[str, Any]], configured: Iterable[Mapping[str, Any]]
+) -> dict[str, int]:
+    """Return the instances now by type; of a variant, the configuration names the type, of a pool, the description."""
+    types = {variant.get("VariantName"): variant.get("InstanceType") for variant in configured}
+    found: dict[str, int] = {}
+    for variant in described:
+        whole = {
+            "InstanceType": types.get(variant.get("VariantName")),
+            "CurrentInstanceCount": variant.get("CurrentInstanceCount"),
+        }
+        for one in variant.get("InstancePools") or (whole,):
+            name, count = one.get("InstanceType"), one.get("CurrentInstanceCount")
+            if name and count is not None:
+                found[name] = found.get(name, 0) + count
+    return found

@@ -9,7 +9,7 @@ OPERATIONS = {
     "sagemaker": frozenset({"DescribeEndpoint", "DescribeEndpointConfig"}),
     "cloudwatch": frozenset({"GetMetricStatistics"}),
 }
-"""By service; a service that is not named keeps all of its operations."""
+"""By service; one that is not named keeps all: STS, of whose model the providers of credentials make clients, too."""
 
 
 def prune(loader: Any, service: str) -> None:

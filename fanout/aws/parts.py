@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import anyio
 
-from fanout.aws.settings import MIB, AwsSettings
+from fanout.aws.settings import MIB, MULTIPART_BYTES, PART_BYTES, AwsSettings
+from fanout.errors import CallError
 from fanout.ports import Upload
+
+_log = logging.getLogger(__name__)
 
 MAX_PARTS = 10_000  # S3 user guide, "multipart upload limits"
 
@@ -40,12 +44,23 @@ async def upload_whole(upload: Upload, body: bytes | memoryview, *, settings: Aw
 
 @asynccontextmanager
 async def aborting(upload: Upload) -> AsyncIterator[None]:
-    """Abort the upload if the block fails: parts that are left behind are invisible and paid for."""
+    """Abort the upload if the block fails: parts that are left behind are invisible and paid for.
+
+    What cannot be aborted is logged: the block's own error is the one that counts.
+    """
     try:
         yield
     except BaseException:
         with anyio.CancelScope(shield=True):  # implementations bound the time that this takes
-            await upload.abort()
+            try:
+                await upload.abort()
+            except CallError as error:
+                _log.warning(
+                    "multipart upload %s of %s is left behind: s3:AbortMultipartUpload: %s",
+                    upload.id,
+                    upload.location.uri,
+                    error,
+                )
         raise
 
 
@@ -79,3 +94,10 @@ def cut(size_bytes: int, *, part_bytes: int) -> Iterator[tuple[int, int, int]]:
     step = max(part_bytes, -(-smallest // MIB) * MIB) if smallest > part_bytes else part_bytes
     for number, start in enumerate(range(0, size_bytes, step), start=1):
         yield number, start, min(start + step, size_bytes)
+
+
+def put_requests(size_bytes: int) -> int:
+    """Return how many requests, each at the price of a PUT, storing an object takes: one, or more in parts."""
+    if size_bytes < MULTIPART_BYTES:
+        return 1
+    return 2 + sum(1 for _ in cut(size_bytes, part_bytes=PART_BYTES))  # CreateMultipartUpload, and Complete

@@ -143,6 +143,12 @@ class RunQueues:
         now = instant_tag(time.time() + self._skew_s)
         return {key: now if key == SEEN_TAG else value for key, value in tags.items()}
 
+    async def attributes(self, url: str) -> Mapping[str, str]:
+        """Return all attributes of the queue at `url` by their names."""
+        answer = await self._call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"])
+        found: Mapping[str, str] = answer.get("Attributes", {})
+        return found
+
     async def redrive(self, url: str) -> Redrive | None:
         """Return the redrive policy of the queue at `url`, None if it has none."""
         names = ["RedrivePolicy"]

@@ -113,7 +113,7 @@ async def start_sdk(settings: AwsSettings, reach: Reach) -> Sdk:
         RunError: Profile, region or credentials are missing or unusable.
     """
     session = AioSession(profile=settings.profile)
-    region = _region(session, settings)
+    region = _region(session, settings.region)
     # For the clients that the credential chain makes for itself (STS, SSO): a profile that assumes a role need not
     # name a region, and a dead network need not be tried for minutes.
     session.set_config_variable("region", region)
@@ -122,16 +122,24 @@ async def start_sdk(settings: AwsSettings, reach: Reach) -> Sdk:
     return Sdk(session, region, await _credentials(session, settings), settings, reach)
 
 
-def _region(session: AioSession, settings: AwsSettings) -> str:
+def region_named(*, region: str | None, profile: str | None) -> str:
+    """Return the region that a run would talk to.
+
+    Raises:
+        RunError: None is named anywhere, there is no such profile, or the files cannot be read.
+    """
+    return _region(AioSession(profile=profile), region)
+
+
+def _region(session: AioSession, named: str | None) -> str:
     try:
+        session.get_scoped_config()  # a profile that is not there is one, too, where the region is named elsewhere
         # botocore itself knows AWS_DEFAULT_REGION alone; AWS_REGION is what Lambda, ECS and the other SDKs set.
-        region: str | None = (
-            settings.region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
-        )
+        region: str | None = named or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     except ProfileNotFound as error:
         known = ", ".join(session.available_profiles) or "none"
         raise RunError(
-            f"AWS profile {settings.profile or session.profile!r} does not exist (there are: {known}). "
+            f"AWS profile {session.profile!r} does not exist (there are: {known}). "
             "Name one of them (--profile, AWS_PROFILE), or create it with `aws configure --profile NAME`."
         ) from error
     except BotoCoreError as error:  # an unreadable ~/.aws/config

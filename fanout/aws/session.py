@@ -83,6 +83,7 @@ class AwsCloud:
         self.control = AwsControl(
             controls["sagemaker"],
             cloudwatch=controls["cloudwatch"],
+            sts=controls["sts"],
             run_queues=RunQueues(controls["sqs"], controls["sns"], timeout_s=timeout_s),
             timeout_s=timeout_s,
             inline=inline,
@@ -146,6 +147,24 @@ async def open_cloud(settings: AwsSettings) -> AsyncIterator[AwsCloud]:
     plain = plain_aws(settings, os.environ)
     async with _open_plain(settings, plain) if plain else _open_by_botocore(settings) as cloud:
         yield cloud
+
+
+def missing_region(*, region: str | None, profile: str | None) -> str | None:
+    """Return what is wrong with how the region is named, and the next step; None if it is known.
+
+    Args:
+        region: What the configuration names.
+        profile: Likewise.
+    """
+    if region or os.environ.get("AWS_REGION"):
+        return None
+    from fanout.aws.sdk_session import region_named
+
+    try:
+        region_named(region=region, profile=profile)
+    except RunError as error:
+        return str(error)
+    return None
 
 
 @asynccontextmanager

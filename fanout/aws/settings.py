@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 MIB = 1024 * 1024
+MULTIPART_BYTES = 32 * MIB
+PART_BYTES = 8 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,6 @@ class AwsSettings:
     bucket_key: bool | None = None
     bucket_owner: str | None = None
     request_payer: Literal["requester"] | None = None
-    multipart_bytes: int = 32 * MIB
-    part_bytes: int = 8 * MIB
+    multipart_bytes: int = MULTIPART_BYTES
+    part_bytes: int = PART_BYTES
     parts_at_once: int = 4

@@ -13,8 +13,11 @@ from fanout.cli.console import discard_stdout, open_descriptors, report_error, s
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
 from fanout.cli.verbs.discard import discard
+from fanout.cli.verbs.doctor import doctor
 from fanout.cli.verbs.export import export
 from fanout.cli.verbs.gc import gc
+from fanout.cli.verbs.infra import infra
+from fanout.cli.verbs.plan import plan
 from fanout.cli.verbs.report import report
 from fanout.cli.verbs.resume import resume
 from fanout.cli.verbs.retry import retry
@@ -56,6 +59,8 @@ def _root(
 
 
 app.command(epilog=EXIT_CODES, short_help="Send every row to an endpoint; write one Parquet file.")(run)
+app.command(epilog=EXIT_CODES, short_help="Tell what a run would send, cost and take; send nothing.")(plan)
+app.command(epilog=EXIT_CODES, short_help="Say what is missing for a run, before its first row.")(doctor)
 app.command(short_help="Serve the local AWS that ships with fanout, for your tests.")(simulate)
 app.command(epilog=EXIT_CODES, short_help="Finish an interrupted run, and send nothing twice.")(resume)
 app.command(epilog=EXIT_CODES, short_help="Send the rows of a finished run that failed once more.")(retry)
@@ -68,14 +73,16 @@ app.command(epilog=EXIT_CODES, short_help="Give an unfinished run up: remove all
 app.command(epilog=EXIT_CODES, short_help="List or remove what runs that are gone left in the account.")(gc)
 app.command(epilog=EXIT_CODES, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
 app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
+app.add_typer(infra, name="infra")
 
 
-_VERBS = tuple(app.registered_commands)
+_VERBS, _GROUPS = tuple(app.registered_commands), tuple(app.registered_groups)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the one place where errors become exit codes."""
-    app.registered_commands = called(_VERBS, sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    app.registered_commands, app.registered_groups = called(_VERBS, _GROUPS, given)
     open_descriptors()
     speak_utf8()
     allocators.choose()

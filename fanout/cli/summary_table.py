@@ -14,6 +14,10 @@ EXAMPLE_MAX = 200
 
 def print_summary(summary: Summary, console: Console) -> None:
     """Print the summary on `console`."""
+    if not summary.written:
+        for text in summary.warnings:
+            say(console, text)
+        return
     say(console, headline(summary))
     if summary.latency:
         note = " (simulated: they say nothing about SageMaker)" if summary.simulated else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
@@ -15,6 +16,7 @@ from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run
 from fanout.runtime.runner import Runner
+from fanout.runtime.schedule import same_night
 from fanout.runtime.spec import RunSpec
 from fanout.shards.executor import executor_of
 from fanout.shards.plan import split_config
@@ -46,7 +48,7 @@ async def resume_job(
         )
     config = manifest.config
     if changed is not None:
-        config = compose.absolute(changed)
+        config = same_night(compose.absolute(changed), manifest.config, now=SystemClock().now())
         differing = changes(manifest.config, config)
         if differing:
             raise UsageError(

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import anyio.to_thread
 import pyarrow.dataset as ds
 
 from fanout.analysis.output_files import version_of
+from fanout.analysis.remote_outputs import dataset_of, find_objects
 from fanout.commands.new_run import start_run
 from fanout.commands.paths import is_same_file
+from fanout.concurrency.clock import SystemClock
+from fanout.concurrency.threads import run_in_thread
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, to_ranges
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
-from fanout.output.schema import VERSION_KEY
-from fanout.rundir.manifest import changes, read_manifest
+from fanout.output.object_place import is_remote, object_place
+from fanout.output.schema import RUN_KEY, VERSION_KEY
+from fanout.rundir.manifest import MATTERS, changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
+from fanout.runtime.schedule import same_night
+from fanout.runtime.session import open_session
+from fanout.runtime.supervisor import until_stopped
+from fanout.source.remote import Remote
 
 
 async def retry_job(
@@ -44,45 +54,103 @@ async def retry_job(
         raise UsageError(f"the run has not finished: `fanout status {path}` says what to do first")
     earlier = read_summary(directory.summary)
     # Also with --overwrite: only the rows that are sent again would be left.
-    if is_same_file(Path(output), Path(earlier.output)):
+    if _is_same(output, earlier.output):
         raise UsageError(f"{output} is the output of that run, with rows that succeeded: choose another name")
     try:
-        rows = unsuccessful(earlier.output)
+        rows = await _rows(earlier.output, run_id=earlier.run_id, config=changed or manifest.config)
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"the output of that run, {earlier.output}, cannot be read: {error}") from error
     if not rows:
         raise UsageError(f"every row of {earlier.output} succeeded: there is nothing to retry")
-    config = changed or manifest.config
-    config = config.model_copy(
-        update={
-            "output": config.output.model_copy(update={"path": output}),
-            "run": config.run.model_copy(update={"dir": None}),
-        }
-    )
-    differing = [
-        key for key in changes(manifest.config, compose.absolute(config)) if key.startswith("input.")
-    ]
+    config = _configuration(changed or manifest.config, output, begun=manifest.config)
+    differing = [key for key in changes(manifest.config, config) if key in _OF_THE_ROWS]
     if differing:
         raise UsageError(f"{', '.join(differing)} differ from that run's: its rows could not be told apart")
     return await start_run(
-        compose.absolute(config),
+        # Its input is what that run took, and its own end is no night's.
+        config.model_copy(update={"input": config.input.model_copy(update={"since": None})}),
         observer=observer,
         rows=rows,
         retry_of=manifest.run_id,
         fingerprint=manifest.fingerprint,
+        inputs=directory.inputs,
     )
 
 
-def unsuccessful(output: str, *, statuses: Sequence[str] = ()) -> Ranges:
-    """Return the rows of an output that did not succeed, or those that have one of `statuses`.
+def _is_same(one: str, other: str) -> bool:
+    """Whether two outputs are one, here or in S3."""
+    if is_remote(one) and is_remote(other):
+        return object_place(one) == object_place(other)
+    return is_same_file(Path(one), Path(other))
+
+
+def _configuration(config: Config, output: str, *, begun: Config) -> Config:
+    """Return the configuration of a retry, in a directory of its own, of a run that began with `begun`.
 
     Raises:
-        UsageError: A later version of the program wrote it: it may have ends of rows that are not known here.
+        UsageError: A placeholder in a path is not known.
     """
-    outputs = ds.dataset(output, format="parquet")
+    place = config.run.dir if config.run.dir != begun.run.dir else None
+    named = config.model_copy(
+        update={
+            "output": config.output.model_copy(update={"path": output}),
+            "run": config.run.model_copy(update={"dir": place}),
+        }
+    )
+    return same_night(compose.absolute(named), begun, now=SystemClock().now())
+
+
+_OF_THE_ROWS = frozenset(f"input.{key}" for key in MATTERS["input"] or ()) - {
+    "input.since",
+    "input.watermark",
+}
+
+
+async def _rows(output: str, *, run_id: str, config: Config) -> Ranges:
+    """Return the rows of a run's output that did not succeed; one in S3 is read with `config`."""
+    if not is_remote(output):
+        return await run_in_thread(partial(unsuccessful, output, run_id=run_id))
+
+    async def look() -> Ranges:
+        async with open_session(compose.s3_alone(config)) as session:
+            read = partial(unsuccessful, output, run_id=run_id, remote=session.remote())
+            return await anyio.to_thread.run_sync(read, abandon_on_cancel=True)
+
+    return await until_stopped(look, next_step="nothing was sent: start it again")
+
+
+def unsuccessful(
+    output: str, *, statuses: Sequence[str] = (), run_id: str | None = None, remote: Remote | None = None
+) -> Ranges:
+    """Return the rows of an output that did not succeed, or those that have one of `statuses`.
+
+    Args:
+        output: A file or a dataset, or the uri of one that `remote` reads.
+        statuses: Those that are looked for; none for all but `succeeded`.
+        run_id: The run that must have written it; None for any.
+        remote: S3.
+
+    Raises:
+        UsageError: Another run has replaced it, or a later version of the program wrote it, which may have ends of
+            rows that are not known here.
+    """
+    outputs: ds.Dataset
+    if remote is None:
+        outputs = ds.dataset(output, format="parquet")
+    else:
+        infos = find_objects(output, remote=remote)
+        if not infos:
+            raise UsageError(f"{output}: holds no Parquet file")
+        outputs = dataset_of(infos, remote=remote)
     metadata = outputs.schema.metadata or {}
+    written_by = metadata.get(RUN_KEY, b"").decode("utf-8", "replace")
+    if run_id is not None and written_by != run_id:
+        raise UsageError(
+            f"{output} is no longer the output of run {run_id}, but of {written_by or 'another program'}: "
+            "its rows are others"
+        )
     if VERSION_KEY in metadata:
-        version_of(metadata, Path(output))
+        version_of(metadata, output)
     status = ds.field("status")
     wanted = status.isin(list(statuses)) if statuses else status != "succeeded"
     table = outputs.to_table(columns=["row"], filter=wanted)

@@ -6,10 +6,12 @@ Signals and deadlines stop a run in order, and `resume_job` finishes it.
 from __future__ import annotations
 
 from fanout.commands.new_run import start_run
+from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.rundir.summary import Summary
 from fanout.runtime import settings as compose
+from fanout.runtime.schedule import scheduled
 
 
 async def run_job(config: Config, *, observer: Observer | None = None) -> Summary:
@@ -19,4 +21,5 @@ async def run_job(config: Config, *, observer: Observer | None = None) -> Summar
         RunError: The run could not be finished; its message names the next step.
         Interrupted: SIGINT or SIGTERM came; what was collected is durable, and `resume_job` goes on.
     """
-    return await start_run(compose.absolute(config), observer=observer)
+    tonight = scheduled(compose.absolute(config), now=SystemClock().now())
+    return await start_run(tonight, observer=observer)

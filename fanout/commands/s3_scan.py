@@ -108,5 +108,7 @@ async def _list(objects: ObjectStore, prefix: Location) -> list[ObjectInfo]:
     try:
         return await retry_call(pages, operation="s3:ListBucket", clock=SystemClock())
     except (CallError, RunError) as error:
-        _log.warning("cannot list %s (%s): rows there are looked for one by one", prefix.uri, error)
+        _log.warning(
+            "cannot list %s (s3:ListBucket: %s): rows there are looked for one by one", prefix.uri, error
+        )
         return []

@@ -69,7 +69,8 @@ class Flag:
 RUN: Sequence[Flag] = (
     Flag("inputs", "input.paths", "paths", "Files, directories, globs, s3:// locations, or - for stdin.",
          metavar="INPUT"),
-    Flag("output", "output.path", "text", "Parquet file to write; with a slash at its end, a dataset.", short="-o"),
+    Flag("output", "output.path", "text", "Parquet file or s3:// object to write; a dataset with a slash at its end.",
+         short="-o"),
     Flag("endpoint", "endpoint.name", "text", "Name of the asynchronous endpoint."),
     Flag("local", "local.enabled", "on", "Run against the local AWS that ships with fanout."),
     Flag("transport", "transport.mode", "text", "auto, inline or s3."),
@@ -91,6 +92,8 @@ RUN: Sequence[Flag] = (
     Flag("custom_attributes", "payload.custom_attributes", "text", "Handed to the model with every row."),
     Flag("ttl", "payload.ttl_s", "int", "Seconds a row may wait in the endpoint's queue."),
     Flag("invocation_timeout", "payload.invocation_timeout_s", "int", "Seconds the model may take for a row."),
+    Flag("date", "run.date", "text", "Date of {date:%Y/%m/%d} in paths; by default today (run.timezone)."),
+    Flag("since", "input.since", "text", "last: take only what is new since the last run that ended."),
     Flag("rate", "pacing.rate", "float", "Requests a second, never exceeded."),
     Flag("concurrency", "transport.concurrency", "int", "Requests in flight at once."),
     Flag("window", "pacing.window", "int", "Rows open at once, sent and not finished."),
@@ -111,6 +114,7 @@ RUN: Sequence[Flag] = (
     Flag("grace", "run.grace_s", "float", "Seconds to collect what the endpoint has, once stopped."),
     Flag("processes", "run.processes", "int", "Processes of this machine that share the run; 1 by default."),
     Flag("run_dir", "run.dir", "text", "Directory of the run's own files."),
+    Flag("ephemeral", "run.ephemeral", "on", "Accept that this run cannot be resumed if its host goes."),
     Flag("metrics_port", "metrics.port", "int",
          "Serve Prometheus metrics on 127.0.0.1 while it runs; 0 picks."),
     Flag("metrics_textfile", "metrics.textfile", "text", "Write them to this .prom file (node_exporter)."),
@@ -133,7 +137,9 @@ RESUME: Sequence[Flag] = (
     *_named("metrics_port", "metrics_textfile", "pushgateway", "overwrite"),
 )  # fmt: skip
 
-RETRY: Sequence[Flag] = _named("overwrite")
+RETRY: Sequence[Flag] = _named("run_dir", "ephemeral", "overwrite")
+
+REPORT: Sequence[Flag] = _named("region", "profile")
 
 GC: Sequence[Flag] = (
     Flag("endpoint", "endpoint.name", "text", "Only what is left of this endpoint's runs."),
@@ -158,6 +164,9 @@ BENCH: Sequence[Flag] = (
     Flag("seed", "run.seed", "int", "Of orders, arrivals and the local AWS; default 0."),
     *_named("limit", "payload_column", "payload_fields", "content_type", "concurrency", "region", "profile"),
 )  # fmt: skip
+
+INFRA: Sequence[Flag] = _named("endpoint", "region", "profile")
+"""By which an endpoint is asked about."""
 
 
 def sections(flags: Iterable[Flag], given: Mapping[str, object]) -> Sections:

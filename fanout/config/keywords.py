@@ -56,6 +56,8 @@ class RunKeywords(TypedDict, total=False):
     custom_attributes: str | None
     ttl: int | None
     invocation_timeout: int | None
+    date: str | None
+    since: str | None
     rate: float | None
     concurrency: int | None
     window: int | None
@@ -71,6 +73,7 @@ class RunKeywords(TypedDict, total=False):
     grace: float | None
     processes: int | None
     run_dir: StrPath | None
+    ephemeral: bool | None
     metrics_port: int | None
     metrics_textfile: StrPath | None
     pushgateway: str | None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -30,6 +30,7 @@ def load_config(
     environ: Mapping[str, str] = _NO_VARIABLES,
     flags: Raw | None = None,
     base: Config | None = None,
+    also: Callable[[Raw, Origins], Sequence[str]] = lambda _values, _origins: (),
 ) -> Config:
     """Return the configuration of a run.
 
@@ -43,6 +44,7 @@ def load_config(
         flags: Values that override both, as nested dictionaries (`flags.from_keywords` makes them); leaves that are
             None are left out.
         base: Stands in for the defaults, when a run is resumed.
+        also: Returns what else is wrong with these values, a sentence each, so that all of it is told at once.
 
     Raises:
         UsageError: A file that cannot be read, an unknown key, a value that does not fit; names each.
@@ -57,15 +59,19 @@ def load_config(
     for (section, key), name in found.items():
         _merge(merged, {section: {key: variables.value((section, key), environ[name])}})
     _merge(merged, flags or {})
+    names = {dotted(key): name for key, name in found.items()}
+    origins = Origins(
+        path=None if path is None else Path(path), text=text, variables=names, flags=flags or {}
+    )
+    wrong: ValidationError | None = None
     try:
         config = Config.model_validate(merged)
     except ValidationError as error:
-        names = {dotted(key): name for key, name in found.items()}
-        file_path = None if path is None else Path(path)
-        origins = Origins(path=file_path, text=text, variables=names, flags=flags or {})
-        raise UsageError("; ".join([*mistakes, *explain(error, Config, said=origins.said)])) from error
+        wrong = error
+        mistakes += explain(error, Config, said=origins.said)
+    mistakes += also(merged, origins)
     if mistakes:
-        raise UsageError("; ".join(mistakes))
+        raise UsageError("; ".join(mistakes)) from wrong
     return config
 
 
@@ -91,7 +97,8 @@ def _rebase(raw: Raw, base: Path) -> Raw:
         joined = os.path.normpath(base / text)
         return f"{joined}/" if text.endswith("/") else joined
 
-    for section, key in (("input", "paths"), ("output", "path"), ("run", "dir"), ("metrics", "textfile")):
+    places = ("input.paths", "input.watermark", "output.path", "run.dir", "metrics.textfile")
+    for section, key in (place.split(".") for place in places):
         inner = raw.get(section)
         if isinstance(inner, dict) and key in inner:
             value = inner[key]

@@ -6,6 +6,7 @@ Nothing else has these defaults: the settings of the parts are made from them (`
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
@@ -21,6 +22,7 @@ from fanout.domain.limits import (
 from fanout.domain.location import is_arn, parse_prefix
 from fanout.domain.prices import Prices
 from fanout.domain.queue_urls import is_queue_url
+from fanout.domain.zones import zone
 
 PROCESSES_MAX = 64  # each reads the whole input and has a queue of its own: beyond this, use more machines
 Names = tuple[str, ...]
@@ -38,6 +40,14 @@ def _not_of_aws(key: object) -> object:
     return key
 
 
+def _day(value: object) -> object:
+    try:
+        return date.fromisoformat(str(value)).isoformat()  # TOML has dates of its own
+    except ValueError:
+        raise ValueError("should be a date, as 2026-11-30") from None
+
+
+Day = Annotated[str, BeforeValidator(_day)]
 Number = BeforeValidator(_no_switch)  # pydantic takes true for 1
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
@@ -59,9 +69,11 @@ class _Section(BaseModel):
 
 
 class InputSection(_Section):
-    """`[input]`: where the rows are."""
+    """`[input]`: where the rows are; `since` takes what is new since the last night (`runtime.night`)."""
 
     paths: Names = ()
+    since: Literal["last"] | None = None
+    watermark: str | None = None
     format: Literal["auto", "jsonl", "parquet"] = "auto"
     compression: Literal["auto", "none", "gzip", "zstd"] = "auto"
     limit: Count | None = None
@@ -69,6 +81,14 @@ class InputSection(_Section):
     batch_bytes: Count = 8 * 1024 * 1024
     any_json: bool = False
     text_columns: Names = ()
+
+    @model_validator(mode="after")
+    def _whole_files(self) -> InputSection:
+        if self.since is not None and self.limit is not None:
+            raise ValueError("since takes whole files, and limit a part of them: leave one out")
+        if self.since is not None and "-" in self.paths:
+            raise ValueError("since looks for new files, and standard input is none: leave one out")
+        return self
 
 
 class EndpointSection(_Section):
@@ -222,7 +242,10 @@ class OutputSection(_Section):
 
 
 class RunSection(_Section):
-    """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`shards.plan`)."""
+    """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`shards.plan`).
+
+    `date` is that of its paths (`runtime.schedule`), by default today in `timezone`.
+    """
 
     dir: str | None = None
     processes: Annotated[int, Field(ge=1, le=PROCESSES_MAX), Number] = 1
@@ -232,6 +255,15 @@ class RunSection(_Section):
     grace_s: Seconds = 20.0
     journal: bool = True
     seed: int | None = None
+    ephemeral: bool = False
+    date: Day | None = None
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        zone(name)
+        return name
 
 
 class RetrySection(_Section):

@@ -45,6 +45,15 @@ class Origins:
         line = line_of(self.text, place)
         return Said(key, f"{self.path}: " if line is None else f"{self.path}:{line}: ")
 
+    def hint(self, place: tuple[str, str]) -> str:
+        """Return where in the TOML file a key that is not said could stand, as the end of a sentence; empty without."""
+        if self.path is None:
+            return ""
+        section, key = place
+        line = line_of(self.text, (section,))
+        where = f"in {self.path}" if line is None else f"{self.path}:{line}"
+        return f" (or `{key}` in [{section}], {where})"
+
 
 def line_of(text: str, place: Place) -> int | None:
     """Return the line, from 1, in which a TOML file says a key, or its table; None if it is not one of its own."""

@@ -1,11 +1,12 @@
 """Holds what AWS charges for requests: the configuration's `[prices]`. `analysis` computes with them.
 
-They leave out what both transports cost alike: instance hours, storage of outputs, transfer, what SNS takes for
-filtering by the body, long polls that find nothing, and notifications of more than 64 KB, which carry their response.
+Those of requests leave out what both transports cost alike: storage of outputs, transfer, what SNS takes for filtering
+by the body, long polls that find nothing, and notifications of more than 64 KB, which carry their response.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -26,6 +27,8 @@ class Prices(BaseModel):
             (aws.amazon.com/sns/pricing).
         sqs_request_per_million: Requests to a standard queue, for each 64 KB begun, up to 100 billion a month
             (aws.amazon.com/sqs/pricing).
+        instances: An hour of an instance, by its type, for `fanout plan` (aws.amazon.com/sagemaker/pricing). None are
+            known by default: there are hundreds, and they differ from region to region.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,3 +37,4 @@ class Prices(BaseModel):
     s3_get_per_1000: Dollars = 0.0004
     sns_publish_per_million: Dollars = 0.50
     sqs_request_per_million: Dollars = 0.40
+    instances: Mapping[str, Dollars] = Field(default_factory=dict)

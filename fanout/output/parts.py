@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -130,7 +130,7 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}.parquet"
 
 
-def is_part(path: Path) -> bool:
+def is_part(path: PurePath) -> bool:
     """Whether the file has a part's name."""
     return _NAME.fullmatch(path.name) is not None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fanout.analysis.prices import MILLION, per_million
+from fanout.analysis.prices import MILLION, per_million, requests
 from fanout.domain.prices import Prices
 
 
@@ -26,11 +26,21 @@ class Cost:
     saveable: float
 
 
-def cost(by_way: Mapping[str, int], prices: Prices, *, small_s3: int) -> Cost:
-    """Return the cost of so many rows by each transport; `small_s3` of those via S3 would fit into a request."""
+def cost(by_way: Mapping[str, int], prices: Prices, *, small_s3: int, parts: int = 0) -> Cost:
+    """Return the cost of so many rows by each transport.
+
+    Args:
+        by_way: The rows.
+        prices: The price table.
+        small_s3: Those via S3 that would fit into a request.
+        parts: Requests that their uploads in parts took beyond one each.
+    """
     inline, s3 = per_million("inline").dollars(prices), per_million("s3").dollars(prices)
-    upload = prices.s3_put_per_1000 * 1_000  # a million uploads; an object of the user's is not uploaded
-    a_million = {"inline": inline, "s3": s3, "existing": s3 - upload}
-    found = {way: count / MILLION * a_million[way] for way, count in by_way.items() if way in a_million}
+    in_parts = {"s3": parts}
+    found = {
+        way: requests({way: count}, parts=in_parts.get(way, 0)).dollars(prices)
+        for way, count in by_way.items()
+    }
     more = (s3 - inline) / MILLION
-    return Cost(sum(found.values()), found, by_way.get("inline", 0) * more, small_s3 * more)
+    together = requests(by_way, parts=parts).dollars(prices)
+    return Cost(together, found, by_way.get("inline", 0) * more, small_s3 * more)

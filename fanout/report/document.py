@@ -20,13 +20,18 @@ from fanout.analysis.findings import tell, verdict_of
 from fanout.analysis.output_files import Facts, LeftOut
 from fanout.analysis.outputs import Outputs, open_outputs
 from fanout.analysis.savings import Savings, savings
+from fanout.aws.parts import put_requests
+from fanout.aws.settings import MULTIPART_BYTES
 from fanout.domain.limits import INLINE_MAX_BYTES
 from fanout.domain.prices import Prices
+from fanout.errors import UsageError
+from fanout.output.object_place import is_remote
 from fanout.report.cost import Cost, cost
 from fanout.report.counts import Counts, count
 from fanout.report.latency import SizeClass, Spread, by_size, shares, spreads
 from fanout.report.timeline import Timeline, timeline
 from fanout.report.waterfall import Waterfall, waterfalls
+from fanout.source.remote import Remote
 
 KIND, VERSION = "fanout-report", 1
 
@@ -106,13 +111,14 @@ class Report:
         }
 
 
-def report_of(paths: Sequence[Path], prices: Prices) -> Report:
-    """Return the report of the rows in `paths`.
+def report_of(paths: Sequence[Path | str], prices: Prices, *, remote: Remote | None = None) -> Report:
+    """Return the report of the rows in `paths`; `remote` reads those in S3.
 
     Raises:
         UsageError: A file that is not there, or not one of fanout's.
+        RunError: S3 does not permit it, or does not answer.
     """
-    outputs = open_outputs(paths)
+    outputs = open_outputs(paths, remote=remote)
     counts = count(outputs)
     throttles = [file.throttles for file in outputs.files]
     return Report(
@@ -125,7 +131,7 @@ def report_of(paths: Sequence[Path], prices: Prices) -> Report:
         spreads=spreads(outputs),
         sizes=by_size(outputs),
         waterfalls=waterfalls(outputs),
-        cost=cost(counts.by_way, prices, small_s3=_small_s3(outputs)),
+        cost=cost(counts.by_way, prices, small_s3=_small_s3(outputs), parts=_parts(outputs)),
         experiment=_experiment(outputs, prices),
     )
 
@@ -135,10 +141,21 @@ def _small_s3(outputs: Outputs) -> int:
     return outputs.count(where)
 
 
+def _parts(outputs: Outputs) -> int:
+    """Return the requests that uploads in parts took beyond one each."""
+    where = (pc.field("transport") == "s3") & (pc.field("payload_bytes") >= MULTIPART_BYTES)
+    sizes = (batch.column("payload_bytes") for batch in outputs.batches(("payload_bytes",), where=where))
+    return sum(put_requests(size) - 1 for column in sizes for size in column.to_pylist())
+
+
 def _experiment(outputs: Outputs, prices: Prices) -> Experiment | None:
     plan = outputs.files[0].plan
     if len(outputs.files) != 1 or plan is None:
         return None
+    if is_remote(outputs.files[0].path):
+        raise UsageError(
+            f"{outputs.files[0].path} is an experiment of `fanout bench`: copy it here to report on it"
+        )
     path = Path(outputs.files[0].path)
     throttles = outputs.files[0].throttles or 0
     verdict = verdict_of(

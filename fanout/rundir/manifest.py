@@ -96,7 +96,7 @@ def _manifest_of(content: dict[str, Any]) -> Manifest:
 
 
 MATTERS = {
-    "input": ("paths", "format", "compression", "limit", "any_json", "line_max_bytes"),
+    "input": ("paths", "since", "watermark", "format", "compression", "limit", "any_json", "line_max_bytes"),
     "endpoint": ("name", "region"),
     "payload": None,
     "columns": None,

@@ -44,6 +44,11 @@ class RunDirectory:
         return self.path / "run.json"
 
     @property
+    def inputs(self) -> Path:
+        """Which files it reads, where that is not all that its paths mean: written before the manifest."""
+        return self.path / "inputs.json"
+
+    @property
     def status(self) -> Path:
         """Where it stands: replaced while a process is at it."""
         return self.path / "status.json"
@@ -97,6 +102,8 @@ class RunDirectory:
             raise UsageError(
                 f"{self.path} holds a run already: `fanout resume {self.path}`, or name another directory"
             )
+        with storage(self.inputs, "remove"):  # of a process that was killed before it wrote run.json
+            self.inputs.unlink(missing_ok=True)
 
     def remove(self) -> list[Path]:
         """Remove the run's own files, its `run.json` last, and return what else stands in its directory, which stays.
@@ -107,7 +114,7 @@ class RunDirectory:
             StorageError: The file system refused.
         """
         built = (Path(self.built(dataset=True)), Path(self.built(dataset=False)))
-        files = (self.status, self.summary, self.subtotal, self.identity, self.uploads, built[1])
+        files = (self.status, self.summary, self.subtotal, self.identity, self.uploads, self.inputs, built[1])
         with storage(self.path, "remove"):
             for directory in (self.shards, self.parts, built[0]):
                 if directory.is_dir():
@@ -128,6 +135,7 @@ class RunDirectory:
             return
         for file in (
             self.manifest,
+            self.inputs,
             self.status,
             self.identity,
             self.uploads,

@@ -70,6 +70,11 @@ class Summary:
         return here / self.seconds if self.seconds > 0 else None
 
     @property
+    def written(self) -> bool:
+        """Whether there is an output: a run that found nothing new has none."""
+        return self.output_bytes > 0
+
+    @property
     def exit(self) -> Exit:
         """The exit code that this run deserves."""
         return Exit.OK if self.by_status.get("succeeded", 0) == self.rows else Exit.ROWS_FAILED
@@ -147,6 +152,41 @@ def summarize(
         warnings=warnings,
         possible_resends=tally.possible_resends,
         ended_here=ended_since(built, started_at),
+    )
+
+
+def nothing_new(
+    *,
+    run_id: str,
+    endpoint: str,
+    output: str,
+    run_dir: Path,
+    started_at: float,
+    simulated: bool,
+    why: str,
+) -> Summary:
+    """Return the summary of a run that found nothing new to send: no rows, and no output was written."""
+    return Summary(
+        run_id=run_id,
+        endpoint=endpoint,
+        output=output,
+        run_dir=str(run_dir),
+        rows=0,
+        by_status={},
+        by_transport={},
+        errors={},
+        examples={},
+        payload_bytes=0,
+        response_bytes=0,
+        output_bytes=0,
+        resends=0,
+        throttles=0,
+        started_at=iso(started_at),
+        seconds=0.0,
+        latency={},
+        simulated=simulated,
+        warnings=(why,),
+        ended_here=0,
     )
 
 

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 CHECK_EVERY_S = 1.0
 """How often at most the endpoint is asked after in mid-run; rows that were refused wait for the next look together."""
 
-_NO_SUCH_ENDPOINT = MISSING | {"ValidationException"}
+NO_SUCH_ENDPOINT = MISSING | {"ValidationException"}
 """DescribeEndpoint's codes for a name that it does not know: "Could not find endpoint"."""
 
 
@@ -119,7 +119,7 @@ class EndpointCheck:
         try:
             status = await self._control.status(self._name)
         except CallError as error:
-            if error.phase is Phase.REPLY and error.code in _NO_SUCH_ENDPOINT:
+            if error.phase is Phase.REPLY and error.code in NO_SUCH_ENDPOINT:
                 raise self._ended(f"is gone ({error.message or error.code})") from error
             raise
         if status not in SERVING:

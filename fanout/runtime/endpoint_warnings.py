@@ -19,6 +19,13 @@ def endpoint_warnings(endpoint: Endpoint, collect: CollectSection) -> Iterator[s
         endpoint: What AWS says of it.
         collect: Whether its notifications are listened to.
     """
+    yield from status_warnings(endpoint)
+    yield from topic_warnings(endpoint, collect)
+    yield from failure_warnings(endpoint, collect)
+
+
+def status_warnings(endpoint: Endpoint) -> Iterator[str]:
+    """Yield what its status and its instances mean for a run."""
     name = endpoint.name
     if endpoint.status == "UpdateRollbackFailed":
         yield (
@@ -30,11 +37,20 @@ def endpoint_warnings(endpoint: Endpoint, collect: CollectSection) -> Iterator[s
             f"endpoint {name} has no instance now: it accepts and queues rows, and answers when one has started, "
             "which takes minutes; without a scaling policy it never does"
         )
-    listening = collect.notifications or collect.queue_url is not None
+
+
+def topic_warnings(endpoint: Endpoint, collect: CollectSection) -> Iterator[str]:
+    """Yield how results are found where no topic tells of them."""
+    listening = _listens(collect)
     if listening and not endpoint.topics:
         yield "the endpoint notifies no topic: results are found by listing its output path"
     elif listening and endpoint.success_topic is None:
         yield "the endpoint has no success topic: results are found by listing its output path"
+
+
+def failure_warnings(endpoint: Endpoint, collect: CollectSection) -> Iterator[str]:
+    """Yield what becomes of rows that the model fails."""
+    name, listening = endpoint.name, _listens(collect)
     told = listening and endpoint.error_topic is not None
     if endpoint.failure_path is None and not told:
         heard = "no error topic" if listening else "an error topic that is not listened to"
@@ -54,3 +70,7 @@ def endpoint_warnings(endpoint: Endpoint, collect: CollectSection) -> Iterator[s
             f"endpoint {name} has no error topic: rows that the model fails are found later, by listing its "
             "S3FailurePath. Give the endpoint's AsyncInferenceConfig an ErrorTopic"
         )
+
+
+def _listens(collect: CollectSection) -> bool:
+    return collect.notifications or collect.queue_url is not None

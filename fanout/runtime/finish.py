@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -22,13 +23,28 @@ from fanout.output.object_place import is_remote, object_place
 from fanout.rundir.begun_uploads import note_upload
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, summarize, write_summary
+from fanout.runtime.night import end_night
 from fanout.runtime.object_output import BuiltFile, ObjectOutput
 from fanout.runtime.result import RunResult
 from fanout.runtime.session import Session
 
 
-async def prove_output(session: Session, config: Config, *, run_id: str, directory: RunDirectory) -> None:
+async def prove_output(
+    session: Session,
+    config: Config,
+    *,
+    run_id: str,
+    directory: RunDirectory | None = None,
+    warn: Callable[[str], None],
+) -> None:
     """Return if the output may be put where it is wanted in S3; what stands on this machine was looked at before.
+
+    Args:
+        session: S3.
+        config: Names the output.
+        run_id: The run.
+        directory: Its directory, which notes what is begun; None where there is none yet.
+        warn: Called with what a person should know if what was begun for it stays.
 
     Raises:
         UsageError: Something stands there that may not be replaced.
@@ -37,7 +53,7 @@ async def prove_output(session: Session, config: Config, *, run_id: str, directo
     path = config.output.path or ""
     if not is_remote(path):
         return
-    await _object_output(session, config, run_id=run_id, directory=directory).prove()
+    await _object_output(session, config, run_id=run_id, directory=directory).prove(warn=warn)
 
 
 async def finish_run(result: RunResult, session: Session, /) -> Summary:
@@ -46,7 +62,7 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     Raises:
         UsageError: The output exists and may not be replaced.
         StorageError: The disk is full or failed, or a part is damaged.
-        RunError: The output cannot be put into S3.
+        RunError: The output cannot be put into S3, or the watermark not be moved.
     """
     output = result.config.output.path or ""
     built = output
@@ -54,10 +70,20 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
         built = result.directory.built(dataset=object_place(output).dataset)
     output_file = await run_in_thread(functools.partial(_build, result, built))
     if is_remote(output):
-        files = await run_in_thread(functools.partial(_files, built))
+        files = await run_in_thread(functools.partial(built_files, built))
         place = _object_output(session, result.config, run_id=result.run_id, directory=result.directory)
         await place.publish(files)
         failpoint("output.published")
+    await end_night(
+        result.config,
+        session.cloud.objects,
+        chosen=result.directory.inputs,
+        remote=session.remote(),
+        run_id=result.run_id,
+        clock=session.clock,
+        warn=session.warnings.warn,
+    )
+    result = result.warned(session.warnings.of_run)
     return await run_in_thread(
         functools.partial(
             _summed_up, result, output_file, built, seconds=session.clock.now() - result.started_at
@@ -65,14 +91,16 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     )
 
 
-def _object_output(session: Session, config: Config, *, run_id: str, directory: RunDirectory) -> ObjectOutput:
+def _object_output(
+    session: Session, config: Config, *, run_id: str, directory: RunDirectory | None
+) -> ObjectOutput:
     return ObjectOutput(
         session.cloud.objects,
         object_place(config.output.path or ""),
         run_id=run_id,
         overwrite=config.output.overwrite,
         clock=session.clock,
-        note=functools.partial(note_upload, directory),
+        note=None if directory is None else functools.partial(note_upload, directory),
     )
 
 
@@ -95,7 +123,7 @@ def _build(result: RunResult, path: str) -> OutputFile:
     )
 
 
-def _files(built: str) -> list[BuiltFile]:
+def built_files(built: str) -> list[BuiltFile]:
     """Return the files of an output that was built for S3, in row order."""
     path = Path(built)
     files = sorted(path.iterdir()) if path.is_dir() else [path]

@@ -20,6 +20,7 @@ from fanout.domain.records import Outcome, Record, Rejected
 from fanout.domain.tally import Tally
 from fanout.errors import RunError
 from fanout.observability.logging import bind
+from fanout.observability.warnings import WarningLog
 from fanout.runtime.in_process import build_pipeline
 from fanout.runtime.session import open_session
 
@@ -186,20 +187,27 @@ def _copied(error: RunError) -> RunError:
     return copy.copy(error).with_traceback(None)
 
 
-async def serve(config: Config, submissions: Submissions, *, ready: Callable[[], object]) -> None:
+async def serve(
+    config: Config,
+    submissions: Submissions,
+    *,
+    ready: Callable[[], object],
+    warnings: WarningLog | None = None,
+) -> None:
     """Send what is handed over, until `submissions` is closed and every row has its outcome.
 
     Args:
         config: The configuration; what it says of input, output and run directory does not count.
         submissions: The rows.
         ready: Called once the endpoint is found and its results can be collected.
+        warnings: Of a caller that collects what a person is warned of.
 
     Raises:
         RunError: It cannot go on; rows without an outcome are the caller's to end.
     """
     run_id = new_run()
     bind(run_id)
-    async with open_session(config) as session:
+    async with open_session(config, warnings=warnings) as session:
         queue = await session.queue(run_id)
         pipeline = await build_pipeline(
             session,

@@ -27,6 +27,7 @@ from fanout.output.object_place import (
     stranger_among,
 )
 from fanout.ports import Clock, ObjectInfo, ObjectStore, Upload
+from fanout.runtime.upload_proof import prove_upload
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -60,7 +61,8 @@ class ObjectOutput:
         run_id: The run; what names it is its own, and is replaced.
         overwrite: Whether an earlier output may be replaced.
         clock: The run's clock.
-        note: Notes, durably, the place of an upload that is about to begin, and the id of one that has.
+        note: Notes, durably, the place of an upload that is about to begin, and the id of one that has; None where
+            there is no run whose directory could have it noted.
     """
 
     def __init__(
@@ -71,19 +73,22 @@ class ObjectOutput:
         run_id: str,
         overwrite: bool,
         clock: Clock,
-        note: Callable[[Location, str | None], None],
+        note: Callable[[Location, str | None], None] | None = None,
     ) -> None:
         self._objects = objects
         self._place = place
         self._run_id = run_id
         self._overwrite = overwrite
         self._clock = clock
-        self._note = note
+        self._note = note or (lambda _location, _upload_id: None)
 
-    async def prove(self) -> None:
+    async def prove(self, *, warn: Callable[[str], None] = _log.warning) -> None:
         """Return if the output may be written as far as can be known before the first row is sent.
 
         An upload is begun and aborted, so that nothing needs to be deleted.
+
+        Args:
+            warn: Called with what a person should know if that upload stays.
 
         Raises:
             UsageError: Something stands there that may not be replaced.
@@ -91,13 +96,8 @@ class ObjectOutput:
         """
         await self._replaceable()
         location = self._place.at(SUCCESS if self._place.dataset else "")
-        upload = await self._begin(location, if_none_match=None)
-        try:
-            await self._call(upload.abort, "s3:AbortMultipartUpload")
-        except RunError as error:
-            _log.warning(
-                "an upload to %s that was begun to see whether it may be stays: %s", location.uri, error
-            )
+        begin = partial(self._begin, location, if_none_match=None)
+        await prove_upload(begin, uri=location.uri, clock=self._clock, warn=warn)
 
     async def publish(self, files: Sequence[BuiltFile]) -> None:
         """Put the files in their place; a kill at any point leaves what can be done again.

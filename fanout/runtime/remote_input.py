@@ -14,9 +14,9 @@ from fanout.domain.remedies import remedy
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, InputError, RunError
 from fanout.ports import Clock, ObjectInfo, ObjectStore
-from fanout.source.files import NEXT
 from fanout.source.remote import Check
 
+NEXT = "rows read so far are of the object that the run began with: put that back, or start a new run"
 _LOOK_S = 0.2
 """How long a thread that waits for S3 goes without a look at whether it is to stop."""
 

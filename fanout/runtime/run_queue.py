@@ -14,6 +14,7 @@ import anyio
 
 from fanout.config.model import CollectSection
 from fanout.domain.failures import MISSING, NOT_PERMITTED
+from fanout.domain.queue_urls import queue_region
 from fanout.domain.queues import RENEW_EVERY_S
 from fanout.domain.remedies import remedy
 from fanout.errors import CallError, RunError
@@ -108,6 +109,20 @@ async def _renew(
                     return
                 pause_s = RETRY_EVERY_S
             await clock.sleep(pause_s)
+
+
+def check_queue_region(url: str | None, *, region: str) -> None:
+    """Refuse a named queue that stands in another region than the topics and the endpoint.
+
+    Raises:
+        RunError: It does; names both.
+    """
+    elsewhere = None if url is None else queue_region(url)
+    if elsewhere not in {None, region}:
+        raise RunError(
+            f"the queue {url} is in {elsewhere}, and this run talks to AWS in {region}, whose topics "
+            "and endpoint it needs: name a queue there (--queue-url), or run in that region (--region)"
+        )
 
 
 async def _check_shared(

@@ -115,6 +115,7 @@ class Runner:
             warnings=warnings,
             simulator=self._simulator,
             deadline_at=self._deadline_at,
+            chosen=self._spec.inputs,
         ) as session:
             result = await self._result(session, self._executor or here, monitor)
             await session.close_queue()
@@ -139,8 +140,9 @@ class Runner:
             spec.manifest(fingerprint=fingerprint, endpoint=name).write(spec.directory.manifest)
             failpoint("manifest.written")
         simulated = await session.is_simulated()
+        warn = session.warnings.warn
         if spec.stripe is None:
-            await prove_output(session, spec.config, run_id=spec.run_id, directory=spec.directory)
+            await prove_output(session, spec.config, run_id=spec.run_id, directory=spec.directory, warn=warn)
         work = await executor.prepare(session, fold=monitor.fold)
         ended = await self._supervisor.attend(work, (self._observer, *monitor.observers))
         return RunResult(

@@ -17,7 +17,6 @@ from fanout._version import __version__
 from fanout.aws.session import AwsCloud, open_cloud
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
-from fanout.domain.queue_urls import queue_region
 from fanout.domain.queues import queue_tags
 from fanout.domain.routing import Routing
 from fanout.engine.settings import EngineSettings
@@ -29,7 +28,8 @@ from fanout.runtime.descriptors import ensure_descriptors
 from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
-from fanout.runtime.run_queue import Beside, open_run_queue
+from fanout.runtime.remote_input import RemoteInput
+from fanout.runtime.run_queue import Beside, check_queue_region, open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
 from fanout.source.source import Source
 from fanout.source.stdin import STDIN, kept_stdin
@@ -43,6 +43,7 @@ async def open_session(
     warnings: WarningLog | None = None,
     simulator: SimulatorAddress | None = None,
     deadline_at: float | None = None,
+    chosen: Path | None = None,
 ) -> AsyncIterator[Session]:
     """Yield AWS, opened; whatever the session opens is closed when the block ends, the last first.
 
@@ -53,6 +54,7 @@ async def open_session(
         simulator: The local AWS of the process that started this one; by default the session starts one if the
             configuration asks for it.
         deadline_at: When to give up opening, by the clock; None for never. What is open stays open.
+        chosen: Where a run keeps which files it reads; None for what is no run.
 
     Raises:
         UsageError: The local AWS's settings do not fit, this process may not open so many connections, or standard
@@ -89,6 +91,7 @@ async def open_session(
                 warnings=warnings,
                 stack=stack,
                 in_time=in_time,
+                chosen=chosen,
             )
 
 
@@ -147,6 +150,7 @@ class Session:
         warnings: WarningLog,
         stack: AsyncExitStack,
         in_time: Callable[[str], AbstractContextManager[None]],
+        chosen: Path | None,
     ) -> None:
         self.config = config
         self.cloud = cloud
@@ -158,6 +162,7 @@ class Session:
         self._queues: list[AsyncExitStack] = []
         self._stack = stack
         self._in_time = in_time
+        self._chosen = chosen
         self._found: tuple[Endpoint | None] | None = None  # a role that may not describe it is an answer, too
         self._source: Source | None = None
 
@@ -199,6 +204,7 @@ class Session:
         """Return the input that the configuration names.
 
         Raises:
+            NothingNew: The run takes what is new, and nothing is.
             InputError: It is not there, cannot be read, is not what it should be, or lacks a column.
             UsageError: The selection contradicts itself.
             RunError: It is in S3, and S3 does not permit it or does not answer.
@@ -206,12 +212,20 @@ class Session:
         if self._source is None:
             with self._in_time("the input was looked at"):
                 self._source = await open_input(
-                    self.config, self.cloud.objects, portal=self._portal, clock=self.clock
+                    self.config,
+                    self.cloud.objects,
+                    portal=self._portal,
+                    clock=self.clock,
+                    chosen=self._chosen,
                 )
             self._stack.push_async_callback(self._source.aclose)
             for text in self._source.warnings:
                 self.warnings.warn(text)
         return self._source
+
+    def remote(self) -> RemoteInput:
+        """Return S3 as threads see it, as long as the session is open."""
+        return RemoteInput(self.cloud.objects, portal=self._portal, clock=self.clock)
 
     async def queue(self, run_id: str, *, resumable: Callable[[], bool] = lambda: False) -> Queue | None:
         """Return the queue that run listens to; None if its results are found by listing.
@@ -223,13 +237,7 @@ class Session:
         Raises:
             RunError: The endpoint is not there, the queue cannot be made, or the one that is named is elsewhere.
         """
-        url = self.config.collect.queue_url
-        elsewhere = None if url is None else queue_region(url)
-        if elsewhere not in {None, self.cloud.region}:
-            raise RunError(
-                f"the queue {url} is in {elsewhere}, and this run talks to AWS in {self.cloud.region}, whose topics "
-                "and endpoint it needs: name a queue there (--queue-url), or run in that region (--region)"
-            )
+        check_queue_region(self.config.collect.queue_url, region=self.cloud.region)
         endpoint = await self.endpoint()
         if endpoint is not None:
             for text in endpoint_warnings(endpoint, self.config.collect):

@@ -210,7 +210,8 @@ def absolute(config: Config) -> Config:
             "input": config.input.model_copy(
                 # Other names of standard input lead elsewhere while it is kept.
                 update={
-                    "paths": tuple(STDIN if is_stdin(path) else fixed(path) for path in config.input.paths)
+                    "paths": tuple(STDIN if is_stdin(path) else fixed(path) for path in config.input.paths),
+                    "watermark": fixed(config.input.watermark) if config.input.watermark else None,
                 }
             ),
             "output": config.output.model_copy(
@@ -221,6 +222,11 @@ def absolute(config: Config) -> Config:
             ),
         }
     )
+
+
+def s3_alone(config: Config) -> Config:
+    """Return what of a configuration leads to S3: for a verb that has no endpoint and no input."""
+    return Config(endpoint=config.endpoint, transport=config.transport)
 
 
 def required(value: str | None, otherwise: str) -> str:

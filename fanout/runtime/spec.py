@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, Stripe, Wanted
@@ -55,6 +56,11 @@ class RunSpec:
     def wanted(self) -> Wanted | None:
         """The rows to send; None for all of the input."""
         return self.rows if self.rows is not None else self.stripe
+
+    @property
+    def inputs(self) -> Path:
+        """Where it is kept which files the run reads: all processes of it read the same."""
+        return (self.directory.whole if self.stripe is not None else self.directory).inputs
 
     @property
     def can_be_resumed(self) -> bool:

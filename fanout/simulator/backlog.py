@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from fanout.ports import BacklogPoint
+from fanout.domain.account_facts import BacklogPoint
 
 PERIOD_S = 60.0  # ApproximateBacklogSize comes once a minute: "Monitor an asynchronous endpoint"
 KEPT = 15 * 24 * 60  # CloudWatch keeps one-minute data points for 15 days

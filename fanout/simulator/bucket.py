@@ -34,8 +34,20 @@ class Kept(NamedTuple):
     encryption: tuple[tuple[str, str], ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def kms_key(self) -> str | None:
+        """The KMS key that it is encrypted with; None for another way, or a key of S3's own."""
+        return dict(self.encryption).get(KMS_KEY)
+
 
 NOTHING_KEPT = Kept()
+SSE = "x-amz-server-side-encryption"
+KMS_KEY = f"{SSE}-aws-kms-key-id"
+
+
+def with_key(key: str) -> Kept:
+    """Return what is kept of an object that is encrypted with a KMS key."""
+    return Kept(((SSE, "aws:kms"), (KMS_KEY, key)))
 
 
 class StoredObject(NamedTuple):

@@ -67,6 +67,13 @@ _SNS = frozenset({
 })  # fmt: skip
 
 
+_RIGHTS = {
+    "CreateMultipartUpload": "PutObject", "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject",
+    "HeadObject": "GetObject",
+}  # fmt: skip
+"""Operations of S3 that a right of another name permits (S3 user guide, "Required permissions for API operations")."""
+
+
 class Faults:
     """Draws from one seeded generator; a share of 0 draws nothing and costs nothing.
 
@@ -136,11 +143,16 @@ class Faults:
         Raises:
             ServiceError: AccessDenied, by the name that the operation's service gives it.
         """
-        if operation not in self.settings.denied:
+        taken = self.settings.denied
+        if operation not in taken and _RIGHTS.get(operation) not in taken:
             return
-        message = f"User: arn:aws:iam::simulated is not authorized to perform: {operation}"
-        if operation in _RUNTIME:
-            raise ServiceError(
-                403 if operation == "InvokeEndpointAsync" else 400, "AccessDeniedException", message
-            )
-        raise ServiceError(403, "AuthorizationError" if operation in _SNS else "AccessDenied", message)
+        raise denied(operation, f"User: arn:aws:iam::simulated is not authorized to perform: {operation}")
+
+
+def denied(operation: str, message: str) -> ServiceError:
+    """Return the refusal of an operation that the caller has no right to, by the name that its service gives it."""
+    if operation in _RUNTIME:
+        return ServiceError(
+            403 if operation == "InvokeEndpointAsync" else 400, "AccessDeniedException", message
+        )
+    return ServiceError(403, "AuthorizationError" if operation in _SNS else "AccessDenied", message)

@@ -258,6 +258,11 @@ class Objects:
         del self._uploads[upload_id]
         return stored
 
+    def kms_key_of_upload(self, upload_id: str) -> str | None:
+        """Return the KMS key that an upload is encrypted with; None without one, or without such an upload."""
+        upload = self._uploads.get(upload_id)
+        return None if upload is None else upload.kept.kms_key
+
     def abort_multipart(self, upload_id: str) -> None:
         """Forget the upload and its parts.
 

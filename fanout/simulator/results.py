@@ -13,6 +13,7 @@ import orjson
 
 from fanout.domain.location import Location
 from fanout.simulator.announcer import Announcer
+from fanout.simulator.bucket import NOTHING_KEPT, with_key
 from fanout.simulator.endpoint import Finished, Verdict
 from fanout.simulator.faults import Faults
 from fanout.simulator.inference import Inference
@@ -71,6 +72,7 @@ class Results:
         self._padding = "x" * settings.response_padding_bytes
         # Properties of the settings that format a string each; read once a row otherwise.
         self._success_topic, self._error_topic = settings.success_topic, settings.error_topic
+        self._kept = NOTHING_KEPT if settings.output_kms_key is None else with_key(settings.output_kms_key)
 
     def end(self, finished: Finished[Inference]) -> None:
         """Write what the model has made of a request, and announce it."""
@@ -144,4 +146,5 @@ class Results:
 
     def _write(self, uri: str, body: bytes, content_type: str, *, now: float) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        self._objects.put(bucket, key, body, content_type=content_type, now=now, flaw=self._faults.flaw())
+        flaw = self._faults.flaw()
+        self._objects.put(bucket, key, body, content_type=content_type, now=now, flaw=flaw, kept=self._kept)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from fanout.simulator.authorization import Authorization
 from fanout.simulator.bucket import Flaw
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -194,6 +195,7 @@ class SimulatorSettings(_Model):
         changes: How it changes while requests come.
         asynchronous: Whether the endpoint has an AsyncInferenceConfig.
         instances: Instances at start; 0 means that the first request starts `cold_instances` of them.
+        instance_type: What kind of instances the endpoint's configuration names; nothing depends on it.
         concurrency_per_instance: MaxConcurrentInvocationsPerInstance.
         cold_start_s: From the first request at 0 instances until the model answers.
         service_time: The model's time for one request.
@@ -205,7 +207,9 @@ class SimulatorSettings(_Model):
         join: How S3OutputPath, extension and filename make a key, which AWS does not document: `joined` is
             path/extension/filename, `suffixed` the same with `.out`, `ignored` is path/inference-id.out.
         mailbox_visibility_s: VisibilityTimeout of the queues that `ports` opens for a run.
+        output_kms_key: KmsKeyId of the endpoint's OutputConfig: what encrypts outputs and failures.
         verify_signatures: Whether `http` checks SigV4.
+        policy: What the caller may do, as an IAM policy document; None for everything (`http` alone).
     """
 
     seed: int = 0
@@ -221,6 +225,7 @@ class SimulatorSettings(_Model):
     requester_pays: frozenset[str] = frozenset()
     instances: Annotated[int, Field(ge=0)] = 2
     cold_instances: Annotated[int, Field(ge=1)] = 1
+    instance_type: str = "ml.m5.large"
     concurrency_per_instance: Annotated[int, Field(ge=1)] = 4
     cold_start_s: Seconds = 0.0
     service_time: Spread = Spread()
@@ -231,7 +236,9 @@ class SimulatorSettings(_Model):
     failure_prefix: str | None = "async-failures"
     join: Join = "joined"
     mailbox_visibility_s: Annotated[int, Field(ge=0, le=43_200)] = 600
+    output_kms_key: str | None = None
     verify_signatures: bool = False
+    policy: dict[str, Any] | None = None
     throttle: ThrottleSettings = ThrottleSettings()
     notifications: NotificationSettings = NotificationSettings()
     metrics: MetricSettings = MetricSettings()
@@ -247,6 +254,13 @@ class SimulatorSettings(_Model):
             # Joined keys of outputs and failures are equal below their prefixes: one would overwrite the other.
             raise ValueError("failure_prefix must differ from output_prefix")
         return self
+
+    @field_validator("policy")
+    @classmethod
+    def _is_understood(cls, policy: dict[str, Any] | None) -> dict[str, Any] | None:
+        if policy is not None:
+            Authorization(policy)
+        return policy
 
     @property
     def output_path(self) -> str:

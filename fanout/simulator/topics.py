@@ -14,9 +14,9 @@ from typing import Literal
 
 import orjson
 
+from fanout.domain.queue_policy import allows_topic
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.filters import Filter, compile_filter
-from fanout.simulator.policy import allows_topic
 from fanout.simulator.queues import Queues
 from fanout.simulator.timestamps import iso_ms
 
@@ -71,6 +71,10 @@ class Topics:
         """ARNs of the topics, oldest first."""
         return tuple(self._topics)
 
+    def arn(self, name: str) -> str:
+        """Return the ARN of the topic of that name, whether it is there or not."""
+        return self._arn_prefix + name
+
     def create(self, name: str) -> str:
         """Make the topic and return its ARN; harmless when it exists.
 
@@ -79,7 +83,7 @@ class Topics:
         """
         if not _NAME.fullmatch(name):
             raise ServiceError(400, "InvalidParameter", "Invalid parameter: Topic Name")
-        arn = self._arn_prefix + name
+        arn = self.arn(name)
         self._topics.setdefault(arn, {})
         return arn
 

@@ -10,10 +10,12 @@ import hashlib
 import random
 from collections.abc import Callable
 
+from fanout.domain.account_facts import BacklogPoint
 from fanout.domain.location import Location
-from fanout.ports import SERVING, BacklogPoint, Endpoint
+from fanout.ports import SERVING, Endpoint
 from fanout.simulator import limits
 from fanout.simulator.announcer import Announcer
+from fanout.simulator.authorization import Authorization
 from fanout.simulator.endpoint import EndpointModel
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import Faults
@@ -47,6 +49,7 @@ class World:
         topics: SNS.
         endpoint: The endpoint's slots and queue.
         faults: What goes wrong with calls; drawn by the transport.
+        authorization: What the caller may do; None for everything. The transport asks it.
         status: EndpointStatus; requests are refused unless it is one that serves. `DELETED` when it is gone.
         log: Every accepted request, in order of arrival; what an audit compares a run with.
     """
@@ -56,6 +59,7 @@ class World:
         self.started_at = now
         self.status: EndpointStatus = settings.status
         self.log: list[LogLine] = []
+        self.authorization = None if settings.policy is None else Authorization(settings.policy)
         self.objects = Objects(missing_is_forbidden=settings.faults.s3_forbidden_for_missing)
         self.queues = Queues(region=settings.region, account_id=settings.account_id)
         self.topics = Topics(
@@ -102,8 +106,9 @@ class World:
             ServiceError: ValidationException when there is no endpoint of this name.
         """
         settings = self.settings
+        # SageMaker writes names in lower case there.
+        arn = f"arn:aws:sagemaker:{settings.region}:{settings.account_id}:endpoint/{endpoint.lower()}"
         if endpoint != settings.endpoint_name or self.status == DELETED:
-            arn = f"arn:aws:sagemaker:{settings.region}:{settings.account_id}:endpoint/{endpoint}"
             raise ServiceError(400, "ValidationException", f'Could not find endpoint "{arn}".')
         return Endpoint(
             name=endpoint,
@@ -113,10 +118,12 @@ class World:
             success_topic=settings.success_topic,
             error_topic=settings.error_topic,
             includes_response=settings.notifications.includes_response,
-            kms_key_id=None,
+            kms_key_id=settings.output_kms_key,
             instances=self.endpoint.instances,
             concurrency_per_instance=settings.concurrency_per_instance,
             simulated=True,
+            instance_types={settings.instance_type: self.endpoint.instances},
+            arn=arn,
         )
 
     def backlog(self, endpoint: str, *, since: float, until: float, now: float) -> list[BacklogPoint]:

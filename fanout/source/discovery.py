@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from fanout.errors import InputError
+from fanout.errors import InputError, NothingFound
 from fanout.source import path_rules as rules
 from fanout.source.files import InputFile, local_file, reason, remote_file
 from fanout.source.remote import Remote
@@ -40,6 +40,27 @@ class _Found:
     tables: dict[str, str] = field(default_factory=dict)
 
 
+def take_inventory_of_each(settings: InputSettings, *, remote: Remote | None) -> Inventory:
+    """Return the files that `settings.paths` mean, though some mean none; raises as `take_inventory`.
+
+    Raises:
+        NothingFound: None of them means a file.
+    """
+    found: list[Inventory] = []
+    nothing: list[NothingFound] = []
+    for path in settings.paths:
+        try:
+            found.append(take_inventory(replace(settings, paths=(path,)), remote=remote))
+        except NothingFound as error:
+            nothing.append(error)
+    if not found:
+        raise nothing[0]
+    together = tuple(file for each in found for file in each.files)
+    _each_once(together)
+    warnings = [text for each in found for text in each.warnings]
+    return Inventory(together, (*warnings, *map(str, nothing)))
+
+
 def take_inventory(settings: InputSettings, *, remote: Remote | None) -> Inventory:
     """Return the files that `settings.paths` mean.
 
@@ -63,13 +84,17 @@ def take_inventory(settings: InputSettings, *, remote: Remote | None) -> Invento
             f"{path}: {folder} is {kind}, whose log is not read: some of these files may no longer be part of it"
             for folder, kind in found.tables.items()
         ]
+    _each_once(files)
+    return Inventory(tuple(files), tuple(warnings))
+
+
+def _each_once(files: Iterable[InputFile]) -> None:
     seen: set[str] = set()
     for file in files:
         name = file.path if file.path == STDIN or file.remote is not None else os.path.realpath(file.path)
         if name in seen:
             raise InputError(f"{file.path}: named twice, so its rows would be sent twice; name it once")
         seen.add(name)
-    return Inventory(tuple(files), tuple(warnings))
 
 
 def _left_out(path: str, names: list[str]) -> str:
@@ -111,7 +136,7 @@ def _local(path: str, *, settings: InputSettings) -> _Found:
             found.files += inner.files
             found.left_out += [f"{match}/{name}" for name in inner.left_out]
     if not found.files:
-        raise InputError(f"{path}: no file matches")
+        raise NothingFound(f"{path}: no file matches")
     found.tables = _local_tables(file.path for file in found.files)
     return found
 

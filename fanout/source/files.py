@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
 
-from fanout.errors import InputError
+from fanout.errors import InputError, NothingFound
 from fanout.ports import ObjectInfo
 from fanout.source import stdin
 from fanout.source.remote import Check, Remote, RemoteFile, RemoteStream
@@ -92,6 +92,8 @@ def local_file(path: str) -> InputFile:
     """
     try:
         facts = Path(path).stat()
+    except FileNotFoundError as error:
+        raise NothingFound(f"{path}: {reason(error)}") from error
     except OSError as error:
         raise InputError(f"{path}: {reason(error)}") from error
     if not stat.S_ISREG(facts.st_mode):

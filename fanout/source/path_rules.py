@@ -6,7 +6,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Sequence
 
-from fanout.errors import InputError
+from fanout.errors import InputError, NothingFound
 from fanout.source.detect import format_of_name
 from fanout.source.settings import InputSettings
 
@@ -44,7 +44,7 @@ def wanted(names: Iterable[str], *, of: str, settings: InputSettings) -> tuple[l
         (taken if kind is not None and settings.format in {"auto", kind} else left_out).append(name)
     if not taken:
         kind_text = "JSON Lines or Parquet" if settings.format == "auto" else settings.format
-        raise InputError(
+        raise NothingFound(
             f"{of}: no {kind_text} file in this directory; other suffixes must be named by a glob"
         )
     return taken, left_out

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from fanout.domain.location import Location
-from fanout.errors import InputError, RunError
+from fanout.errors import InputError, NothingFound, RunError
 from fanout.ports import ObjectInfo
 from fanout.source import path_rules as rules
 from fanout.source.remote import Remote
@@ -50,7 +50,7 @@ def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> FoundO
     except InputError:
         raise
     except RunError as error:
-        raise RunError(f"{uri}: no object of this name may be read; {error}") from error
+        raise RunError(f"{uri}: no object of this name may be read (s3:GetObject); {error}") from error
 
 
 def _matching(uri: str, bucket: str, pattern: str, *, remote: Remote) -> FoundObjects:
@@ -65,7 +65,7 @@ def _matching(uri: str, bucket: str, pattern: str, *, remote: Remote) -> FoundOb
         if rules.matches(name, parts) and not rules.is_hidden(below, pattern=parts):
             found.append(info)
     if not found:
-        raise InputError(f"{uri}: no object matches")
+        raise NothingFound(f"{uri}: no object matches")
     tables = {
         f"s3://{bucket}/{folder}".rstrip("/"): kind
         for folder, kind in sorted(rules.tables_in(listed).items())
@@ -89,7 +89,7 @@ def _below(uri: str, bucket: str, key: str, *, settings: InputSettings, remote: 
         if not rules.is_hidden(folders):
             shown[name] = info
     if is_empty:
-        raise InputError(f"{uri}: no such object or prefix")
+        raise NothingFound(f"{uri}: no such object or prefix")
     taken, left_out = rules.wanted(shown, of=uri, settings=settings)
     return FoundObjects([shown[name] for name in taken], left_out)
 

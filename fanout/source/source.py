@@ -15,7 +15,7 @@ from fanout.domain.records import Rejected
 from fanout.errors import InputError
 from fanout.source.chunks import Chunk, in_chunks
 from fanout.source.detect import compression_of_name, identify
-from fanout.source.discovery import take_inventory
+from fanout.source.discovery import Inventory, take_inventory
 from fanout.source.files import InputFile
 from fanout.source.jsonl.field_check import check_others, first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
@@ -130,17 +130,24 @@ class Source:
             meter.files_read += 1
 
 
-def open_source(settings: InputSettings, selection: Selection, *, remote: Remote | None = None) -> Source:
+def open_source(
+    settings: InputSettings,
+    selection: Selection,
+    *,
+    remote: Remote | None = None,
+    inventory: Inventory | None = None,
+) -> Source:
     """Return the rows that `settings` and `selection` mean, after checking all that can be checked before the first.
 
-    Blocks: files are looked at and footers read. `remote` reads `s3://` uris.
+    Blocks: files are looked at and footers read. `remote` reads `s3://` uris; `inventory` has the files of a run that
+    does not read all that the paths mean.
 
     Raises:
         InputError: A file does not exist, cannot be read, is not what it should be, or lacks a column.
         UsageError: The selection contradicts itself.
     """
     selection.check()
-    inventory = take_inventory(settings, remote=remote)
+    inventory = inventory or take_inventory(settings, remote=remote)
     empty = [
         file.path
         for file in inventory.files

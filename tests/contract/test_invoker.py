@@ -130,6 +130,7 @@ async def test_the_endpoint_describes_itself(inference):
         assert described.topics == (settings.success_topic, settings.error_topic)
         assert described.includes_response is settings.notifications.includes_response
         assert described.instances == settings.instances
+        assert described.instance_types == {settings.instance_type: settings.instances}
         assert described.concurrency_per_instance == settings.concurrency_per_instance
         assert described.kms_key_id is None
 

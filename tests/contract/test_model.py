@@ -86,3 +86,13 @@ def test_every_status_of_an_endpoint_is_one_in_which_it_serves_or_one_in_which_i
     assert statuses - SERVING == {"Creating", "Failed", "OutOfService", "Deleting"}
     assert statuses >= SERVING
     assert set(get_args(EndpointStatus)) - {DELETED} == statuses, "what the simulator can be in"
+
+
+def test_the_kind_of_instances_is_told_where_it_is_looked_for():
+    """Of a variant by its configuration, of a pool by the endpoint's description (`aws.control`)."""
+    model = botocore.session.Session().get_service_model("sagemaker")
+    assert "InstanceType" in model.shape_for("ProductionVariant").members
+    assert "InstanceType" not in model.shape_for("ProductionVariantSummary").members
+    assert {"InstanceType", "CurrentInstanceCount"} <= set(model.shape_for("InstancePoolSummary").members)
+    client = model.shape_for("AsyncInferenceClientConfig")
+    assert not client.required_members, "without MaxConcurrentInvocationsPerInstance, SageMaker chooses"

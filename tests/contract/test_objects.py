@@ -322,6 +322,18 @@ async def test_an_aborted_upload_leaves_nothing(storage, run):
         assert storage.world.objects.statistics()["open_uploads"] == 0
 
 
+@pytest.mark.parametrize("storage", ["memory", "simulator", "simulator-aiobotocore"], indirect=True)
+async def test_an_upload_that_may_not_be_aborted_is_said_to_be_left_behind(storage, run, monkeypatch):
+    upload = await storage.cloud.objects.begin_upload(at(storage, run))
+    assert upload.location == at(storage, run)
+    faults = storage.world.faults
+    denying = faults.settings.model_copy(update={"denied": frozenset({"AbortMultipartUpload"})})
+    with monkeypatch.context() as patch:
+        patch.setattr(faults, "settings", denying)
+        assert await refused(upload.abort()) == ("AccessDenied", 403)
+    await upload.abort()
+
+
 async def test_an_upload_to_a_missing_bucket_is_refused(storage, run):
     assert await refused(storage.cloud.objects.begin_upload(Location(f"missing-{run}", "k"))) == (
         "NoSuchBucket",

@@ -9,6 +9,7 @@ import pytest
 from support.stalls import watched
 
 from fanout.domain.ids import new_run
+from fanout.domain.queue_policy import allows_topic
 from fanout.domain.queues import Redrive
 from fanout.errors import CallError, Phase
 
@@ -179,6 +180,14 @@ async def test_the_queue_carries_its_tags(storage, run):
         assert await tags_of(storage, again.url) == tags, "what is taken over keeps its own"
     finally:
         await storage.cloud.control.close_run_queue(run_queue)
+
+
+async def test_the_attributes_of_a_queue_are_told_by_their_names(storage, run):
+    async with storage.run_queue(run) as run_queue:
+        told = await storage.cloud.control.queue_attributes(run_queue.url)
+        assert int(told["VisibilityTimeout"]) >= 300
+        assert all(allows_topic(told["Policy"], topic) for topic in storage.topics)
+        assert not allows_topic(told["Policy"], f"{storage.topics[0]}-another")
 
 
 async def test_a_redrive_policy_is_told(storage, run):

@@ -14,6 +14,7 @@ import fanout
 QUICK = ("service_time.median_s=0.01", "service_time.sigma=0", "endpoint_name=my-endpoint", "instances=4")
 SHOWN = (
     ("run", fanout.run),
+    ("plan", fanout.plan),
     ("resume", fanout.resume),
     ("retry", fanout.retry),
     ("export", fanout.export),

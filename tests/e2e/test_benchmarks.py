@@ -148,6 +148,8 @@ def test_scale(tmp_path):
         60,
         "--per-s",
         500,
+        "--pairs-of-short",
+        1,
         "--json",
         path,
     )

@@ -15,7 +15,7 @@ from tempfile import TemporaryFile
 
 from support.fork_server import Started
 
-AWS_NAMES = ("AWS_", "FANOUT_")
+AWS_NAMES = ("AWS_", "FANOUT_", "ECS_", "KUBERNETES_")
 INTERPRETERS = ("PYTHON", "LC_", "LANG")
 """Variables that Python reads when it starts."""
 

@@ -14,6 +14,7 @@ def verbs() -> None:
     config = fanout.load_config("job.toml")
     assert_type(config, fanout.Config)
     assert_type(fanout.run(config, limit=10), fanout.Summary)
+    assert_type(fanout.plan(config, service_s=0.5, limit=10), fanout.Plan)
     assert_type(fanout.resume(summary.run_dir, rate=3), fanout.Summary)
     assert_type(fanout.retry(summary.run_dir, "again.parquet"), fanout.Summary)
     assert_type(fanout.export(summary.run_dir, "so-far.parquet"), int)

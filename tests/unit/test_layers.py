@@ -18,6 +18,7 @@ STARTERS = (
     "engine/pipeline",  # the only file of the engine
     "runtime/supervisor",  # what goes on beside a run
     "runtime/session",  # and beside what it has opened
+    "concurrency/side_by_side",  # calls whose results are waited for together
     "shards/processes",
     "aws/*",  # the edge
     "simulator/*",
@@ -44,8 +45,13 @@ COVERED = {
     "commands/judging": "tests/unit/commands/test_gc.py",
     "commands/leftovers": "tests/unit/commands/test_gc.py",
     "commands/sights": "tests/unit/commands/test_gc.py",
+    "commands/doctor/*": "tests/unit/commands/doctor/test_examine.py",
     "commands/export": "tests/e2e/test_status.py",
     "commands/rebuild": "tests/crash/test_damage.py",
+    "commands/report": "tests/unit/commands/test_outputs_in_s3.py",
+    "commands/infra/cloudformation": "tests/unit/commands/infra/test_stack.py",
+    "commands/infra/described": "tests/unit/commands/infra/test_iam.py",
+    "commands/infra/scaling": "tests/unit/commands/infra/test_stack.py",
     "commands/re*": "tests/crash/test_interruptions.py",
     "commands/run": "tests/e2e/test_run.py",
     "commands/s3_scan": "tests/crash/test_damage.py",
@@ -53,6 +59,7 @@ COVERED = {
     "concurrency/threads": "tests/unit/engine/test_journal_writer.py",
     "config/*": "tests/unit/config/test_load.py",
     "domain/leftovers": "tests/contract/test_leftovers.py",
+    "domain/account_facts": "tests/unit/aws/test_backlog.py",
     "domain/limits": "tests/unit/domain/test_routing.py",
     "domain/prices": "tests/unit/analysis/test_prices.py",
     "domain/records": "tests/unit/domain/test_routing.py",

@@ -28,10 +28,15 @@ _OPERATIONS = {
     }),
     "sns": frozenset({"subscribe", "unsubscribe"}),
     "cloudwatch": frozenset({"get_metric_statistics"}),
+    "sts": frozenset({"get_caller_identity"}),
 }  # fmt: skip
 _TARGETS = {"sagemaker": "SageMaker", "sqs": "AmazonSQS"}
 _JSON = {"sagemaker": "application/x-amz-json-1.1", "sqs": "application/x-amz-json-1.0"}
-_READERS = {"sns": elements, "cloudwatch": statistics}  # the services that speak the query protocol
+_READERS = {
+    "sns": elements,
+    "cloudwatch": statistics,
+    "sts": elements,
+}  # the services that speak the query protocol
 
 
 class ControlClient:
@@ -39,7 +44,7 @@ class ControlClient:
 
     Args:
         channels: To the service.
-        service: `sagemaker`, `sqs`, `sns` or `cloudwatch`.
+        service: `sagemaker`, `sqs`, `sns`, `cloudwatch` or `sts`.
         otherwise: The aiobotocore client.
         timeout_s: Bound of one call as a whole.
     """

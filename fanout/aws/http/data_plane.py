@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any
 
+import anyio
+
 from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.clock_skew import ClockSkew
 from fanout.aws.http.control_client import ControlClient
@@ -35,10 +37,11 @@ _REFUSALS: Mapping[str, Callable[[Answer], CallError]] = {
     "sagemaker": json_refusal,
     "sns": xml_refusal,
     "cloudwatch": xml_refusal,
+    "sts": xml_refusal,
 }
 PER_RECORD = ("sagemaker-runtime", "s3", "sqs")
 """The services that are called for each record."""
-ONCE_A_RUN = ("sagemaker", "sqs", "sns", "cloudwatch")
+ONCE_A_RUN = ("sagemaker", "sqs", "sns", "cloudwatch", "sts")
 """The services that are called when a run begins and ends, and once a minute at most."""
 
 
@@ -108,9 +111,12 @@ class DataPlane:
         )
 
     async def aclose(self) -> None:
-        """Close all connections; calls under way fail."""
-        for channels in self._channels.values():
-            await channels.aclose()
+        """Close all connections, also while the caller is being cancelled; calls under way fail."""
+        with anyio.CancelScope(
+            shield=True
+        ):  # the first wait would raise, and leave those of other services open
+            for channels in self._channels.values():
+                await channels.aclose()
 
 
 @asynccontextmanager

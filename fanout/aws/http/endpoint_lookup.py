@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=.+/\d{8}/([^/]+)/([^/]+)/aws4_request,")
 _SPOKEN = frozenset(
-    {"sagemaker", "s3", "sns", "sqs", "monitoring"}
+    {"sagemaker", "s3", "sns", "sqs", "monitoring", "sts"}
 )  # not s3express, which signs with a session of its own
 _PORTS = {"http": 80, "https": 443}
 

@@ -13,7 +13,7 @@ from fanout.aws.http.reply_errors import header, unreadable
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.s3_call import call, document
 from fanout.aws.s3_arguments import crc32
-from fanout.aws.sdk.multipart import ABORT_WITHIN_S, log_left_behind
+from fanout.aws.sdk.multipart import ABORT_WITHIN_S
 from fanout.domain.location import Location
 from fanout.errors import CallError
 
@@ -46,7 +46,7 @@ class HttpUpload:
     ) -> None:
         self.id = upload_id
         self._channel = channel
-        self._location = location
+        self.location = location
         self._put_part = put_part
         self._of_every_call = of_every_call
         self._condition = condition
@@ -57,7 +57,7 @@ class HttpUpload:
         """Store a part with its CRC32; see `ports.Upload`."""
         checksum = crc32(body)
         answer = await self._put_part(
-            self._channel, self._location, body, upload_id=self.id, number=number, checksum=checksum
+            self._channel, self.location, body, upload_id=self.id, number=number, checksum=checksum
         )
         etag = header(answer, b"etag")
         if not etag:
@@ -84,13 +84,14 @@ class HttpUpload:
         return etag
 
     async def abort(self) -> None:
-        """Remove the upload; what is left behind is logged. See `ports.Upload`."""
+        """Remove the upload; see `ports.Upload`."""
         try:
             await self._call(
                 "DELETE", headers=self._of_every_call, timeout_s=min(self._timeout_s, ABORT_WITHIN_S)
             )
         except CallError as error:
-            log_left_behind(self.id, self._location, error)
+            if error.code != "NoSuchUpload":  # it was completed after all, and only the reply was lost
+                raise
 
     async def _call(
         self, method: str, *, headers: Mapping[str, str], body: bytes = b"", timeout_s: float
@@ -99,7 +100,7 @@ class HttpUpload:
         return await call(
             self._channel,
             method,
-            self._location.key,
+            self.location.key,
             query=query,
             headers=headers,
             body=body,

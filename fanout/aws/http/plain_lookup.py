@@ -27,6 +27,7 @@ _HOSTS = {
     "sns": "sns",
     "sqs": "sqs",
     "cloudwatch": "monitoring",
+    "sts": "sts",
 }
 _SIGNED_AS = {"sagemaker-runtime": "sagemaker", "cloudwatch": "monitoring"}  # the others by their own names
 

@@ -1,4 +1,4 @@
-"""Writes calls in AWS's query protocol, a form, and reads its XML replies; pure. SNS and CloudWatch speak it.
+"""Writes calls in AWS's query protocol, a form, and reads its XML replies; pure. SNS, STS and CloudWatch speak it.
 
 CloudWatch has JSON and CBOR, too, but the query protocol is the one that it has had everywhere from the start.
 """
@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from fanout.aws.http.reply_errors import unreadable
 from fanout.aws.http.reply_parser import Answer
 
-VERSIONS = {"sns": "2010-03-31", "cloudwatch": "2010-08-01"}
+VERSIONS = {"sns": "2010-03-31", "cloudwatch": "2010-08-01", "sts": "2011-06-15"}
 _TEXT = re.compile(rb"<(\w+)>([^<]+)</\1>")
 _MEMBER = re.compile(rb"<member>(.*?)</member>", re.DOTALL)
 

@@ -6,7 +6,6 @@ Where a create's reply is lost there is no id to abort by: the bucket needs a li
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
@@ -19,8 +18,6 @@ from fanout.errors import CallError, Phase
 
 ABORT_WITHIN_S = 10.0
 """A run that is being cancelled waits no longer than this for the abort."""
-
-_log = logging.getLogger(__name__)
 
 
 class SdkUpload:
@@ -45,7 +42,7 @@ class SdkUpload:
     ) -> None:
         self.id = upload_id
         self._client = client
-        self._location = location
+        self.location = location
         self._address = {**address(location, settings), "UploadId": upload_id}
         self._timeout_s = settings.call_timeout_s
         self._condition = condition(if_none_match=if_none_match)
@@ -101,15 +98,10 @@ class SdkUpload:
         return str(answer["ETag"])
 
     async def abort(self) -> None:
-        """Remove the upload; what is left behind is logged. See `ports.Upload`."""
+        """Remove the upload; see `ports.Upload`."""
         try:
             async with bounded(min(self._timeout_s, ABORT_WITHIN_S)):
                 await self._client.abort_multipart_upload(**self._address)
         except CallError as error:
-            log_left_behind(self.id, self._location, error)
-
-
-def log_left_behind(upload_id: str, location: Location, error: CallError) -> None:
-    """Log that an upload could not be aborted, unless it was completed after all and only the reply was lost."""
-    if error.code != "NoSuchUpload":
-        _log.warning("multipart upload %s of %s is left behind: %s", upload_id, location.uri, error)
+            if error.code != "NoSuchUpload":  # it was completed after all, and only the reply was lost
+                raise

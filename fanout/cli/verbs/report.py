@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fanout.cli.console import write_out
+from fanout.cli.options import from_flags
+from fanout.config.flags import REPORT, Sections
 from fanout.errors import UsageError
 
 if TYPE_CHECKING:
+    from fanout.config.model import Config
     from fanout.report.document import Report
 
 FORMATS = ("text", "json", "markdown", "html")
 _SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".md": "markdown", ".txt": "text"}
 
 
+@from_flags(REPORT)
 def report(
+    *,
     outputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="OUT", help="Output files or datasets of fanout, of a run or of bench."),
+        list[str],
+        typer.Argument(metavar="OUT", help="Output files or datasets of fanout, here or s3://, or of bench."),
     ],
     form: Annotated[
         str | None,
@@ -32,10 +37,10 @@ def report(
         Path | None, typer.Option("-o", "--output", help="File to write; default stdout.")
     ] = None,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file with [prices].")] = None,
+    flags: Sections,
 ) -> None:
     """Tell what came of a run, from its output alone: counts, errors, latencies, throughput, cost."""
     from fanout.config.load import load_config
-    from fanout.report.document import report_of
 
     chosen = form or _format_of(output)
     if chosen not in FORMATS:
@@ -44,8 +49,8 @@ def report(
         raise UsageError(f"{output} is a Parquet file, which a report must not replace: choose another name")
     if chosen == "html":
         _require_figures()
-    prices = load_config(config, environ=os.environ).prices
-    text = _rendered(report_of(outputs, prices), chosen, width=_width(output))
+    loaded = load_config(config, environ=os.environ, flags=flags)
+    text = _rendered(_found(outputs, loaded), chosen, width=_width(output))
     if output is None:
         write_out(text)
         return
@@ -53,6 +58,18 @@ def report(
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+
+
+def _found(outputs: list[str], config: Config) -> Report:
+    from fanout.output.object_place import is_remote
+
+    if any(map(is_remote, outputs)):  # all of AWS has to be loaded
+        from fanout.commands.report import make_report
+
+        return make_report(outputs, config)
+    from fanout.report.document import report_of
+
+    return report_of(outputs, config.prices)
 
 
 def _format_of(output: Path | None) -> str:

@@ -16,7 +16,7 @@ from fanout.config.flags import RETRY, Sections
 @from_flags(RETRY)
 def retry(
     *,
-    run_dir: Annotated[Path, typer.Argument(help="Directory of a finished run.")],
+    earlier: Annotated[Path, typer.Argument(metavar="RUN_DIR", help="Directory of a finished run.")],
     output: Annotated[
         str, typer.Option("-o", "--output", help="Parquet file to write, of the retried rows alone.")
     ],
@@ -36,6 +36,6 @@ def retry(
     from fanout.rundir.paths import RunDirectory
 
     reporting.configure_logging()
-    base = None if config else read_manifest(RunDirectory(run_dir)).config
+    base = None if config else read_manifest(RunDirectory(earlier)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
-    reporting.show(lambda observer: retry_rows(run_dir, output, observer=observer, config=changed))
+    reporting.show(lambda observer: retry_rows(earlier, output, observer=observer, config=changed))

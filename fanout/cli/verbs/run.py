@@ -24,9 +24,13 @@ def run(
 
     Flags override FANOUT_* variables (FANOUT_PACING_RATE=200), which override the TOML file.
     """
+    from fanout.cli.startup import load_engine
     from fanout.config.load import load_config
 
-    loaded = load_config(config, environ=os.environ, flags=flags)
+    load_engine()
+    from fanout.commands.paths import lacking
+
+    loaded = load_config(config, environ=os.environ, flags=flags, also=lacking)
     reporting.configure_logging()
     from fanout.api.verbs import run as run_to_the_end
 

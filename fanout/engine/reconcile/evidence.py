@@ -12,7 +12,7 @@ from enum import Enum, unique
 from itertools import pairwise
 from typing import Literal
 
-from fanout.ports import BacklogPoint
+from fanout.domain.account_facts import BacklogPoint
 
 SLACK_S = 30.0
 """Beyond the invocation timeout: what lies between a model's end and its object in S3 is not documented."""

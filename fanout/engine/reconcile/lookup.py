@@ -111,7 +111,11 @@ class Lookup:
                 try:
                     await self._list_prefix(paths, root, shard, completed=completed)
                 except CallError as error:
-                    _log.warning("cannot list %s (%s): looking for objects one by one", root.uri, error.code)
+                    _log.warning(
+                        "cannot list %s (s3:ListBucket: %s): looking for objects one by one",
+                        root.uri,
+                        error.code,
+                    )
                     self._may_list = False
                     return False
         return True

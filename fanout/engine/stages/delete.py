@@ -136,7 +136,11 @@ class Delete:
             _log.warning("uploaded inputs not deleted: %s", error)
             return
         if left:
-            _log.warning("%d uploaded inputs not deleted, the first is %s", len(left), left[0].uri)
+            _log.warning(
+                "%d uploaded inputs not deleted, the first is %s: is s3:DeleteObject granted there?",
+                len(left),
+                left[0].uri,
+            )
 
 
 def _take(items: deque[T], most: int) -> list[T]:

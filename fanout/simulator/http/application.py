@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from fanout.simulator.errors import ServiceError
+from fanout.simulator.faults import denied
 from fanout.simulator.http.clockwork import Clockwork
 from fanout.simulator.http.cloudwatch import TARGET, CloudWatch
 from fanout.simulator.http.messages import Reply, Request
@@ -109,6 +110,7 @@ class Application:
             operation = service.operation(request)
             self._requests[operation] += 1
             self._world.faults.permit(operation)
+            self._authorize(service, operation, request)
             return service.perform(operation, request, now=now)
         except SignatureRefused as refused:
             return service.error(service.refusal(refused), request)
@@ -116,6 +118,27 @@ class Application:
             return service.error(error, request)
         except Exception:  # noqa: BLE001 - one request's bug must not end the server
             return _bug(service, request)
+
+    def _authorize(self, service: Service, operation: str, request: Request) -> None:
+        """Return if the policy allows the call.
+
+        Raises:
+            ServiceError: It does not, by the name that the service gives it.
+        """
+        authorization = self._world.authorization
+        if authorization is None:
+            return
+        missing = authorization.missing(service.rights(operation, request))
+        if missing is None:
+            return
+        if missing.action.startswith("s3:"):  # S3 may say no more than this
+            raise denied(operation, "Access Denied")
+        caller = f"arn:aws:sts::{self._world.settings.account_id}:assumed-role/simulated/simulated"
+        raise denied(
+            operation,
+            f"User: {caller} is not authorized to perform: {missing.action} on resource: {missing.resource} because "
+            f"no identity-based policy allows the {missing.action} action",
+        )
 
     async def _finish(
         self, service: Service, request: Request, pending: Awaitable[Reply], latency: Spread

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.fields import Fields
 from fanout.simulator.http.forms import Form
@@ -105,6 +106,10 @@ class CloudWatch:
         if name != ACTION:
             raise ServiceError(400, "InvalidAction", f"The action {name!r} is not simulated.")
         return name
+
+    def rights(self, operation: str, _request: Request) -> tuple[Right, ...]:
+        """Return what the caller must be allowed for it; metrics are no resources."""
+        return (Right(f"cloudwatch:{operation}", "*"),)
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply:
         """Return the data points, the newest first: CloudWatch tells them in no order."""

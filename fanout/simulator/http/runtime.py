@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.faults import FOREIGN_LOCATION, InvokeFault
 from fanout.simulator.http.clockwork import Clockwork
@@ -50,6 +51,12 @@ class Runtime:
     def operation(self, _request: Request) -> str:
         """Return the API's name of the operation."""
         return "InvokeEndpointAsync"
+
+    def rights(self, operation: str, request: Request) -> tuple[Right, ...]:
+        """Return what the caller must be allowed for it."""
+        settings, name = self._world.settings, decode_path(request.path[len(PREFIX) : -len(SUFFIX)])
+        arn = f"arn:aws:sagemaker:{settings.region}:{settings.account_id}:endpoint/{name.lower()}"
+        return (Right(f"sagemaker:{operation}", arn),)
 
     def perform(self, _operation: str, request: Request, *, now: float) -> Reply | Awaitable[Reply]:
         """Hand the request to the endpoint and return its reply."""

@@ -5,8 +5,9 @@ Metadata, ACLs, versions and copies are not simulated.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.messages import Reply, Request
 from fanout.simulator.http.refusals import s3_refusal
@@ -15,6 +16,7 @@ from fanout.simulator.http.s3_headers import check_payer
 from fanout.simulator.http.s3_listing import list_objects
 from fanout.simulator.http.s3_multipart import Multipart
 from fanout.simulator.http.s3_objects import ObjectCalls
+from fanout.simulator.http.s3_rights import listing, rights_of
 from fanout.simulator.http.s3_target import Target, target_of
 from fanout.simulator.http.sigv4 import SignatureRefused
 from fanout.simulator.timestamps import iso_ms
@@ -45,7 +47,10 @@ class S3:
             "GetBucketLocation": self._location,
             "ListObjectsV2": self._list_objects,
             **ObjectCalls(
-                world.objects, truncates=world.faults.truncates_get, disabled_keys=disabled_keys
+                world.objects,
+                truncates=world.faults.truncates_get,
+                disabled_keys=disabled_keys,
+                allows=self._allows,
             ).operations,
             **Multipart(world.objects, disabled_keys=disabled_keys).operations,
         }
@@ -53,6 +58,10 @@ class S3:
     def operation(self, request: Request) -> str:
         """Return the API's name of the operation."""
         return target_of(request).operation
+
+    def rights(self, _operation: str, request: Request) -> Iterator[Right]:
+        """Return what the caller must be allowed for it."""
+        return rights_of(target_of(request), request, objects=self._objects, settings=self._world.settings)
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply:
         """Do it and return the reply."""
@@ -62,7 +71,12 @@ class S3:
             self._world.faults.slow_down()
         target = target_of(request)
         check_payer(request, target.bucket, requester_pays=self._requester_pays)
-        reply = self._operations[operation](target, request, now)
+        try:
+            reply = self._operations[operation](target, request, now)
+        except ServiceError as error:
+            if error.code == "NoSuchKey" and not self._allows(listing(target.bucket)):
+                raise ServiceError(403, "AccessDenied", "Access Denied") from error
+            raise
         if target.bucket in self._requester_pays:
             reply.headers = [*reply.headers, ("x-amz-request-charged", "requester")]
         return reply
@@ -77,6 +91,10 @@ class S3:
     def refusal(self, refused: SignatureRefused) -> ServiceError:
         """Return the error for a signature that does not hold."""
         return s3_refusal(refused)
+
+    def _allows(self, right: Right) -> bool:
+        authorization = self._world.authorization
+        return authorization is None or authorization.allows(right)
 
     def _list_buckets(self, target: Target, _request: Request, _now: float) -> Reply:
         prefix = target.parameters.get("prefix", "")

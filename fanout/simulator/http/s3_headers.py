@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
+from fanout.simulator.bucket import KMS_KEY, SSE, Kept
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.messages import Header, Request
-from fanout.simulator.objects import Kept
 
-_SSE = "x-amz-server-side-encryption"
-_KEY = "x-amz-server-side-encryption-aws-kms-key-id"
 _BUCKET_KEY = "x-amz-server-side-encryption-bucket-key-enabled"
 _ALGORITHMS = frozenset({"AES256", "aws:kms", "aws:kms:dsse"})  # service model of S3, ServerSideEncryption
 MAX_TAGS, MAX_TAG_KEY, MAX_TAG_VALUE = 10, 128, 256  # S3 user guide, object tagging
@@ -22,18 +20,18 @@ def kept_of(request: Request, *, disabled_keys: frozenset[str]) -> Kept:
         ServiceError: InvalidArgument, InvalidTag; KMS.DisabledException for one of `disabled_keys`.
     """
     headers = request.headers
-    algorithm, key = headers.get(_SSE), headers.get(_KEY)
+    algorithm, key = headers.get(SSE), headers.get(KMS_KEY)
     if algorithm is not None and algorithm not in _ALGORITHMS:
         raise ServiceError(400, "InvalidArgument", "The encryption method specified is not supported")
     if key is not None and not (algorithm or "").startswith("aws:kms"):
-        message = f"Server Side Encryption with AWS KMS managed key requires HTTP header {_SSE} : aws:kms"
+        message = f"Server Side Encryption with AWS KMS managed key requires HTTP header {SSE} : aws:kms"
         raise ServiceError(400, "InvalidArgument", message)
     if headers.get(_BUCKET_KEY, "true") not in {"true", "false"}:
         raise ServiceError(400, "InvalidArgument", "The bucket key header is neither true nor false")
     if key in disabled_keys:
         raise ServiceError(400, "KMS.DisabledException", f"{key} is disabled.")
     return Kept(
-        tuple((name, headers[name]) for name in (_SSE, _KEY, _BUCKET_KEY) if name in headers),
+        tuple((name, headers[name]) for name in (SSE, KMS_KEY, _BUCKET_KEY) if name in headers),
         _tags(headers.get("x-amz-tagging", "")),
     )
 

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from email.utils import formatdate
 from functools import lru_cache
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.checksums import content_of
 from fanout.simulator.http.messages import Header, Reply, Request, Wire
 from fanout.simulator.http.replies import text, xml_reply
 from fanout.simulator.http.s3_headers import kept_of, told_of
+from fanout.simulator.http.s3_rights import object_arn
 from fanout.simulator.http.s3_target import Target
 from fanout.simulator.objects import MAX_KEYS, Flaw, Objects, StoredObject, precondition_failed
 
@@ -29,14 +31,21 @@ class ObjectCalls:
         objects: The store.
         truncates: Decides for each GET whether its body ends early by a fault.
         disabled_keys: KMS keys that encrypt nothing any more.
+        allows: Decides for each key of a DeleteObjects, which S3 refuses one by one.
     """
 
     def __init__(
-        self, objects: Objects, *, truncates: Callable[[], bool], disabled_keys: frozenset[str]
+        self,
+        objects: Objects,
+        *,
+        truncates: Callable[[], bool],
+        disabled_keys: frozenset[str],
+        allows: Callable[[Right], bool],
     ) -> None:
         self._objects = objects
         self._disabled_keys = disabled_keys
         self._truncates = truncates
+        self._allows = allows
         self.operations: dict[str, Callable[[Target, Request, float], Reply]] = {
             "PutObject": self._put,
             "GetObjectTagging": self._tagging,
@@ -92,11 +101,18 @@ class ObjectCalls:
         if not 1 <= len(keys) <= MAX_KEYS:
             raise malformed()
         members: list[str] = []
+        refused: list[str] = []
         for key in keys:
+            if not self._allows(Right("s3:DeleteObject", object_arn(target.bucket, key))):
+                refused.append(
+                    f"<Error><Key>{text(key)}</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
+                )
+                continue
             self._objects.delete(target.bucket, key)
             members.append(f"<Deleted><Key>{text(key)}</Key></Deleted>")
         quiet = child_text(document, "Quiet").lower() == "true"
-        return xml_reply(200, f"<DeleteResult>{'' if quiet else ''.join(members)}</DeleteResult>")
+        told = "".join(refused if quiet else (*members, *refused))
+        return xml_reply(200, f"<DeleteResult>{told}</DeleteResult>")
 
 
 def if_none_match(request: Request) -> bool:

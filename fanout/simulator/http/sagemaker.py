@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fanout.ports import SIMULATED_HEADER, Endpoint
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.fields import Fields
 from fanout.simulator.http.messages import Reply, Request
@@ -29,6 +30,15 @@ class SageMaker:
         if name not in {"DescribeEndpoint", "DescribeEndpointConfig"}:
             raise ServiceError(400, "UnknownOperationException", f"{name!r} is not simulated.")
         return name
+
+    def rights(self, operation: str, request: Request) -> tuple[Right, ...]:
+        """Return what the caller must be allowed for it."""
+        fields = Fields.parse(request.body)
+        if operation == "DescribeEndpoint":
+            arn = self._arn("endpoint", fields.text("EndpointName"))
+        else:
+            arn = self._arn("endpoint-config", fields.text("EndpointConfigName"))
+        return (Right(f"sagemaker:{operation}", arn),)
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply:  # noqa: ARG002 - nothing passes here
         """Return the description."""
@@ -81,7 +91,7 @@ class SageMaker:
                     "VariantName": _VARIANT,
                     "ModelName": "simulated",
                     "InitialInstanceCount": settings.instances,
-                    "InstanceType": "ml.m5.large",
+                    "InstanceType": settings.instance_type,
                     "InitialVariantWeight": 1.0,
                 }
             ],
@@ -92,7 +102,8 @@ class SageMaker:
 
     def _arn(self, kind: str, name: str) -> str:
         settings = self._world.settings
-        return f"arn:aws:sagemaker:{settings.region}:{settings.account_id}:{kind}/{name}"
+        # In lower case, as SageMaker writes it.
+        return f"arn:aws:sagemaker:{settings.region}:{settings.account_id}:{kind}/{name.lower()}"
 
 
 def _async_config(endpoint: Endpoint) -> dict[str, object]:

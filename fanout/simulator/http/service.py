@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from typing import Protocol
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.messages import Reply, Request
 from fanout.simulator.http.sigv4 import SignatureRefused
@@ -23,6 +24,14 @@ class Service(Protocol):
 
         Raises:
             ServiceError: Nothing that this service knows.
+        """
+        ...
+
+    def rights(self, operation: str, request: Request, /) -> Iterable[Right]:
+        """Return what the caller must be allowed for it.
+
+        Raises:
+            ServiceError: The request does not say what it is about.
         """
         ...
 

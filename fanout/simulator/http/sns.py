@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.forms import Form
 from fanout.simulator.http.messages import Reply, Request
@@ -58,6 +59,14 @@ class Sns:
         if name not in self._operations:
             raise ServiceError(400, "InvalidAction", f"The action {name!r} is not simulated.")
         return name
+
+    def rights(self, operation: str, request: Request) -> tuple[Right, ...]:
+        """Return what the caller must be allowed for it; a subscription is a matter of its topic."""
+        form = Form.parse(request.body)
+        topic = form.get("TopicArn") or form.get("SubscriptionArn").rpartition(":")[0]
+        if operation == "CreateTopic":
+            topic = self._topics.arn(form.text("Name"))
+        return (Right(f"sns:{operation}", topic or "*"),)
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply:
         """Do it and return the reply."""

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.fields import Fields
 from fanout.simulator.http.messages import Reply, Request
@@ -58,6 +59,18 @@ class Sqs:
                 400, "AWS.SimpleQueueService.UnsupportedOperation", f"{name!r} is not simulated."
             )
         return name
+
+    def rights(self, operation: str, request: Request) -> Iterator[Right]:
+        """Return what the caller must be allowed for it."""
+        fields = Fields.parse(request.body)
+        if operation == "ListQueues":
+            yield Right("sqs:ListQueues", "*")
+            return
+        name = fields.text_or_none("QueueName") or fields.text("QueueUrl").rpartition("/")[2]
+        arn = self._queues.arn(name)
+        yield Right(f"sqs:{operation.removesuffix('Batch')}", arn)
+        if operation == "CreateQueue" and fields.mapping("tags"):
+            yield Right("sqs:TagQueue", arn)
 
     def perform(self, operation: str, request: Request, *, now: float) -> Reply | Awaitable[Reply]:
         """Do it and return the reply; a long poll without a message yet is awaited."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fanout.simulator.authorization import Right
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.forms import Form
 from fanout.simulator.http.messages import Reply, Request
@@ -26,6 +27,10 @@ class Sts:
         if name != "GetCallerIdentity":
             raise ServiceError(400, "InvalidAction", f"The action {name!r} is not simulated.")
         return name
+
+    def rights(self, _operation: str, _request: Request) -> tuple[Right, ...]:
+        """Return nothing: no policy is needed to ask who one is."""
+        return ()
 
     def perform(self, operation: str, _request: Request, *, now: float) -> Reply:  # noqa: ARG002 - it never changes
         """Return the one identity there is."""

@@ -11,10 +11,11 @@ from functools import partial
 import orjson
 
 from fanout.domain import queues as run_queues
+from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.queues import SEEN_TAG, Redrive, instant_tag, parse_redrive
 from fanout.errors import CallError, RunError
-from fanout.ports import BacklogPoint, Endpoint, RunQueue
+from fanout.ports import Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.ports.latency import Wire
 
@@ -46,6 +47,19 @@ class MemoryControl:
                 "Name an asynchronous endpoint, or create a configuration with one."
             )
         return described
+
+    async def identity(self) -> Identity:
+        """Return the one identity there is; see `ports.Control`."""
+        account = self._world.settings.account_id
+
+        def work(_now: float) -> Identity:
+            return Identity(account, f"arn:aws:iam::{account}:user/simulated")
+
+        return await self._wire.call("GetCallerIdentity", self._latency.runtime, work)
+
+    def clock_skew_s(self) -> float | None:
+        """Return 0: there is one clock."""
+        return 0.0
 
     async def status(self, endpoint: str) -> str:
         """Return the endpoint's status; see `ports.Control`."""
@@ -127,13 +141,17 @@ class MemoryControl:
 
         await self._wire.call("TagQueue", self._latency.sqs, work)
 
+    async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
+        """Return all attributes of a queue; see `ports.Control`."""
+
+        def work(now: float) -> Mapping[str, str]:
+            return self._world.queues.attributes(queue_name(queue_url), now=now)
+
+        return await self._wire.call("GetQueueAttributes", self._latency.sqs, work)
+
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
-
-        def work(now: float) -> str | None:
-            return self._world.queues.attributes(queue_name(queue_url), now=now).get("RedrivePolicy")
-
-        return parse_redrive(await self._wire.call("GetQueueAttributes", self._latency.sqs, work))
+        return parse_redrive((await self.queue_attributes(queue_url)).get("RedrivePolicy"))
 
     def _create(self, name: str, topics: Sequence[str], tags: Mapping[str, str], now: float) -> bool:
         """Make the queue; return whether it has its tags."""

@@ -75,7 +75,7 @@ class MemoryObjects:
                 now=now,
             ),
         )
-        return _MemoryUpload(upload_id, self._wire, if_none_match=if_none_match is not None)
+        return _MemoryUpload(upload_id, self._wire, location, if_none_match=if_none_match is not None)
 
     async def read(self, location: Location, *, start: int, size_bytes: int, etag: str) -> bytes:
         """Return a range of an object; see `ports.ObjectStore`."""
@@ -176,8 +176,9 @@ class _Pages:
 class _MemoryUpload:
     """Implements `ports.Upload`."""
 
-    def __init__(self, upload_id: str, wire: Wire, *, if_none_match: bool) -> None:
+    def __init__(self, upload_id: str, wire: Wire, location: Location, *, if_none_match: bool) -> None:
         self.id = upload_id
+        self.location = location
         self._wire = wire
         self._spread = wire.world.settings.latency.s3
         self._if_none_match = if_none_match

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
@@ -77,7 +78,7 @@ def test_files_of_others_are_left_out_by_name_and_refused_if_they_are_named(make
     (tmp_path / "out.parquet.abcdefghij.tmp" / "output.parquet").write_text("half of it")
     os.mkfifo(tmp_path / "pipe")
     files, left_out = find_outputs([tmp_path])
-    assert [file.path.name for file in files] == ["out.parquet"]
+    assert [Path(file.path).name for file in files] == ["out.parquet"]
     assert [(each.path, each.why.split(":")[0]) for each in left_out] == [
         (str(tmp_path / "in.parquet"), "was not written by fanout")
     ]

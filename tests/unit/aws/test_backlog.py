@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fanout.aws.backlog import MOST_POINTS, backlog_points, backlog_question
-from fanout.ports import BacklogPoint
+from fanout.domain.account_facts import BacklogPoint
 
 START = 1_800_000_000.0  # a full minute
 

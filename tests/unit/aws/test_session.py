@@ -20,7 +20,7 @@ from fanout.aws.clients import (
     takes_inline,
 )
 from fanout.aws.lazy_clients import installed_model
-from fanout.aws.session import Keys, open_cloud
+from fanout.aws.session import Keys, missing_region, open_cloud
 from fanout.domain.failures import EXPIRED
 from fanout.domain.location import Location
 from fanout.errors import CallError, RunError
@@ -52,8 +52,33 @@ async def test_missing_region_profile_and_credentials_name_the_next_step(monkeyp
     assert "run `aws configure` or `aws sso login`" in await failure(aws_settings(region="us-east-1"))
     (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n")
     assert "'wrok' does not exist (there are: work)" in await failure(aws_settings(profile="wrok"))
+    named = aws_settings(profile="wrok", region="us-east-1")
+    assert "'wrok' does not exist (there are: work)" in await failure(named), "also where the region is known"
     monkeypatch.setenv("AWS_PROFILE", "wrok")
     assert "'wrok' does not exist (there are: work)" in await failure(aws_settings())
+
+
+@pytest.mark.parametrize(
+    ("region", "profile", "variables", "words"),
+    [
+        (None, None, {}, "No AWS region: set --region, AWS_REGION"),
+        ("eu-west-1", None, {}, None),
+        (None, None, {"AWS_REGION": "eu-west-1"}, None),
+        (None, None, {"AWS_DEFAULT_REGION": "eu-west-1"}, None),
+        (None, "work", {}, None),
+        (None, None, {"AWS_PROFILE": "work"}, None),
+        (None, "bare", {}, "No AWS region"),
+        (None, "wrok", {}, "'wrok' does not exist (there are: work, bare)"),
+    ],
+)
+async def test_a_region_that_is_not_named_is_known_before_aws_is_opened(
+    monkeypatch, tmp_path, region, profile, variables, words
+):
+    (tmp_path / "config").write_text("[profile work]\nregion = eu-west-1\n[profile bare]\noutput = json\n")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    said = missing_region(region=region, profile=profile)
+    assert said is None if words is None else words in said
 
 
 async def test_half_a_pair_of_keys_is_said(monkeypatch):

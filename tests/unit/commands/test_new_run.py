@@ -83,6 +83,7 @@ def test_a_wrong_word_is_told_before_anything_is_made_or_opened(
     monkeypatch, config, tmp_path, sections, words
 ):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_REGION", "eu-memory-1")  # what is said without one: test_paths.py
     account = in_memory(monkeypatch)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(UsageError, match=words):

@@ -12,12 +12,12 @@ from typing import get_args
 import pytest
 from pydantic import TypeAdapter
 
-from fanout.config.flags import BENCH, RESUME, RETRY, RUN, Flag, from_keywords, sections
+from fanout.config.flags import BENCH, REPORT, RESUME, RETRY, RUN, Flag, from_keywords, sections
 from fanout.config.load import load_config
 from fanout.config.model import Config
 from fanout.errors import UsageError
 
-TABLES = {"run": RUN, "resume": RESUME, "retry": RETRY, "bench": BENCH}
+TABLES = {"run": RUN, "resume": RESUME, "retry": RETRY, "bench": BENCH, "report": REPORT}
 EVERY = [pytest.param(flag, id=f"{verb} {flag.option}") for verb, flags in TABLES.items() for flag in flags]
 TAKEN = {
     "text": {"string"},
@@ -33,9 +33,11 @@ TAKEN = {
 SAMPLES: dict[str, object] = {
     "accept": "application/json",
     "arrivals": "constant",
+    "date": "2026-11-30",
     "endpoint": "my-endpoint",
     "input_prefix": "s3://bucket/prefix",
     "pushgateway": "http://gateway",
+    "since": "last",
     "queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/results",
     "transport": "s3",
     "ttl": 60,

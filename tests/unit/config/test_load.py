@@ -513,3 +513,26 @@ def test_keys_of_kms_go_with_kms(given, said):
 )
 def test_a_bucket_key_is_derived_from_a_key(given):
     assert load(flags={"transport": given}).transport.bucket_key == given["bucket_key"]
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path):
+    """Of what all sources say together, and where a person said it."""
+    file = tmp_path / "job.toml"
+    file.write_text('[pacing]\nrate = "fast"\n[output]\n')
+    seen = []
+
+    def also(values, origins):
+        seen.append((values["pacing"], values["run"]))
+        return [f"no output{origins.hint(('output', 'path'))}"]
+
+    with pytest.raises(UsageError) as caught:
+        load_config(file, environ={"FANOUT_NO_SUCH": "1"}, flags={"run": {"grace_s": 1}}, also=also)
+    assert seen == [({"rate": "fast"}, {"grace_s": 1})]
+    mistakes = str(caught.value).split("; ")
+    assert mistakes[0].startswith("unknown variable FANOUT_NO_SUCH")
+    assert mistakes[-2:] == [
+        f'{file}:2: pacing.rate = "fast": should be a number',
+        f"no output (or `path` in [output], {file}:3)",
+    ]
+    with pytest.raises(UsageError, match=r"^no output$"):
+        load_config(also=lambda _values, _origins: ["no output"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from fanout.config.origins import line_of
+from fanout.config.origins import Origins, line_of
 
 FILE = """\
 # pacing.rate = 1
@@ -43,3 +45,17 @@ def test_a_key_is_found_under_its_table(place, line):
 @pytest.mark.parametrize("text", ["pacing.rate = 1\n", "pacing = { rate = 1 }\n", "[ 'pacing' ]\nrate=1\n"])
 def test_a_key_is_found_however_it_is_written(text):
     assert line_of(text, ("pacing", "rate")) == len(text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("place", "hint"),
+    [
+        (("pacing", "burst"), " (or `burst` in [pacing], job.toml:2)"),
+        (("output", "overwrite"), " (or `overwrite` in [output], job.toml:14)"),
+        (("endpoint", "name"), " (or `name` in [endpoint], in job.toml)"),
+    ],
+)
+def test_a_key_that_is_not_said_is_told_where_it_could_stand(place, hint):
+    origins = Origins(path=Path("job.toml"), text=FILE + "[output]\n", variables={}, flags={})
+    assert origins.hint(place) == hint
+    assert Origins(path=None, text="", variables={}, flags={}).hint(place) == ""

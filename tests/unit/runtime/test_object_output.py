@@ -346,3 +346,13 @@ def test_an_upload_that_cannot_be_noted_is_not_begun(files):
 
     run_virtual(main)
     assert (account.uploads, account.names()) == (0, [])
+
+
+def test_an_upload_begun_as_a_proof_that_may_not_be_aborted_is_what_a_person_is_warned_of():
+    account = Account(faults={"denied": ["AbortMultipartUpload"]})
+    said = []
+    run_virtual(lambda: account.output(ONE).prove(warn=said.append))
+    [text] = said
+    assert text.startswith(f"an upload to {ONE} that was begun to see whether it may be stays")
+    assert "Grant s3:AbortMultipartUpload" in text
+    assert account.uploads == 1

@@ -119,3 +119,9 @@ def test_of_a_run_that_sent_nothing_no_message_says_resume():
     text = f"SIGTERM: stopped; {given.next_step}"
     assert given.unsent(text) == "SIGTERM: stopped; nothing was sent: start it again"
     assert given.unsent(f"the disk is full, {THEN_RESUME}") == "the disk is full, then start it again"
+
+
+def test_all_processes_of_a_run_read_the_files_that_it_chose(tmp_path):
+    alone = spec(directory=str(tmp_path))
+    shard = spec(directory=str(tmp_path / "shards" / "01"), stripe=Stripe(1, 2))
+    assert alone.inputs == shard.inputs == tmp_path / "inputs.json"

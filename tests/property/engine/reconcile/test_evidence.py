@@ -8,8 +8,8 @@ from itertools import pairwise
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from fanout.domain.account_facts import BacklogPoint
 from fanout.engine.reconcile.evidence import SLACK_S, Seen, Verdict, Waiting, empty_from, ended_by, judge
-from fanout.ports import BacklogPoint
 
 NOW = 100_000.0
 instants = st.integers(0, 200_000).map(float)

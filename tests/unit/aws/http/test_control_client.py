@@ -11,6 +11,7 @@ from fanout.aws.session import open_cloud
 from fanout.errors import CallError, Phase
 
 pytestmark = pytest.mark.asyncio
+QUERY = ("sns", "sts")  # the services that speak the query protocol
 URL = "http://127.0.0.1:1/123456789012/q"
 SUBSCRIBED = (
     b'<SubscribeResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><SubscribeResult>'
@@ -19,6 +20,11 @@ SUBSCRIBED = (
 )
 UNSUBSCRIBED = SUBSCRIBED.replace(b"Subscribe", b"Unsubscribe").replace(
     b"<SubscriptionArn>arn:a&amp;b</SubscriptionArn>", b""
+)
+IDENTITY = (
+    b'<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>'
+    b"<Arn>arn:aws:sts::1:assumed-role/a/b</Arn><UserId>U</UserId><Account>1</Account></GetCallerIdentityResult>"
+    b"<ResponseMetadata><RequestId>r-1</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
 )
 CALLS = [
     ("sagemaker", "describe_endpoint", {"EndpointName": "model"}, b'{"EndpointName": "model"}'),
@@ -35,12 +41,18 @@ CALLS = [
      {"TopicArn": "arn", "Protocol": "sqs", "Endpoint": "q&ä", "ReturnSubscriptionArn": True,
       "Attributes": {"RawMessageDelivery": "true", "FilterPolicy": '{"a": [{"prefix": "x."}]}'}}, SUBSCRIBED),
     ("sns", "unsubscribe", {"SubscriptionArn": "arn"}, UNSUBSCRIBED),
+    ("sts", "get_caller_identity", {}, IDENTITY),
 ]  # fmt: skip
 
 
 def client_of(cloud, service):
-    run_queues = cloud.control._run_queues
-    return {"sagemaker": cloud.control._sagemaker, "sqs": run_queues._sqs, "sns": run_queues._sns}[service]
+    control, run_queues = cloud.control, cloud.control._run_queues
+    return {
+        "sagemaker": control._sagemaker,
+        "sts": control._sts,
+        "sqs": run_queues._sqs,
+        "sns": run_queues._sns,
+    }[service]
 
 
 async def both(wire, answer, service, operation, parameters):
@@ -54,7 +66,7 @@ async def both(wire, answer, service, operation, parameters):
 
 
 def content(service, body):
-    return sorted(parse_qsl(body.decode())) if service == "sns" else json.loads(body)
+    return sorted(parse_qsl(body.decode())) if service in QUERY else json.loads(body)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +80,7 @@ async def test_a_call_is_the_one_that_aiobotocore_makes(wire, service, operation
         assert ours.headers.get(name) == theirs.headers.get(name)
     assert content(service, ours.body) == content(service, theirs.body)
     metadata, theirs_metadata = told.pop("ResponseMetadata"), expected.pop("ResponseMetadata")
-    if service == "sns":
+    if service in QUERY:
         assert told.pop("RequestId") == "r-1"
     assert told == expected
     assert metadata["HTTPStatusCode"] == theirs_metadata["HTTPStatusCode"] == 200

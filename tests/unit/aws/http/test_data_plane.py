@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 
+import anyio
 import pytest
 import trustme
 
@@ -100,3 +101,18 @@ async def test_no_secret_is_logged_and_no_payload(wire, caplog):
     assert served.requests[0].headers["x-amz-security-token"] == "hushtoken"
     assert "hush" not in caplog.text
     assert '{"x": 1}' not in caplog.text
+
+
+async def test_a_cancelled_caller_leaves_no_connection_of_any_service_open(wire):
+    found = wire.reply(200, b"hello", Last_Modified=DATE)
+    connections = []
+    async with wire.serve(wire.answering(wire.accepted), wire.answering(found)) as served:
+        with anyio.CancelScope() as scope:
+            async with open_cloud(wire.settings_for(served.url)) as cloud:
+                await cloud.invoker.invoke(wire.invocation)
+                await cloud.objects.get(HERE)
+                for channels in cloud._data_plane._channels.values():
+                    connections += [each for pool in channels._pools.values() for each in pool._all]
+                scope.cancel()
+                await anyio.lowlevel.checkpoint()
+    assert [connection.lost.done() for connection in connections] == [True, True]

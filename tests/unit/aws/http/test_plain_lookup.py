@@ -28,6 +28,7 @@ OPERATIONS = {
         "get_metric_statistics",
         {"Namespace": "n", "MetricName": "m", "StartTime": 0, "EndTime": 60, "Period": 60},
     ),
+    "sts": ("get_caller_identity", {}),
     "sns": ("subscribe", {"TopicArn": "arn:aws:sns:us-east-2:1:t", "Protocol": "sqs"}),
 }
 

@@ -39,6 +39,7 @@ def operation(service, action):
     [
         ("sns", "Subscribe", SUBSCRIBE),
         ("cloudwatch", "GetMetricStatistics", backlog_question("model-1", since=1.0e9, until=1.1e9)),
+        ("sts", "GetCallerIdentity", {}),
     ],
 )
 def test_a_call_is_what_botocore_would_send(service, action, parameters):

@@ -131,7 +131,7 @@ async def test_a_failing_abort_hides_no_error(caplog):
     with pytest.raises(CallError, match="SlowDown"):
         await put(s3, bytes(20))
     assert [record.getMessage() for record in caplog.records if record.name.startswith("fanout")] == [
-        "multipart upload u of s3://bucket/key is left behind: InternalError"
+        "multipart upload u of s3://bucket/key is left behind: s3:AbortMultipartUpload: InternalError"
     ]
 
 

@@ -8,9 +8,9 @@ import pytest
 import trio
 from support.virtual import VirtualClock, run_virtual
 
+from fanout.domain.account_facts import BacklogPoint
 from fanout.engine.reconcile.backlog import AT_FIRST_S, EVERY_S, LATER_S, BacklogWatch
 from fanout.errors import CallError, Phase
-from fanout.ports import BacklogPoint
 
 START = 100_000.0
 

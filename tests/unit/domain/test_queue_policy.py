@@ -1,9 +1,11 @@
+"""Which policies of a queue let a topic send to it."""
+
 from __future__ import annotations
 
 import orjson
 import pytest
 
-from fanout.simulator.policy import allows_topic
+from fanout.domain.queue_policy import allows_topic
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:done"
 SNS = {"Service": "sns.amazonaws.com"}
@@ -43,7 +45,21 @@ def allow(**changes: object) -> dict[str, object]:
         (policy(allow(Condition={"ArnLike": {"aws:SourceArn": "arn:aws:sns:*:123456789012:*"}})), True),
         (policy(allow(Condition={"StringEquals": {"AWS:SourceArn": TOPIC}})), True),
         (policy(allow(Condition={"StringEquals": {"aws:SourceArn": "arn:*"}})), False),
-        (policy(allow(Condition={"StringEquals": {"aws:SourceAccount": "123456789012"}})), False),
+        (policy(allow(Condition={"StringEquals": {"aws:SourceAccount": "123456789012"}})), True),
+        (policy(allow(Condition={"StringEquals": {"aws:SourceAccount": "210987654321"}})), False),
+        (
+            policy(
+                allow(
+                    Condition={
+                        "ArnLike": {"aws:SourceArn": TOPIC},
+                        "StringEquals": {"aws:SourceAccount": "123456789012"},
+                    }
+                )
+            ),
+            True,
+        ),
+        (policy(allow(Condition={"Bool": {"aws:SecureTransport": "true"}})), False),
+        ("not json", False),
         (policy(allow(), allow(Effect="Deny", Principal="*")), False),
     ],
 )

@@ -1,6 +1,6 @@
-"""Decides by a queue's policy (JSON text) whether a topic may send to the queue.
+"""Decides by a queue's policy (JSON text) whether a topic may send to the queue; pure.
 
-Pure; knows what SNS needs of a policy, and nothing else.
+It knows what SNS needs of a policy, and nothing else: a test on a key that it does not know never holds.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ _EQUAL = frozenset({"stringequals"})
 
 def allows_topic(policy: str, topic_arn: str) -> bool:
     """Whether `policy` lets `sns.amazonaws.com` send messages for `topic_arn`; nothing is allowed without one."""
-    if not policy:
+    try:
+        document = orjson.loads(policy)
+    except orjson.JSONDecodeError:
         return False
-    document = orjson.loads(policy)
     matching = [
         statement.get("Effect")
         for statement in _listed(document.get("Statement"))
@@ -45,20 +46,21 @@ def _is_sns(principal: object) -> bool:
 
 
 def _condition_holds(condition: object, topic_arn: str) -> bool:
-    """Whether every test on `aws:SourceArn` holds; a test on any other key never does."""
+    """Whether every test on `aws:SourceArn` and `aws:SourceAccount` holds; a test on any other key never does."""
     if not isinstance(condition, Mapping):
         return condition is None
+    told = {"aws:sourcearn": topic_arn, "aws:sourceaccount": f"{topic_arn}::::".split(":")[4]}
     return all(
-        key.lower() == "aws:sourcearn" and _compare(operator.lower(), _listed(values), topic_arn)
+        key.lower() in told and _compare(operator.lower(), _listed(values), told[key.lower()])
         for operator, tests in condition.items()
         for key, values in tests.items()
     )
 
 
-def _compare(operator: str, values: Iterable[object], topic_arn: str) -> bool:
+def _compare(operator: str, values: Iterable[object], told: str) -> bool:
     if operator in _LIKE:
-        return any(fnmatchcase(topic_arn, str(value)) for value in values)
-    return operator in _EQUAL and topic_arn in values
+        return any(fnmatchcase(told, str(value)) for value in values)
+    return operator in _EQUAL and told in values
 
 
 def _listed(value: object) -> list[object]:

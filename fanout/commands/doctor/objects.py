@@ -1,0 +1,117 @@
+"""Proves the rights in S3: on results by looking for some that are not there, on uploads by one that is aborted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from fanout.commands.doctor.finding import Finding, failure, found, ok, warning
+from fanout.config.model import TransportSection
+from fanout.domain.failures import NOT_PERMITTED
+from fanout.domain.ids import PREFIX, input_key
+from fanout.domain.location import Location, parse_prefix
+from fanout.domain.remedies import remedy, upload_remedy
+from fanout.engine.retrying import retry_call
+from fanout.errors import CallError
+from fanout.ports import Clock, ObjectStore
+from fanout.runtime.upload_proof import prove_upload
+
+_PATIENCE_S = 10.0
+
+
+async def check_uploads(
+    objects: ObjectStore, uploads: Location, transport: TransportSection, *, run_id: str, clock: Clock
+) -> list[Finding]:
+    """Return whether payloads may be uploaded to `uploads`, with the tags and the key that they get.
+
+    Raises:
+        RunError: S3 does not answer, or knows neither us nor the bucket's region.
+    """
+    location = Location(uploads.bucket, input_key(uploads.key, run_id, 0))
+    uri = f"s3://{uploads.bucket}/{uploads.key}".rstrip("/")
+    begin = partial(objects.begin_upload, location, tags=transport.input_tags)
+    warnings: list[str] = []
+    try:
+        await prove_upload(
+            lambda: retry_call(begin, operation="s3:PutObject", clock=clock, give_up_after_s=_PATIENCE_S),
+            uri=location.uri,
+            clock=clock,
+            warn=warnings.append,
+        )
+    except CallError as error:
+        text = upload_remedy(location, error, kms_key_id=transport.kms_key_id, tags=transport.input_tags)
+        return [failure("uploads", text)]
+    key = f", encrypted with {transport.kms_key_id}" if transport.kms_key_id else ""
+    return found("uploads", f"to {uri}: one was begun and aborted{key}", warnings=warnings)
+
+
+async def check_results(
+    objects: ObjectStore, path: str, *, run_id: str, listed: bool, clock: Clock
+) -> list[Finding]:
+    """Return whether what the endpoint writes below `path` can be found and read.
+
+    Args:
+        objects: S3.
+        path: `S3OutputPath` or `S3FailurePath`.
+        run_id: Of a run that has no results.
+        listed: Whether a run finds its results by listing alone.
+        clock: The clock.
+
+    Raises:
+        RunError: S3 does not answer.
+    """
+    place = parse_prefix(path)
+    if place is None:
+        return [warning("results", f"{path} is no place in S3: look at the endpoint's AsyncInferenceConfig")]
+    prefix = "/".join(part for part in (place.key, PREFIX, run_id) if part)
+    pages = objects.list(place.bucket, f"{prefix}/")
+    listing = await _refusal(lambda: anext(pages, None), "s3:ListBucket", clock)
+    reading = await _refusal(
+        lambda: objects.get(Location(place.bucket, f"{prefix}/doctor")), "s3:GetObject", clock
+    )
+    return [judge_results(path, listing=listing, reading=reading, listed=listed)]
+
+
+def judge_results(
+    path: str, *, listing: CallError | None, reading: CallError | None, listed: bool
+) -> Finding:
+    """Return what two refusals mean for the results below `path`; pure.
+
+    Without `s3:ListBucket`, S3 says of an object that is missing what it says of one that may not be read.
+
+    Args:
+        path: Where the endpoint writes.
+        listing: What S3 answered to a listing; None for a page.
+        reading: What it answered to a GET of an object that is not there.
+        listed: Whether a run finds its results by listing alone.
+    """
+    for operation, error in (("s3:ListBucket", listing), ("s3:GetObject", reading)):
+        if error is not None and not (_is_denied(error) or error.missing):
+            return failure("results", f"{path}: {remedy(operation, error)}")
+    if listing is None and reading is not None and _is_denied(reading):
+        return failure("results", f"{path}: {remedy('s3:GetObject', reading)}")
+    if listing is None:
+        return ok("results", f"{path} can be listed and read")
+    text = f"{path}: {remedy('s3:ListBucket', listing)}"
+    if listed:
+        return failure("results", f"{text} Without a queue, listing is how a run finds its results")
+    blind = (
+        ""
+        if reading is not None and reading.missing
+        else ", and whether s3:GetObject is granted cannot be told"
+    )
+    return warning(
+        "results", f"{text} Without it, results that no notification announces are found one by one{blind}"
+    )
+
+
+async def _refusal(call: Callable[[], Awaitable[object]], operation: str, clock: Clock) -> CallError | None:
+    try:
+        await retry_call(call, operation=operation, clock=clock, give_up_after_s=_PATIENCE_S)
+    except CallError as error:
+        return error
+    return None
+
+
+def _is_denied(error: CallError) -> bool:
+    return error.code in NOT_PERMITTED or error.status == 403

@@ -1,0 +1,188 @@
+"""Says which rights each call to AWS needs, on what, and when it is made: the one table of them; pure.
+
+A statement's Sid is its reason. `docs/infra.md` has the same table in words, and what fails without each statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from fanout.commands.infra.uses import Key, Place, Uses
+from fanout.domain.ids import PREFIX
+
+VERSION = "2012-10-17"  # of the policy language, IAM reference
+Condition = Mapping[str, Mapping[str, object]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One statement that allows something.
+
+    Attributes:
+        sid: Why: letters and digits.
+        actions: The rights.
+        resources: ARNs, or patterns of them.
+        condition: When it holds; empty for always.
+    """
+
+    sid: str
+    actions: Sequence[str]
+    resources: Sequence[str]
+    condition: Condition = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return it as IAM's JSON spells it."""
+        told: dict[str, object] = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": list(self.actions),
+            "Resource": list(self.resources),
+        }
+        return told | ({"Condition": self.condition} if self.condition else {})
+
+
+def policy(uses: Uses) -> dict[str, object]:
+    """Return the policy document that allows what is used, and nothing else."""
+    return {"Version": VERSION, "Statement": [each.as_dict() for each in statements(uses)]}
+
+
+def statements(uses: Uses) -> Iterator[Statement]:
+    """Yield a statement for each thing that is done, in the order in which a run does them."""
+    yield from _endpoint(uses)
+    yield from _input(uses)
+    yield from _uploads(uses)
+    yield from _messages(uses)
+    yield from _results(uses)
+    yield from _output(uses)
+
+
+def _endpoint(uses: Uses) -> Iterator[Statement]:
+    # An update gives the endpoint a configuration of another name.
+    configs = uses.account.arn("sagemaker", "endpoint-config/*")
+    yield Statement(
+        sid="DescribeTheEndpoint",
+        actions=["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig"],
+        resources=[uses.endpoint, configs],
+    )
+    yield Statement(sid="SendRows", actions=["sagemaker:InvokeEndpointAsync"], resources=[uses.endpoint])
+    yield Statement(  # has neither resources nor a condition (service authorization reference of CloudWatch)
+        sid="AskForTheBacklog", actions=["cloudwatch:GetMetricStatistics"], resources=["*"]
+    )
+
+
+def _input(uses: Uses) -> Iterator[Statement]:
+    if uses.inputs:
+        yield Statement(
+            sid="ReadTheInput",
+            actions=["s3:GetObject"],  # HeadObject needs it, too
+            resources=[place.objects for place in uses.inputs],
+        )
+    yield from _listing("ListTheInput", uses.listed_inputs, uses=uses)
+
+
+def _uploads(uses: Uses) -> Iterator[Statement]:
+    uploads = uses.uploads
+    if uploads is None:
+        return
+    tagging = ["s3:PutObjectTagging"] if uses.tags else []
+    yield Statement(
+        sid="UploadPayloads",
+        # CreateMultipartUpload, UploadPart and CompleteMultipartUpload need PutObject.
+        actions=["s3:PutObject", *tagging, "s3:AbortMultipartUpload"],
+        resources=[uploads.objects],
+    )
+    if uses.deletes_uploads:
+        yield Statement(
+            sid="DeleteUploadedPayloads", actions=["s3:DeleteObject"], resources=[uploads.objects]
+        )
+    yield from _listing("FindUploadsForARebuild", [uploads], uses=uses)
+
+
+def _messages(uses: Uses) -> Iterator[Statement]:
+    if uses.shared_queue is not None:
+        yield Statement(
+            sid="ListenToTheSharedQueue",
+            actions=["sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:DeleteMessage"],
+            resources=[uses.shared_queue],
+        )
+    if not uses.topics:
+        return
+    yield Statement(
+        sid="MakeAQueueForTheRun",
+        actions=[
+            "sqs:GetQueueUrl",
+            "sqs:CreateQueue",
+            "sqs:TagQueue",
+            "sqs:GetQueueAttributes",
+            "sqs:SetQueueAttributes",
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:DeleteQueue",
+        ],
+        resources=[uses.account.arn("sqs", f"{PREFIX}-*")],
+    )
+    yield Statement(
+        sid="SubscribeTheQueue", actions=["sns:Subscribe", "sns:Unsubscribe"], resources=list(uses.topics)
+    )
+
+
+def _results(uses: Uses) -> Iterator[Statement]:
+    yield Statement(
+        sid="ReadResults",
+        actions=["s3:GetObject"],
+        resources=[place.objects for place in uses.results],
+    )
+    yield Statement(
+        # Of the bucket as a whole: S3 tells of an object that it is missing, and not 403, only where listing is
+        # allowed without a condition on prefixes, which a GET has not.
+        sid="TellMissingFromDenied",
+        actions=["s3:ListBucket"],
+        resources=list(dict.fromkeys(place.bucket for place in uses.results)),
+    )
+    if uses.results_key is not None and uses.results_key != _written_with(uses):
+        yield _with_key("DecryptResults", ["kms:Decrypt"], uses.results_key)
+
+
+def _output(uses: Uses) -> Iterator[Statement]:
+    output = uses.output
+    if output is not None:
+        replacing = ["s3:DeleteObject"] if uses.dataset else []
+        yield Statement(
+            sid="WriteTheOutput",
+            actions=["s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", *replacing],
+            resources=[output.objects],
+        )
+        if uses.dataset:
+            yield from _listing("ListTheOutput", [output], uses=uses)
+    key = _written_with(uses)
+    if key is not None:
+        # Decrypt, too: S3 opens the data key again for each part.
+        yield _with_key("EncryptWhatIsWritten", ["kms:GenerateDataKey", "kms:Decrypt"], key)
+
+
+def _written_with(uses: Uses) -> Key | None:
+    """Return the key that objects are written with; None if none is named, or nothing is written."""
+    return None if uses.output is None and uses.uploads is None else uses.key
+
+
+def _listing(sid: str, places: Sequence[Place], *, uses: Uses) -> Iterator[Statement]:
+    """Yield a statement a bucket, as prefixes of one must not be allowed in another; none where all may be listed."""
+    whole = {place.bucket for place in uses.results}
+    ordered = sorted((place for place in places if place.bucket not in whole), key=lambda place: place.bucket)
+    for number, (bucket, group) in enumerate(groupby(ordered, key=lambda place: place.bucket), 1):
+        prefixes = list(dict.fromkeys(place.prefix for place in group))
+        yield Statement(
+            sid=sid if number == 1 else f"{sid}{number}",
+            actions=["s3:ListBucket"],
+            resources=[bucket],
+            condition={} if "*" in prefixes else {"StringLike": {"s3:prefix": prefixes}},
+        )
+
+
+def _with_key(sid: str, actions: Sequence[str], key: Key) -> Statement:
+    aliased = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": [key.alias]}}
+    return Statement(
+        sid=sid, actions=actions, resources=[key.arn], condition=aliased if key.alias is not None else {}
+    )
