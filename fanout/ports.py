@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from fanout.domain.account_facts import BacklogPoint, Identity
+from fanout.domain.leftovers import Leftovers
 from fanout.domain.location import Location
 from fanout.domain.queues import Redrive
 from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
@@ -352,6 +353,10 @@ class Control(Protocol):
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         ...
 
+    async def renew_run_queue(self, url: str) -> None:
+        """Note in a tag of the run's queue that its run lives now, by the clock of SQS."""
+        ...
+
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
         ...
@@ -371,6 +376,7 @@ class Cloud(Protocol):
     invoker: Invoker
     objects: ObjectStore
     control: Control
+    leftovers: Leftovers
 
     def queue(self, url: str) -> Queue:
         """Return the queue at `url`."""

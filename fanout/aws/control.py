@@ -123,6 +123,10 @@ class AwsControl:
         """Remove the subscriptions, then the queue. Harmless when they are gone."""
         await self._run_queues.close(run_queue)
 
+    async def renew_run_queue(self, url: str) -> None:
+        """Note in a tag of the run's queue that its run lives now; see `ports.Control`."""
+        await self._run_queues.renew(url)
+
     async def redrive(self, queue_url: str) -> Redrive | None:
         """Return the redrive policy of a queue, None if it has none."""
         return await self._run_queues.redrive(queue_url)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 import anyio
 
 from fanout.aws.control_retry import patiently
-from fanout.domain.failures import MISSING, NOT_PERMITTED
-from fanout.domain.ids import PREFIX
-from fanout.domain.queues import Redrive, parse_redrive
+from fanout.aws.errors import skew_s
+from fanout.domain.failures import MISSING, NOT_PERMITTED, TOLERATED_SKEW_S
+from fanout.domain.queues import SEEN_TAG, Redrive, filter_policy, instant_tag, parse_redrive, queue_name
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import RunQueue
 
@@ -50,6 +51,7 @@ class RunQueues:
         self._sqs = sqs
         self._sns = sns
         self._timeout_s = min(timeout_s, STEP_S)
+        self._skew_s = 0.0  # AWS's clock minus ours, as the last reply told
 
     async def open(self, run_id: str, topics: Sequence[str], *, tags: Mapping[str, str] = {}) -> RunQueue:
         """Return the run's queue, tagged and subscribed to `topics`; see `ports.Control.open_run_queue`."""
@@ -64,7 +66,7 @@ class RunQueues:
         url = ""
         filtered = True
         try:
-            name, url, tagged = await self._create(name, {} if existed else tags)
+            name, url, tagged = await self._create(run_id, {} if existed else tags)
             arn = await self._arn(url)
             allow = {"Policy": policy(arn, topics)}
             await self._call(self._sqs.set_queue_attributes, QueueUrl=url, Attributes=allow)
@@ -106,26 +108,40 @@ class RunQueues:
             raise
         return True
 
-    async def _create(self, name: str, tags: Mapping[str, str]) -> tuple[str, str, bool]:
+    async def _create(self, run_id: str, tags: Mapping[str, str]) -> tuple[str, str, bool]:
         """Return name and url of the queue, and whether it has its tags.
 
         One of that name is taken over, as all its attributes are equal; it keeps the tags that it has.
         """
-        wanted, free = tags, name
+        name = free = queue_name(run_id)
+        wanted = tags
         while True:
             # With empty tags the call needs no right to tag.
-            told: dict[str, Any] = {"tags": dict(wanted)} if wanted else {}
+            told: dict[str, Any] = {"tags": self._dated(wanted)} if wanted else {}
             create = partial(self._sqs.create_queue, Attributes=ATTRIBUTES, **told)
             try:
                 return free, (await self._call(create, QueueName=free))["QueueUrl"], wanted == tags
             except CallError as error:
                 if error.code in _DELETED_RECENTLY and free == name:
                     # Interrupted and resumed within a minute: SQS keeps a deleted queue's name for 60 seconds.
-                    free = f"{name}-{secrets.token_hex(3)}"
+                    free = queue_name(run_id, again=secrets.token_hex(3))
                 elif error.code in NOT_PERMITTED and wanted:
                     wanted = {}
                 else:
                     raise
+
+    async def renew(self, url: str) -> None:
+        """Note in a tag of the queue at `url` that its run lives now, by the clock of SQS."""
+        while True:
+            believed_s = self._skew_s
+            await self._call(self._sqs.tag_queue, QueueUrl=url, Tags=self._dated({SEEN_TAG: ""}))
+            if abs(self._skew_s - believed_s) < TOLERATED_SKEW_S:
+                return  # else its reply has told that our clock is off
+
+    def _dated(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """Return `tags`, the one that says when the run last lived by the clock of SQS as far as that is known."""
+        now = instant_tag(time.time() + self._skew_s)
+        return {key: now if key == SEEN_TAG else value for key, value in tags.items()}
 
     async def attributes(self, url: str) -> Mapping[str, str]:
         """Return all attributes of the queue at `url` by their names."""
@@ -179,12 +195,15 @@ class RunQueues:
             _log.warning("queue %s may be left behind and is to be deleted: no time to remove it", name)
 
     async def _call(self, operation: Callable[..., Awaitable[Any]], **parameters: Any) -> Any:
-        return await patiently(partial(operation, **parameters), timeout_s=self._timeout_s)
-
-
-def queue_name(run_id: str) -> str:
-    """Return the name of the run's queue, by which a clean-up knows it (`fanout-` is the prefix of all)."""
-    return f"{PREFIX}-{run_id}"
+        try:
+            answer = await patiently(partial(operation, **parameters), timeout_s=self._timeout_s)
+        except CallError as error:
+            self._skew_s = self._skew_s if error.skew_s is None else error.skew_s
+            raise
+        headers = (answer or {}).get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        told_s = skew_s(headers, now=time.time())
+        self._skew_s = self._skew_s if told_s is None else told_s
+        return answer
 
 
 def policy(queue_arn: str, topics: Sequence[str]) -> str:
@@ -202,8 +221,7 @@ def policy(queue_arn: str, topics: Sequence[str]) -> str:
 
 def filter_attributes(run_id: str) -> dict[str, str]:
     """Return the subscription attributes that let through this run's notifications only."""
-    wanted = {"inferenceId": [{"prefix": f"{run_id}."}]}
-    return {"FilterPolicyScope": "MessageBody", "FilterPolicy": json.dumps(wanted)}
+    return {"FilterPolicyScope": "MessageBody", "FilterPolicy": filter_policy(run_id)}
 
 
 def _may_have_happened(error: BaseException) -> bool:

@@ -24,6 +24,7 @@ from fanout.aws.http.plain import PlainAws, plain_aws
 from fanout.aws.http.plain_lookup import PlainLookup, service_url
 from fanout.aws.http.sigv4 import Keys
 from fanout.aws.lazy_clients import LazyClients, installed_model
+from fanout.aws.leftovers import AwsLeftovers
 from fanout.aws.reach import Reach
 from fanout.aws.run_queue import RunQueues
 from fanout.aws.sdk.invoker import SageMakerInvoker
@@ -31,6 +32,7 @@ from fanout.aws.sdk.objects import S3Objects
 from fanout.aws.sdk.queue import SqsQueue
 from fanout.aws.settings import AwsSettings
 from fanout.concurrency.threads import run_in_thread
+from fanout.domain.leftovers import Leftovers
 from fanout.errors import RunError
 from fanout.ports import Control, Invoker, ObjectStore, Queue
 
@@ -57,6 +59,7 @@ class AwsCloud:
     invoker: Invoker
     objects: ObjectStore
     control: Control
+    leftovers: Leftovers
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class AwsCloud:
             timeout_s=timeout_s,
             inline=inline,
         )
+        self.leftovers = AwsLeftovers(controls["sqs"], controls["sns"], clients["s3"], settings=settings)
         self._clients = clients
         self._urls = urls
         self._credentials = credentials

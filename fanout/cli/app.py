@@ -12,8 +12,10 @@ from fanout.cli import malloc as allocators
 from fanout.cli.console import discard_stdout, open_descriptors, report_error, speak_utf8
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
+from fanout.cli.verbs.discard import discard
 from fanout.cli.verbs.doctor import doctor
 from fanout.cli.verbs.export import export
+from fanout.cli.verbs.gc import gc
 from fanout.cli.verbs.infra import infra
 from fanout.cli.verbs.plan import plan
 from fanout.cli.verbs.report import report
@@ -65,6 +67,10 @@ app.command(epilog=EXIT_CODES, short_help="Send the rows of a finished run that 
 app.command(short_help="Write what an unfinished run has collected so far.")(export)
 app.command(short_help="Say where a run stands, and what to do next.")(status)
 app.command()(runs)
+app.command(epilog=EXIT_CODES, short_help="Give an unfinished run up: remove all that is left of it.")(
+    discard
+)
+app.command(epilog=EXIT_CODES, short_help="List or remove what runs that are gone left in the account.")(gc)
 app.command(epilog=EXIT_CODES, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
 app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
 app.add_typer(infra, name="infra")

@@ -141,6 +141,13 @@ RETRY: Sequence[Flag] = _named("run_dir", "ephemeral", "overwrite")
 
 REPORT: Sequence[Flag] = _named("region", "profile")
 
+GC: Sequence[Flag] = (
+    Flag("endpoint", "endpoint.name", "text", "Only what is left of this endpoint's runs."),
+    Flag("input_prefix", "transport.input_prefix", "text",
+         "s3://bucket/prefix where runs uploaded payloads: look there, too."),
+    *_named("region", "profile"),
+)  # fmt: skip
+
 BENCH: Sequence[Flag] = (
     replace(RUN[0], help="A dataset whose rows are sent both ways; by default, payloads of our own making."),
     *_named("endpoint"),

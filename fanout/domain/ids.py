@@ -14,6 +14,7 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # RFC 4648 base32, lower case
 RUN_LENGTH = 10  # 50 bits: 1,000 runs a day for a century collide with probability below 1e-6
 PREFIX = "fanout"
 _NUMBER = "(0|[1-9][0-9]{0,17})"  # the one way that we write it, and never more than 64 bits
+_ROW = re.compile(_NUMBER)
 _OUTPUT_KEY = re.compile(rf"(?:.*/)?{PREFIX}/([^/]+)/([0-9a-f]{{2}})/{_NUMBER}\.{_NUMBER}", re.DOTALL)
 _INFERENCE_ID = re.compile(rf"([{_ALPHABET}]{{{RUN_LENGTH}}})\.{_NUMBER}\.{_NUMBER}\.{_NUMBER}")
 
@@ -80,3 +81,12 @@ def input_key(prefix: str, run_id: str, row: int) -> str:
     """Return the key of an uploaded payload: the hash first, so that S3 can split the prefix."""
     head = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
     return f"{head}{shard(row)}/{run_id}/{row}"
+
+
+def parse_input_key(key: str, prefix: str) -> tuple[str, int] | None:
+    """Return (run, row) of an uploaded payload below `prefix`, None if its key is not one that `input_key` makes."""
+    *_, run_id, name = ("", *key.split("/"))
+    if not is_run(run_id) or not _ROW.fullmatch(name):
+        return None
+    row = int(name)
+    return (run_id, row) if key == input_key(prefix, run_id, row) else None

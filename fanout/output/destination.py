@@ -74,6 +74,11 @@ def check_name(path: Path) -> None:
         ) from error
 
 
+def workspace_path(output: Path, run_id: str) -> Path:
+    """Return where a run's output on this machine is built."""
+    return output.with_name(f"{output.name}.{run_id}.tmp")
+
+
 @contextmanager
 def workspace(target: Target) -> Iterator[Path]:
     """Create `<output>.<run>.tmp/` beside the output, on the same file system; it is gone afterwards.
@@ -81,7 +86,7 @@ def workspace(target: Target) -> Iterator[Path]:
     Raises:
         StorageError: It cannot be created, or cleared of what a killed run left in it.
     """
-    directory = target.path.with_name(f"{target.path.name}.{target.run_id}.tmp")
+    directory = workspace_path(target.path, target.run_id)
     with storage(directory, "clear"), suppress(FileNotFoundError):
         shutil.rmtree(directory)
     try:

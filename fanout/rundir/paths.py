@@ -5,6 +5,7 @@ Directories are 0700 and files 0600: results may be confidential.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,11 @@ class RunDirectory:
         """What a shard came to; there once all its rows have ended."""
         return self.path / "subtotal.json"
 
+    @property
+    def uploads(self) -> Path:
+        """Which uploads it has begun to its output's place in S3; there once it has begun one."""
+        return self.path / "uploads.jsonl"
+
     def built(self, *, dataset: bool) -> str:
         """Return where an output for S3 is built: a file, or a directory with a slash at its end."""
         return f"{self.path / 'output'}{'/' if dataset else '.parquet'}"
@@ -99,6 +105,30 @@ class RunDirectory:
         with storage(self.inputs, "remove"):  # of a process that was killed before it wrote run.json
             self.inputs.unlink(missing_ok=True)
 
+    def remove(self) -> list[Path]:
+        """Remove the run's own files, its `run.json` last, and return what else stands in its directory, which stays.
+
+        Killed half-way, it can be done again.
+
+        Raises:
+            StorageError: The file system refused.
+        """
+        built = (Path(self.built(dataset=True)), Path(self.built(dataset=False)))
+        files = (self.status, self.summary, self.subtotal, self.identity, self.uploads, self.inputs, built[1])
+        with storage(self.path, "remove"):
+            for directory in (self.shards, self.parts, built[0]):
+                if directory.is_dir():
+                    shutil.rmtree(directory)
+            for file in (*files, *self.path.glob(f"{journal.NAME}*"), self.manifest):
+                file.unlink(missing_ok=True)
+                file.with_suffix(".tmp").unlink(missing_ok=True)  # `files.write_json`
+            left = sorted(self.path.iterdir())
+            if not left:
+                self.path.rmdir()
+                if self.path.parent.name == RUNS and not any(self.path.parent.iterdir()):
+                    self.path.parent.rmdir()
+        return left
+
     def remove_if_unused(self) -> None:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
         if self.shards.is_dir() and any(self.shards.iterdir()):
@@ -108,6 +138,7 @@ class RunDirectory:
             self.inputs,
             self.status,
             self.identity,
+            self.uploads,
             *self.path.glob(f"{journal.NAME}*"),
         ):
             file.unlink(missing_ok=True)

@@ -20,6 +20,8 @@ from fanout.failpoints import failpoint
 from fanout.files import readable
 from fanout.output.finish import OutputFile, finish
 from fanout.output.object_place import is_remote, object_place
+from fanout.rundir.begun_uploads import note_upload
+from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, summarize, write_summary
 from fanout.runtime.night import end_night
 from fanout.runtime.object_output import BuiltFile, ObjectOutput
@@ -27,13 +29,21 @@ from fanout.runtime.result import RunResult
 from fanout.runtime.session import Session
 
 
-async def prove_output(session: Session, config: Config, *, run_id: str, warn: Callable[[str], None]) -> None:
+async def prove_output(
+    session: Session,
+    config: Config,
+    *,
+    run_id: str,
+    directory: RunDirectory | None = None,
+    warn: Callable[[str], None],
+) -> None:
     """Return if the output may be put where it is wanted in S3; what stands on this machine was looked at before.
 
     Args:
         session: S3.
         config: Names the output.
         run_id: The run.
+        directory: Its directory, which notes what is begun; None where there is none yet.
         warn: Called with what a person should know if what was begun for it stays.
 
     Raises:
@@ -43,7 +53,7 @@ async def prove_output(session: Session, config: Config, *, run_id: str, warn: C
     path = config.output.path or ""
     if not is_remote(path):
         return
-    await _object_output(session, config, run_id=run_id).prove(warn=warn)
+    await _object_output(session, config, run_id=run_id, directory=directory).prove(warn=warn)
 
 
 async def finish_run(result: RunResult, session: Session, /) -> Summary:
@@ -61,7 +71,8 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     output_file = await run_in_thread(functools.partial(_build, result, built))
     if is_remote(output):
         files = await run_in_thread(functools.partial(built_files, built))
-        await _object_output(session, result.config, run_id=result.run_id).publish(files)
+        place = _object_output(session, result.config, run_id=result.run_id, directory=result.directory)
+        await place.publish(files)
         failpoint("output.published")
     await end_night(
         result.config,
@@ -80,13 +91,16 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     )
 
 
-def _object_output(session: Session, config: Config, *, run_id: str) -> ObjectOutput:
+def _object_output(
+    session: Session, config: Config, *, run_id: str, directory: RunDirectory | None
+) -> ObjectOutput:
     return ObjectOutput(
         session.cloud.objects,
         object_place(config.output.path or ""),
         run_id=run_id,
         overwrite=config.output.overwrite,
         clock=session.clock,
+        note=None if directory is None else functools.partial(note_upload, directory),
     )
 
 

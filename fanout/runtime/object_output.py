@@ -61,16 +61,26 @@ class ObjectOutput:
         run_id: The run; what names it is its own, and is replaced.
         overwrite: Whether an earlier output may be replaced.
         clock: The run's clock.
+        note: Notes, durably, the place of an upload that is about to begin, and the id of one that has; None where
+            there is no run whose directory could have it noted.
     """
 
     def __init__(
-        self, objects: ObjectStore, place: ObjectPlace, *, run_id: str, overwrite: bool, clock: Clock
+        self,
+        objects: ObjectStore,
+        place: ObjectPlace,
+        *,
+        run_id: str,
+        overwrite: bool,
+        clock: Clock,
+        note: Callable[[Location, str | None], None] | None = None,
     ) -> None:
         self._objects = objects
         self._place = place
         self._run_id = run_id
         self._overwrite = overwrite
         self._clock = clock
+        self._note = note or (lambda _location, _upload_id: None)
 
     async def prove(self, *, warn: Callable[[str], None] = _log.warning) -> None:
         """Return if the output may be written as far as can be known before the first row is sent.
@@ -222,7 +232,15 @@ class ObjectOutput:
             metadata={RUN: self._run_id},
             if_none_match=if_none_match,
         )
-        return await self._call(begin, "s3:PutObject")
+        await anyio.to_thread.run_sync(self._note, location, None)
+        upload = await self._call(begin, "s3:PutObject")
+        try:
+            await anyio.to_thread.run_sync(self._note, location, upload.id)
+        except BaseException:
+            with anyio.CancelScope(shield=True):  # in bounded time
+                await upload.abort()
+            raise
+        return upload
 
     async def _delete(self, locations: Sequence[Location]) -> None:
         for first in range(0, len(locations), DELETE_MAX):

@@ -1,22 +1,33 @@
-"""Opens the queue that a run listens to, the one it was given or one of its own, and closes it at the end."""
+"""Opens the queue that a run listens to, the one it was given or one of its own, and closes it at the end.
+
+As long as it is open, a tag of the run's own queue is renewed, by which a clean-up sees that the run lives.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import anyio
 
 from fanout.config.model import CollectSection
 from fanout.domain.failures import MISSING, NOT_PERMITTED
 from fanout.domain.queue_urls import queue_region
+from fanout.domain.queues import RENEW_EVERY_S
 from fanout.domain.remedies import remedy
 from fanout.errors import CallError, RunError
-from fanout.ports import Cloud, Endpoint, Queue, RunQueue
+from fanout.ports import Clock, Cloud, Control, Endpoint, Queue, RunQueue
 
 CLOSE_WITHIN_S = 60.0
 """A run that ends waits no longer than this for AWS to remove its queue."""
+RETRY_EVERY_S = 30.0
+"""A renewal that failed is tried again so soon: `RENEW_EVERY_S` must not become the three times as long that a clean-up
+waits."""
+
+Beside = Callable[[Callable[[], Coroutine[Any, Any, None]]], object]
+"""Has a task go on beside the caller."""
 
 
 @asynccontextmanager
@@ -29,6 +40,8 @@ async def open_run_queue(
     tags: Mapping[str, str],
     warn: Callable[[str], None],
     resumable: Callable[[], bool],
+    clock: Clock,
+    beside: Beside,
 ) -> AsyncIterator[Queue | None]:
     """Yield the queue to listen to, or None if results are found by listing.
 
@@ -40,6 +53,8 @@ async def open_run_queue(
         tags: The tags of the queue, if it is the run's own.
         warn: Called with what a person should know.
         resumable: Whether rows are open at the end: then the queue stays, so that nothing that comes is lost.
+        clock: The run's clock.
+        beside: Has the renewal of the queue's tag go on beside the caller.
 
     Raises:
         RunError: The queue cannot be made, is not there, or makes dead letters of what others wait for.
@@ -63,11 +78,37 @@ async def open_run_queue(
         warn("the topic has no room for another filter: messages of other runs are dropped here")
     if not run_queue.tagged:
         warn(f"the queue {run_queue.url} has no tags, by which clean-ups find it: grant sqs:TagQueue")
+    renewal = anyio.CancelScope()
+    if run_queue.tagged:
+        beside(functools.partial(_renew, cloud.control, run_queue.url, clock=clock, warn=warn, scope=renewal))
     try:
         yield cloud.queue(run_queue.url)
     finally:
+        renewal.cancel()
         if not resumable():
             await _close(cloud, run_queue, warn)
+
+
+async def _renew(
+    control: Control, url: str, *, clock: Clock, warn: Callable[[str], None], scope: anyio.CancelScope
+) -> None:
+    """Renew the tag of the queue at `url`, at once and then again and again, until `scope` is cancelled."""
+    with scope:
+        while True:
+            pause_s = RENEW_EVERY_S
+            try:
+                await control.renew_run_queue(url)
+            except CallError as error:
+                if error.code in MISSING:
+                    return  # the pollers say so
+                if error.code in NOT_PERMITTED:
+                    warn(
+                        f"the queue {url} cannot say that its run lives, and `fanout gc --delete` on another machine "
+                        "may take it for one that was left behind: grant sqs:TagQueue"
+                    )
+                    return
+                pause_s = RETRY_EVERY_S
+            await clock.sleep(pause_s)
 
 
 def check_queue_region(url: str | None, *, region: str) -> None:

@@ -142,7 +142,7 @@ class Runner:
         simulated = await session.is_simulated()
         warn = session.warnings.warn
         if spec.stripe is None:
-            await prove_output(session, spec.config, run_id=spec.run_id, warn=warn)
+            await prove_output(session, spec.config, run_id=spec.run_id, directory=spec.directory, warn=warn)
         work = await executor.prepare(session, fold=monitor.fold)
         ended = await self._supervisor.attend(work, (self._observer, *monitor.observers))
         return RunResult(

@@ -29,7 +29,7 @@ from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
 from fanout.runtime.remote_input import RemoteInput
-from fanout.runtime.run_queue import check_queue_region, open_run_queue
+from fanout.runtime.run_queue import Beside, check_queue_region, open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
 from fanout.source.source import Source
 from fanout.source.stdin import STDIN, kept_stdin
@@ -76,13 +76,16 @@ async def open_session(
                 simulator = await stack.enter_async_context(local_aws(config))
             with in_time("AWS was opened (region, credentials)"):
                 cloud = await stack.enter_async_context(open_cloud(compose.aws_settings(config, simulator)))
-            # Opened here and not when the input is: it holds a task group, which must not outlive a scope that is
-            # opened around the input alone.
+            # Opened here and not when the input or a queue is: they hold task groups, which must not outlive a scope
+            # that is opened around these alone.
             portal = await stack.enter_async_context(BlockingPortal())
+            beside = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(beside.cancel_scope.cancel)
             yield Session(
                 config,
                 cloud,
                 portal=portal,
+                beside=beside.start_soon,
                 clock=clock,
                 simulator=simulator,
                 warnings=warnings,
@@ -141,6 +144,7 @@ class Session:
         cloud: AwsCloud,
         *,
         portal: BlockingPortal,
+        beside: Beside,
         clock: Clock,
         simulator: SimulatorAddress | None,
         warnings: WarningLog,
@@ -154,6 +158,7 @@ class Session:
         self.simulator = simulator
         self.warnings = warnings
         self._portal = portal
+        self._beside = beside
         self._queues: list[AsyncExitStack] = []
         self._stack = stack
         self._in_time = in_time
@@ -247,6 +252,8 @@ class Session:
             ),
             warn=self.warnings.warn,
             resumable=resumable,
+            clock=self.clock,
+            beside=self._beside,
         )
         with self._in_time("the run's queue was opened"):
             closing = await self._stack.enter_async_context(AsyncExitStack())

@@ -36,6 +36,7 @@ class _Multipart:
     content_type: str | None
     metadata: tuple[tuple[str, str], ...]
     kept: Kept
+    began_at: float
     parts: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -144,6 +145,31 @@ class Objects:
         """
         self._bucket(bucket).delete(key)
 
+    def uploads(
+        self, bucket: str, prefix: str, *, behind: tuple[str, str] = ("", ""), most: int = MAX_KEYS
+    ) -> tuple[list[tuple[str, str, float]], bool]:
+        """Return (key, id, instant of its beginning) of unfinished uploads in order, and whether more follow.
+
+        Args:
+            bucket: Where their objects would stand.
+            prefix: What their keys begin with.
+            behind: Key and id of the last one that was told; without an id, all of that key were.
+            most: How many are told at once.
+
+        Raises:
+            ServiceError: NoSuchBucket.
+        """
+        self._bucket(bucket)
+        key, upload_id = behind
+        found = sorted(
+            (upload.key, each, upload.began_at)
+            for each, upload in self._uploads.items()
+            if upload.bucket == bucket
+            and upload.key.startswith(prefix)
+            and (upload.key > key or (upload.key == key and upload_id and each > upload_id))
+        )
+        return found[:most], len(found) > most
+
     def list(self, bucket: str, prefix: str, *, start_after: str = "", max_keys: int = MAX_KEYS) -> Listing:
         """Return the first `max_keys` (at most 1,000) objects below `prefix` whose key is > `start_after`.
 
@@ -166,6 +192,7 @@ class Objects:
         content_type: str | None,
         metadata: tuple[tuple[str, str], ...] = (),
         kept: Kept = NOTHING_KEPT,
+        now: float = 0.0,
     ) -> str:
         """Begin an upload in parts and return its id.
 
@@ -174,7 +201,7 @@ class Objects:
         """
         self._bucket(bucket)
         upload_id = f"upload-{next(self._upload_ids):08d}"
-        self._uploads[upload_id] = _Multipart(bucket, key, content_type, metadata, kept)
+        self._uploads[upload_id] = _Multipart(bucket, key, content_type, metadata, kept, now)
         return upload_id
 
     def upload_part(self, upload_id: str, part_number: int, body: bytes) -> str:

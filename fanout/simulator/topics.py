@@ -145,6 +145,10 @@ class Topics:
             raise ServiceError(404, "NotFound", "Subscription does not exist")
         return subscription
 
+    def list_subscriptions(self) -> tuple[Subscription, ...]:
+        """Return all subscriptions, oldest first."""
+        return tuple(self._subscriptions.values())
+
     def list_subscriptions_by_topic(self, topic_arn: str) -> tuple[Subscription, ...]:
         """Return the topic's subscriptions, oldest first.
 

@@ -17,6 +17,7 @@ MODULES = sorted(str(path.relative_to(HOUSE))[:-3] for path in HOUSE.rglob("*.py
 STARTERS = (
     "engine/pipeline",  # the only file of the engine
     "runtime/supervisor",  # what goes on beside a run
+    "runtime/session",  # and beside what it has opened
     "concurrency/side_by_side",  # calls whose results are waited for together
     "shards/processes",
     "aws/*",  # the edge
@@ -28,6 +29,7 @@ COVERED = {
     "aws/errors": "tests/unit/aws/test_call_errors.py",
     "aws/http/*": "tests/unit/aws/http/test_requests.py",
     "aws/lazy_clients": "tests/unit/aws/test_session.py",
+    "aws/leftovers": "tests/contract/test_leftovers.py",
     "aws/mfa": "tests/unit/aws/test_sdk_session.py",
     "aws/regions": "tests/unit/aws/test_session.py",
     "aws/pages": "tests/unit/aws/sdk/test_objects.py",
@@ -39,6 +41,10 @@ COVERED = {
     "bench/arrivals": "tests/unit/bench/test_experiment.py",
     "bench/*": "tests/e2e/test_bench.py",
     "cli/*": "tests/e2e/test_first_steps.py",
+    "commands/account_scan": "tests/unit/commands/test_gc.py",
+    "commands/judging": "tests/unit/commands/test_gc.py",
+    "commands/leftovers": "tests/unit/commands/test_gc.py",
+    "commands/sights": "tests/unit/commands/test_gc.py",
     "commands/doctor/*": "tests/unit/commands/doctor/test_examine.py",
     "commands/export": "tests/e2e/test_status.py",
     "commands/rebuild": "tests/crash/test_damage.py",
@@ -52,6 +58,7 @@ COVERED = {
     "commands/status": "tests/e2e/test_status.py",
     "concurrency/threads": "tests/unit/engine/test_journal_writer.py",
     "config/*": "tests/unit/config/test_load.py",
+    "domain/leftovers": "tests/contract/test_leftovers.py",
     "domain/account_facts": "tests/unit/aws/test_backlog.py",
     "domain/limits": "tests/unit/domain/test_routing.py",
     "domain/prices": "tests/unit/analysis/test_prices.py",
@@ -89,6 +96,7 @@ COVERED = {
     "simulator/http/sts": "tests/contract/simulator/test_signatures.py",
     "simulator/http/*": "tests/contract/simulator/test_runtime.py",
     "simulator/notifications": "tests/unit/simulator/test_announcer.py",
+    "simulator/ports/leftovers": "tests/contract/test_leftovers.py",
     "simulator/ports/latency": "tests/contract/simulator/test_latency.py",
     "simulator/process": "tests/contract/simulator/test_process.py",
     "simulator/queue": "tests/unit/simulator/test_queues.py",

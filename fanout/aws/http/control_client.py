@@ -24,6 +24,7 @@ _OPERATIONS = {
     "sagemaker": frozenset({"describe_endpoint", "describe_endpoint_config"}),
     "sqs": frozenset({
         "get_queue_url", "create_queue", "set_queue_attributes", "get_queue_attributes", "delete_queue",
+        "tag_queue", "list_queues", "list_queue_tags",
     }),
     "sns": frozenset({"subscribe", "unsubscribe"}),
     "cloudwatch": frozenset({"get_metric_statistics"}),

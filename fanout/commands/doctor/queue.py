@@ -51,7 +51,15 @@ async def check_queue(
     warnings: list[str] = []
     tags = queue_tags(run_id, endpoint=name, created_at=clock.now(), version=__version__)
     opening = open_run_queue(
-        cloud, endpoint, collect, run_id=run_id, tags=tags, warn=warnings.append, resumable=lambda: False
+        cloud,
+        endpoint,
+        collect,
+        run_id=run_id,
+        tags=tags,
+        warn=warnings.append,
+        resumable=lambda: False,
+        clock=clock,
+        beside=lambda _renewal: None,  # it is gone again before its tag is old
     )
     shared = collect.queue_url
     refused: list[Finding] = []

@@ -73,7 +73,7 @@ def list_objects(objects: Objects, target: Target) -> Reply:
     asked = target.parameters
     prefix, delimiter = asked.get("prefix", ""), asked.get("delimiter", "")
     token, start_after = asked.get("continuation-token"), asked.get("start-after", "")
-    max_keys = _max_keys(asked.get("max-keys", ""))
+    max_keys = list_limit(asked.get("max-keys", ""), name="max-keys")
     page = page_of(
         objects,
         target.bucket,
@@ -111,11 +111,16 @@ def list_objects(objects: Objects, target: Target) -> Reply:
     return xml_reply(200, xml)
 
 
-def _max_keys(value: str) -> int:
+def list_limit(value: str, *, name: str) -> int:
+    """Return how many entries a page has at most, as the parameter `name` asks for.
+
+    Raises:
+        ServiceError: InvalidArgument.
+    """
     if not value:
         return MAX_KEYS
     if not value.isascii() or not value.isdigit() or len(value) > 10:
-        raise ServiceError(400, "InvalidArgument", "Provided max-keys not an integer or within integer range")
+        raise ServiceError(400, "InvalidArgument", f"Provided {name} not an integer or within integer range")
     return min(int(value), MAX_KEYS)
 
 

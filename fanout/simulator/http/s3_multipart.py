@@ -1,14 +1,16 @@
-"""Answers the calls of an S3 upload in parts: create, upload a part, complete, abort."""
+"""Answers the calls of an S3 upload in parts: create, upload a part, complete, abort, list the unfinished."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from urllib.parse import quote
 
 from fanout.simulator.errors import ServiceError
 from fanout.simulator.http.checksums import content_of
 from fanout.simulator.http.messages import Reply, Request
 from fanout.simulator.http.replies import text, xml_reply
 from fanout.simulator.http.s3_headers import kept_of
+from fanout.simulator.http.s3_listing import NAMESPACE, list_limit
 from fanout.simulator.http.s3_objects import (
     child_text,
     children,
@@ -19,6 +21,7 @@ from fanout.simulator.http.s3_objects import (
 )
 from fanout.simulator.http.s3_target import Target
 from fanout.simulator.objects import Objects
+from fanout.simulator.timestamps import iso_ms
 
 
 class Multipart:
@@ -32,9 +35,10 @@ class Multipart:
             "UploadPart": self._part,
             "CompleteMultipartUpload": self._complete,
             "AbortMultipartUpload": self._abort,
+            "ListMultipartUploads": self._list,
         }
 
-    def _create(self, target: Target, request: Request, _now: float) -> Reply:
+    def _create(self, target: Target, request: Request, now: float) -> Reply:
         kept = kept_of(request, disabled_keys=self._disabled_keys)
         upload_id = self._objects.create_multipart(
             target.bucket,
@@ -42,6 +46,7 @@ class Multipart:
             content_type=request.headers.get("content-type"),
             metadata=metadata_of(request),
             kept=kept,
+            now=now,
         )
         algorithm = request.headers.get("x-amz-checksum-algorithm")
         confirmed = [] if algorithm is None else [("x-amz-checksum-algorithm", algorithm)]
@@ -77,6 +82,38 @@ class Multipart:
     def _abort(self, target: Target, _request: Request, _now: float) -> Reply:
         self._objects.abort_multipart(target.parameters["uploadId"])
         return xml_reply(204, "")
+
+    def _list(self, target: Target, _request: Request, _now: float) -> Reply:
+        asked = target.parameters
+        prefix, in_url = asked.get("prefix", ""), asked.get("encoding-type") == "url"
+        # S3 API reference: an upload-id-marker without a key-marker is ignored.
+        behind = (
+            (asked["key-marker"], asked.get("upload-id-marker", "")) if asked.get("key-marker") else ("", "")
+        )
+        most = list_limit(asked.get("max-uploads", ""), name="max-uploads")
+        found, truncated = self._objects.uploads(target.bucket, prefix, behind=behind, most=most)
+
+        def spell(value: str) -> str:
+            return quote(value, safe="/") if in_url else text(value)
+
+        uploads = "".join(
+            f"<Upload><Key>{spell(key)}</Key><UploadId>{upload_id}</UploadId><Initiated>{iso_ms(began_at)}</Initiated>"
+            "<StorageClass>STANDARD</StorageClass></Upload>"
+            for key, upload_id, began_at in found
+        )
+        following = ""
+        if truncated and found:
+            last, upload_id, _ = found[-1]
+            following = f"<NextKeyMarker>{spell(last)}</NextKeyMarker>"
+            following += f"<NextUploadIdMarker>{upload_id}</NextUploadIdMarker>"
+        encoding = "<EncodingType>url</EncodingType>" if in_url else ""
+        return xml_reply(
+            200,
+            f'<ListMultipartUploadsResult xmlns="{NAMESPACE}"><Bucket>{text(target.bucket)}</Bucket>'
+            f"<KeyMarker>{spell(behind[0])}</KeyMarker><UploadIdMarker>{text(behind[1])}</UploadIdMarker>{following}"
+            f"<Prefix>{spell(prefix)}</Prefix>{encoding}<MaxUploads>{most}</MaxUploads>"
+            f"<IsTruncated>{str(bool(following)).lower()}</IsTruncated>{uploads}</ListMultipartUploadsResult>",
+        )
 
 
 def _number(value: str) -> int:

@@ -16,6 +16,7 @@ _OF_BUCKETS = {
     "CreateBucket": "s3:CreateBucket",
     "HeadBucket": "s3:ListBucket",
     "GetBucketLocation": "s3:GetBucketLocation",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
 }
 _OF_OBJECTS = {
     "HeadObject": "s3:GetObject",

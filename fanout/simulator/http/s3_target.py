@@ -22,6 +22,7 @@ _OPERATIONS: dict[tuple[str, str, frozenset[str]], str] = {
     ("HEAD", "bucket", frozenset()): "HeadBucket",
     ("GET", "bucket", frozenset({"location"})): "GetBucketLocation",
     ("GET", "bucket", frozenset({"list-type"})): "ListObjectsV2",
+    ("GET", "bucket", frozenset({"uploads"})): "ListMultipartUploads",
     ("POST", "bucket", frozenset({"delete"})): "DeleteObjects",
     ("PUT", "object", frozenset()): "PutObject",
     ("GET", "object", frozenset()): "GetObject",
@@ -44,6 +45,9 @@ _REFINEMENTS = {
             "encoding-type",
             "fetch-owner",
         }
+    ),
+    "ListMultipartUploads": frozenset(
+        {"prefix", "key-marker", "upload-id-marker", "max-uploads", "encoding-type"}
     ),
     "ListBuckets": frozenset({"prefix", "max-buckets", "bucket-region", "continuation-token"}),
 }

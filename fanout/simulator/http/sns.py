@@ -21,7 +21,7 @@ from fanout.simulator.topics import Subscription, Topics
 
 NAMESPACE = "http://sns.amazonaws.com/doc/2010-03-31/"
 MAX_MESSAGE_BYTES = 262_144  # SNS API reference: Publish
-_PAGE = 100  # SNS API reference: ListTopics, ListSubscriptionsByTopic
+_PAGE = 100  # SNS API reference: ListTopics, ListSubscriptions, ListSubscriptionsByTopic
 _Item = TypeVar("_Item")  # PEP 695 needs Python 3.12
 
 
@@ -48,7 +48,8 @@ class Sns:
             "Unsubscribe": self._unsubscribe,
             "SetSubscriptionAttributes": self._set_attribute,
             "GetSubscriptionAttributes": self._attributes,
-            "ListSubscriptionsByTopic": self._subscriptions,
+            "ListSubscriptions": self._subscriptions,
+            "ListSubscriptionsByTopic": self._subscriptions_by_topic,
             "Publish": self._publish,
         }
 
@@ -136,7 +137,12 @@ class Sns:
         )
 
     def _subscriptions(self, call: _Call) -> str:
-        found = self._topics.list_subscriptions_by_topic(call.form.text("TopicArn"))
+        return self._listed(self._topics.list_subscriptions(), call)
+
+    def _subscriptions_by_topic(self, call: _Call) -> str:
+        return self._listed(self._topics.list_subscriptions_by_topic(call.form.text("TopicArn")), call)
+
+    def _listed(self, found: Sequence[Subscription], call: _Call) -> str:
         page, following = _page(found, call.form.get("NextToken"))
         return f"<Subscriptions>{''.join(self._member(item) for item in page)}</Subscriptions>{following}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fanout.domain.leftovers import Leftovers
 from fanout.domain.records import Invocation, Message, Reply
 from fanout.errors import CallError, Phase
 from fanout.ports import Clock, Control, Invoker, ObjectStore, Queue
@@ -16,6 +17,7 @@ from fanout.simulator.faults import FOREIGN_LOCATION, InvokeFault
 from fanout.simulator.limits import AsyncRequest
 from fanout.simulator.ports.control import MemoryControl, queue_name
 from fanout.simulator.ports.latency import Wire, reply_error
+from fanout.simulator.ports.leftovers import MemoryLeftovers
 from fanout.simulator.ports.objects import MemoryObjects
 from fanout.simulator.queues import MAX_RECEIVE
 from fanout.simulator.world import Accepted, World
@@ -41,6 +43,7 @@ class MemoryCloud:
         self.invoker: Invoker = _MemoryInvoker(self._wire)
         self.objects: ObjectStore = MemoryObjects(self._wire)
         self.control: Control = MemoryControl(self._wire)
+        self.leftovers: Leftovers = MemoryLeftovers(self._wire)
 
     def queue(self, url: str) -> Queue:
         """Return the queue at `url`; whether it is there shows at the first call."""

@@ -10,9 +10,10 @@ from functools import partial
 
 import orjson
 
+from fanout.domain import queues as run_queues
 from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.failures import NOT_PERMITTED
-from fanout.domain.queues import Redrive, parse_redrive
+from fanout.domain.queues import SEEN_TAG, Redrive, instant_tag, parse_redrive
 from fanout.errors import CallError, RunError
 from fanout.ports import Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
@@ -86,7 +87,7 @@ class MemoryControl:
     ) -> RunQueue:
         """Create the run's queue and subscribe it to `topics`; see `ports.Control`."""
         world, queues = self._world, self._world.queues
-        name = f"fanout-{run_id}"
+        name = run_queues.queue_name(run_id)
         existed = name in queues.names
         subscriptions: list[str] = []
         are_filtered: list[bool] = []
@@ -132,6 +133,14 @@ class MemoryControl:
     def _unsubscribe(self, arn: str, _now: float) -> None:
         self._world.topics.unsubscribe(arn)
 
+    async def renew_run_queue(self, url: str) -> None:
+        """Note in a tag of the run's queue that its run lives now; see `ports.Control`."""
+
+        def work(now: float) -> None:
+            self._world.queues.tag(queue_name(url), {SEEN_TAG: instant_tag(now)})
+
+        await self._wire.call("TagQueue", self._latency.sqs, work)
+
     async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
         """Return all attributes of a queue; see `ports.Control`."""
 
@@ -163,6 +172,7 @@ class MemoryControl:
             "Policy": orjson.dumps(policy).decode(),
         }
         may_tag = "TagQueue" not in self._world.settings.faults.denied
+        tags = {key: instant_tag(now) if key == SEEN_TAG else value for key, value in tags.items()}
         self._world.queues.create(name, attributes, tags=tags if may_tag else {}, now=now)
         return may_tag or not tags
 
@@ -171,7 +181,7 @@ class MemoryControl:
         topics, queue_arn = self._world.topics, self._world.queues.arn(name)
         raw = {"RawMessageDelivery": "true"}
         policy = {
-            "FilterPolicy": orjson.dumps({"inferenceId": [{"prefix": f"{run_id}."}]}).decode(),
+            "FilterPolicy": run_queues.filter_policy(run_id),
             "FilterPolicyScope": "MessageBody",
         }
         try:

@@ -67,8 +67,12 @@ class MemoryObjects:
         upload_id = await self._wire.call(
             "CreateMultipartUpload",
             self._spread,
-            lambda _now: objects.create_multipart(
-                *location, content_type=content_type, metadata=_pairs(metadata), kept=Kept(tags=_pairs(tags))
+            lambda now: objects.create_multipart(
+                *location,
+                content_type=content_type,
+                metadata=_pairs(metadata),
+                kept=Kept(tags=_pairs(tags)),
+                now=now,
             ),
         )
         return _MemoryUpload(upload_id, self._wire, location, if_none_match=if_none_match is not None)

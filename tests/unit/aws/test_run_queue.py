@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import defaultdict
+from email.utils import formatdate
 
 import anyio
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 from fanout.aws.run_queue import RunQueues
+from fanout.domain.queues import seen_at
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import RunQueue
 
@@ -282,3 +285,30 @@ async def test_closing_names_what_is_left():
     )
     with pytest.raises(CallError, match=f"s2, {URL} left behind"):
         await run_queues(aws).close(RunQueue(URL, ("s1", "s2"), True))
+
+
+async def test_the_tag_of_a_living_run_goes_by_the_clock_of_sqs_however_far_off_ours_is():
+    class Dated(Aws):
+        """Answers with its own date, five hours ahead of this machine."""
+
+        def __getattr__(self, operation):
+            call = super().__getattr__(operation)
+
+            async def dated(**parameters):
+                answer = await call(**parameters)
+                headers = {"date": formatdate(time.time() + 18_000, usegmt=True)}
+                return answer | {"ResponseMetadata": {"HTTPHeaders": headers}}
+
+            return dated
+
+    aws = Dated()
+    queues = run_queues(aws)
+    await queues.renew(URL)
+    first, again = (seen_at(call["Tags"]) for call in aws.of("tag_queue"))
+    assert first == pytest.approx(time.time(), abs=60), "nothing had told yet"
+    assert again == pytest.approx(time.time() + 18_000, abs=60)
+    await queues.renew(URL)
+    assert len(aws.of("tag_queue")) == 3
+    await queues.open(RUN, TOPICS, tags={"fanout:run": RUN, "fanout:seen": "2020-01-01T00:00:00Z"})
+    (created,) = aws.of("create_queue")
+    assert seen_at(created["tags"]) == pytest.approx(time.time() + 18_000, abs=60)

@@ -15,6 +15,7 @@ from fanout.domain.ids import (
     output_extension,
     output_filename,
     parse_inference_id,
+    parse_input_key,
     parse_output_key,
     shard,
 )
@@ -146,3 +147,29 @@ def test_neighbours_are_spread_over_all_shards_evenly():
     assert len(counts) == 256
     assert set(counts.values()) == {7}
     assert all(len(name) == 2 and int(name, 16) < 256 for name in counts)
+
+
+@pytest.mark.parametrize("prefix", ["", "inputs", "a/b", "/a/"])
+def test_the_key_of_an_uploaded_payload_tells_its_run_and_row(prefix):
+    for row in (0, 499, 10**12):
+        assert parse_input_key(input_key(prefix, RUN, row), prefix) == (RUN, row)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "inputs/f4/abcdefghij/499",  # another row's shard
+        "inputs/f3/abcdefghij/0499",
+        "inputs/f3/abcdefghij/-499",
+        "inputs/f3/abcdefghij/499/x",
+        "inputs/f3/abcdefghij/",
+        "inputs/f3/abcdefghi1/499",
+        "inputs/x/f3/abcdefghij/499",
+        "other/f3/abcdefghij/499",
+        "abcdefghij/499",
+        "499",
+        "",
+    ],
+)
+def test_what_only_looks_like_an_uploaded_payload_is_none(key):
+    assert parse_input_key(key, "inputs") is None

@@ -57,10 +57,16 @@ class Account:
         self.world = World(SimulatorSettings.model_validate(settings), now=0.0)
         self.clock = VirtualClock()
         self.store = Store(MemoryCloud(self.world, self.clock).objects)
+        self.noted = []
 
     def output(self, uri, *, run_id="run-1", overwrite=False):
         return ObjectOutput(
-            self.store, object_place(uri), run_id=run_id, overwrite=overwrite, clock=self.clock
+            self.store,
+            object_place(uri),
+            run_id=run_id,
+            overwrite=overwrite,
+            clock=self.clock,
+            note=lambda location, upload: self.noted.append((location, upload, self.uploads)),
         )
 
     def put(self, key, body=b"x"):
@@ -310,6 +316,36 @@ def test_a_dataset_half_written_by_this_run_is_gone_on_with(files):
 
     run_virtual(main)
     assert account.names("ds/") == ["ds/_SUCCESS", "ds/_manifest.json", "ds/part-00000.parquet"]
+
+
+def test_every_upload_is_noted_as_it_begins_before_it_has_a_part(files):
+    account = Account()
+
+    async def main():
+        output = account.output(MANY)
+        await output.prove()
+        await output.publish(files(b"one", b"two", dataset=True))
+
+    run_virtual(main)
+    assert [(location.key, open_now) for location, _, open_now in account.noted] == [
+        (key, open_now)
+        for key in ("ds/_SUCCESS", "ds/part-00000.parquet", "ds/part-00001.parquet")
+        for open_now in (0, 1)  # before it begins, and before it has a part
+    ]
+    assert len({upload for _, upload, _ in account.noted if upload is not None}) == 3
+
+
+def test_an_upload_that_cannot_be_noted_is_not_begun(files):
+    account = Account()
+
+    async def main():
+        output = account.output(ONE)
+        account.noted = None  # takes nothing
+        with pytest.raises(AttributeError):
+            await output.publish(files(b"body"))
+
+    run_virtual(main)
+    assert (account.uploads, account.names()) == (0, [])
 
 
 def test_an_upload_begun_as_a_proof_that_may_not_be_aborted_is_what_a_person_is_warned_of():

@@ -522,3 +522,106 @@ def test_a_shared_queue_that_may_not_be_described_is_listened_to_with_a_word(mon
 def test_a_shared_queue_that_is_not_there_is_named_before_a_row_is_read(account, config):
     with pytest.raises(RunError, match=r"there is no queue https://.*/1/nowhere .*check --queue-url"):
         listen_to(account, config, "nowhere")
+
+
+class Renewals:
+    """Notes when the tag of a queue is renewed; fails with each of `errors` first. Time passes as fast as it can."""
+
+    def __init__(self, account, *errors):
+        self.at, self.errors = [], list(errors)
+        self.slept = []
+        self.enough = anyio.Event()
+        self._renew = account.cloud.control.renew_run_queue
+        account.cloud.control.renew_run_queue = self.renew
+        self.now = account.clock.now
+        self.sleep_until = account.clock.sleep_until
+
+    async def renew(self, url):
+        self.at.append(url)
+        if self.errors:
+            raise self.errors.pop(0)
+        await self._renew(url)
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        if len(self.slept) == 4:
+            self.enough.set()
+            await anyio.sleep_forever()
+        await anyio.lowlevel.checkpoint()
+
+
+def refused(code):
+    return CallError(Phase.REPLY, code, status=403)
+
+
+def test_a_run_says_every_five_minutes_that_it_lives_as_long_as_it_has_its_queue(account, config):
+    renewals = Renewals(account, CallError(Phase.EXCHANGE, "ConnectionResetError"))
+
+    async def main():
+        async with open_session(config(), clock=renewals) as session:
+            await session.queue(RUN)
+            await renewals.enough.wait()
+
+    anyio.run(main)
+    assert [url.rpartition("/")[2] for url in renewals.at] == [QUEUE] * 4
+    assert renewals.slept == [30.0, 300.0, 300.0, 300.0], "soon again where it failed"
+    assert account.log == [each for each in ALL if "source" not in each]
+
+
+def test_a_resumed_run_says_so_before_it_does_anything_else(account, config):
+    renewals = Renewals(account)
+    open_run_queue = account.cloud.control.open_run_queue
+
+    async def taken_over(*arguments, **more):
+        found = await open_run_queue(*arguments, **more)
+        account.world.queues.tag(QUEUE, {"fanout:seen": "2020-01-01T00:00:00Z"})  # SQS leaves its tags alone
+        return found
+
+    account.cloud.control.open_run_queue = taken_over
+
+    async def main():
+        async with open_session(config(), clock=renewals) as session:
+            await session.queue(RUN, resumable=lambda: True)
+            for _ in range(100):
+                if account.world.queues.tags(QUEUE)["fanout:seen"] > "2021":
+                    return
+                await anyio.lowlevel.checkpoint()
+            raise AssertionError("not renewed")
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("AWS.SimpleQueueService.NonExistentQueue", ()), ("AccessDenied", ("grant sqs:TagQueue",))],
+)
+def test_a_renewal_that_cannot_come_about_is_said_and_given_up(account, config, code, said):
+    renewals = Renewals(account, refused(code), RunError("never asked for again"))
+
+    async def main():
+        async with open_session(config(), clock=renewals) as session:
+            await session.queue(RUN)
+            while not renewals.at:
+                await anyio.lowlevel.checkpoint()
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            return session.warnings.of_run
+
+    warnings = anyio.run(main)
+    assert [text.rpartition(": ")[2] for text in warnings] == list(said)
+    assert (len(renewals.at), renewals.slept) == (1, [])
+
+
+def test_a_queue_that_is_closed_is_renewed_no_more(account, config):
+    renewals = Renewals(account)
+
+    async def main():
+        async with open_session(config(), clock=renewals) as session:
+            await session.queue(RUN)
+            await session.close_queue()
+            for _ in range(10):
+                await anyio.lowlevel.checkpoint()
+            assert account.world.queues.names == ()
+
+    anyio.run(main)
+    assert len(renewals.slept) <= 1

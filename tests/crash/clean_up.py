@@ -1,0 +1,273 @@
+"""Kills runs at random moments, has `fanout gc` clear away what they left, and counts what is there afterwards.
+
+    python tests/crash/clean_up.py --kills 50 --seed 1 [--rows 300] [--client wire]
+
+Beside the runs that are killed one lives, and other programs have queues, subscriptions, objects and uploads of their
+own with names like ours. Leaves with 1 if anything of a killed run is left, if anything of others is gone, or if the
+run that lives comes to another end than undisturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import anyio
+import orjson
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # as pytest's `pythonpath` does
+
+from support.audit import audit
+from support.cli import LocalAws, local_aws
+from support.outputs_in_s3 import in_s3
+from support.processes import KILLED, QUICK, Exited, Input, Running, make_input
+from support.settings import aws_settings
+
+from fanout.aws.session import AwsCloud, open_cloud
+from fanout.domain.ids import parse_input_key
+from fanout.domain.location import Location
+from fanout.failpoints import POINTS, VARIABLE
+
+LOOKS_LIKE = "aaaaaaaaaa"
+"""A run id by which other programs call their things."""
+
+
+class Things(NamedTuple):
+    """What is there in the account, by name."""
+
+    queues: frozenset[str]
+    subscriptions: frozenset[tuple[str, str]]
+    payloads: frozenset[str]
+    uploads: frozenset[tuple[str, str]]
+
+    def minus(self, other: Things) -> Things:
+        return Things(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+    @property
+    def count(self) -> int:
+        return sum(map(len, self))
+
+
+@dataclass
+class Found:
+    """What came of it."""
+
+    kills: int = 0
+    left_behind: int = 0
+    left: list[object] = field(default_factory=list)
+    missing: list[object] = field(default_factory=list)
+    said: str = ""
+    complaint: str | None = None
+
+    @property
+    def sound(self) -> bool:
+        return not (self.left or self.missing or self.complaint)
+
+
+def settings_of(aws: LocalAws):
+    return aws_settings(
+        region=aws.env["AWS_REGION"],
+        endpoint_url=aws.url,
+        access_key_id=aws.env["AWS_ACCESS_KEY_ID"],
+        secret_access_key=aws.env["AWS_SECRET_ACCESS_KEY"],
+        session_token=aws.env["AWS_SESSION_TOKEN"],
+    )
+
+
+def in_account(aws: LocalAws, main):
+    """Return what `main` returns, given the account."""
+
+    async def opened():
+        async with open_cloud(settings_of(aws)) as cloud:
+            return await main(cloud)
+
+    return anyio.run(opened)
+
+
+def things(aws: LocalAws) -> Things:
+    """Return what is there now."""
+
+    async def look(cloud: AwsCloud) -> Things:
+        finds = cloud.leftovers
+        urls, _ = await finds.queues("")
+        subscriptions = await finds.subscriptions(None)
+        keys = [
+            info.location.key async for page in cloud.objects.list(aws.bucket, "inputs/") for info in page
+        ]
+        uploads = await finds.uploads(aws.bucket, "")
+        return Things(
+            frozenset(url.rpartition("/")[2] for url in urls),
+            frozenset((each.arn, each.queue) for each in subscriptions),
+            frozenset(keys),
+            frozenset((each.location.key, each.id) for each in uploads),
+        )
+
+    return in_account(aws, look)
+
+
+def others(aws: LocalAws) -> None:
+    """Have other programs put their things beside ours."""
+
+    async def make(cloud: AwsCloud) -> None:
+        sqs, sns = cloud._clients["sqs"], cloud._clients["sns"]
+        topic = (await cloud.control.describe(aws.endpoint)).topics[0]
+        for name in (f"fanout-{LOOKS_LIKE}", "fanout-dead-letters", "theirs"):
+            url = (await sqs.create_queue(QueueName=name))["QueueUrl"]
+            names = ["QueueArn"]
+            told = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)
+            await sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=told["Attributes"]["QueueArn"])
+        for key in (f"inputs/01/{LOOKS_LIKE}/0", "inputs/00/not-a-run/0", "inputs/readme", "theirs/big"):
+            await cloud.objects.put(Location(aws.bucket, key), b"theirs")
+            await cloud.objects.begin_upload(Location(aws.bucket, key))
+
+    in_account(aws, make)
+
+
+def start(aws: LocalAws, work: Path, given: Input, output: str, *more: object, **variables: str) -> Running:
+    """Start a run, whose directory stands in `.fanout` below `work`."""
+    return Running(
+        "run", given.path, "--endpoint", aws.endpoint, "-o", output, "--id-column", "id", "-q", *more,
+        aws=aws, directory=work, **variables,
+    )  # fmt: skip
+
+
+def kill_many(aws: LocalAws, work: Path, given: Input, *, kills: int, rng: random.Random) -> int:
+    """Kill so many runs, at random moments and at fail points; return how many were."""
+    undisturbed = start(aws, work, given, "undisturbed.parquet").wait()
+    assert undisturbed.code == 0, undisturbed.stderr
+    seconds = undisturbed.ended_at - undisturbed.began_at
+    killed, points = 0, sorted(POINTS)
+    for number in range(4 * kills):
+        if killed == kills:
+            break
+        output = in_s3(aws, f"killed-{number}") if number % 2 else f"killed-{number}.parquet"
+        if number % 3:
+            exited = start(aws, work, given, output).kill_after(rng.uniform(0.2, 1.1) * seconds)
+        else:
+            point = points[(number // 3) % len(points)]
+            exited = start(aws, work, given, output, **{VARIABLE: point}).wait()
+        killed += exited.code == KILLED
+    return killed
+
+
+def clean_up(aws: LocalAws, work: Path, *, kills: int, rows: int, seed: int) -> Found:
+    """Kill runs beside one that lives, clear away what they left, and return what is there afterwards."""
+    rng = random.Random(seed)
+    given = make_input(work / "in.jsonl", rows, seed=seed)
+    others(aws)
+    theirs = things(aws)
+    # So slowly that it is at work until it is told to stop.
+    slowly = {"FANOUT_PACING_RATE": "0.5", "FANOUT_PACING_BURST": "10"}
+    living = start(aws, work, given, "living.parquet", "--run-dir", "living", **slowly)
+    journal = work / "living" / "journal.sqlite"
+    living.until(lambda: len(_lived(aws, work)) > 3)
+    assert journal.exists()
+    found = Found(kills=kill_many(aws, work, given, kills=kills, rng=rng))
+    before = things(aws)
+    run = _run_of(work)
+    found.left_behind = _not_of(before.minus(theirs), run).count
+    exited = Running(
+        "gc", "--delete", "--older-than", "0s", "--input-prefix", f"s3://{aws.bucket}/inputs",
+        "--run-dir", "living", "--json", aws=aws, directory=work,
+    ).wait()  # fmt: skip
+    found.said = exited.stderr
+    if exited.code != 0:
+        found.complaint = f"gc: exit {exited.code}: {exited.stderr}"
+    after = things(aws)
+    found.left = [each for kind in _not_of(after.minus(theirs), run) for each in kind]
+    found.missing = [each for kind in theirs.minus(after) for each in kind]
+    if not any(run in name for name in after.queues):
+        found.missing.append("the queue of the run that lives")
+    told = orjson.loads(exited.stdout)
+    if any(each["outcome"] == "removed" for each in told["found"] if each["run"] == run):
+        found.missing.append("something of the run that lives")
+    living.signal(signal.SIGTERM)
+    assert living.wait().code == 75
+    resumed = Running("resume", "living", "--rate", "1000", "-q", aws=aws, directory=work).wait()
+    found.complaint = found.complaint or _complaint(aws, work, given, resumed)
+    return found
+
+
+def discarded(aws: LocalAws, work: Path, *, rows: int, seed: int) -> Things:
+    """Kill a run once it has sent something, give it up, and return what is there then that was not before."""
+    given = make_input(work / "in.jsonl", rows, seed=seed)
+    before = things(aws)
+    killed = start(aws, work, given, in_s3(aws, "discarded"), **{VARIABLE: "intent.durable:2"}).wait()
+    assert killed.code == KILLED
+    assert things(aws).minus(before).count > 3
+    (directory,) = (work / ".fanout").iterdir()
+    gone = Running("discard", directory, "--yes", "-q", aws=aws, directory=work).wait()
+    assert (gone.code, gone.stderr) == (0, "")
+    assert not directory.exists()
+    return things(aws).minus(before)
+
+
+def _lived(aws: LocalAws, work: Path) -> list[dict[str, object]]:
+    """Return what the endpoint has accepted of the run that lives."""
+    return aws.of(_run_of(work)) if (work / "living" / "run.json").exists() else []
+
+
+def _run_of(work: Path) -> str:
+    return str(orjson.loads((work / "living" / "run.json").read_bytes())["run"])
+
+
+def _not_of(these: Things, run: str) -> Things:
+    """Return what is not of the run that lives."""
+    payloads = frozenset(key for key in these.payloads if (parse_input_key(key, "inputs") or ("",))[0] != run)
+    return Things(
+        frozenset(name for name in these.queues if run not in name),
+        frozenset(each for each in these.subscriptions if run not in each[1]),
+        payloads,
+        frozenset(each for each in these.uploads if run not in each[0]),
+    )
+
+
+def _complaint(aws: LocalAws, work: Path, given: Input, exited: Exited) -> str | None:
+    """Return what is wrong with the run that lived, None if nothing is."""
+    if exited.code != 0:
+        return f"the run that lived: exit {exited.code}: {exited.stderr}"
+    table = pq.read_table(work / "living.parquet")
+    try:
+        audit(table, given.payloads, accepted=_lived(aws, work), exit_code=0)
+    except AssertionError as error:
+        return f"the run that lived: {error}"
+    return None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=300)
+    parser.add_argument("--client", choices=("wire", "aiobotocore"), default="wire")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="fanout-clean-up-") as name, local_aws(*QUICK) as aws:
+        aws.env["FANOUT_TRANSPORT_CLIENT"] = options.client
+        found = clean_up(aws, Path(name), kills=options.kills, rows=options.rows, seed=options.seed)
+    lines = (
+        ("client", options.client),
+        ("runs killed", f"{found.kills:,}"),
+        ("queues, subscriptions, payloads and uploads that they left", f"{found.left_behind:,}"),
+        ("... after `fanout gc --delete --older-than 0s`", f"{len(found.left):,}"),
+        ("things of others, or of the run that lived, that are gone", f"{len(found.missing):,}"),
+    )
+    table = ["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in lines)]
+    sys.stdout.write("\n".join(table) + "\n")
+    if not found.sound:
+        sys.stderr.write(f"{found}\n")
+    return 0 if found.sound else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
