@@ -106,6 +106,23 @@ class UsageError(RunError):
     exit = Exit.USAGE
 
 
+class UnfinishedRun(UsageError):  # noqa: N818 - reads as what is the case
+    """The output has an unfinished run, and the start was not asked to go on with it.
+
+    Args:
+        message: Names `resume`, in backquotes.
+        resume: The command that goes on with it.
+    """
+
+    def __init__(self, message: str, *, resume: str) -> None:
+        super().__init__(message)
+        self._resume = resume
+
+    def name_line(self, line: str) -> None:
+        """Name the command line that goes on with the run, in place of a resume of its directory."""
+        self.args = (str(self).replace(f"`{self._resume}`", f"`{line}`"),)
+
+
 class InputError(UsageError):
     """The input as a whole is unreadable: not Parquet, truncated gzip, a missing column; with its place."""
 

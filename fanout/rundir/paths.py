@@ -5,6 +5,7 @@ Directories are 0700 and files 0600: results may be confidential.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,8 +97,11 @@ class RunDirectory:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
         if self.shards.is_dir() and any(self.shards.iterdir()):
             return
-        for file in (self.manifest, self.status, self.identity, *self.path.glob(f"{journal.NAME}*")):
-            file.unlink(missing_ok=True)
+        own = (self.manifest, self.status, self.identity)
+        drafts = (file.with_suffix(".tmp") for file in own)  # of a process that was killed as it wrote one
+        for file in (*own, *drafts, *self.path.glob(f"{journal.NAME}*")):
+            with suppress(OSError):
+                file.unlink()
         for directory in (self.parts, self.shards, self.path, self.path.parent):
             if directory == self.path.parent and directory.name != RUNS:
                 return

@@ -15,6 +15,7 @@ from fanout.failpoints import failpoint
 from fanout.observability.logging import bind
 from fanout.observability.metrics.fold import Fold
 from fanout.observability.warnings import WarningLog
+from fanout.rundir.claim import Claim
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered, recover
 from fanout.runtime.executor import Executor
@@ -41,6 +42,7 @@ class Runner:
         simulator: The local AWS of the process that started this one, None if there is none.
         fold: Counts the outcomes of a shard for the process that started it, None if it does not ask.
         orders: Of that process: see `Supervisor`.
+        held: The claim of an output on this machine; None for a shard, and for an output in S3.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class Runner:
         simulator: SimulatorAddress | None = None,
         fold: Fold | None = None,
         orders: Callable[[], AsyncIterator[str]] | None = None,
+        held: Claim | None = None,
     ) -> None:
         self._spec = spec
+        self._held = held
         self._observer = observer or Quiet()
         self._executor = executor
         self._simulator = simulator
@@ -136,6 +140,8 @@ class Runner:
         name, fingerprint = session.endpoint_name, source.fingerprint()
         spec.check_input(fingerprint)
         if not spec.begun:
+            if self._held is not None:
+                await self._held.begin()
             spec.manifest(fingerprint=fingerprint, endpoint=name).write(spec.directory.manifest)
             failpoint("manifest.written")
         simulated = await session.is_simulated()

@@ -22,7 +22,10 @@ _SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".md": "markdown"
 def report(
     outputs: Annotated[
         list[Path],
-        typer.Argument(metavar="OUT", help="Output files or datasets of fanout, of a run or of bench."),
+        typer.Argument(
+            metavar="OUT",
+            help="Output files or datasets of fanout, of a run or of bench; a run directory, or `last`.",
+        ),
     ],
     form: Annotated[
         str | None,
@@ -34,6 +37,7 @@ def report(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file with [prices].")] = None,
 ) -> None:
     """Tell what came of a run, from its output alone: counts, errors, latencies, throughput, cost."""
+    from fanout.commands.find_run import output_of
     from fanout.config.load import load_config
     from fanout.report.document import report_of
 
@@ -45,7 +49,9 @@ def report(
     if chosen == "html":
         _require_figures()
     prices = load_config(config, environ=os.environ).prices
-    text = _rendered(report_of(outputs, prices), chosen, width=_width(output))
+    text = _rendered(
+        report_of([Path(output_of(each)) for each in outputs], prices), chosen, width=_width(output)
+    )
     if output is None:
         write_out(text)
         return

@@ -1,0 +1,354 @@
+"""One line that is run twice: what a start does with what an earlier one left at its output, cell by cell."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import anyio
+import pyarrow.parquet as pq
+import pytest
+from support.cli import write_jsonl
+from support.in_memory import in_memory
+
+from fanout.commands.new_run import start_run
+from fanout.commands.resume import resume_job
+from fanout.commands.retry import retry_job
+from fanout.config.model import Config
+from fanout.errors import Exit, JournalError, TooManyFailures, UnfinishedRun, UsageError
+from fanout.rundir.claim import OutputInUse, Owner, claim_path, claimed, read_claim
+from fanout.rundir.journal import Journal
+from fanout.rundir.manifest import read_manifest
+from fanout.rundir.paths import RUNS, RunDirectory
+
+ROWS = 10
+
+
+@pytest.fixture
+def account(monkeypatch):
+    return in_memory(monkeypatch)
+
+
+@pytest.fixture
+def line(tmp_path):
+    """Return what makes the configuration of a line: `line(resume=True, overwrite=True, rate=5.0)`."""
+    source = tmp_path / "in.jsonl"
+    write_jsonl(source, [{"n": n} for n in range(ROWS)])
+
+    def make(*, resume=False, overwrite=False, rate=None, **run):
+        return Config.model_validate(
+            {
+                "endpoint": {"name": "simulated"},
+                "input": {"paths": [str(source)]},
+                "output": {"path": str(tmp_path / "out.parquet"), "overwrite": overwrite},
+                "pacing": {"rate": rate},
+                "run": {"resume": resume, **run},
+            }
+        )
+
+    return make
+
+
+def start(config, **more):
+    async def main():
+        return await start_run(config, **more)
+
+    return anyio.run(main)
+
+
+def accepted(account):
+    return len(account.world.log)
+
+
+def spoil(tmp_path):
+    """Have the input end in rows that are none, of which a run with `max_failures=0` stops."""
+    with (tmp_path / "in.jsonl").open("a") as file:
+        file.write("not JSON\n" * 2)
+
+
+def leave_unfinished(line, tmp_path, **run):
+    """Leave a run that has sent rows and not finished at the output; return its directory."""
+    spoil(tmp_path)
+    with pytest.raises(TooManyFailures):
+        start(line(max_failures=0, **run))
+    owner = read_claim(str(tmp_path / "out.parquet"))
+    assert owner is not None
+    assert owner.begun
+    return Path(owner.run_dir)
+
+
+# The table, from its last line to its first.
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_nothing_there_starts(account, line, tmp_path, resume, overwrite):
+    assert start(line(resume=resume, overwrite=overwrite)).rows == ROWS
+    assert accepted(account) == ROWS
+    assert not claim_path(str(tmp_path / "out.parquet")).exists(), "a finished run has no claim"
+
+
+def test_a_finished_run_of_another_input_without_resume_exists_and_is_made_anew_with_overwrite(
+    account, line, tmp_path
+):
+    start(line())
+    write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(3)])
+    with pytest.raises(UsageError, match=r"out\.parquet exists: choose another name"):
+        start(line())
+    assert accepted(account) == ROWS
+    assert start(line(overwrite=True)).rows == 3
+
+
+@pytest.mark.parametrize("change", ["input", "configuration"])
+def test_a_finished_run_of_another_input_with_resume_is_made_anew_with_overwrite_alone(
+    account, line, tmp_path, change
+):
+    first = start(line())
+    expected = ROWS
+    config = line
+    if change == "input":
+        write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(3)])
+        expected, said = 3, "the input has changed"
+    else:
+        said = "payload.content_type differ"
+
+        def config(**more):
+            made = line(**more)
+            return made.model_copy(
+                update={"payload": made.payload.model_copy(update={"content_type": "a/b"})}
+            )
+
+    with pytest.raises(UsageError, match=f"exists: by run {first.run_id}, and {said}: choose another name"):
+        start(config(resume=True))
+    assert accepted(account) == ROWS
+    again = start(config(resume=True, overwrite=True))
+    assert (again.rows, again.run_id != first.run_id) == (expected, True)
+
+
+def test_a_finished_run_of_the_same_input_without_resume_exists_and_is_made_anew_with_overwrite(
+    account, line
+):
+    first = start(line())
+    with pytest.raises(UsageError, match=r"out\.parquet exists: choose another name"):
+        start(line())
+    assert accepted(account) == ROWS
+    again = start(line(overwrite=True))
+    assert again.run_id != first.run_id
+    assert accepted(account) == 2 * ROWS
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("where", [None, "mine", "mine/"])
+def test_a_finished_run_of_the_same_input_with_resume_is_done(
+    account, line, tmp_path, caplog, overwrite, where
+):
+    run = {} if where is None else {"dir": f"{tmp_path}/{where}"}
+    first = start(line(**run))
+    assert start(line(resume=True, overwrite=overwrite, rate=7.0, **run)) == first
+    assert accepted(account) == ROWS
+    assert f"out.parquet was finished by run {first.run_id}: nothing was sent" in caplog.text
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_unfinished_run_without_resume_is_named_with_both_ways_out(account, line, tmp_path, overwrite):
+    directory = leave_unfinished(line, tmp_path)
+    before = accepted(account)
+    with pytest.raises(UnfinishedRun) as refused:
+        start(line(overwrite=overwrite))
+    assert refused.value.exit is Exit.USAGE
+    assert f"`fanout resume {directory}` goes on" in str(refused.value)
+    assert f"`fanout discard {directory}` gives it up" in str(refused.value)
+    refused.value.name_line("fanout run in.jsonl -o out.parquet --resume")
+    assert "`fanout run in.jsonl -o out.parquet --resume` goes on" in str(refused.value)
+    assert f"fanout resume {directory}" not in str(refused.value)
+    assert accepted(account) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_an_unfinished_run_with_resume_goes_on(account, line, tmp_path, overwrite):
+    directory = leave_unfinished(line, tmp_path)
+    summary = start(line(resume=True, overwrite=overwrite, max_failures=2, rate=500.0))
+    assert summary.by_status == {"succeeded": ROWS, "rejected": 2}
+    assert summary.run_id == read_manifest(RunDirectory(directory)).run_id
+    assert accepted(account) <= ROWS + summary.resends
+    assert pq.read_metadata(tmp_path / "out.parquet").num_rows == ROWS + 2
+    assert not claim_path(str(tmp_path / "out.parquet")).exists()
+
+
+def test_an_unfinished_run_with_resume_and_another_input_or_configuration_says_what_changed(
+    account, line, tmp_path
+):
+    leave_unfinished(line, tmp_path)
+    before = accepted(account)
+    changed = line(resume=True)
+    changed = changed.model_copy(update={"input": changed.input.model_copy(update={"limit": 4})})
+    with pytest.raises(UsageError, match=r"input\.limit differ from what .* was started with"):
+        start(changed)
+    spoil(tmp_path)
+    with pytest.raises(UsageError, match="the input has changed since the run began"):
+        start(line(resume=True))
+    assert accepted(account) == before
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_live_run_is_named(account, line, tmp_path, resume):
+    owner = Owner.here("abcdefghij", run_dir=tmp_path / "elsewhere", now=0.0)
+    with claimed(str(tmp_path / "out.parquet")) as held:
+        held.note(owner)
+        with pytest.raises(OutputInUse, match=r"out\.parquet is in use by run abcdefghij") as refused:
+            start(line(resume=resume, overwrite=True))
+        assert refused.value.exit is Exit.JOURNAL
+    assert account.log == []
+
+
+# What the table does not say.
+
+
+def test_standard_input_cannot_be_gone_on_with(account, line):
+    config = line(resume=True)
+    config = config.model_copy(update={"input": config.input.model_copy(update={"paths": ("-",)})})
+    with pytest.raises(UsageError, match="standard input cannot be read again, so that --resume"):
+        start(config)
+    assert account.log == []
+
+
+@pytest.mark.parametrize("left", ["nothing", "directory", "journal", "draft"])
+@pytest.mark.parametrize("where", [None, "mine"])
+def test_a_run_that_was_killed_before_it_began_is_in_no_way(account, line, tmp_path, left, where):
+    directory = RunDirectory(tmp_path / (where or f"{RUNS}/abcdefghij"))
+    with claimed(str(tmp_path / "out.parquet")) as held:
+        held.note(Owner.here("abcdefghij", run_dir=directory.path, now=0.0))
+    if left != "nothing":
+        directory.create()
+    if left in {"journal", "draft"}:
+        Journal(directory.journal).close()
+    if left == "draft":
+        directory.manifest.with_suffix(".tmp").write_bytes(b'{"version"')
+    summary = start(line(dir=where and str(tmp_path / where)))
+    assert summary.rows == ROWS == accepted(account)
+    if where is None:
+        assert [path.name for path in (tmp_path / RUNS).iterdir()] == [summary.run_id]
+
+
+def test_a_run_that_had_begun_and_is_not_here_is_not_taken_for_none(account, line, tmp_path):
+    directory = leave_unfinished(line, tmp_path)
+    aside = directory.rename(tmp_path / "aside")
+    with pytest.raises(UsageError, match=rf"its directory {directory} is not here: .* remove .*claims"):
+        start(line(resume=True))
+    aside.rename(directory)
+    assert start(line(resume=True, max_failures=2)).rows == ROWS + 2
+
+
+def test_a_run_that_was_discarded_with_its_claim_is_none(account, line, tmp_path):
+    shutil.rmtree(leave_unfinished(line, tmp_path))
+    claim_path(str(tmp_path / "out.parquet")).unlink()
+    assert start(line(max_failures=2)).rows == ROWS + 2
+
+
+def test_a_process_that_outlived_the_owner_of_the_claim_is_not_run_over(account, line, tmp_path):
+    directory = RunDirectory(tmp_path / RUNS / "abcdefghij")
+    with claimed(str(tmp_path / "out.parquet")) as held:
+        held.note(Owner.here("abcdefghij", run_dir=directory.path, now=0.0))
+    directory.create()
+    journal = Journal(directory.journal)
+    with pytest.raises(JournalError, match="in use by another process"):
+        start(line())
+    assert directory.journal.exists()
+    journal.close()
+    assert start(line()).rows == ROWS
+
+
+def test_a_kill_between_the_summary_and_the_end_of_the_claim_is_in_no_way(account, line):
+    first = start(line())
+    directory = RunDirectory(Path(first.run_dir))
+    with claimed(first.output) as held:
+        held.note(Owner.here(first.run_id, run_dir=directory.path, now=0.0, begun=True))
+    assert start(line(resume=True)) == first
+    assert not claim_path(first.output).exists()
+    assert accepted(account) == ROWS
+
+
+def test_runs_that_cannot_be_gone_on_with_are_in_no_way(account, line, tmp_path):
+    """The person gave up in advance what a journal would tell, and the local AWS is gone with its run."""
+    spoil(tmp_path)
+    with pytest.raises(TooManyFailures):
+        start(line(max_failures=0, journal=False))
+    assert not claim_path(str(tmp_path / "out.parquet")).exists()
+    assert start(line(max_failures=2, journal=False)).rows == ROWS + 2
+
+
+def test_a_resume_takes_the_claim_too(account, line, tmp_path):
+    directory = leave_unfinished(line, tmp_path)
+    with claimed(str(tmp_path / "out.parquet")), pytest.raises(OutputInUse):
+        anyio.run(resume_job, directory)
+    claim_path(str(tmp_path / "out.parquet")).unlink()
+    changed = read_manifest(RunDirectory(directory)).config
+    changed = changed.model_copy(update={"run": changed.run.model_copy(update={"max_failures": 2})})
+
+    async def resume():
+        return await resume_job(directory, changed=changed)
+
+    assert anyio.run(resume).rows == ROWS + 2
+    assert not claim_path(str(tmp_path / "out.parquet")).exists()
+
+
+def test_a_resume_of_a_run_whose_output_another_run_has_since_is_refused(account, line, tmp_path):
+    first = leave_unfinished(line, tmp_path)
+    claim_path(str(tmp_path / "out.parquet")).unlink()
+    second = leave_unfinished(line, tmp_path)
+    with pytest.raises(UsageError, match=f"has another unfinished run since, in {second}"):
+        anyio.run(resume_job, first)
+    assert read_claim(str(tmp_path / "out.parquet")).run_dir == str(second)
+
+
+def test_a_resume_of_a_finished_run_says_that_it_was_finished(account, line, caplog):
+    summary = start(line())
+    assert anyio.run(resume_job, Path(summary.run_dir)) == summary
+    assert "out.parquet was finished by an earlier process: nothing was sent" in caplog.text
+
+
+def test_a_retry_claims_its_output_and_does_not_inherit_resume(account, line, tmp_path, caplog):
+    spoil(tmp_path)
+    first = start(line(resume=True))
+    assert read_manifest(RunDirectory(Path(first.run_dir))).config.run.resume is False
+    again = tmp_path / "again.parquet"
+
+    async def retry():
+        return await retry_job(Path(first.run_dir), str(again))
+
+    with claimed(str(again)), pytest.raises(OutputInUse):
+        anyio.run(retry)
+    assert anyio.run(retry).by_status == {"rejected": 2}
+    with pytest.raises(UsageError, match="exists"):
+        anyio.run(retry)
+
+
+def test_the_unfinished_run_of_a_retry_is_not_gone_on_with_by_a_run(account, line, tmp_path):
+    directory = leave_unfinished(line, tmp_path)
+    content = json.loads((directory / "run.json").read_text())
+    (directory / "run.json").write_text(json.dumps(content | {"retry_of": "zzzzzzzzzz", "rows": [[0, 4]]}))
+    with pytest.raises(UsageError, match="is of other rows"):
+        start(line(resume=True))
+
+
+def test_a_retry_of_rows_that_all_succeeded_is_done(account, line, tmp_path, caplog):
+    first = start(line())
+
+    async def retry():
+        return await retry_job(Path(first.run_dir), str(tmp_path / "again.parquet"))
+
+    assert anyio.run(retry) == first
+    assert first.exit is Exit.OK
+    assert "every row of" in caplog.text
+    assert "nothing to retry" in caplog.text
+    assert not (tmp_path / "again.parquet").exists()
+    assert accepted(account) == ROWS
+
+
+def test_run_directories_may_be_given_a_parent(account, line, tmp_path):
+    first = start(line(dir=f"{tmp_path}/runs/"))
+    second = start(line(dir=f"{tmp_path}/runs/", overwrite=True))
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(
+        [first.run_id, second.run_id]
+    )
