@@ -12,11 +12,12 @@ from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges
 from fanout.errors import RunError, UnfinishedRun, UsageError, next_time
 from fanout.output.destination import run_at
-from fanout.output.object_place import is_remote
+from fanout.output.object_place import is_remote, object_place
 from fanout.rundir.claim import Claim, Owner, claim_path
 from fanout.rundir.journal import JournalInUse, count_states
-from fanout.rundir.manifest import Manifest, changes, read_manifest
+from fanout.rundir.manifest import Manifest, changes, is_owed, read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.runtime.object_output import run_in_s3
 from fanout.runtime.session import open_session
 from fanout.runtime.spec import AGAIN, RunSpec
 
@@ -37,17 +38,6 @@ class EarlierRun:
     def finished(self) -> bool:
         """Whether its output was written."""
         return self.directory.summary.exists()
-
-
-def is_owed(directory: RunDirectory, config: Config) -> bool:
-    """Whether a later start has to find the run in `directory`: it began, has not finished, and keeps a journal.
-
-    The local AWS ends with its run, and a run without a journal is one that the person gave up in advance: a new start
-    may follow.
-    """
-    if config.local.enabled or not config.run.journal:
-        return False
-    return directory.manifest.exists() and not directory.summary.exists()
 
 
 def unfinished_error(output: str, earlier: EarlierRun) -> UnfinishedRun:
@@ -110,12 +100,16 @@ def unfinished_run(output: str, owner: Owner | None) -> EarlierRun | None:
 
 
 def finished_run(config: Config) -> EarlierRun | None:
-    """Return the finished run that wrote what stands at the output on this machine, if its directory is there.
+    """Return the finished run that wrote what stands at the output, if its directory is here.
+
+    For an output in S3, the last one that did: `difference` looks whether it still stands there.
 
     Args:
         config: Names the output, and the run's directory if it is not beside it.
     """
     output = config.output.path or ""
+    if is_remote(output):
+        return run_here(config, finished=True)
     run_id = run_at(output)
     if run_id is None:
         return None
@@ -146,9 +140,31 @@ async def difference(
         return f"{', '.join(differing)} differ"
     if (before.rows, before.retry_of) != (rows, retry_of):
         return "it was of other rows"
+    output = config.output.path or ""
     async with open_session(config) as session:
         fingerprint = (await session.source()).fingerprint()
+        if is_remote(output):
+            there = await run_in_s3(session.cloud.objects, object_place(output), clock=session.clock)
+            if there != before.run_id:
+                return "it is not what stands there"
     return None if fingerprint == before.fingerprint else "the input has changed"
+
+
+def run_here(config: Config, *, finished: bool) -> EarlierRun | None:
+    """Return the last run of an output in S3 whose directory is here, of those that are finished or unfinished."""
+    inside = Path.cwd() / RUNS
+    places = [*inside.glob("*/run.json")]
+    if config.run.dir:
+        named = Path(config.run.dir).absolute()
+        places += [*named.glob("run.json"), *named.glob("*/run.json")]
+    found: list[tuple[float, EarlierRun]] = []
+    for path in places:
+        with suppress(RunError, OSError):
+            run = EarlierRun(RunDirectory(path.parent), read_manifest(RunDirectory(path.parent)))
+            wanted = run.finished if finished else is_owed(run.directory, run.manifest.config)
+            if wanted and run.manifest.config.output.path == config.output.path:
+                found.append((path.stat().st_mtime, run))
+    return max(found, key=lambda each: each[0])[1] if found else None
 
 
 def _places(config: Config, run_id: str) -> Iterator[Path]:

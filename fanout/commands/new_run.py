@@ -11,6 +11,7 @@ from fanout.commands.earlier_run import (
     difference,
     finished_run,
     noted,
+    run_here,
     unfinished_error,
     unfinished_run,
 )
@@ -74,7 +75,8 @@ async def start_run(
         raise UsageError("standard input cannot be read again, so that --resume has nothing to go on with")
     new = _NewRun(config, observer=observer, rows=rows, retry_of=retry_of, fingerprint=fingerprint)
     if is_remote(output):  # whose it is, and what stands there, is seen once the session is open
-        return await new.start(None)
+        left = run_here(config, finished=False) if config.run.resume else None
+        return await (new.start(None) if left is None else new.go_on(left, None))
     with ExitStack() as stack:
         with next_time(AGAIN):
             held = stack.enter_context(claimed(output))
@@ -140,12 +142,12 @@ class _NewRun:
             runner = Runner(spec, observer=self._observer, executor=executor_of(spec), held=held)
             return await runner.run(finish_run)
 
-    async def go_on(self, earlier: EarlierRun, held: Claim) -> Summary:
+    async def go_on(self, earlier: EarlierRun, held: Claim | None) -> Summary:
         """Finish the run that an earlier start left.
 
         Args:
             earlier: The run.
-            held: The claim of its output.
+            held: The claim of its output; None for one in S3.
 
         Raises:
             UsageError: It is not the one that is asked for.

@@ -67,6 +67,11 @@ class RunDirectory:
         """Directory of the shards of a run on several processes."""
         return self.path / "shards"
 
+    @property
+    def has_shards(self) -> bool:
+        """Whether processes of the run have begun."""
+        return self.shards.is_dir() and any(self.shards.iterdir())
+
     def shard(self, index: int) -> RunDirectory:
         """Return the directory of one shard, a run directory of its own."""
         return RunDirectory(self.shards / f"{index:02d}")
@@ -95,7 +100,7 @@ class RunDirectory:
 
     def remove_if_unused(self) -> None:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
-        if self.shards.is_dir() and any(self.shards.iterdir()):
+        if self.has_shards:
             return
         own = (self.manifest, self.status, self.identity)
         drafts = (file.with_suffix(".tmp") for file in own)  # of a process that was killed as it wrote one

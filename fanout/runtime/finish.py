@@ -44,6 +44,7 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     Raises:
         UsageError: The output exists and may not be replaced.
         StorageError: The disk is full or failed, or a part is damaged.
+        JournalError: The output is no longer this run's.
         RunError: The output cannot be put into S3.
     """
     output = result.config.output.path or ""
@@ -53,6 +54,10 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     output_file = await run_in_thread(functools.partial(_build, result, built))
     if is_remote(output):
         files = await run_in_thread(functools.partial(_files, built))
+        if (
+            session.claim is not None
+        ):  # another process may have taken the output over while this one stood still
+            await session.claim.renew()
         await _object_output(session, result.config, run_id=result.run_id).publish(files)
         failpoint("output.published")
     return await run_in_thread(

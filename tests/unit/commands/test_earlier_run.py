@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import anyio
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.cli import write_jsonl
@@ -17,17 +19,76 @@ from fanout.commands.resume import resume_job
 from fanout.commands.retry import retry_job
 from fanout.config.model import Config
 from fanout.errors import Exit, JournalError, TooManyFailures, UnfinishedRun, UsageError
+from fanout.output.object_place import object_place
 from fanout.rundir.claim import OutputInUse, Owner, claim_path, claimed, read_claim
 from fanout.rundir.journal import Journal
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.runtime.claim_note import Note, parse_note
+from fanout.runtime.object_claim import claim_location
 
 ROWS = 10
 
 
+class Place:
+    """Where outputs stand: on this machine, or in S3 with the run's directory on this machine."""
+
+    def __init__(self, kind, account, folder):
+        self.account, self.folder = account, folder
+        self.remote = kind == "s3"
+        self.output = "s3://simulated/out.parquet" if self.remote else str(folder / "out.parquet")
+        self.claim = claim_location(object_place(self.output)) if self.remote else claim_path(self.output)
+
+    @property
+    def claimed(self):
+        """Whether a claim is left."""
+        return (
+            self.account.world.objects.find(*self.claim) is not None if self.remote else self.claim.exists()
+        )
+
+    def owner(self):
+        """Return whom the claim names."""
+        if not self.remote:
+            return read_claim(self.output)
+        return parse_note(self.account.world.objects.find(*self.claim).body, "claim").owner
+
+    def rows(self):
+        """Return how many rows the output has."""
+        if not self.remote:
+            return pq.read_metadata(self.output).num_rows
+        body = self.account.world.objects.find("simulated", "out.parquet").body
+        return pq.read_metadata(pa.BufferReader(body)).num_rows
+
+    @contextmanager
+    def live_run(self):
+        """Have another process at the output inside the block."""
+        directory = RunDirectory(self.folder / RUNS / "abcdefghij")
+        owner = Owner.here("abcdefghij", run_dir=directory.path, now=0.0)
+        if not self.remote:
+            with claimed(self.output) as held:
+                held.note(owner)
+                yield
+            return
+        self.account.world.objects.put(*self.claim, Note(owner, "token").encode(), content_type=None, now=0.0)
+        directory.create()
+        with closing(Journal(directory.journal)):
+            yield
+
+
 @pytest.fixture
-def account(monkeypatch):
+def account(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     return in_memory(monkeypatch)
+
+
+@pytest.fixture(params=["here", "s3"])
+def place(request, account, tmp_path):
+    return Place(request.param, account, tmp_path)
+
+
+@pytest.fixture
+def here(account, tmp_path):
+    return Place("here", account, tmp_path)
 
 
 @pytest.fixture
@@ -36,12 +97,13 @@ def line(tmp_path):
     source = tmp_path / "in.jsonl"
     write_jsonl(source, [{"n": n} for n in range(ROWS)])
 
-    def make(*, resume=False, overwrite=False, rate=None, **run):
+    def make(place=None, *, resume=False, overwrite=False, rate=None, **run):
+        output = str(tmp_path / "out.parquet") if place is None else place.output
         return Config.model_validate(
             {
                 "endpoint": {"name": "simulated"},
                 "input": {"paths": [str(source)]},
-                "output": {"path": str(tmp_path / "out.parquet"), "overwrite": overwrite},
+                "output": {"path": output, "overwrite": overwrite},
                 "pacing": {"rate": rate},
                 "run": {"resume": resume, **run},
             }
@@ -67,59 +129,61 @@ def spoil(tmp_path):
         file.write("not JSON\n" * 2)
 
 
-def leave_unfinished(line, tmp_path, **run):
+def leave_unfinished(line, place, **run):
     """Leave a run that has sent rows and not finished at the output; return its directory."""
-    spoil(tmp_path)
+    spoil(place.folder)
     with pytest.raises(TooManyFailures):
-        start(line(max_failures=0, **run))
-    owner = read_claim(str(tmp_path / "out.parquet"))
+        start(line(place, max_failures=0, **run))
+    owner = place.owner()
     assert owner is not None
     assert owner.begun
     return Path(owner.run_dir)
 
 
-# The table, from its last line to its first.
+# The table, from its last line to its first, for outputs here and in S3.
 
 
 @pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_nothing_there_starts(account, line, tmp_path, resume, overwrite):
-    assert start(line(resume=resume, overwrite=overwrite)).rows == ROWS
+def test_nothing_there_starts(account, line, place, resume, overwrite):
+    assert start(line(place, resume=resume, overwrite=overwrite)).rows == ROWS == place.rows()
     assert accepted(account) == ROWS
-    assert not claim_path(str(tmp_path / "out.parquet")).exists(), "a finished run has no claim"
+    assert not place.claimed, "a finished run has no claim"
 
 
 def test_a_finished_run_of_another_input_without_resume_exists_and_is_made_anew_with_overwrite(
-    account, line, tmp_path
+    account, line, place
 ):
-    start(line())
-    write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(3)])
+    start(line(place))
+    write_jsonl(place.folder / "in.jsonl", [{"n": n} for n in range(3)])
     with pytest.raises(UsageError, match=r"out\.parquet exists: choose another name"):
-        start(line())
+        start(line(place))
     assert accepted(account) == ROWS
-    assert start(line(overwrite=True)).rows == 3
+    assert start(line(place, overwrite=True)).rows == 3 == place.rows()
 
 
 @pytest.mark.parametrize("change", ["input", "configuration"])
 def test_a_finished_run_of_another_input_with_resume_is_made_anew_with_overwrite_alone(
-    account, line, tmp_path, change
+    account, line, place, change
 ):
-    first = start(line())
+    first = start(line(place))
     expected = ROWS
-    config = line
+
+    def config(**more):
+        made = line(place, **more)
+        if change == "input":
+            return made
+        return made.model_copy(update={"payload": made.payload.model_copy(update={"content_type": "a/b"})})
+
+    said = "payload.content_type differ"
     if change == "input":
-        write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(3)])
+        write_jsonl(place.folder / "in.jsonl", [{"n": n} for n in range(3)])
         expected, said = 3, "the input has changed"
+    if place.remote:
+        said = "exists: choose another name"
     else:
-        said = "payload.content_type differ"
-
-        def config(**more):
-            made = line(**more)
-            return made.model_copy(
-                update={"payload": made.payload.model_copy(update={"content_type": "a/b"})}
-            )
-
-    with pytest.raises(UsageError, match=f"exists: by run {first.run_id}, and {said}: choose another name"):
+        said = f"exists: by run {first.run_id}, and {said}: choose another name"
+    with pytest.raises(UsageError, match=said):
         start(config(resume=True))
     assert accepted(account) == ROWS
     again = start(config(resume=True, overwrite=True))
@@ -127,35 +191,34 @@ def test_a_finished_run_of_another_input_with_resume_is_made_anew_with_overwrite
 
 
 def test_a_finished_run_of_the_same_input_without_resume_exists_and_is_made_anew_with_overwrite(
-    account, line
+    account, line, place
 ):
-    first = start(line())
+    first = start(line(place))
     with pytest.raises(UsageError, match=r"out\.parquet exists: choose another name"):
-        start(line())
+        start(line(place))
     assert accepted(account) == ROWS
-    again = start(line(overwrite=True))
+    again = start(line(place, overwrite=True))
     assert again.run_id != first.run_id
     assert accepted(account) == 2 * ROWS
+    assert not place.claimed
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("where", [None, "mine", "mine/"])
-def test_a_finished_run_of_the_same_input_with_resume_is_done(
-    account, line, tmp_path, caplog, overwrite, where
-):
-    run = {} if where is None else {"dir": f"{tmp_path}/{where}"}
-    first = start(line(**run))
-    assert start(line(resume=True, overwrite=overwrite, rate=7.0, **run)) == first
+def test_a_finished_run_of_the_same_input_with_resume_is_done(account, line, place, caplog, overwrite, where):
+    run = {} if where is None else {"dir": f"{place.folder}/{where}"}
+    first = start(line(place, **run))
+    assert start(line(place, resume=True, overwrite=overwrite, rate=7.0, **run)) == first
     assert accepted(account) == ROWS
     assert f"out.parquet was finished by run {first.run_id}: nothing was sent" in caplog.text
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_an_unfinished_run_without_resume_is_named_with_both_ways_out(account, line, tmp_path, overwrite):
-    directory = leave_unfinished(line, tmp_path)
+def test_an_unfinished_run_without_resume_is_named_with_both_ways_out(account, line, place, overwrite):
+    directory = leave_unfinished(line, place)
     before = accepted(account)
     with pytest.raises(UnfinishedRun) as refused:
-        start(line(overwrite=overwrite))
+        start(line(place, overwrite=overwrite))
     assert refused.value.exit is Exit.USAGE
     assert f"`fanout resume {directory}` goes on" in str(refused.value)
     assert f"`fanout discard {directory}` gives it up" in str(refused.value)
@@ -163,43 +226,43 @@ def test_an_unfinished_run_without_resume_is_named_with_both_ways_out(account, l
     assert "`fanout run in.jsonl -o out.parquet --resume` goes on" in str(refused.value)
     assert f"fanout resume {directory}" not in str(refused.value)
     assert accepted(account) == before
+    assert [path.parent for path in directory.parent.glob("*/run.json")] == [directory]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_an_unfinished_run_with_resume_goes_on(account, line, tmp_path, overwrite):
-    directory = leave_unfinished(line, tmp_path)
-    summary = start(line(resume=True, overwrite=overwrite, max_failures=2, rate=500.0))
+def test_an_unfinished_run_with_resume_goes_on(account, line, place, overwrite):
+    directory = leave_unfinished(line, place)
+    summary = start(line(place, resume=True, overwrite=overwrite, max_failures=2, rate=500.0))
     assert summary.by_status == {"succeeded": ROWS, "rejected": 2}
     assert summary.run_id == read_manifest(RunDirectory(directory)).run_id
     assert accepted(account) <= ROWS + summary.resends
-    assert pq.read_metadata(tmp_path / "out.parquet").num_rows == ROWS + 2
-    assert not claim_path(str(tmp_path / "out.parquet")).exists()
+    assert place.rows() == ROWS + 2
+    assert not place.claimed
 
 
 def test_an_unfinished_run_with_resume_and_another_input_or_configuration_says_what_changed(
-    account, line, tmp_path
+    account, line, place
 ):
-    leave_unfinished(line, tmp_path)
+    leave_unfinished(line, place)
     before = accepted(account)
-    changed = line(resume=True)
+    changed = line(place, resume=True)
     changed = changed.model_copy(update={"input": changed.input.model_copy(update={"limit": 4})})
     with pytest.raises(UsageError, match=r"input\.limit differ from what .* was started with"):
         start(changed)
-    spoil(tmp_path)
+    spoil(place.folder)
     with pytest.raises(UsageError, match="the input has changed since the run began"):
-        start(line(resume=True))
+        start(line(place, resume=True))
     assert accepted(account) == before
+    assert place.claimed, "it is as unfinished as it was"
 
 
 @pytest.mark.parametrize("resume", [False, True])
-def test_a_live_run_is_named(account, line, tmp_path, resume):
-    owner = Owner.here("abcdefghij", run_dir=tmp_path / "elsewhere", now=0.0)
-    with claimed(str(tmp_path / "out.parquet")) as held:
-        held.note(owner)
+def test_a_live_run_is_named(account, line, place, resume):
+    with place.live_run():
         with pytest.raises(OutputInUse, match=r"out\.parquet is in use by run abcdefghij") as refused:
-            start(line(resume=resume, overwrite=True))
+            start(line(place, resume=resume, overwrite=True))
         assert refused.value.exit is Exit.JOURNAL
-    assert account.log == []
+    assert accepted(account) == 0
 
 
 # What the table does not say.
@@ -231,8 +294,8 @@ def test_a_run_that_was_killed_before_it_began_is_in_no_way(account, line, tmp_p
         assert [path.name for path in (tmp_path / RUNS).iterdir()] == [summary.run_id]
 
 
-def test_a_run_that_had_begun_and_is_not_here_is_not_taken_for_none(account, line, tmp_path):
-    directory = leave_unfinished(line, tmp_path)
+def test_a_run_that_had_begun_and_is_not_here_is_not_taken_for_none(account, line, tmp_path, here):
+    directory = leave_unfinished(line, here)
     aside = directory.rename(tmp_path / "aside")
     with pytest.raises(UsageError, match=rf"its directory {directory} is not here: .* remove .*claims"):
         start(line(resume=True))
@@ -240,8 +303,8 @@ def test_a_run_that_had_begun_and_is_not_here_is_not_taken_for_none(account, lin
     assert start(line(resume=True, max_failures=2)).rows == ROWS + 2
 
 
-def test_a_run_that_was_discarded_with_its_claim_is_none(account, line, tmp_path):
-    shutil.rmtree(leave_unfinished(line, tmp_path))
+def test_a_run_that_was_discarded_with_its_claim_is_none(account, line, tmp_path, here):
+    shutil.rmtree(leave_unfinished(line, here))
     claim_path(str(tmp_path / "out.parquet")).unlink()
     assert start(line(max_failures=2)).rows == ROWS + 2
 
@@ -278,8 +341,8 @@ def test_runs_that_cannot_be_gone_on_with_are_in_no_way(account, line, tmp_path)
     assert start(line(max_failures=2, journal=False)).rows == ROWS + 2
 
 
-def test_a_resume_takes_the_claim_too(account, line, tmp_path):
-    directory = leave_unfinished(line, tmp_path)
+def test_a_resume_takes_the_claim_too(account, line, tmp_path, here):
+    directory = leave_unfinished(line, here)
     with claimed(str(tmp_path / "out.parquet")), pytest.raises(OutputInUse):
         anyio.run(resume_job, directory)
     claim_path(str(tmp_path / "out.parquet")).unlink()
@@ -293,10 +356,10 @@ def test_a_resume_takes_the_claim_too(account, line, tmp_path):
     assert not claim_path(str(tmp_path / "out.parquet")).exists()
 
 
-def test_a_resume_of_a_run_whose_output_another_run_has_since_is_refused(account, line, tmp_path):
-    first = leave_unfinished(line, tmp_path)
+def test_a_resume_of_a_run_whose_output_another_run_has_since_is_refused(account, line, tmp_path, here):
+    first = leave_unfinished(line, here)
     claim_path(str(tmp_path / "out.parquet")).unlink()
-    second = leave_unfinished(line, tmp_path)
+    second = leave_unfinished(line, here)
     with pytest.raises(UsageError, match=f"has another unfinished run since, in {second}"):
         anyio.run(resume_job, first)
     assert read_claim(str(tmp_path / "out.parquet")).run_dir == str(second)
@@ -324,8 +387,8 @@ def test_a_retry_claims_its_output_and_does_not_inherit_resume(account, line, tm
         anyio.run(retry)
 
 
-def test_the_unfinished_run_of_a_retry_is_not_gone_on_with_by_a_run(account, line, tmp_path):
-    directory = leave_unfinished(line, tmp_path)
+def test_the_unfinished_run_of_a_retry_is_not_gone_on_with_by_a_run(account, line, tmp_path, here):
+    directory = leave_unfinished(line, here)
     content = json.loads((directory / "run.json").read_text())
     (directory / "run.json").write_text(json.dumps(content | {"retry_of": "zzzzzzzzzz", "rows": [[0, 4]]}))
     with pytest.raises(UsageError, match="is of other rows"):
