@@ -184,7 +184,7 @@ class ObjectClaim:
                 )
 
     async def release(self, state: Literal["stopped", "released"]) -> None:
-        """Let go of the output: `released` removes the claim, `stopped` leaves it to whoever goes on with the run."""
+        """Let go of the output: `released` removes the claim, `stopped` leaves it for a process that goes on."""
         self._ended = True
         if self._lost:
             return
