@@ -197,8 +197,8 @@ def parse_owner(content: bytes, place: str) -> Owner | None:
 
 def in_use(output: str, owner: Owner | None) -> OutputInUse:
     """Return the error of a start that finds an output in use."""
-    who = "another process, which is just starting" if owner is None else str(owner)
-    return OutputInUse(f"{output} is in use by {who}: wait for it, or stop it")
+    who = "which is just starting" if owner is None else str(owner)
+    return OutputInUse(f"{output} is in use by another process, {who}: wait for it, or stop it")
 
 
 def _locked(path: Path, output: str) -> int:

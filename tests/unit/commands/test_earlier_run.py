@@ -24,6 +24,7 @@ from fanout.rundir.claim import OutputInUse, Owner, claim_path, claimed, read_cl
 from fanout.rundir.journal import Journal
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.runtime import finish
 from fanout.runtime.claim_note import Note, parse_note
 from fanout.runtime.object_claim import claim_location
 
@@ -259,7 +260,9 @@ def test_an_unfinished_run_with_resume_and_another_input_or_configuration_says_w
 @pytest.mark.parametrize("resume", [False, True])
 def test_a_live_run_is_named(account, line, place, resume):
     with place.live_run():
-        with pytest.raises(OutputInUse, match=r"out\.parquet is in use by run abcdefghij") as refused:
+        with pytest.raises(
+            OutputInUse, match=r"out\.parquet is in use by another process, run abcdefghij"
+        ) as refused:
             start(line(place, resume=resume, overwrite=True))
         assert refused.value.exit is Exit.JOURNAL
     assert accepted(account) == 0
@@ -415,3 +418,31 @@ def test_run_directories_may_be_given_a_parent(account, line, tmp_path):
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(
         [first.run_id, second.run_id]
     )
+
+
+def test_an_output_that_was_taken_over_meanwhile_is_not_placed(monkeypatch, account, line):
+    """The run stood still after its last row, for so long that another process has the output now."""
+    place = Place("s3", account, Path.cwd())
+    theirs = Owner("abcdefghij", "/runs/theirs", "elsewhere", 1, 0.0, begun=True)
+    build = finish._build
+
+    def stand_still(*arguments):
+        account.world.objects.put(*place.claim, Note(theirs, "theirs").encode(), content_type=None, now=1.0)
+        return build(*arguments)
+
+    monkeypatch.setattr(finish, "_build", stand_still)
+    with pytest.raises(JournalError, match="is no longer this run's") as lost:
+        start(line(place))
+    assert lost.value.exit is Exit.JOURNAL
+    assert account.world.objects.find("simulated", "out.parquet") is None
+    assert place.owner() == theirs, "it is not ours to remove"
+
+
+def test_a_run_that_sent_nothing_leaves_the_output_in_s3_free(account, line):
+    place = Place("s3", account, Path.cwd())
+    write_jsonl(place.folder / "in.jsonl", [{"n": 1}])
+    account.world.objects.put("simulated", "out.parquet", b"theirs", content_type=None, now=0.0)
+    with pytest.raises(UsageError, match="exists"):
+        start(line(place))
+    assert not place.claimed
+    assert not (place.folder / RUNS).exists()

@@ -36,7 +36,7 @@ def test_a_second_start_is_refused_and_told_who_has_the_output(output, owner):
             pass
     assert refused.value.exit is Exit.JOURNAL
     assert str(refused.value) == (
-        f"{output} is in use by run abcdefghij (process {os.getpid()} on {owner.host}, "
+        f"{output} is in use by another process, run abcdefghij (process {os.getpid()} on {owner.host}, "
         "since 2026-11-20T10:00:00.000Z): wait for it, or stop it"
     )
 

@@ -94,7 +94,7 @@ def test_the_first_has_it_and_the_second_learns_that_it_lives_by_its_renewal(acc
 
         async def challenge():
             with pytest.raises(
-                OutputInUse, match=r"s3://simulated/out\.parquet is in use by run run-1"
+                OutputInUse, match=r"s3://simulated/out\.parquet is in use by another process, run run-1"
             ) as refused:
                 await second.take()
             assert refused.value.exit is Exit.JOURNAL
