@@ -47,7 +47,7 @@ def unfinished_error(output: str, earlier: EarlierRun) -> UnfinishedRun:
     return UnfinishedRun(
         f"{output} has an unfinished run, {earlier.manifest.run_id}, whose rows a new one would send again: "
         f"{spec.next_step}; `fanout discard {path}` gives it up",
-        resume=f"fanout resume {path}",
+        directory=path,
     )
 
 
@@ -88,7 +88,7 @@ def unfinished_run(output: str, owner: Owner | None) -> EarlierRun | None:
     if not directory.manifest.exists():
         if owner.begun:
             raise UsageError(
-                f"{output} has an unfinished run, {owner}, and its directory {directory.path} is not here: resume it "
+                f"{output} has an unfinished run, and its directory {directory.path} is not here: {owner}; resume it "
                 f"where that is, or, if it is given up, remove {claim_path(output)}"
             )
         _remove_if_never_begun(directory)

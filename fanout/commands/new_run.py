@@ -21,10 +21,11 @@ from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.row_ranges import Ranges
 from fanout.engine.snapshot import Observer
-from fanout.errors import UsageError, next_time
+from fanout.errors import UnfinishedRun, UsageError, next_time
 from fanout.output.destination import REMEDY, check_name, claim
 from fanout.output.object_place import is_remote
 from fanout.rundir.claim import Claim, claimed
+from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime.finish import finish_run
@@ -76,7 +77,15 @@ async def start_run(
     new = _NewRun(config, observer=observer, rows=rows, retry_of=retry_of, fingerprint=fingerprint)
     if is_remote(output):  # whose it is, and what stands there, is seen once the session is open
         left = run_here(config, finished=False) if config.run.resume else None
-        return await (new.start(None) if left is None else new.go_on(left, None))
+        if left is not None:
+            return await new.go_on(left, None)
+        try:
+            return await new.start(None)
+        except UnfinishedRun as found:  # by its claim, and on this machine, but not listed here
+            if not config.run.resume:
+                raise
+            directory = RunDirectory(found.directory)
+        return await new.go_on(EarlierRun(directory, read_manifest(directory)), None)
     with ExitStack() as stack:
         with next_time(AGAIN):
             held = stack.enter_context(claimed(output))

@@ -294,10 +294,10 @@ class ObjectClaim:
             return UnfinishedRun(
                 f"{self._output} has an unfinished run, {owner.run_id}, whose rows a new one would send again: "
                 f"`fanout resume {owner.run_dir}` goes on; `fanout discard {owner.run_dir}` gives it up",
-                resume=f"fanout resume {owner.run_dir}",
+                directory=Path(owner.run_dir or ""),
             )
         return UsageError(
-            f"{self._output} has an unfinished run, {owner}, and its directory {owner.run_dir} is not here: resume it "
+            f"{self._output} has an unfinished run, and its directory {owner.run_dir} is not here: {owner}; resume it "
             f"on {owner.host}, or, if it is given up, remove {self._location.uri}"
         )
 

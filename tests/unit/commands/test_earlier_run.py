@@ -300,7 +300,7 @@ def test_a_run_that_was_killed_before_it_began_is_in_no_way(account, line, tmp_p
 def test_a_run_that_had_begun_and_is_not_here_is_not_taken_for_none(account, line, tmp_path, here):
     directory = leave_unfinished(line, here)
     aside = directory.rename(tmp_path / "aside")
-    with pytest.raises(UsageError, match=rf"its directory {directory} is not here: .* remove .*claims"):
+    with pytest.raises(UsageError, match=rf"its directory {directory} is not here: run .* remove .*claims"):
         start(line(resume=True))
     aside.rename(directory)
     assert start(line(resume=True, max_failures=2)).rows == ROWS + 2
@@ -446,3 +446,16 @@ def test_a_run_that_sent_nothing_leaves_the_output_in_s3_free(account, line):
         start(line(place))
     assert not place.claimed
     assert not (place.folder / RUNS).exists()
+
+
+def test_a_run_with_an_output_in_s3_is_gone_on_with_from_another_directory(
+    monkeypatch, account, line, tmp_path
+):
+    place = Place("s3", account, tmp_path)
+    directory = leave_unfinished(line, place)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    summary = start(line(place, resume=True, max_failures=2))
+    assert (summary.run_dir, summary.rows) == (str(directory), ROWS + 2)
+    assert list((tmp_path / "elsewhere").iterdir()) == [], "no run has begun here"
+    assert not place.claimed

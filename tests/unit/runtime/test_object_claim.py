@@ -170,7 +170,7 @@ def test_a_run_that_has_begun_elsewhere_is_named(account, state):
         if state == "stopped":
             await first.release("stopped")
         with pytest.raises(
-            UsageError, match=r"unfinished run, run run-1 .*/runs/run-1 is not here: resume it on far"
+            UsageError, match=r"unfinished run, .*/runs/run-1 is not here: run run-1 .*; resume it on far"
         ):
             await account.claim("run-2").take()
         assert account.clock.now() >= (SILENT_S if state == "held" else 0.0)
