@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +66,11 @@ def noted(held: Claim | None, spec: RunSpec) -> Iterator[None]:
         yield
         return
     owner = Owner.here(spec.run_id, run_dir=spec.directory.path, now=time.time(), begun=spec.begun)
-    with nullcontext() if spec.begun else next_time(AGAIN):
-        held.note(owner)
+    if spec.begun:  # it may still be refused, as a copy: who has the output is noted once it goes on
+        held.intend(owner)
+    else:
+        with next_time(AGAIN):
+            held.note(owner)
     try:
         yield
     finally:
@@ -87,9 +90,10 @@ def unfinished_run(output: str, owner: Owner | None) -> EarlierRun | None:
     directory = RunDirectory(Path(owner.run_dir))
     if not directory.manifest.exists():
         if owner.begun:
+            what = "run.json is gone from" if directory.path.is_dir() else "directory is not here:"
             raise UsageError(
-                f"{output} has an unfinished run, and its directory {directory.path} is not here: {owner}; resume it "
-                f"where that is, or, if it is given up, remove {claim_path(output)}"
+                f"{output} has an unfinished run, {owner}, and its {what} {directory.path}: put it back, or resume the "
+                f"run where it is; if it is given up, remove {claim_path(output)}"
             )
         _remove_if_never_begun(directory)
         return None

@@ -52,8 +52,9 @@ async def resume_job(
     if manifest.stripe is not None or is_remote(output):
         return await go_on(earlier, held=None, observer=observer, changed=changed)
     with claimed(output) as held:
-        other = unfinished_run(output, held.previous)
-        if other is not None and other.manifest.run_id != manifest.run_id:
+        is_its_own = held.previous is not None and held.previous.run_id == manifest.run_id  # wherever it was
+        other = None if is_its_own else unfinished_run(output, held.previous)
+        if other is not None:
             raise UsageError(
                 f"{output} has another unfinished run since, in {other.directory.path}: resume or discard that one; "
                 f"`fanout export {path} -o FILE` writes what this one has"

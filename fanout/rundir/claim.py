@@ -78,6 +78,7 @@ class Claim:
         self._path = path
         self._descriptor = descriptor
         self._owner: Owner | None = None
+        self._noted = previous
         self._kept = previous is not None
 
     def note(self, owner: Owner) -> None:
@@ -92,12 +93,17 @@ class Claim:
             os.pwrite(self._descriptor, content, 0)
             os.fsync(self._descriptor)
         sync_directory(self._path.parent)
-        self._owner, self._kept = owner, True
+        self._owner = self._noted = owner
+        self._kept = True
+
+    def intend(self, owner: Owner) -> None:
+        """Have `begin` note whose the output is, and leave until then what stands there."""
+        self._owner = owner
 
     async def begin(self) -> None:
-        """Note, before `run.json` is there, that there is a run from now on."""
-        if self._owner is not None and not self._owner.begun:
-            self.note(replace(self._owner, begun=True))
+        """Note, before `run.json` is there or the run goes on, that there is a run from now on."""
+        if self._owner is not None and (begun := replace(self._owner, begun=True)) != self._noted:
+            self.note(begun)
 
     def drop(self) -> None:
         """Remove the claim at its release: no unfinished run is left that a later start should find."""

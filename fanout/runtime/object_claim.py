@@ -123,7 +123,7 @@ class ObjectClaim:
                 raise self._refusal(verdict, note.owner)
 
     async def begin(self) -> None:
-        """Note, before `run.json` is there, that there is a run from now on.
+        """Note, before `run.json` is there or the run goes on, that there is a run from now on.
 
         Raises:
             JournalError: The claim was taken over.

@@ -178,10 +178,10 @@ class Runner:
         source = await session.source()
         name, fingerprint = session.endpoint_name, source.fingerprint()
         spec.check_input(fingerprint)
+        for claim in (self._held, session.claim):
+            if claim is not None:
+                await claim.begin()
         if not spec.begun:
-            for claim in (self._held, session.claim):
-                if claim is not None:
-                    await claim.begin()
             spec.manifest(fingerprint=fingerprint, endpoint=name).write(spec.directory.manifest)
             failpoint("manifest.written")
         simulated = await session.is_simulated()

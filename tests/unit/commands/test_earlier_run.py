@@ -21,6 +21,7 @@ from fanout.config.model import Config
 from fanout.errors import Exit, JournalError, TooManyFailures, UnfinishedRun, UsageError
 from fanout.output.object_place import object_place
 from fanout.rundir.claim import OutputInUse, Owner, claim_path, claimed, read_claim
+from fanout.rundir.identity import take_over
 from fanout.rundir.journal import Journal
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
@@ -300,7 +301,7 @@ def test_a_run_that_was_killed_before_it_began_is_in_no_way(account, line, tmp_p
 def test_a_run_that_had_begun_and_is_not_here_is_not_taken_for_none(account, line, tmp_path, here):
     directory = leave_unfinished(line, here)
     aside = directory.rename(tmp_path / "aside")
-    with pytest.raises(UsageError, match=rf"its directory {directory} is not here: run .* remove .*claims"):
+    with pytest.raises(UsageError, match=rf"its directory is not here: {directory}: .* remove .*claims"):
         start(line(resume=True))
     aside.rename(directory)
     assert start(line(resume=True, max_failures=2)).rows == ROWS + 2
@@ -459,3 +460,29 @@ def test_a_run_with_an_output_in_s3_is_gone_on_with_from_another_directory(
     assert (summary.run_dir, summary.rows) == (str(directory), ROWS + 2)
     assert list((tmp_path / "elsewhere").iterdir()) == [], "no run has begun here"
     assert not place.claimed
+
+
+def test_a_resume_that_is_refused_leaves_the_claim_to_the_run_that_has_it(account, line, here):
+    directory = leave_unfinished(line, here)
+    copy = shutil.copytree(directory, here.folder / "copy")
+    with pytest.raises(JournalError, match="is a copy"):
+        anyio.run(resume_job, copy)
+    assert here.owner().run_dir == str(directory)
+    shutil.rmtree(directory)
+    with pytest.raises(JournalError, match="is a copy"):
+        anyio.run(resume_job, copy)
+    take_over(RunDirectory(copy))
+    changed = line(max_failures=2)
+
+    async def resume():
+        return await resume_job(copy, changed=changed)
+
+    assert anyio.run(resume).run_dir == str(copy), "it is the same run, wherever it stands by now"
+    assert not here.claimed
+
+
+def test_a_run_whose_manifest_is_gone_is_not_taken_for_none(account, line, here):
+    directory = leave_unfinished(line, here)
+    (directory / "run.json").unlink()
+    with pytest.raises(UsageError, match=f"its run.json is gone from {directory}: put it back"):
+        start(line(resume=True))
