@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, IntEnum, unique
+from pathlib import Path
 
 
 @unique
@@ -104,6 +105,23 @@ class UsageError(RunError):
     """A flag, a key of the configuration, or an input that cannot be used as asked."""
 
     exit = Exit.USAGE
+
+
+class UnfinishedRun(UsageError):  # noqa: N818 - reads as what is the case
+    """The output has an unfinished run, and the start was not asked to go on with it.
+
+    Args:
+        message: May name `fanout resume DIRECTORY`, in backquotes.
+        directory: The run's.
+    """
+
+    def __init__(self, message: str, *, directory: Path) -> None:
+        super().__init__(message)
+        self.directory = directory
+
+    def name_line(self, line: str) -> None:
+        """Name the command line that goes on with the run, in place of a resume of its directory."""
+        self.args = (str(self).replace(f"`fanout resume {self.directory}`", f"`{line}`"),)
 
 
 class InputError(UsageError):

@@ -74,6 +74,8 @@ class ObjectInfo:
         modified_at: Seconds since the epoch, S3's clock: whole ones in a HEAD, milliseconds in some listings.
         etag: Quoted, as S3 spells it; another version of the object has another one. Empty where it was not told.
         metadata: What its writer noted with it; a HEAD alone tells it.
+        seen_at: When S3 told it, in whole seconds since the epoch by S3's clock: with `modified_at` its age, whatever
+            our clock says. A HEAD alone tells it. Two looks at one object are equal.
     """
 
     location: Location
@@ -81,6 +83,7 @@ class ObjectInfo:
     modified_at: float
     etag: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    seen_at: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from fanout.config.keywords import ResumeKeywords, RunKeywords, spelled_out
+from fanout.config.keywords import ResumeKeywords, RetryKeywords, RunKeywords, spelled_out
 
 if TYPE_CHECKING:
     from fanout.analysis.plan import Plan
@@ -103,7 +103,7 @@ def resume(
     3
 
     Args:
-        run_dir: The run directory.
+        run_dir: The run directory, the run's output, or `last`.
         config: May differ from the run's own in what does not matter to its result.
         observer: Watches the run.
         keywords: The flags of `fanout resume`, with `_` for `-`.
@@ -113,29 +113,32 @@ def resume(
         JournalError: Another process is at it, or what it left behind is damaged.
         RunError: It could not be finished.
     """
+    from fanout.commands.find_run import find_run
     from fanout.commands.resume import resume_job
     from fanout.config.flags import RESUME, from_keywords
     from fanout.config.load import load_config
     from fanout.runtime.event_loop import run_in_event_loop
 
-    path = Path(run_dir)
+    path = find_run(run_dir)
     if keywords:
         config = load_config(flags=from_keywords(RESUME, **keywords), base=config or _config_of(path))
     return run_in_event_loop(functools.partial(resume_job, path, observer=observer, changed=config))
 
 
+@spelled_out(RetryKeywords)
 def retry(
-    run_dir: StrPath,
+    run: StrPath,
     output: StrPath,
     *,
-    overwrite: bool = False,
     config: Config | None = None,
     observer: Observer | None = None,
+    **keywords: Unpack[RetryKeywords],
 ) -> Summary:
     """Send the rows of a finished run that did not succeed once more, as a run of its own; return its summary.
 
     The output holds these rows alone, under the ordinals and ids that they had: the two files join on `row`. Each is a
     new send: a row that ended `unsettled` or `unknown` may have been served before, and may then be served twice.
+    Where every row succeeded nothing is sent or written, and the finished run's own summary is returned.
 
     >>> broken = fanout.run("mixed.jsonl", endpoint="my-endpoint", output="mixed.parquet")
     >>> broken.by_status["rejected"]
@@ -144,25 +147,26 @@ def retry(
     1
 
     Args:
-        run_dir: Directory of the finished run.
+        run: Directory of the finished run, its output, or `last`.
         output: The Parquet file to write.
-        overwrite: Replace a file that exists.
         config: May differ from that run's in anything but its input.
         observer: Watches the run.
+        keywords: The flags of `fanout retry`, with `_` for `-`.
 
     Raises:
-        UsageError: There is no such run, it has not finished, all its rows succeeded, or the input changed.
+        UsageError: There is no such run, it has not finished, or the input changed.
         RunError: It could not be finished.
     """
+    from fanout.commands.find_run import find_run
     from fanout.commands.retry import retry_job
     from fanout.config.flags import RETRY, from_keywords
     from fanout.config.load import load_config
     from fanout.runtime.event_loop import run_in_event_loop
 
-    if overwrite:
-        base = config or _config_of(Path(run_dir))
-        config = load_config(flags=from_keywords(RETRY, overwrite=True), base=base)
-    call = functools.partial(retry_job, Path(run_dir), os.fspath(output), observer=observer, changed=config)
+    path = find_run(run)
+    if keywords:
+        config = load_config(flags=from_keywords(RETRY, **keywords), base=config or _config_of(path))
+    call = functools.partial(retry_job, path, os.fspath(output), observer=observer, changed=config)
     return run_in_event_loop(call)
 
 
@@ -174,7 +178,7 @@ def export(run_dir: StrPath, output: StrPath, *, overwrite: bool = False) -> int
     fanout.errors.UsageError: the run has finished: its output is ...answers.parquet
 
     Args:
-        run_dir: The run directory.
+        run_dir: The run directory, the run's output, or `last`.
         output: The Parquet file to write.
         overwrite: Replace a file that exists.
 
@@ -183,8 +187,9 @@ def export(run_dir: StrPath, output: StrPath, *, overwrite: bool = False) -> int
         JournalError: Another process is at the run, or its journal is damaged.
     """
     from fanout.commands.export import export as export_durable
+    from fanout.commands.find_run import find_run
 
-    return export_durable(Path(run_dir), os.fspath(output), overwrite=overwrite)
+    return export_durable(find_run(run_dir), os.fspath(output), overwrite=overwrite)
 
 
 def status(run_dir: StrPath) -> RunStatus:
@@ -195,16 +200,17 @@ def status(run_dir: StrPath) -> RunStatus:
     ('finished', '...answers.parquet')
 
     Args:
-        run_dir: The run directory.
+        run_dir: The run directory, the run's output, or `last`.
 
     Raises:
         UsageError: There is no run.
         JournalError: Its files are damaged.
         StorageError: They cannot be read.
     """
+    from fanout.commands.find_run import find_run
     from fanout.commands.status import run_status
 
-    return run_status(Path(run_dir))
+    return run_status(find_run(run_dir))
 
 
 def rebuild(run_dir: StrPath) -> Rebuilt:

@@ -6,6 +6,7 @@ An error in what the user asks is reported before anything is sent.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from fanout.bench.settings import DOCUMENT, FILE, plan_of
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
+from fanout.rundir.claim import Owner, claimed
 from fanout.runtime.event_loop import run_in_event_loop
 
 
@@ -54,20 +56,29 @@ def bench(
     """Carry out the experiment, write its two files into `directory`, and return what it found.
 
     Raises:
+        OutputInUse: Another process has `directory`.
         UsageError: `directory` holds an experiment already, or the configuration cannot be carried out.
         RunError: It could not be finished.
     """
-    for name in (FILE, DOCUMENT):
-        if (directory / name).exists() and not overwrite:
-            raise UsageError(f"{directory / name} exists: name another directory, or add --overwrite")
+    _refuse_to_replace(directory, overwrite=overwrite)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{directory} cannot be created ({error.strerror})") from error
-    ran = run_in_event_loop(functools.partial(run_bench, config, directory, seed=seed, observer=observer))
-    result = finish_run(ran, config, questions)
-    write_document(result, directory / DOCUMENT)
-    return result
+    with claimed(str(directory.absolute())) as held:
+        held.note(Owner.here("bench", run_dir=None, now=time.time()))
+        held.drop()  # an experiment cannot be resumed
+        _refuse_to_replace(directory, overwrite=overwrite)  # of one that ended since
+        ran = run_in_event_loop(functools.partial(run_bench, config, directory, seed=seed, observer=observer))
+        result = finish_run(ran, config, questions)
+        write_document(result, directory / DOCUMENT)
+        return result
+
+
+def _refuse_to_replace(directory: Path, *, overwrite: bool) -> None:
+    for name in (FILE, DOCUMENT):
+        if (directory / name).exists() and not overwrite:
+            raise UsageError(f"{directory / name} exists: name another directory, or add --overwrite")
 
 
 def finish_run(ran: BenchResult, config: Config, questions: Questions) -> Result:

@@ -6,14 +6,19 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from inspect import Parameter, Signature
-from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from fanout.config.flags import Flag, Kind, sections
 
-RunDir = Annotated[Path, typer.Argument(help="Directory of the run: .fanout/<run> beside its output.")]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Directory of the run (.fanout/<run> beside its output), its output, or `last`."
+    ),
+]
+"""How a command line names a run; `commands.find_run` finds it."""
 
 Verb = Callable[..., None]
 _TYPES: dict[Kind, Any] = {

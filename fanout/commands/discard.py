@@ -16,17 +16,20 @@ from fanout.commands.account_scan import scan_account, topics_of
 from fanout.commands.judging import judged
 from fanout.commands.leftovers import Leftover, remove_run
 from fanout.commands.sights import begun, held
+from fanout.concurrency.clock import uptime_s
 from fanout.config.model import Config
 from fanout.domain.dead_runs import Sight
 from fanout.domain.location import parse_prefix
 from fanout.domain.row_state import RowState
 from fanout.errors import RunError, UsageError
 from fanout.output.destination import workspace_path
-from fanout.output.object_place import is_remote
+from fanout.output.object_place import is_remote, object_place
+from fanout.rundir.claim import OutputInUse, Owner, claimed, read_claim
 from fanout.rundir.journal import count_states
 from fanout.rundir.manifest import Manifest, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.event_loop import run_in_event_loop
+from fanout.runtime.object_claim import ObjectClaim
 from fanout.runtime.session import open_session
 from fanout.runtime.supervisor import until_stopped
 
@@ -108,6 +111,8 @@ def discard(path: Path, *, config: Config | None = None, agree: Callable[[Discar
             call = partial(_clear, plan, config or (manifest.config if manifest is not None else Config()))
             plan = run_in_event_loop(partial(until_stopped, call, next_step=_AGAIN))
         _check_cleared(plan)
+        if manifest is not None and plan.state != "finished":
+            _drop_claim(directory, manifest, config or manifest.config)
         if plan.workspace is not None:
             shutil.rmtree(plan.workspace, ignore_errors=True)
         return replace(plan, strangers=directory.remove())
@@ -163,6 +168,37 @@ async def _clear(plan: Discard, config: Config) -> Discard:
     async with open_session(_reaching(config)) as session:
         done = await remove_run(plan.leftovers, session.cloud, clock=session.clock)
     return replace(plan, leftovers=done)
+
+
+def _drop_claim(directory: RunDirectory, manifest: Manifest, config: Config) -> None:
+    """Remove the claim on its output that names the run: a later start would look for it, and not find it.
+
+    Before the directory goes: killed in between, discarding can be done again.
+    """
+    output, run_id = manifest.config.output.path or "", manifest.run_id
+    if manifest.config.local.enabled:  # it leaves none
+        return
+    if is_remote(output):
+
+        async def call() -> None:
+            async with open_session(_reaching(config)) as session:
+                claim = ObjectClaim(
+                    session.cloud.objects,
+                    object_place(output),
+                    owner=Owner.here(run_id, run_dir=directory.path, now=session.clock.now()),
+                    clock=session.clock,
+                    uptime=uptime_s,
+                )
+                await claim.give_up()
+
+        run_in_event_loop(partial(until_stopped, call, next_step=_AGAIN))
+        return
+    owner = read_claim(output)
+    if owner is None or owner.run_id != run_id:
+        return
+    with suppress(OutputInUse), claimed(output) as held_claim:  # in use: another has it by now
+        if held_claim.previous is not None and held_claim.previous.run_id == run_id:
+            held_claim.drop()
 
 
 def _check_cleared(plan: Discard) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from fanout.commands.earlier_run import EarlierRun, noted, unfinished_run
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
 from fanout.output.destination import claim
 from fanout.output.object_place import is_remote
+from fanout.rundir.claim import Claim, claimed
 from fanout.rundir.manifest import changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
@@ -20,6 +23,8 @@ from fanout.runtime.schedule import same_night
 from fanout.runtime.spec import RunSpec
 from fanout.shards.executor import executor_of
 from fanout.shards.plan import split_config
+
+_log = logging.getLogger(__name__)
 
 
 async def resume_job(
@@ -34,13 +39,44 @@ async def resume_job(
 
     Raises:
         UsageError: There is no run, or the input or the configuration changed in a way that matters.
+        OutputInUse: A live run has the output.
         JournalError: Another process is at it, or what it left behind is damaged.
         RunError: It could not be finished.
     """
     directory = RunDirectory(path.absolute())
     manifest = read_manifest(directory)
     if directory.summary.exists():
-        return read_summary(directory.summary)
+        summary = read_summary(directory.summary)
+        _log.warning("%s was finished by an earlier process: nothing was sent", summary.output)
+        return summary
+    earlier = EarlierRun(directory, manifest)
+    output = manifest.config.output.path or ""
+    if manifest.stripe is not None or is_remote(output):
+        return await go_on(earlier, held=None, observer=observer, changed=changed)
+    with claimed(output) as held:
+        is_its_own = held.previous is not None and held.previous.run_id == manifest.run_id  # wherever it was
+        other = None if is_its_own else unfinished_run(output, held.previous)
+        if other is not None:
+            raise UsageError(
+                f"{output} has another unfinished run since, in {other.directory.path}: resume or discard that one; "
+                f"`fanout export {path} -o FILE` writes what this one has"
+            )
+        return await go_on(earlier, held=held, observer=observer, changed=changed)
+
+
+async def go_on(
+    earlier: EarlierRun, *, held: Claim | None, observer: Observer | None, changed: Config | None
+) -> Summary:
+    """Finish an unfinished run whose output this process has claimed; see `resume_job`.
+
+    Args:
+        earlier: The run.
+        held: The claim of an output on this machine; None for one in S3.
+        observer: Watches.
+        changed: As for `resume_job`.
+    """
+    directory, manifest = earlier.directory, earlier.manifest
+    path = directory.path
     if manifest.stripe is not None:
         whole = directory.whole.path
         raise UsageError(
@@ -52,7 +88,7 @@ async def resume_job(
         differing = changes(manifest.config, config)
         if differing:
             raise UsageError(
-                f"{', '.join(differing)} differ from what {directory.path} was started with: "
+                f"{', '.join(differing)} differ from what {path} was started with: "
                 "resume with the same, or start a new run"
             )
     if not manifest.config.run.journal:
@@ -72,4 +108,5 @@ async def resume_job(
             f"`fanout export {path} -o FILE` writes what the run has",
         )
     spec = RunSpec.resumed(manifest, directory, config=config)
-    return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)
+    with noted(held, spec):
+        return await Runner(spec, observer=observer, executor=executor_of(spec)).run(finish_run)

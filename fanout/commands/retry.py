@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,8 @@ from fanout.runtime.session import open_session
 from fanout.runtime.supervisor import until_stopped
 from fanout.source.remote import Remote
 
+_log = logging.getLogger(__name__)
+
 
 async def retry_job(
     path: Path, output: str, *, observer: Observer | None = None, changed: Config | None = None
@@ -38,6 +41,7 @@ async def retry_job(
 
     The output holds these rows alone, under the ordinals and ids that they had: the two files join on `row`. Each is a
     new send: a row that ended `unsettled` or `unknown` may have been served before, and may then be served twice.
+    Where every row succeeded nothing is written, and the finished run's own summary is returned.
 
     Args:
         path: Directory of the finished run.
@@ -46,7 +50,7 @@ async def retry_job(
         changed: A configuration that may differ from that run's in anything but its input.
 
     Raises:
-        UsageError: There is no such run, it has not finished, all its rows succeeded, or the input changed.
+        UsageError: There is no such run, it has not finished, or the input changed.
     """
     directory = RunDirectory(path.absolute())
     manifest = read_manifest(directory)
@@ -61,7 +65,10 @@ async def retry_job(
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(f"the output of that run, {earlier.output}, cannot be read: {error}") from error
     if not rows:
-        raise UsageError(f"every row of {earlier.output} succeeded: there is nothing to retry")
+        _log.warning(
+            "every row of %s succeeded: there is nothing to retry, and nothing was sent", earlier.output
+        )
+        return earlier
     config = _configuration(changed or manifest.config, output, begun=manifest.config)
     differing = [key for key in changes(manifest.config, config) if key in _OF_THE_ROWS]
     if differing:

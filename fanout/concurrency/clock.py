@@ -20,6 +20,15 @@ EXACT_S = 0.005
 """The end of a longer wait, which a timer of the kernel's takes: no wait holds a descriptor for longer."""
 
 
+def uptime_s() -> float:
+    """Return seconds since this machine started, those that it was suspended included (CLOCK_BOOTTIME, Linux).
+
+    Elsewhere the monotonic clock: that of macOS goes on as well.
+    """
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
 class SystemClock:
     """Seconds since the epoch that never jump back."""
 

@@ -113,8 +113,11 @@ RUN: Sequence[Flag] = (
     Flag("deadline", "run.deadline_s", "float", "Stop after this many seconds (exit 7), resumable."),
     Flag("grace", "run.grace_s", "float", "Seconds to collect what the endpoint has, once stopped."),
     Flag("processes", "run.processes", "int", "Processes of this machine that share the run; 1 by default."),
-    Flag("run_dir", "run.dir", "text", "Directory of the run's own files."),
+    Flag("run_dir", "run.dir", "text",
+         "Directory of the run's own files; with a slash at its end, of one directory for each run."),
     Flag("ephemeral", "run.ephemeral", "on", "Accept that this run cannot be resumed if its host goes."),
+    Flag("resume", "run.resume", "on",
+         "Go on with the output's unfinished run, if there is one; a finished one is done."),
     Flag("metrics_port", "metrics.port", "int",
          "Serve Prometheus metrics on 127.0.0.1 while it runs; 0 picks."),
     Flag("metrics_textfile", "metrics.textfile", "text", "Write them to this .prom file (node_exporter)."),
@@ -137,7 +140,10 @@ RESUME: Sequence[Flag] = (
     *_named("metrics_port", "metrics_textfile", "pushgateway", "overwrite"),
 )  # fmt: skip
 
-RETRY: Sequence[Flag] = _named("run_dir", "ephemeral", "overwrite")
+RETRY: Sequence[Flag] = _named(
+    "run_dir", "ephemeral", "rate", "concurrency", "window", "max_failures", "deadline", "grace",
+    "metrics_port", "metrics_textfile", "pushgateway", "overwrite",
+)  # fmt: skip
 
 REPORT: Sequence[Flag] = _named("region", "profile")
 

@@ -74,6 +74,24 @@ class RunKeywords(TypedDict, total=False):
     processes: int | None
     run_dir: StrPath | None
     ephemeral: bool | None
+    resume: bool | None
+    metrics_port: int | None
+    metrics_textfile: StrPath | None
+    pushgateway: str | None
+    overwrite: bool | None
+
+
+class RetryKeywords(TypedDict, total=False):
+    """Keywords of `fanout.retry`."""
+
+    run_dir: StrPath | None
+    ephemeral: bool | None
+    rate: float | None
+    concurrency: int | None
+    window: int | None
+    max_failures: int | None
+    deadline: float | None
+    grace: float | None
     metrics_port: int | None
     metrics_textfile: StrPath | None
     pushgateway: str | None

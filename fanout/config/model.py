@@ -244,10 +244,12 @@ class OutputSection(_Section):
 class RunSection(_Section):
     """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`shards.plan`).
 
-    `date` is that of its paths (`runtime.schedule`), by default today in `timezone`.
+    `date` is that of its paths (`runtime.schedule`), by default today in `timezone`. `resume` goes on with the output's
+    unfinished run, if there is one (`commands.new_run`).
     """
 
     dir: str | None = None
+    resume: bool = False
     processes: Annotated[int, Field(ge=1, le=PROCESSES_MAX), Number] = 1
     keep_dir: bool = False
     max_failures: Annotated[int, Field(ge=0)] | None = None

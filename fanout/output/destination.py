@@ -79,6 +79,15 @@ def workspace_path(output: Path, run_id: str) -> Path:
     return output.with_name(f"{output.name}.{run_id}.tmp")
 
 
+def run_at(output: str | Path) -> str | None:
+    """Return the run that made what stands at `output`, a file or a dataset; None if it is not an output of ours."""
+    path = Path(output)
+    with suppress(OSError):
+        files = sorted(entry for entry in path.iterdir() if is_part(entry)) if path.is_dir() else [path]
+        return _run_of(files[0]) if files else None
+    return None
+
+
 @contextmanager
 def workspace(target: Target) -> Iterator[Path]:
     """Create `<output>.<run>.tmp/` beside the output, on the same file system; it is gone afterwards.

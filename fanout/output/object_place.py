@@ -14,6 +14,8 @@ SCHEME = "s3://"
 RUN = "fanout-run"
 """Metadata of an output object: the run that made it. A merge that is done again knows its own by it."""
 MANIFEST, SUCCESS = "_manifest.json", "_SUCCESS"
+CLAIM, CLAIM_SUFFIX = "_fanout_claim", ".fanout-claim"
+"""Name of the claim in a dataset's prefix, and what follows the name of one object in that of its claim."""
 MANIFEST_VERSION = 1
 _PART = re.compile(r"part-[0-9]{5,}\.parquet")
 _TEXT = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")

@@ -95,6 +95,17 @@ def _manifest_of(content: dict[str, Any]) -> Manifest:
     )
 
 
+def is_owed(directory: RunDirectory, config: Config) -> bool:
+    """Whether a later start has to find the run in `directory`: it began, has not finished, and keeps a journal.
+
+    The local AWS ends with its run, and a run without a journal is one that the person gave up in advance: a new start
+    may follow.
+    """
+    if config.local.enabled or not config.run.journal:
+        return False
+    return directory.manifest.exists() and not directory.summary.exists()
+
+
 MATTERS = {
     "input": ("paths", "since", "watermark", "format", "compression", "limit", "any_json", "line_max_bytes"),
     "endpoint": ("name", "region"),

@@ -6,6 +6,7 @@ Directories are 0700 and files 0600: results may be confidential.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,11 @@ class RunDirectory:
         """Directory of the shards of a run on several processes."""
         return self.path / "shards"
 
+    @property
+    def has_shards(self) -> bool:
+        """Whether processes of the run have begun."""
+        return self.shards.is_dir() and any(self.shards.iterdir())
+
     def shard(self, index: int) -> RunDirectory:
         """Return the directory of one shard, a run directory of its own."""
         return RunDirectory(self.shards / f"{index:02d}")
@@ -131,17 +137,13 @@ class RunDirectory:
 
     def remove_if_unused(self) -> None:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
-        if self.shards.is_dir() and any(self.shards.iterdir()):
+        if self.has_shards:
             return
-        for file in (
-            self.manifest,
-            self.inputs,
-            self.status,
-            self.identity,
-            self.uploads,
-            *self.path.glob(f"{journal.NAME}*"),
-        ):
-            file.unlink(missing_ok=True)
+        own = (self.manifest, self.inputs, self.status, self.identity, self.uploads)
+        drafts = (file.with_suffix(".tmp") for file in own)  # of a process that was killed as it wrote one
+        for file in (*own, *drafts, *self.path.glob(f"{journal.NAME}*")):
+            with suppress(OSError):
+                file.unlink()
         for directory in (self.parts, self.shards, self.path, self.path.parent):
             if directory == self.path.parent and directory.name != RUNS:
                 return

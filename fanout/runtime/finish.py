@@ -62,6 +62,7 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     Raises:
         UsageError: The output exists and may not be replaced.
         StorageError: The disk is full or failed, or a part is damaged.
+        JournalError: The output is no longer this run's.
         RunError: The output cannot be put into S3, or the watermark not be moved.
     """
     output = result.config.output.path or ""
@@ -72,6 +73,10 @@ async def finish_run(result: RunResult, session: Session, /) -> Summary:
     if is_remote(output):
         files = await run_in_thread(functools.partial(built_files, built))
         place = _object_output(session, result.config, run_id=result.run_id, directory=result.directory)
+        if (
+            session.claim is not None
+        ):  # another process may have taken the output over while this one stood still
+            await session.claim.renew()
         await place.publish(files)
         failpoint("output.published")
     await end_night(

@@ -18,6 +18,7 @@ from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError, UsageError
 from fanout.failpoints import failpoint
 from fanout.output.object_place import (
+    CLAIM,
     MANIFEST,
     RUN,
     SUCCESS,
@@ -147,7 +148,8 @@ class ObjectOutput:
         pages = self._objects.list(place.bucket, place.key)
         while (page := await self._call(lambda: anext(pages, None), "s3:ListBucket")) is not None:
             found |= {info.location.key.removeprefix(place.key): info for info in page}
-        found.pop("", None)  # a folder's marker
+        for own in ("", CLAIM):  # a folder's marker, and what says whose the prefix is
+            found.pop(own, None)
         if not found:
             return {}
         stranger = stranger_among(list(found))
@@ -265,3 +267,26 @@ def _slice(path: Path, start: int, stop: int) -> bytes:
     with path.open("rb", buffering=0) as file:
         file.seek(start)
         return file.read(stop - start)
+
+
+async def run_in_s3(objects: ObjectStore, place: ObjectPlace, *, clock: Clock) -> str | None:
+    """Return the run that made the output at `place`, None where none is known to stand there whole.
+
+    Raises:
+        RunError: S3 refused, or did not answer.
+    """
+
+    async def found() -> str | None:
+        if not place.dataset:
+            info = await objects.head(place.at(""))
+            return None if info is None else info.metadata.get(RUN)
+        if await objects.head(place.at(SUCCESS)) is None:
+            return None
+        return run_of_manifest((await objects.get(place.at(MANIFEST))).body)
+
+    try:
+        return await retry_call(found, operation="s3:GetObject", clock=clock)
+    except CallError as error:
+        if error.missing:
+            return None
+        raise RunError(f"{place.uri}: {remedy('s3:GetObject', error)}") from error

@@ -28,6 +28,7 @@ from fanout.runtime.descriptors import ensure_descriptors
 from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
+from fanout.runtime.object_claim import ObjectClaim
 from fanout.runtime.remote_input import RemoteInput
 from fanout.runtime.run_queue import Beside, check_queue_region, open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
@@ -136,7 +137,10 @@ class Session:
         clock: The run's clock.
         simulator: The local AWS, if that is what it is.
         warnings: What a person was warned of; `warn` adds to it.
+        claim: That of a run on its output in S3; None without one.
     """
+
+    claim: ObjectClaim | None = None
 
     def __init__(
         self,

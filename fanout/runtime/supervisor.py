@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 import anyio
+from anyio.abc import TaskGroup
 
 from fanout.concurrency import signals
 from fanout.concurrency.clock import SystemClock
@@ -57,6 +58,7 @@ class Supervisor:
         self._ended = False
         self._ordered = False
         self._by: str | None = None
+        self._beside: TaskGroup | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -74,6 +76,7 @@ class Supervisor:
         result: list[T] = []
         with unwrapped():
             async with anyio.create_task_group() as beside:
+                self._beside = beside
                 beside.start_soon(self._obey)
                 with self._start:
                     result.append(await main())
@@ -81,6 +84,11 @@ class Supervisor:
         if not result and self._reason is not None:
             raise self._reason
         return result[0]
+
+    def alongside(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Have `task` go on beside `main` until that has ended; what it raises ends `main`, at once."""
+        assert self._beside is not None, "main is not running"
+        self._beside.start_soon(task)
 
     async def attend(self, work: Work[T], observers: Sequence[Observer]) -> T:
         """Do the work while `observers` watch, each in its own rhythm, and return what it comes to.

@@ -102,6 +102,8 @@ async def test_head_tells_size_and_time(storage, run):
     assert info is not None
     assert (info.location, info.size_bytes) == (here, 7)
     assert info.modified_at == (await storage.cloud.objects.get(here)).modified_at
+    assert info.seen_at is not None, "whatever our clock says"
+    assert -1.0 <= info.seen_at - info.modified_at < 60.0
 
 
 async def test_delete_removes_what_is_named_and_minds_nothing_missing(storage, run):

@@ -74,7 +74,9 @@ def test_in_the_merge(aws, tmp_path, output):
     stopped_by(exited, "output")
     assert leftovers(tmp_path / "rd").durable == 40
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {"in.jsonl", "rd"}, "the output is absent, and so is what was written of it"
+    assert names == {"in.jsonl", "rd", ".fanout"}, "the output is absent, and so is what was written of it"
+    claim = [path.relative_to(tmp_path / ".fanout") for path in (tmp_path / ".fanout").rglob("*")]
+    assert [str(path) for path in claim] == ["claims", f"claims/{output.rstrip('/')}"], "by which it is found"
     requests = aws.stats()["requests"]["InvokeEndpointAsync"]
     exited = fanout(*RESUME, aws=aws, directory=tmp_path)
     assert aws.stats()["requests"]["InvokeEndpointAsync"] == requests

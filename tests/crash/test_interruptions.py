@@ -101,6 +101,10 @@ def test_a_run_has_one_process(many, aws, tmp_path):
             assert second.code == 5, second.stderr
             assert "in use by another process" in second.stderr
         again = fanout(*run_command(many, aws), aws=aws, directory=tmp_path)
+        assert again.code == 5
+        assert "out.parquet is in use by another process, run " in again.stderr
+        elsewhere = run_command(many, aws, output="elsewhere.parquet")
+        again = fanout(*elsewhere, aws=aws, directory=tmp_path)
         assert again.code == 2
         assert "holds a run already" in again.stderr
     finally:

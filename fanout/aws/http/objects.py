@@ -12,12 +12,13 @@ from hashlib import sha256
 from typing import Literal, TypeVar
 from urllib.parse import quote
 
+from fanout.aws.errors import http_date
 from fanout.aws.http.channel import HttpChannel
 from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.checksums import verify_checksum
 from fanout.aws.http.listing import delete_objects, list_page
 from fanout.aws.http.multipart import HttpUpload, create_upload
-from fanout.aws.http.reply_errors import header, http_date, unreadable
+from fanout.aws.http.reply_errors import header, unreadable
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.s3_call import call, path_of
 from fanout.aws.http.sigv4 import EMPTY_SHA256, UNSIGNED, Template
@@ -202,7 +203,12 @@ class HttpObjects:
         if length is None:
             raise unreadable(answer, "the reply does not say how long the object is")
         return ObjectInfo(
-            location, int(length), _modified_at(answer), header(answer, b"etag") or "", _metadata(answer)
+            location,
+            int(length),
+            _modified_at(answer),
+            header(answer, b"etag") or "",
+            _metadata(answer),
+            http_date(header(answer, b"date") or ""),
         )
 
     async def _put_part(

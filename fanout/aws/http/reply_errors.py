@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import html
 import re
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from http.client import responses as _reasons
 from typing import Any
 
@@ -83,15 +81,6 @@ def xml_refusal(answer: Answer) -> CallError:
     document = answer.body[:_XML_BYTES]
     code, message = _CODE.search(document), _MESSAGE.search(document)
     return refused(answer, _unescaped(code), _unescaped(message) if message else _reason(answer))
-
-
-@lru_cache(maxsize=1024)
-def http_date(text: str) -> float | None:
-    """Return an HTTP date as seconds since the epoch, None if it is none; 8 us, but few seconds are new."""
-    try:
-        return parsedate_to_datetime(text).timestamp()
-    except (ValueError, TypeError):
-        return None
 
 
 def refused(answer: Answer, code: str, message: str) -> CallError:

@@ -8,7 +8,7 @@ from functools import partial
 from io import BytesIO
 from typing import Any, Literal
 
-from fanout.aws.errors import UNREADABLE
+from fanout.aws.errors import UNREADABLE, http_date
 from fanout.aws.pages import Pages
 from fanout.aws.parts import upload_whole
 from fanout.aws.s3_arguments import address, condition, crc32, description, in_bucket
@@ -143,6 +143,7 @@ class S3Objects:
             answer["LastModified"].timestamp(),
             answer.get("ETag", ""),
             answer.get("Metadata", {}),
+            http_date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")),
         )
 
     async def delete(self, locations: Sequence[Location]) -> Sequence[Location]:

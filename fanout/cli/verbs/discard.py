@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fanout.cli.options import RunDir
+from fanout.cli.options import RunName
 
 if TYPE_CHECKING:
     from fanout.commands.discard import Discard
 
 
 def discard(
-    run_dir: RunDir,
+    run: RunName,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was removed as JSON.")] = False,
     quiet: Annotated[
@@ -26,11 +26,14 @@ def discard(
     from fanout.cli.console import print_json
     from fanout.cli.leftovers_text import given_up
     from fanout.commands.discard import discard as give_up
+    from fanout.commands.find_run import find_run
     from fanout.config.load import load_config
     from fanout.errors import UsageError
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
     from fanout.text import escape
+
+    run_dir = find_run(run)
 
     def agree(plan: Discard) -> None:
         asks = not yes and not quiet and plan.state != "finished" and _at_a_terminal()

@@ -27,7 +27,10 @@ def report(
     *,
     outputs: Annotated[
         list[str],
-        typer.Argument(metavar="OUT", help="Output files or datasets of fanout, here or s3://, or of bench."),
+        typer.Argument(
+            metavar="OUT",
+            help="Output files or datasets of fanout, here or s3://, of a run or of bench; a run directory, or `last`.",
+        ),
     ],
     form: Annotated[
         str | None,
@@ -40,6 +43,7 @@ def report(
     flags: Sections,
 ) -> None:
     """Tell what came of a run, from its output alone: counts, errors, latencies, throughput, cost."""
+    from fanout.commands.find_run import output_of
     from fanout.config.load import load_config
 
     chosen = form or _format_of(output)
@@ -50,7 +54,8 @@ def report(
     if chosen == "html":
         _require_figures()
     loaded = load_config(config, environ=os.environ, flags=flags)
-    text = _rendered(_found(outputs, loaded), chosen, width=_width(output))
+    found = _found([output_of(each) for each in outputs], loaded)
+    text = _rendered(found, chosen, width=_width(output))
     if output is None:
         write_out(text)
         return

@@ -10,14 +10,14 @@ from typing import Annotated
 import typer
 
 from fanout.cli.console import Reporting
-from fanout.cli.options import RunDir, from_flags
+from fanout.cli.options import RunName, from_flags
 from fanout.config.flags import RESUME, Sections
 
 
 @from_flags(RESUME)
 def resume(
     *,
-    run_dir: RunDir,
+    run: RunName,
     config: Annotated[
         Path | None,
         typer.Option("-c", "--config", help="TOML file; may differ in what does not matter to results."),
@@ -41,11 +41,13 @@ def resume(
     from fanout.api.verbs import rebuild as rebuild_journal
     from fanout.api.verbs import resume as resume_to_the_end
     from fanout.api.verbs import take_over
+    from fanout.commands.find_run import find_run
     from fanout.config.load import load_config
     from fanout.rundir.manifest import read_manifest
     from fanout.rundir.paths import RunDirectory
 
     reporting.configure_logging()
+    run_dir = find_run(run)
     base = None if config else read_manifest(RunDirectory(run_dir)).config
     changed = load_config(config, environ=os.environ, flags=flags, base=base)
     if moved:

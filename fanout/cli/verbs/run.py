@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import typer
 from fanout.cli.console import Reporting
 from fanout.cli.options import from_flags
 from fanout.config.flags import RUN, Sections
+from fanout.errors import UnfinishedRun
 
 
 @from_flags(RUN)
@@ -34,4 +37,8 @@ def run(
     reporting.configure_logging()
     from fanout.api.verbs import run as run_to_the_end
 
-    reporting.show(lambda observer: run_to_the_end(loaded, observer=observer))
+    try:
+        reporting.show(lambda observer: run_to_the_end(loaded, observer=observer))
+    except UnfinishedRun as unfinished:
+        unfinished.name_line(shlex.join(["fanout", *sys.argv[1:], "--resume"]))
+        raise

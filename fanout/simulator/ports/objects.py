@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from fanout.domain.location import Location
@@ -114,14 +115,14 @@ class MemoryObjects:
     async def head(self, location: Location) -> ObjectInfo | None:
         """Return what is known of an object, None for 404 and 403; see `ports.ObjectStore`."""
         try:
-            stored = await self._wire.call(
-                "HeadObject", self._spread, lambda _now: self._wire.world.objects.head(*location)
+            stored, now = await self._wire.call(
+                "HeadObject", self._spread, lambda now: (self._wire.world.objects.head(*location), now)
             )
         except CallError as error:
             if error.status in {403, 404}:
                 return None
             raise
-        return _info(location, stored, metadata=dict(stored.metadata))
+        return replace(_info(location, stored, metadata=dict(stored.metadata)), seen_at=now)
 
     async def delete(self, locations: Sequence[Location]) -> Sequence[Location]:
         """Delete objects of one bucket; see `ports.ObjectStore`."""

@@ -8,15 +8,19 @@ from functools import partial
 import anyio
 import pyarrow.parquet as pq
 import pytest
+from support.in_memory import in_memory
 from support.settings import engine_limits
 
 from fanout.analysis.comparison import compare
 from fanout.analysis.findings import tell, verdict_of
 from fanout.analysis.pairs import PAIR, WARMUP, read_samples
+from fanout.bench.experiment import Questions, bench
 from fanout.bench.plan import offsets
 from fanout.bench.run import run_bench
 from fanout.config.load import load_config
+from fanout.engine.snapshot import Quiet
 from fanout.errors import UsageError
+from fanout.rundir.claim import OutputInUse, claimed
 from fanout.simulator.settings import SimulatorSettings
 
 from .conftest import plan
@@ -154,3 +158,18 @@ def test_a_directory_that_cannot_be_written_to_is_a_wrong_word(tmp_path):
     config = load_config(None, environ={}, flags={"local": {"enabled": True}})
     with pytest.raises(UsageError, match=r"cannot be written to .*choose another -o"):
         anyio.run(partial(run_bench, config, tmp_path / "gone", seed=0, observer=None))
+
+
+def test_two_experiments_do_not_share_a_directory(monkeypatch, tmp_path):
+    in_memory(monkeypatch)
+    directory = tmp_path / "bench"
+    questions = Questions()
+    start = partial(
+        bench, load_config(), directory, seed=0, questions=questions, observer=Quiet(), overwrite=True
+    )
+    with claimed(str(directory)), pytest.raises(OutputInUse, match=r"bench is in use by "):
+        start()
+    assert list(directory.iterdir()) == []
+    with pytest.raises(UsageError, match="no endpoint"):
+        start()
+    assert list(tmp_path.iterdir()) == [directory], "it leaves no claim"

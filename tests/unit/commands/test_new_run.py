@@ -125,7 +125,7 @@ def test_a_run_of_which_too_many_rows_failed_is_exported_and_goes_on_if_more_may
         file.write("not JSON\n" * 2)
     with pytest.raises(TooManyFailures) as caught:
         start(config(run={"max_failures": 0}))
-    [directory] = (tmp_path / "out" / RUNS).iterdir()
+    [directory] = (path.parent for path in (tmp_path / "out" / RUNS).glob("*/run.json"))
     assert f"`fanout resume {directory} --max-failures N` goes on" in str(caught.value)
     assert "1 row ended without success, more than the 0 of max_failures; the last: " in str(caught.value)
 

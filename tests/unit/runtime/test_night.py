@@ -176,7 +176,7 @@ def test_a_night_that_broke_off_goes_on_with_its_own_objects_and_its_own_date(jo
             job.night(run={"date": "2026-12-31"})
     assert (job.seen, len(job.marks())) == ([1], int(moment == "moved"))
     job.put("q/2026/b.jsonl", lines(2))  # came meanwhile: of the next night
-    [directory] = (job.folder / "out" / RUNS).iterdir()
+    [directory] = (path.parent for path in (job.folder / "out" / RUNS).glob("*/run.json"))
     changed = job.config().model_copy(update={"output": read_manifest(RunDirectory(directory)).config.output})
     done = job.run(resume_job, directory, changed=changed)  # by the same line, on another day
     assert (done.rows, job.seen) == (1, [])
@@ -231,7 +231,7 @@ def test_a_file_that_changed_before_the_resume_is_refused(job, monkeypatch, tmp_
         with pytest.raises(RunError, match="killed"):
             job.night()
     (folder / "a.jsonl").write_bytes(lines(2, 3))
-    [directory] = (job.folder / "out" / RUNS).iterdir()
+    [directory] = (path.parent for path in (job.folder / "out" / RUNS).glob("*/run.json"))
     with pytest.raises(InputError, match="changed while it was being read"):
         job.run(resume_job, directory)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from fanout.simulator.policy import allows_topic
 from support.templates import resolved
 
 from fanout.aws.run_queue import ATTRIBUTES
