@@ -130,7 +130,7 @@ class Faults:
         return self.hits(self.settings.s3_truncated_get_share)
 
     def flaw(self) -> Flaw | None:
-        """Return why the next object that the endpoint writes can never be read, None if it can."""
+        """Return why what the endpoint writes at the next new key can never be read, None if it can."""
         return self._rng.choice(self.settings.flaws) if self.hits(self.settings.unreadable_share) else None
 
     def refuses_delete(self) -> bool:

@@ -146,5 +146,7 @@ class Results:
 
     def _write(self, uri: str, body: bytes, content_type: str, *, now: float) -> None:
         bucket, _, key = uri.removeprefix("s3://").partition("/")
-        flaw = self._faults.flaw()
+        # Policies, lifecycle rules and KMS keys go by the key: what is written there once more fares as the first did.
+        before = self._objects.find(bucket, key)
+        flaw = self._faults.flaw() if before is None else before.flaw
         self._objects.put(bucket, key, body, content_type=content_type, now=now, flaw=flaw, kept=self._kept)

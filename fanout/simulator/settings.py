@@ -145,7 +145,7 @@ class FaultSettings(_Model):
 
     Rows: `expired_share` (never served), `failed_then_completed_share` (a failure is announced, then the
     success), `complete_without_object_share` (announced, never written), `empty_output_share` (0 bytes),
-    `unreadable_share` (its object stands there and can never be read, for one of the `flaws`).
+    `unreadable_share` (its object stands there and can never be read, for one of the `flaws`; drawn once a key).
 
     Messages: `foreign_messages` (for a share of notifications, one of another run as well), `forged_messages`
     (for a share, a forged or malformed one first: a foreign outputLocation, not JSON, deep JSON, TestNotification),

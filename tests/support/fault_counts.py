@@ -89,11 +89,15 @@ class FaultCounts:
             fail(inference, reason, at=at, status=status)
 
         def complete(inference: Inference, *, size: int | None, digest: str, at: float) -> None:
-            unread = ("complete_without_object_share", "unreadable_share")
-            before = [self._counts[share] for share in unread]
+            before = self._counts["complete_without_object_share"]
             completing(inference, size=size, digest=digest, at=at)
             send = parse_inference_id(inference.line.inference_id)
-            if send is not None and [self._counts[share] for share in unread] == before:
+            unwritten = self._counts["complete_without_object_share"] > before
+            if (
+                send is not None
+                and not unwritten
+                and not self.is_unreadable(inference.accepted.output_location)
+            ):
                 self.written.add((send.row, send.generation))
 
         results._fail, results._complete = failing, complete  # type: ignore[method-assign]
