@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from copy import copy
 from typing import Annotated, Any
 
 import typer
@@ -76,18 +77,18 @@ app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, erro
 app.add_typer(infra, name="infra")
 
 
-_VERBS, _GROUPS = tuple(app.registered_commands), tuple(app.registered_groups)
-
-
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit; the one place where errors become exit codes."""
     given = sys.argv[1:] if arguments is None else arguments
-    app.registered_commands, app.registered_groups = called(_VERBS, _GROUPS, given)
+    narrowed = copy(app)  # `app` itself stays whole for others that call it
+    narrowed.registered_commands, narrowed.registered_groups = called(
+        app.registered_commands, app.registered_groups, given
+    )
     open_descriptors()
     speak_utf8()
     allocators.choose()
     try:
-        code: Any = app(arguments, standalone_mode=False)
+        code: Any = narrowed(arguments, standalone_mode=False)
     except RunError as error:
         report_error(error)
         sys.exit(int(error.exit))

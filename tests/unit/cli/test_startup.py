@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.cli.app import _GROUPS, _VERBS
+from fanout.cli.app import app
 from fanout.cli.startup import called
 
 
@@ -14,10 +14,10 @@ from fanout.cli.startup import called
         (["run", "x.jsonl"], ["run"], []),
         (["infra", "iam"], [], ["infra"]),
         (["infra"], [], ["infra"]),
-        (["--help"], [each.callback.__name__ for each in _VERBS], ["infra"]),
-        ([], [each.callback.__name__ for each in _VERBS], ["infra"]),
+        (["--help"], [each.callback.__name__ for each in app.registered_commands], ["infra"]),
+        ([], [each.callback.__name__ for each in app.registered_commands], ["infra"]),
     ],
 )
 def test_only_what_is_called_is_made(arguments, commands, groups):
-    found, of = called(_VERBS, _GROUPS, arguments)
+    found, of = called(app.registered_commands, app.registered_groups, arguments)
     assert ([each.callback.__name__ for each in found], [each.name for each in of]) == (commands, groups)
