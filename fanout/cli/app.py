@@ -74,7 +74,7 @@ app.command(epilog=EXIT_CODES, short_help="Give an unfinished run up: remove all
 app.command(epilog=EXIT_CODES, short_help="List or remove what runs that are gone left in the account.")(gc)
 app.command(epilog=EXIT_CODES, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
 app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
-app.add_typer(infra, name="infra")
+app.add_typer(infra, name="infra", short_help="Print what to grant and to create on AWS.")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -198,7 +198,7 @@ class ObjectClaim:
                 _log.warning("%s stays: %s", self._location.uri, error)
 
     async def give_up(self) -> None:
-        """Remove what stands there if it is this run's, which nobody goes on with; another's stays.
+        """Remove what stands there if it is this run's, which is given up; another's stays.
 
         Raises:
             OutputInUse: A process goes on with the run elsewhere.

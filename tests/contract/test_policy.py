@@ -130,6 +130,7 @@ NEEDED = [
     ("without notifications", "TellMissingFromDenied", "warns", "s3:ListBucket"),
     ("outputs with a key", "DecryptResults", "fails", "kms:Decrypt"),
     ("output: an object", "WriteTheOutput", "fails", "s3:PutObject"),
+    ("output: an object", "ClaimTheOutput", "fails", "s3:PutObject"),
     ("output: a dataset", "WriteTheOutput", "fails", "s3:PutObject"),
     ("output: a dataset", "ListTheOutput", "fails", "s3:ListBucket"),
 ]

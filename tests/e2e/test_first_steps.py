@@ -122,7 +122,8 @@ def test_a_service_that_cannot_be_reached_is_said_at_once_and_can_be_interrupted
 def test_help_says_what_every_command_does_in_whole_sentences():
     listed = fanout("--help", env={"COLUMNS": "80"}).stdout.partition("Commands:\n")[2].splitlines()
     assert [line.split()[0] for line in listed] == [
-        "run", "simulate", "resume", "retry", "export", "status", "runs", "discard", "gc", "bench", "report",
+        "run", "plan", "doctor", "simulate", "resume", "retry", "export", "status", "runs", "discard", "gc",
+        "bench", "report", "infra",
     ]  # fmt: skip
     assert all(line.endswith(".") and not line.endswith("...") for line in listed), listed
     assert "fanout run [OPTIONS] [INPUT]...\n" in fanout("run", "--help").stdout

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from fanout.commands.infra.uses import Key, Place, Uses
 from fanout.domain.ids import PREFIX
+from fanout.output.object_place import CLAIM_SUFFIX
 
 VERSION = "2012-10-17"  # of the policy language, IAM reference
 Condition = Mapping[str, Mapping[str, object]]
@@ -154,6 +155,12 @@ def _output(uses: Uses) -> Iterator[Statement]:
             actions=["s3:PutObject", "s3:AbortMultipartUpload", "s3:GetObject", *replacing],
             resources=[output.objects],
         )
+        if not uses.dataset:  # that of a dataset stands within it
+            yield Statement(
+                sid="ClaimTheOutput",
+                actions=["s3:PutObject", "s3:GetObject", "s3:DeleteObject"],
+                resources=[f"{output.objects}{CLAIM_SUFFIX}"],
+            )
         if uses.dataset:
             yield from _listing("ListTheOutput", [output], uses=uses)
     key = _written_with(uses)
