@@ -33,8 +33,8 @@ TOLERATED_MOST = 0.6
 LEAST_SHARE = 0.01  # of a fall; less is a limit that is touched now and then
 QUIET_ANSWERS, QUIET_SHARE = 200, 0.003
 
-STEPS_MOST = 40
-LIMITS, LIMIT_STEP = 60, 0.9  # limits that are tried out as explanations, each a tenth lower
+STEPS_MOST, FEWEST_NEW = 40, 4
+LIMITS, LIMIT_STEP = 30, 0.8  # limits that are tried out as explanations, each a fifth lower
 SPREAD = 0.8  # of the highest rate: without a lower one, both explanations are the same
 
 
@@ -61,6 +61,7 @@ class Fall:
         self.began_at = now
         self._usual = usual
         self._steps: list[tuple[float, float, list[int]]] = []  # from when, the rate, answers and refusals
+        self._noted = self._weighed = 0
 
     def step(self, now: float, rate_per_s: float) -> None:
         """Take note that requests are sent at another rate from now on."""
@@ -71,9 +72,17 @@ class Fall:
         """Take the answer to a request into account."""
         for since, _, counts in reversed(self._steps):
             if sent_at >= since:
+                self._noted += 1
                 counts[0] += 1
                 counts[1] += refused
                 return
+
+    def ripe(self) -> bool:
+        """Return whether enough has come since it was last asked: weighing takes up to a millisecond."""
+        if self._noted - self._weighed < max(FEWEST_NEW, self._noted // 20):
+            return False
+        self._weighed = self._noted
+        return True
 
     def evidence(self) -> float:
         """Return for how many nats a share of all requests explains the refusals better than any limit."""

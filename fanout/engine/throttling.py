@@ -147,7 +147,7 @@ class Throttling:
 
     def _suspect(self, now: float, fall: Fall, *, rate: float, refused: int) -> None:
         """Begin a trial if cuts did not help, and forget them once the rate is regained or they are long ago."""
-        evidence = fall.evidence() if refused else 0.0
+        evidence = fall.evidence() if refused and fall.ripe() else 0.0
         if evidence >= SUSPECTED:
             # Held between the two: the lower one may be so low that a trial takes minutes.
             held = math.sqrt(rate * fall.rate_per_s)

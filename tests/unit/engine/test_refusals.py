@@ -103,3 +103,15 @@ def test_answers_to_what_was_on_its_way_count_for_neither_rate():
 def test_a_trial_ends_without_a_finding(before, now, hopeless):
     """Most is refused, or next to nothing, or it takes too long."""
     assert tried(before, (0, 0)).hopeless(now) is hopeless
+
+
+def test_evidence_is_weighed_the_less_often_the_more_there_is():
+    """A thousand refusals a second must not cost a millisecond each."""
+    fall, weighed = Fall(0.0, 1_000.0, usual=0.0), []
+    fall.step(0.0, 500.0)
+    for number in range(2_000):
+        fall.note(1, sent_at=1.0)
+        if fall.ripe():
+            weighed.append(number + 1)
+    assert weighed[:3] == [4, 8, 12]
+    assert len(weighed) < 130
