@@ -41,11 +41,10 @@ def test_a_limit_that_halves_is_left_within_two_seconds(limit, burst):
 
 
 @pytest.mark.parametrize(("share", "used"), [(0.05, 0.6), (0.3, 0.2), (0.5, 0.2)])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_refusals_that_do_not_follow_the_rate_do_not_end_it(share, used, seed):
+def test_refusals_that_do_not_follow_the_rate_do_not_end_it(share, used):
     sender = paced()
-    play(AtRandom(share), [sender], seconds=30, seed=seed)
-    assert sender.goodput(0, 30) >= used * COULD_BE * (1 - share)
+    play(AtRandom(share), [sender], seconds=20)
+    assert sender.goodput(0, 20) >= used * COULD_BE * (1 - share)
 
 
 def test_a_service_that_refuses_nearly_all_is_left_alone():
@@ -56,12 +55,12 @@ def test_a_service_that_refuses_nearly_all_is_left_alone():
 
 def test_a_limit_is_found_among_refusals_that_do_not_follow_the_rate():
     sender = paced()
-    play(Both(AtRandom(0.05), TokenBucket(1_000, burst=20)), [sender], seconds=60)
-    assert sender.goodput(30, 60) >= 0.8 * 1_000
-    assert sender.refused_share(30, 60) <= 0.1
+    play(Both(AtRandom(0.05), TokenBucket(1_000, burst=20)), [sender], seconds=40)
+    assert sender.goodput(20, 40) >= 0.8 * 1_000
+    assert sender.refused_share(20, 40) <= 0.1
 
 
-@pytest.mark.parametrize(("limit", "burst"), [(300, 600), (1_000, 20), (2_500, 50)])
+@pytest.mark.parametrize(("limit", "burst"), [(300, 600), (1_000, 20)])
 @pytest.mark.parametrize("late_s", [0, 10])
 def test_two_runs_share_a_limit(limit, burst, late_s):
     """Of 24 such pairs 20 are within a fifth of a half by then, and the others within three tenths."""
