@@ -198,6 +198,7 @@ def tables(results: Path) -> str:
         ("upload", upload),
         ("scale", scale),
         ("pacing", pacing),
+        ("throttled", throttled),
         ("start", start),
         ("journal", journal),
         ("journal-wire", journal),
@@ -319,6 +320,55 @@ def pacing(content: dict[str, Any]) -> str:
         *("the machine: error %", "late p99 ms"),
     )
     return "\n".join(_table(heads, rows))
+
+
+def throttled(content: dict[str, Any]) -> str:
+    """Return what got through of a service's limit and what was refused, beside botocore's adaptive mode."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for sample in content["samples"]:
+        found.setdefault(sample["case"], {}).setdefault(sample["rule"], []).append(sample)
+
+    def cells(rules: dict[str, list[dict[str, Any]]], names: Sequence[str]) -> list[str]:
+        return [
+            _share(Spread.of(sample[name] for sample in rules[rule]))
+            for rule in ("fanout", "adaptive")
+            for name in names
+        ]
+
+    alone = ("first", "after", "refused_after")
+    rows = [(case, *cells(rules, alone)) for case, rules in found.items() if "first" in rules["fanout"][0]]
+    half_s = content["settings"]["seconds"] / 2
+    heads = (f"first {half_s:.0f} s", "after", "refused")
+    lines = _table(
+        (
+            "a service that takes, a second",
+            *(f"fanout: {head}" for head in heads),
+            *(f"adaptive: {head}" for head in heads),
+        ),
+        rows,
+    )
+    shared = ("together", "less", "refused")
+    rows = [
+        (case, *cells(rules, shared)) for case, rules in found.items() if "together" in rules["fanout"][0]
+    ]
+    heads = ("together", "the lesser part", "refused")
+    return "\n".join(
+        lines
+        + _table(
+            (
+                "one limit for two, the second late",
+                *(f"fanout: {head}" for head in heads),
+                *(f"adaptive: {head}" for head in heads),
+            ),
+            rows,
+        )
+    )
+
+
+def _share(spread: Spread) -> str:
+    """Write the median of shares, with the least and the greatest round, in percent."""
+    texts = [f"{value:.1%}" for value in (spread.median, spread.low, spread.high)]
+    return texts[0] if texts[0] == texts[1] == texts[2] else f"{texts[0]} ({texts[1]} to {texts[2]})"
 
 
 def start(content: dict[str, Any]) -> str:

@@ -132,7 +132,9 @@ def describe(snapshot: Snapshot, per_s: float) -> str:
     if snapshot.in_flight or snapshot.accepted:
         parts.append(f"{snapshot.in_flight:,} in flight, {snapshot.accepted:,} in the endpoint's queue")
     if snapshot.rate_limit_per_s is not None:
-        parts.append(f"paced at {snapshot.rate_limit_per_s:,.4g}/s")
+        held_by = snapshot.statistics.pacer.held_by if snapshot.statistics else None
+        why = " by throttling" if held_by == "throttling" else ""
+        parts.append(f"paced at {snapshot.rate_limit_per_s:,.4g}/s{why}")
     failed = snapshot.ended - snapshot.succeeded
     for number, name in (
         (failed, "failed"),

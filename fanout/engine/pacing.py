@@ -1,7 +1,7 @@
 """Decides when the next request is due: a token bucket as arithmetic (GCRA), FIFO, for requests and for bytes.
 
-`Pacer` decides, purely, with `now` handed in; `Gate` waits until then. Throttling lowers the rate and
-success raises it again, by CUBIC; the configured rate is never exceeded, not even in the first second.
+`Pacer` decides, purely, with `now` handed in; `Gate` waits until then. Throttling lowers the rate, and success raises
+it again (`throttling.py`); the configured rate is never exceeded, not even in the first second.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fanout.concurrency.event import Event, make_event
+from fanout.engine.throttling import BETA, FLOOR_PER_S, Throttling
 from fanout.ports import Clock
+
+__all__ = ["BETA", "CATCH_UP_S", "FLOOR_PER_S", "GRAIN_S", "Bucket", "Gate", "Pacer", "PacerStatistics"]
 
 CATCH_UP_S = 0.005
 """How late a request may leave without pushing the schedule back; only what exceeds it does. Timers of the event loop
@@ -22,25 +25,6 @@ rate."""
 GRAIN_S = 0.001
 """A schedule that is finer than this is kept in steps of this length, within `CATCH_UP_S`: five requests at a time at
 5,000 a second. Steps of 0.7 ms cost a tenth more CPU in all, which the event loop has not to spare at that rate."""
-
-BETA = 0.7
-"""What is left of the rate after throttling; gentler than TCP's half, because AWS throttles by token bucket."""
-
-FULL_CUT_SHARE = 0.1
-"""Share of throttled answers, since the last cut, from which on the rate is cut to `BETA`; below, it is cut in
-proportion, as DCTCP does (RFC 8257, 3.3). One refusal among a thousand says that a burst was a little too long, not
-that the rate is a third too high: cut fully for each, 2,500/s with bursts of 50 ended at 170/s."""
-
-FEWEST_ANSWERS = 10  # that make a share; one refusal among fewer is a full cut
-
-SCALE = 0.4
-"""CUBIC's growth, requests per second cubed (RFC 9438, 5.1): a rate of 20/s is regained in 2.5 s, 5,000/s in 16 s."""
-
-MEASURE_S = 0.5
-"""Length of the windows over which the rate of sending is measured."""
-
-FLOOR_PER_S = 0.2
-"""The rate is never cut below one request in five seconds: something must find out that the storm is over."""
 
 
 class Bucket:
@@ -84,12 +68,21 @@ class PacerStatistics:
         rate_per_s: What is in force now; None means no limit.
         throttles: Replies that said to slow down.
         cuts: How often the rate was lowered for them.
+        tolerated: Share of requests that is refused whatever the rate, 0..1; no reason to send fewer.
     """
 
     configured_per_s: float | None
     rate_per_s: float | None
     throttles: int
     cuts: int
+    tolerated: float = 0.0
+
+    @property
+    def held_by(self) -> str | None:
+        """What keeps the rate from rising: the "configuration", or the service's "throttling"; None for nothing."""
+        if self.rate_per_s is None:
+            return None
+        return "configuration" if self.rate_per_s == self.configured_per_s else "throttling"
 
 
 class Pacer:
@@ -104,21 +97,12 @@ class Pacer:
     def __init__(
         self, *, rate_per_s: float | None = None, bytes_per_s: float | None = None, burst: float = 0.0
     ) -> None:
-        self._configured = rate_per_s
         self._burst = burst
         self._requests = Bucket(rate_per_s, burst=burst) if rate_per_s else None
         self._bytes = Bucket(bytes_per_s) if bytes_per_s else None
         self._hold_until = float("-inf")
         self._last_due = float("-inf")
-        self._cut_at = float("-inf")
-        self._plateau = 0.0  # the rate at the last cut: regained quickly, passed slowly
-        self._regain_s = 0.0
-        self._window_from = float("-inf")
-        self._window_count = 0
-        self._measured = 0.0
-        self._throttles = 0
-        self._cuts = 0
-        self._answers = self._refusals = 0  # since the last cut
+        self._limit = Throttling(rate_per_s)
 
     @property
     def idle(self) -> bool:
@@ -169,61 +153,39 @@ class Pacer:
             charged.append((self._bytes, size_bytes))
         return charged
 
-    def accepted(self, now: float) -> None:
-        """Note an acceptance: measure, and climb back if the rate had been lowered."""
-        self._measure(now)
-        self._answers += 1
-        if self._requests is None or self._cuts == 0:
-            return
+    def accepted(self, now: float, *, sent_at: float | None = None) -> None:
+        """Note an acceptance: climb back if the rate had been lowered.
+
+        Args:
+            now: When it came.
+            sent_at: When its request left; None for a round trip ago, as long as the last one that is known.
+        """
         if now >= self._hold_until:
             self._hold_until = float("-inf")
-        cubic = SCALE * (now - self._cut_at - self._regain_s) ** 3 + self._plateau
-        # Sending less than allowed says nothing about the limit: the rate does not climb far above what is used.
-        rate = max(self._requests.rate, min(cubic, 2.0 * self._measured))
-        self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
+        self._limit.accepted(now, sent_at=sent_at)
+        self._follow(now)
 
     def throttled(self, now: float, *, sent_at: float, retry_after_s: float | None = None) -> None:
-        """Note a throttled request: lower the rate, once for all requests sent before the last cut.
-
-        The more of the answers since then were refusals, the lower.
-        """
-        self._throttles += 1
-        self._measure(now)
+        """Note a throttled request: lower the rate if refusals follow it, once for all sent before the last cut."""
         if retry_after_s is not None:
             self._hold_until = max(self._hold_until, now + min(retry_after_s, 60.0))
-        self._answers += 1
-        self._refusals += 1
-        if sent_at < self._cut_at:
+        self._limit.refused(now, sent_at=sent_at)
+        self._follow(now)
+
+    def _follow(self, now: float) -> None:
+        """Send at the rate that is in force."""
+        rate = self._limit.rate
+        if rate is None:
             return
-        sending = max(self._measured, self._window_count / MEASURE_S)
         if self._requests is None:
-            self._requests = Bucket(sending, burst=self._burst)
-        self._plateau = min(self._requests.rate, sending)
-        cut = (1.0 - BETA) * self._severity()
-        self._regain_s = (self._plateau * cut / SCALE) ** (1.0 / 3.0)
-        rate = max(self._plateau * (1.0 - cut), FLOOR_PER_S)
-        self._requests.change(min(rate, self._configured) if self._configured else rate, now=now)
-        self._cut_at = now
-        self._cuts += 1
-        self._answers = self._refusals = 0
-
-    def _severity(self) -> float:
-        """Return how much of a full cut the answers since the last one ask for, up to 1."""
-        share = self._refusals / max(self._answers, FEWEST_ANSWERS)
-        return min(share / FULL_CUT_SHARE, 1.0)
-
-    def _measure(self, now: float) -> None:
-        """Count a request that got an answer, of either kind: the rate at which we send."""
-        if now - self._window_from >= MEASURE_S:
-            rate = self._window_count / (now - self._window_from)
-            self._measured = rate if self._measured == 0.0 else 0.5 * (self._measured + rate)
-            self._window_from, self._window_count = now, 0
-        self._window_count += 1
+            self._requests = Bucket(rate, burst=self._burst)
+        elif self._requests.rate != rate:
+            self._requests.change(rate, now=now)
 
     def statistics(self) -> PacerStatistics:
         """Return a snapshot."""
-        rate = self._requests.rate if self._requests else None
-        return PacerStatistics(self._configured, rate, self._throttles, self._cuts)
+        limit = self._limit
+        return PacerStatistics(limit.configured, limit.rate, limit.throttles, limit.cuts, limit.tolerated)
 
 
 class Gate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from statistics import fmean
 from typing import Any, TypeVar
 
@@ -85,7 +85,7 @@ def total_snapshot(snapshots: Sequence[Snapshot], *, processes: int) -> Snapshot
 def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
     return PipelineStatistics(
         _add([each.open_rows for each in told]),
-        _add([each.pacer for each in told]),
+        _total_pacer([each.pacer for each in told]),
         _add([each.sink for each in told]),
         _add([each.journal for each in told]),
         _add([each.reconciler for each in told]),
@@ -93,6 +93,11 @@ def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
         sum(each.held_bytes for each in told),
         sum(each.unfounded for each in told),
     )
+
+
+def _total_pacer(told: Sequence[PacerStatistics]) -> PacerStatistics:
+    """Return the sum, with the greatest share that one of the processes tolerates: shares do not add up."""
+    return replace(_add(told), tolerated=max(each.tolerated for each in told))
 
 
 def _total_collect(told: Sequence[PollStatistics]) -> PollStatistics | None:

@@ -193,6 +193,18 @@ def test_pacing(tmp_path, mode):
     assert 200 / math.ceil(took_s) <= sample["busiest_second"] <= 102 * (1 + sample["invoke_max_ms"] / 1000)
 
 
+def test_throttled(tmp_path):
+    path = tmp_path / "throttled.json"
+    benchmark(*("throttled", "--rounds", 1, "--limits", 50, "--seconds", 4, "--json", path))
+    samples = json.loads(path.read_text())["samples"]
+    assert {sample["rule"] for sample in samples} == {"fanout", "adaptive"}
+    small = {sample["rule"]: sample for sample in samples if sample["case"] == "50, burst 5"}
+    assert 0.9 < small["fanout"]["first"] < 1.1
+    assert small["adaptive"]["first"] < small["fanout"]["first"]
+    shared = [sample for sample in samples if sample["case"] == "two on 50"]
+    assert all(0 <= sample["less"] <= 0.5 for sample in shared)
+
+
 SAMPLES = [
     {**run_of(name, rows, seconds, cpu_s, number=number, peak=150_000_000, server=seconds / 2)}
     | {"mode": "submit", "payload_bytes": 1_000}

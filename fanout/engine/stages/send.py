@@ -125,7 +125,7 @@ class Send:
         if self._verbose:
             _log.debug("accepted", extra={"row": row.number, "request_id": reply.request_id})
         self._troubled_since = None
-        self._gate.pacer.accepted(now)
+        self._gate.pacer.accepted(now, sent_at=row.sent_at)
         if not self._support.is_proven:
             self._learn(row, item)
         claimed = self._rows.accept(row, reply, now=now)

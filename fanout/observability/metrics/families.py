@@ -40,6 +40,10 @@ GAUGES: Mapping[str, tuple[str, Read]] = {
         "Requests a second that the configuration allows; absent without a limit.",
         lambda s: s.pacer.configured_per_s,
     ),
+    "fanout_pacing_tolerated_ratio": (
+        "Share of requests that is refused whatever the rate, so that pacing does not slow down for it.",
+        lambda s: s.pacer.tolerated,
+    ),
     "fanout_held_bytes": ("Payload bytes in memory.", lambda s: s.held_bytes),
     "fanout_sink_buffered_rows": ("Outcomes that wait to become a part.", lambda s: s.sink.buffered_rows),
     "fanout_sink_buffered_bytes": ("Their responses and passthrough values, in bytes.",

@@ -27,6 +27,19 @@ def test_a_new_pacer_says_what_was_configured():
     assert Pacer().statistics() == PacerStatistics(None, None, 0, 0)
 
 
+@pytest.mark.parametrize(
+    ("configured", "rate", "held_by"),
+    [
+        (None, None, None),
+        (25.0, 25.0, "configuration"),
+        (25.0, 20.0, "throttling"),
+        (None, 20.0, "throttling"),
+    ],
+)
+def test_it_says_what_holds_the_rate(configured, rate, held_by):
+    assert PacerStatistics(configured, rate, 0, 0).held_by == held_by
+
+
 def test_without_limits_everything_is_due_at_once():
     pacer = Pacer()
     assert pacer.idle

@@ -58,3 +58,12 @@ def test_what_only_all_can_tell_is_told_once_all_have():
     assert total_snapshot([], processes=2).ended == 0
     unlimited = total_snapshot([one, replace(snapshot(), rate_limit_per_s=None, total=None)], processes=2)
     assert (unlimited.total, unlimited.rate_limit_per_s) == (None, None)
+
+
+def test_the_share_that_is_tolerated_does_not_add_up():
+    told = []
+    for tolerated in (0.2, 0.1):
+        one = snapshot(rate=10.0)
+        pacer = replace(one.statistics.pacer, tolerated=tolerated)
+        told.append(replace(one, statistics=replace(one.statistics, pacer=pacer)))
+    assert total_snapshot(told, processes=2).statistics.pacer.tolerated == 0.2

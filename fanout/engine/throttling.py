@@ -1,0 +1,253 @@
+"""Estimates the rate that a service takes from what it accepted and refused. Pure, with `now` handed in.
+
+A cut goes to what was accepted while refusals came, CUBIC regains the rate, and growth then probes for more. A share
+of refusals that stays when the rate falls (`refusals.py`) is tolerated: only what exceeds it lowers the rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from fanout.engine.refusals import FALLS, LEANS, STAYS, SUSPECTED, TOLERATED_MOST, Fall, Trial
+
+BETA = 0.7
+"""What throttling leaves of the rate at least; gentler than TCP's half, because AWS throttles by token bucket."""
+
+FULL_CUT_SHARE = 0.1
+"""Share of throttled answers, since the last cut, from which on the rate is cut to `BETA`; below, it is cut in
+proportion, as DCTCP does (RFC 8257, 3.3)."""
+
+FEWEST_ANSWERS = 10  # that make a share; one refusal among fewer is a full cut
+
+MINOR_SHARE = 0.01
+"""A smaller share of refusals lowers nothing: the limit is touched, not passed. BBR's BBRLossThresh is 2 %."""
+MINOR_ANSWERS = 100  # that tell a share so small
+
+GOODPUT_ANSWERS, HEAVY_ANSWERS = 20, 5
+"""Acceptances between two refusals that tell the limit: at both the bucket was empty, so what came in went out. Fewer
+do after refusals that ask for a full cut, since that goes too far otherwise."""
+MARKS = 32  # refusals that are remembered for it
+PLAUSIBLE = 2.0
+"""Times the rate of sending: what was accepted in an instant, or at an earlier rate, tells no limit."""
+DRAIN = 0.94
+"""Share of the goodput that a cut leaves, so that the bucket is not empty again at once. The deeper, the sooner two
+that share a limit have equal parts, and the more of a limit without a burst is lost."""
+
+SCALE = 0.4
+"""CUBIC's growth, requests per second cubed (RFC 9438, 5.1): a rate of 20/s is regained in 2.5 s, 5,000/s in 16 s."""
+PROBE_S = 4.0
+"""Seconds in which a rate that was regained without refusals doubles; growth begins slowly, as a square. CUBIC alone
+takes 14 s from 1,000/s to 2,000/s."""
+
+MEASURE_S = 0.5
+"""Length of the windows over which the rate of sending is measured."""
+SHORTEST_S = 0.001  # over which a rate is taken at all
+
+FLOOR_PER_S = 0.2
+"""The rate is never cut below one request in five seconds: something must find out that the storm is over."""
+
+FALL_S = 10.0
+"""How long cuts belong together: what a rate was refused before says nothing of the service now."""
+RETRIAL_S = 10.0
+"""How often a tolerated share is tried again at a lower rate, as BBR measures the shortest round trip again."""
+ROUND_ANSWERS = 200  # that the tolerated share is compared with, and then follows
+FOLLOW = 0.1  # of the difference
+NOISE = 3.5  # standard deviations of a tolerated share that are no reason to cut
+
+
+class Throttling:
+    """The rate in force, what lowered it, and the share of refusals that is put up with.
+
+    Args:
+        configured: The rate that is never exceeded; None for no limit until a request is refused.
+
+    Attributes:
+        rate: Requests a second that are allowed now; None for no limit.
+        throttles: Refusals.
+        cuts: How often they lowered the rate, or would have had there been more of them.
+        tolerated: Share of refusals that does not follow the rate, 0..1.
+    """
+
+    def __init__(self, configured: float | None) -> None:
+        self.configured = configured
+        self.rate = configured
+        self.throttles = self.cuts = 0
+        self.tolerated = 0.0
+        self._tolerated_most = (
+            0.0  # as a trial found it: a limit that is passed slowly must not pass for noise
+        )
+        self._cut_at = float("-inf")
+        self._plateau = 0.0  # the rate at the last cut: regained quickly, passed slowly
+        self._regain_s = 0.0
+        self._began_at: float | None = None  # when the first request was sent that was answered
+        self._window_from = float("-inf")
+        self._window_count = 0
+        self._measured = 0.0
+        self._windows = 0
+        self._answers = self._refusals = 0  # since the last cut
+        self._accepted = 0
+        self._marks: deque[tuple[float, int, int]] = deque(
+            maxlen=MARKS
+        )  # instant, acceptances and refusals by then
+        self._fall: Fall | None = None
+        self._trial: Trial | None = None
+        self._tried_at = float("-inf")
+        self._round_trip_s = 0.0
+
+    def accepted(self, now: float, *, sent_at: float | None = None) -> None:
+        """Note an acceptance: the rate grows if it was lowered."""
+        self._answer(now, 0, sent_at)
+        self._accepted += 1
+        if self.rate is None or not self.cuts or self._trial is not None:
+            return
+        since = now - self._cut_at - self._regain_s
+        target = self._plateau + SCALE * since**3
+        if since > 0.0:
+            target += self._plateau * (since / PROBE_S) ** 2
+        # Sending less than allowed says nothing about the limit: the rate does not climb far above what is used.
+        self._set(max(self.rate, min(target, 2.0 * self._measured)))
+
+    def refused(self, now: float, *, sent_at: float) -> None:
+        """Note a refusal: the rate falls, once for all requests sent before the last cut."""
+        self.throttles += 1
+        self._answer(now, 1, sent_at)
+        if self._trial is not None or sent_at < self._cut_at:
+            return
+        excess = self._excess()
+        if excess <= 0.0:
+            return
+        self._cut(now, excess)
+        self._marks.append((now, self._accepted, self.throttles))
+
+    def _set(self, rate: float) -> None:
+        rate = max(rate, FLOOR_PER_S)
+        self.rate = min(rate, self.configured) if self.configured else rate
+
+    def _answer(self, now: float, refused: int, sent_at: float | None) -> None:
+        self._measure(now)
+        if sent_at is None:
+            sent_at = now - self._round_trip_s
+        self._round_trip_s = now - sent_at
+        if self._began_at is None:
+            self._began_at = sent_at
+        self._answers += 1
+        self._refusals += refused
+        if self.rate is None:
+            return
+        if self._trial is not None:
+            self._trial.note(refused, sent_at=sent_at)
+            self._judge(now, self._trial)
+            return
+        if self._fall is not None:
+            self._fall.note(refused, sent_at=sent_at)
+            self._suspect(now, self._fall, rate=self.rate, refused=refused)
+        if self.tolerated and self._trial is None:
+            self._review(now, rate=self.rate)
+
+    def _suspect(self, now: float, fall: Fall, *, rate: float, refused: int) -> None:
+        """Begin a trial if cuts did not help, and forget them once the rate is regained or they are long ago."""
+        evidence = fall.evidence() if refused and fall.ripe() else 0.0
+        if evidence >= SUSPECTED:
+            # Held between the two: the lower one may be so low that a trial takes minutes.
+            held = math.sqrt(rate * fall.rate_per_s)
+            self._trial = Trial(now, held, left_per_s=rate, restored_per_s=fall.rate_per_s)
+            self._set(held)
+        elif evidence <= FALLS or rate >= fall.rate_per_s or now - fall.began_at > FALL_S:
+            self._fall = None
+
+    def _review(self, now: float, *, rate: float) -> None:
+        """Let the tolerated share follow what is refused, and try now and then whether it still stays."""
+        if self._answers >= ROUND_ANSWERS:
+            share = self._refusals / self._answers
+            self.tolerated = min(self.tolerated + FOLLOW * (share - self.tolerated), self._tolerated_most)
+            self._answers = self._refusals = 0
+        if now - self._tried_at >= RETRIAL_S:
+            sending = min(rate, self._sending(now))
+            self._trial = Trial(now, sending, left_per_s=sending, restored_per_s=sending)
+
+    def _judge(self, now: float, trial: Trial) -> None:
+        """Act on what a trial has found out, if it has."""
+        evidence, rate = trial.evidence(), trial.left_per_s
+        over = trial.hopeless(now)
+        if evidence >= (LEANS if over else STAYS) and trial.share <= TOLERATED_MOST:
+            self.tolerated = self._tolerated_most = trial.share
+            rate = trial.restored_per_s
+        elif evidence <= FALLS:
+            self.tolerated = self._tolerated_most = trial.share_left
+        elif over:
+            self.tolerated = 0.0
+        else:
+            self._set(trial.rate_at(now))
+            return
+        self._fall = self._trial = None
+        self._tried_at = self._cut_at = now
+        self._plateau, self._regain_s = rate, 0.0
+        self._answers = self._refusals = 0
+        self._marks.clear()
+        self._set(rate)
+
+    def _excess(self) -> float:
+        """Return the share of the answers since the last cut that are refusals beyond those tolerated."""
+        answers = max(self._answers, FEWEST_ANSWERS)
+        if not self.tolerated:
+            return self._refusals / answers
+        usual = self.tolerated * answers
+        if self._refusals <= usual + NOISE * math.sqrt(usual * (1.0 - self.tolerated)) + 1.0:
+            return 0.0
+        return (self._refusals - usual) / answers
+
+    def _cut(self, now: float, excess: float) -> None:
+        """Lower the rate in proportion to `excess`, but not below what was accepted."""
+        sending = self._sending(now)
+        plateau = sending if self.rate is None else min(self.rate, sending)
+        if self.cuts == 1 and not self._windows and self.configured is None:
+            plateau = max(plateau, sending)  # the first was a guess from a few answers
+        cut = (1.0 - BETA) * min(excess / FULL_CUT_SHARE, 1.0)
+        if self._answers >= MINOR_ANSWERS and excess < MINOR_SHARE:
+            cut = 0.0
+        rate = plateau * (1.0 - cut)
+        good = self._goodput(now, excess)
+        if good is not None and good <= PLAUSIBLE * plateau:
+            rate = max(rate, min(DRAIN * good / (1.0 - self.tolerated), plateau))
+        if rate < plateau and self._fall is None:
+            self._fall = Fall(now, plateau, usual=self.tolerated)
+        self._plateau = plateau
+        self._regain_s = ((plateau - rate) / SCALE) ** (1.0 / 3.0)
+        self._set(rate)
+        if self._fall is not None:
+            self._fall.step(now, rate)
+        self._cut_at = now
+        self.cuts += 1
+        self._answers = self._refusals = 0
+
+    def _goodput(self, now: float, excess: float) -> float | None:
+        """Return what was accepted a second since an earlier refusal, None if that is not to be told."""
+        heavy = excess >= FULL_CUT_SHARE
+        fewest = HEAVY_ANSWERS if heavy else GOODPUT_ANSWERS
+        for at, accepted, throttles in reversed(self._marks):
+            taken, refused = self._accepted - accepted, self.throttles - throttles
+            if taken < fewest or now - at < 0.5 * self._round_trip_s or now <= at:
+                continue
+            if heavy and refused < 0.5 * excess * (taken + refused):
+                return None  # most of them were accepted before these refusals began
+            return (taken + 1) / (now - at)
+        return None
+
+    def _sending(self, now: float) -> float:
+        """Return the rate at which we send, in the first half second by the answers that have come so far."""
+        if self._windows or self._began_at is None:
+            return max(self._measured, self._window_count / MEASURE_S)
+        return self._window_count / max(
+            now - self._began_at - self._round_trip_s, self._round_trip_s, SHORTEST_S
+        )
+
+    def _measure(self, now: float) -> None:
+        """Count a request that got an answer, of either kind: the rate at which we send."""
+        if now - self._window_from >= MEASURE_S:
+            if self._window_count:
+                rate = self._window_count / (now - self._window_from)
+                self._measured = rate if self._measured == 0.0 else 0.5 * (self._measured + rate)
+                self._windows += 1
+            self._window_from, self._window_count = now, 0
+        self._window_count += 1

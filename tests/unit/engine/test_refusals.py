@@ -1,0 +1,117 @@
+"""Whether refusals follow the rate: the evidence of cuts, and of a trial, by example."""
+
+from __future__ import annotations
+
+import pytest
+
+from fanout.engine.refusals import FALLS, LOWERED, PERIOD_S, STAYS, Fall, Trial
+
+
+def fallen(refused_of, *, usual=0.0):
+    """Return a fall in whose steps (rate, answers, refusals) were seen."""
+    fall = Fall(0.0, 1_000.0, usual=usual)
+    for number, (rate, answers, refusals) in enumerate(refused_of):
+        fall.step(float(number), rate)
+        for answer in range(answers):
+            fall.note(int(answer < refusals), sent_at=number + 0.5)
+    return fall
+
+
+def tried(before, lowered, *, began_at=0.5):
+    """Return a trial with (answers, refusals) at the held rate and in a spell."""
+    trial = Trial(began_at, 100.0, left_per_s=50.0, restored_per_s=200.0)
+    for sent_at, (answers, refusals) in ((1.0, before), (PERIOD_S + 0.1, lowered)):
+        for answer in range(answers):
+            trial.note(int(answer < refusals), sent_at=sent_at)
+    return trial
+
+
+def test_a_share_that_stays_at_lower_rates_is_suspected():
+    assert fallen([(1_000, 100, 20), (500, 100, 20), (250, 100, 20)]).evidence() > 4
+
+
+def test_a_share_that_a_limit_explains_is_not():
+    """A limit of 250: three quarters of 1,000, half of 500, nothing of 250."""
+    assert fallen([(1_000, 100, 75), (500, 100, 50), (250, 100, 0)]).evidence() < -4
+
+
+@pytest.mark.parametrize("refused_of", [[(1_000, 100, 20)], [(1_000, 100, 20), (900, 100, 20)]])
+def test_one_rate_says_nothing(refused_of):
+    assert fallen(refused_of).evidence() == 0.0
+
+
+@pytest.mark.parametrize("refusals", [0, 50])
+def test_all_or_nothing_says_nothing(refusals):
+    assert fallen([(1_000, 50, refusals), (100, 50, refusals)]).evidence() == 0.0
+
+
+def test_what_was_sent_before_the_first_cut_counts_for_no_rate():
+    fall = Fall(10.0, 1_000.0, usual=0.0)
+    fall.step(10.0, 500.0)
+    fall.note(1, sent_at=9.9)
+    assert fall.evidence() == 0.0
+
+
+def test_a_trial_finds_that_refusals_stay():
+    trial = tried((200, 60), (40, 12))
+    assert trial.evidence() >= STAYS
+    assert trial.share == pytest.approx(0.3)
+
+
+def test_a_trial_finds_that_refusals_fall():
+    trial = tried((200, 60), (40, 0))
+    assert trial.evidence() <= FALLS
+    assert trial.share_left == 0.0
+
+
+def test_a_trial_waits_for_enough_answers():
+    assert tried((19, 6), (40, 12)).evidence() == 0.0
+    assert tried((200, 60), (4, 2)).evidence() == 0.0
+    assert tried((200, 2), (40, 1)).evidence() <= 0.0  # one refusal more proves nothing
+
+
+@pytest.mark.parametrize(
+    ("now", "rate"),
+    [(0.6, 100), (1.9, 100), (2.0, 100 * LOWERED), (2.29, 100 * LOWERED), (2.31, 100), (4.1, 100 * LOWERED)],
+)
+def test_a_trial_lowers_the_rate_at_the_beginning_of_each_period(now, rate):
+    assert tried((0, 0), (0, 0)).rate_at(now) == rate
+
+
+def test_a_trial_that_begins_within_a_spell_waits_for_the_next():
+    trial = tried((0, 0), (0, 0), began_at=2.1)
+    assert [trial.rate_at(now) for now in (2.2, 4.0)] == [100, 100 * LOWERED]
+
+
+def test_answers_to_what_was_on_its_way_count_for_neither_rate():
+    trial = tried((20, 5), (5, 1))
+    trial.note(1, sent_at=0.4)  # before it began
+    trial.note(1, sent_at=PERIOD_S + 0.01)
+    assert trial.share == pytest.approx(6 / 25)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "hopeless"),
+    [
+        ((30, 29), 1.0, True),
+        ((19, 19), 1.0, False),
+        ((100, 30), 1.0, False),
+        ((100, 30), 12.6, True),
+        ((500, 1), 1.0, True),
+    ],
+)
+def test_a_trial_ends_without_a_finding(before, now, hopeless):
+    """Most is refused, or next to nothing, or it takes too long."""
+    assert tried(before, (0, 0)).hopeless(now) is hopeless
+
+
+def test_evidence_is_weighed_the_less_often_the_more_there_is():
+    """A thousand refusals a second must not cost a millisecond each."""
+    fall, weighed = Fall(0.0, 1_000.0, usual=0.0), []
+    fall.step(0.0, 500.0)
+    for number in range(2_000):
+        fall.note(1, sent_at=1.0)
+        if fall.ripe():
+            weighed.append(number + 1)
+    assert weighed[:3] == [4, 8, 12]
+    assert len(weighed) < 130

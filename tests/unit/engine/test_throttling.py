@@ -1,0 +1,87 @@
+"""How fast the limit of a service is found and kept, on a virtual clock: 64 connections, 20 ms, drawn from a seed."""
+
+from __future__ import annotations
+
+import pytest
+from support.throttled import CONNECTIONS, ROUND_TRIP_S, AtRandom, Both, Sender, TokenBucket, play
+
+from fanout.engine.pacing import Pacer
+
+COULD_BE = CONNECTIONS / ROUND_TRIP_S  # requests a second that the connections can make
+
+
+def paced(**arguments):
+    return Sender(Pacer(), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("limit", "burst"), [(50, 5), (50, 100), (300, 6), (300, 600), (1_000, 20), (1_000, 2_000), (2_500, 50)]
+)
+def test_a_limit_is_found_in_the_first_seconds_and_kept(limit, burst):
+    sender = paced()
+    play(TokenBucket(limit, burst=burst), [sender], seconds=30)
+    assert sender.goodput(0, 20) >= 0.95 * limit
+    assert sender.goodput(20, 30) >= 0.98 * limit
+    assert sender.refused_share(1, 30) <= 0.02
+
+
+@pytest.mark.parametrize(("limit", "burst"), [(50, 5), (300, 600), (1_000, 20), (1_000, 2_000)])
+def test_a_limit_that_doubles_is_used_within_ten_seconds(limit, burst):
+    sender = paced()
+    play(TokenBucket(limit, burst=burst, changes=[(15, 2 * limit)]), [sender], seconds=28)
+    assert sender.goodput(25, 28) >= 0.9 * 2 * limit
+
+
+@pytest.mark.parametrize(("limit", "burst"), [(300, 6), (1_000, 20), (2_500, 50)])
+def test_a_limit_that_halves_is_left_within_two_seconds(limit, burst):
+    sender = paced()
+    play(TokenBucket(limit, burst=burst, changes=[(10, limit / 2)]), [sender], seconds=20)
+    assert sender.refused_share(12, 20) <= 0.04
+    assert sender.goodput(12, 20) >= 0.9 * limit / 2
+
+
+@pytest.mark.parametrize(("share", "used"), [(0.05, 0.6), (0.3, 0.2), (0.5, 0.2)])
+def test_refusals_that_do_not_follow_the_rate_do_not_end_it(share, used):
+    sender = paced()
+    play(AtRandom(share), [sender], seconds=20)
+    assert sender.goodput(0, 20) >= used * COULD_BE * (1 - share)
+
+
+def test_a_service_that_refuses_nearly_all_is_left_alone():
+    sender = paced()
+    play(AtRandom(0.97), [sender], seconds=30)
+    assert len(sender.refused) <= 300
+
+
+def test_a_limit_is_found_among_refusals_that_do_not_follow_the_rate():
+    sender = paced()
+    play(Both(AtRandom(0.05), TokenBucket(1_000, burst=20)), [sender], seconds=40)
+    assert sender.goodput(20, 40) >= 0.8 * 1_000
+    assert sender.refused_share(20, 40) <= 0.1
+
+
+@pytest.mark.parametrize(("limit", "burst"), [(300, 600), (1_000, 20)])
+@pytest.mark.parametrize("late_s", [0, 10])
+def test_two_runs_share_a_limit(limit, burst, late_s):
+    """Of 24 such pairs 20 are within a fifth of a half by then, and the others within three tenths."""
+    first, second = paced(), paced(begins_at=late_s)
+    play(TokenBucket(limit, burst=burst), [first, second], seconds=late_s + 50)
+    shares = [each.goodput(late_s + 30, late_s + 50) / limit for each in (first, second)]
+    assert sum(shares) >= 0.95
+    assert all(0.35 <= share <= 0.65 for share in shares)
+
+
+def test_processes_of_one_run_do_not_drown_their_limit():
+    """Of eight that share a limit, none moves the refusals by itself: only what all do at once tells them apart."""
+    senders = [paced(begins_at=2 * number) for number in range(8)]
+    play(TokenBucket(300, burst=6), senders, seconds=50)
+    assert sum(each.goodput(30, 50) for each in senders) >= 0.9 * 300
+    refused = sum(each.refused_share(30, 50) * 1 / 8 for each in senders)
+    assert refused <= 0.05
+
+
+def test_the_configured_rate_is_kept_below_a_higher_limit():
+    sender = Sender(Pacer(rate_per_s=200.0))
+    play(TokenBucket(300, burst=6), [sender], seconds=10)
+    assert not sender.refused
+    assert sender.goodput(0, 10) == pytest.approx(200, rel=0.01)
