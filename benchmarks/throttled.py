@@ -34,7 +34,9 @@ from fanout.engine.pacing import Pacer
 COULD_BE = CONNECTIONS / ROUND_TRIP_S
 LIMITS = (50, 300, 1_000, 2_500)
 CHANGES_AT_S, LATE_S = 30.0, 10.0
-SHARES = (0.05, 0.3, 0.5)
+SHARES = (0.01, 0.05, 0.3, 0.5, 0.7)
+FIRST_SEED = 1_000
+"""The constants of the pacing were chosen with seeds below: a table of those would flatter it."""
 
 
 class Adaptive:
@@ -84,14 +86,16 @@ def main() -> int:
     machine = describe()
     samples: list[dict[str, Any]] = []
     settings = {"rounds": asked.rounds, "limits": asked.limits, "seconds": asked.seconds}
-    for seed in range(asked.rounds):
+    for seed in range(FIRST_SEED, FIRST_SEED + asked.rounds):
         for name, rule in RULES.items():
             for case, service, best in _cases(asked.limits):
                 found = _one(rule, service, best, seed=seed, seconds=asked.seconds)
-                samples.append({"round": seed, "rule": name, "case": case, **found})
+                samples.append({"round": seed - FIRST_SEED, "rule": name, "case": case, **found})
             for limit in asked.limits:
                 found = _two(rule, limit, seed=seed, seconds=asked.seconds)
-                samples.append({"round": seed, "rule": name, "case": f"two on {limit:,}", **found})
+                samples.append(
+                    {"round": seed - FIRST_SEED, "rule": name, "case": f"two on {limit:,}", **found}
+                )
             save(asked.json, machine=machine, settings=settings, samples=samples)
     _report(samples)
     print(f"raw numbers: {asked.json}")

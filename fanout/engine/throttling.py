@@ -9,7 +9,15 @@ from __future__ import annotations
 import math
 from collections import deque
 
-from fanout.engine.refusals import FALLS, LEANS, STAYS, SUSPECTED, TOLERATED_MOST, Fall, Trial
+from fanout.engine.refusals import (
+    FALLS,
+    LEANS,
+    STAYS,
+    SUSPECTED,
+    TOLERATED_MOST,
+    Fall,
+    Trial,
+)
 
 BETA = 0.7
 """What throttling leaves of the rate at least; gentler than TCP's half, because AWS throttles by token bucket."""
@@ -85,6 +93,7 @@ class Throttling:
         self._window_count = 0
         self._measured = 0.0
         self._windows = 0
+        self._unpaced = 0  # answers to what was sent before there was a rate
         self._answers = self._refusals = 0  # since the last cut
         self._accepted = 0
         self._marks: deque[tuple[float, int, int]] = deque(
@@ -133,6 +142,7 @@ class Throttling:
             self._began_at = sent_at
         self._answers += 1
         self._refusals += refused
+        self._unpaced += self.rate is None or (self.cuts == 1 and sent_at < self._cut_at)
         if self.rate is None:
             return
         if self._trial is not None:
@@ -149,10 +159,7 @@ class Throttling:
         """Begin a trial if cuts did not help, and forget them once the rate is regained or they are long ago."""
         evidence = fall.evidence() if refused and fall.ripe() else 0.0
         if evidence >= SUSPECTED:
-            # Held between the two: the lower one may be so low that a trial takes minutes.
-            held = math.sqrt(rate * fall.rate_per_s)
-            self._trial = Trial(now, held, left_per_s=rate, restored_per_s=fall.rate_per_s)
-            self._set(held)
+            self._trial = Trial(now, rate, left_per_s=rate, restored_per_s=fall.rate_per_s)
         elif evidence <= FALLS or rate >= fall.rate_per_s or now - fall.began_at > FALL_S:
             self._fall = None
 
@@ -202,7 +209,10 @@ class Throttling:
         sending = self._sending(now)
         plateau = sending if self.rate is None else min(self.rate, sending)
         if self.cuts == 1 and not self._windows and self.configured is None:
-            plateau = max(plateau, sending)  # the first was a guess from a few answers
+            # The first was a guess from a few answers; by now all that was on its way then has come.
+            plateau = max(
+                plateau, self._unpaced / max(self._cut_at - self._begun(now), self._round_trip_s, SHORTEST_S)
+            )
         cut = (1.0 - BETA) * min(excess / FULL_CUT_SHARE, 1.0)
         if self._answers >= MINOR_ANSWERS and excess < MINOR_SHARE:
             cut = 0.0
@@ -233,6 +243,9 @@ class Throttling:
                 return None  # most of them were accepted before these refusals began
             return (taken + 1) / (now - at)
         return None
+
+    def _begun(self, now: float) -> float:
+        return now if self._began_at is None else self._began_at
 
     def _sending(self, now: float) -> float:
         """Return the rate at which we send, in the first half second by the answers that have come so far."""
