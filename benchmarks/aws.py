@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import urllib.parse
@@ -65,6 +66,21 @@ class LocalAws:
             if "<IsTruncated>true</IsTruncated>" not in page:
                 return count, size_bytes
             after = re.findall(r"<Key>([^<]*)</Key>", page)[-1]
+
+    def store(self, key: str, path: Path) -> None:
+        """Put a file into the bucket."""
+        with path.open("rb") as body:
+            headers = {"Content-Length": str(path.stat().st_size)}
+            put = urllib.request.Request(f"{self.url}/{self.bucket}/{key}", body, headers, method="PUT")
+            urllib.request.urlopen(put, timeout=600).close()
+
+    def fetch(self, key: str, path: Path) -> None:
+        """Write an object of the bucket to a file."""
+        with (
+            urllib.request.urlopen(f"{self.url}/{self.bucket}/{key}", timeout=600) as reply,
+            path.open("wb") as file,
+        ):
+            shutil.copyfileobj(reply, file, 1 << 20)
 
     @contextmanager
     def queue(self, name: str) -> Iterator[str]:

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from fanout.bench.baseline import changes
+from fanout.analysis.baseline import changes
 from fanout.bench.document import comparison_of
 from fanout.bench.settings import NETWORK
 from fanout.runtime.simulated import DEFAULTS

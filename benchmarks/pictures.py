@@ -47,12 +47,19 @@ def main() -> int:
         shots = (
             (
                 run_page,
-                ("header", "#time", "#latency h2", "#figure-distributions"),
+                ("header h1", "header .note", "header .tiles", "#answers"),
                 asked.output / "report.png",
             ),
             (
                 bench_page,
-                ("h1", "header .note", "#experiment h2", "#experiment .answer", "#figure-differences"),
+                (
+                    "h1",
+                    "header .note",
+                    "#experiment h2",
+                    "#experiment .answer",
+                    "#figure-differences-size",
+                    "#figure-differences-phase",
+                ),
                 asked.output / "bench.png",
             ),
         )

@@ -202,6 +202,8 @@ def tables(results: Path) -> str:
         ("start", start),
         ("journal", journal),
         ("journal-wire", journal),
+        ("place", place),
+        ("remote", remote),
     ):
         path = results / f"{name}.json"
         if path.exists():
@@ -399,6 +401,66 @@ def journal(content: dict[str, Any]) -> str:
         rows.append(("with / without", _times(ratio(*ways, "per_s")), _times(ratio(*ways, "cpu_us"))))
         lines += _table((f"journal, client {client}", "records/s", "CPU µs/record"), rows)
     return "\n".join(lines)
+
+
+def place(content: dict[str, Any]) -> str:
+    """Return what a run costs whose state is kept in S3, beside the same in SQLite."""
+    unpaced = [sample for sample in content["samples"] if sample["rate"] is None]
+    found = costs(unpaced)
+    rows = [
+        (way, _spread(over_rounds(rounds, "per_s"), 0), _spread(over_rounds(rounds, "cpu_us"), 1))
+        for way, rounds in found.items()
+    ]
+    ways = found["s3"], found["sqlite"]
+    rows.append(("s3 / sqlite", _times(ratio(*ways, "per_s")), _times(ratio(*ways, "cpu_us"))))
+    lines = _table(("state of a run", "records/s", "CPU µs/record"), rows)
+    paced: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for sample in content["samples"]:
+        if sample["rate"] is not None:
+            paced.setdefault((sample["contender"], sample["rate"]), []).append(sample)
+    rows = []
+    for (way, rate), samples in paced.items():
+        per_s = Spread.of(each["segments"] / each["sending_s"] for each in samples)
+        dollars = per_s.scaled(3_600 * content["settings"]["put_dollars"])
+        waits = [
+            _spread(Spread.of(each[name][place] for each in samples), 1)
+            for name in ("wait_ms", "total_ms")
+            for place in (0, 1)
+        ]
+        kept = way == "s3"
+        bytes_a_row = Spread.of(each["segment_bytes"] / each["rows"] for each in samples)
+        costs_s3 = (_spread(per_s, 1), _spread(dollars, 3), _spread(bytes_a_row, 0)) if kept else ("", "", "")
+        rows.append((f"{way}, {rate:,} a second", *waits, *costs_s3))
+    heads = ("wait ms p50", "wait ms p99", "total ms p50", "total ms p99", "PUTs/s", "$/h", "bytes a row")
+    return "\n".join([*lines, *_table(("state of a run", *heads), rows)])
+
+
+def remote(content: dict[str, Any]) -> str:
+    """Return what input and output in S3 take, beside a local file."""
+    rows = []
+    inputs = [sample for sample in content["samples"] if sample["kind"] == "input"]
+    for name in dict.fromkeys(sample["format"] for sample in inputs):
+        found = {(each["round"], each["contender"]): each for each in inputs if each["format"] == name}
+        rounds = sorted({number for number, _ in found})
+        cpu = Spread.of(found[number, "s3"]["cpu_s"] / found[number, "file"]["cpu_s"] for number in rounds)
+        more = Spread.of(
+            (found[number, "s3"]["peak_bytes"] - found[number, "file"]["peak_bytes"]) / 1e6
+            for number in rounds
+        )
+        peak = Spread.of(found[number, "s3"]["peak_bytes"] / 1e6 for number in rounds)
+        more_mb = f"{more.median:+,.0f} ({more.low:+,.0f} to {more.high:+,.0f})"
+        rows.append((name, _times(cpu), more_mb, _spread(peak, 0)))
+    settings = content["settings"]
+    size = f"{settings['rows'] * settings['text_bytes'] / 1e9:.1f} GB"
+    lines = _table((f"{size} of input in S3", "times a file's CPU", "MB more", "peak MB"), rows)
+    rows = [
+        (sample["contender"], f"{sample['cpu_s']:.1f}", f"{sample['peak_bytes'] / 1e6:,.0f}")
+        for sample in content["samples"]
+        if sample["kind"] == "output"
+    ]
+    (stored,) = (sample for sample in content["samples"] if sample["kind"] == "object")
+    head = f"an output of {stored['size_bytes'] / 1e6:,.0f} MB in S3, of a run that is killed twice"
+    return "\n".join([*lines, *_table((head, "CPU s", "peak MB"), rows)])
 
 
 def _source(content: dict[str, Any], name: str) -> str:

@@ -11,5 +11,8 @@ for run in runs/*; do
         case $code in 0 | 3) ;; *) exit $code ;; esac
     fi
 done
-[ -e "runs/$day/run.json" ] && exit $code # it has ended
+if [ -e "runs/$day/run.json" ]; then
+    echo "nightly.sh: the night of $day has ended: fanout status runs/$day" >&2
+    exit $code
+fi
 exec fanout run -c nightly.toml --date "$day"

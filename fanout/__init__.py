@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fanout.analysis.plan import Plan
     from fanout.api.jobs import resume_job, retry_job, run_job
     from fanout.api.session import Session, open  # noqa: A004 - as `io.open`
-    from fanout.api.verbs import export, plan, resume, retry, run, status
+    from fanout.api.verbs import export, merge, plan, resume, retry, run, status
     from fanout.commands.status import RunStatus
     from fanout.config.load import load_config
     from fanout.config.model import Config
@@ -38,6 +38,7 @@ __all__ = [
     "__version__",
     "export",
     "load_config",
+    "merge",
     "open",
     "plan",
     "resume",
@@ -64,6 +65,7 @@ _HOMES = {
     "UsageError": "errors",
     "export": "api.verbs",
     "load_config": "config.load",
+    "merge": "api.verbs",
     "open": "api.session",
     "plan": "api.verbs",
     "resume": "api.verbs",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, IntEnum, unique
-from pathlib import Path
 
 
 @unique
@@ -17,14 +16,23 @@ class Exit(IntEnum):
     """Exit codes of the command line; schedulers branch on them."""
 
     OK = 0
+    """Every row succeeded, or there was nothing new to do."""
     BUG = 1
+    """A bug of fanout: the traceback on stderr is what to report; `fanout resume` goes on where the run was."""
     USAGE = 2
+    """Usage or configuration: nothing was sent; the message says what to write instead."""
     ROWS_FAILED = 3
+    """Finished, and some rows failed: each has its `error_code` in the output; `fanout retry` sends them again."""
     PRECONDITION = 4
+    """A precondition on AWS is not met (endpoint, permission, queue): the message names it; then `fanout resume`."""
     JOURNAL = 5
+    """Another process uses the run or its output, or the run's journal is damaged: the message says which."""
     STORAGE = 6
+    """The disk is full or fails, or too many files are open: make room, then `fanout resume`."""
     DEADLINE = 7
+    """The run's own deadline (`--deadline`) has passed: what was collected is safe; `fanout resume` goes on."""
     INTERRUPTED = 75
+    """Interrupted by a signal: `fanout resume` goes on, if anything was sent."""
 
 
 @unique
@@ -37,6 +45,10 @@ class Phase(Enum):
     """Bytes may have been read: reset, truncated or unreadable reply, timeout after sending."""
     REPLY = "reply"
     """A whole reply arrived; `status` and `code` hold what it said."""
+
+
+NOT_RELEASED = "NotReleased"
+"""Code of a request that was not sent, as it might not leave any more when it could have (`Invocation.may_leave`)."""
 
 
 THEN_RESUME = "then `fanout resume`"
@@ -91,6 +103,11 @@ class CallError(Exception):
         )
 
 
+def not_released() -> CallError:
+    """Return the error of a request that might not leave any more: nothing of it was written."""
+    return CallError(Phase.CONNECT, NOT_RELEASED, message="another process may own the run")
+
+
 class RunError(Exception):
     """The run cannot go on; the message says why and what to do next.
 
@@ -100,11 +117,30 @@ class RunError(Exception):
 
     exit = Exit.PRECONDITION
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a person reads, a line for each thing that is wrong."""
+        return (str(self),)
+
 
 class UsageError(RunError):
-    """A flag, a key of the configuration, or an input that cannot be used as asked."""
+    """A flag, a key of the configuration, or an input that cannot be used as asked.
+
+    Args:
+        said: A sentence for each thing that is wrong: all of it is told at once.
+    """
 
     exit = Exit.USAGE
+
+    def __init__(self, *said: str) -> None:
+        super().__init__("\n".join(said))
+        self._has_several = len(said) > 1
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What a person reads, a line for each thing that is wrong."""
+        # Of one sentence every character is a file's or a person's: a line end in it begins no line.
+        return tuple(str(self).split("\n")) if self._has_several else (str(self),)
 
 
 class UnfinishedRun(UsageError):  # noqa: N818 - reads as what is the case
@@ -112,16 +148,16 @@ class UnfinishedRun(UsageError):  # noqa: N818 - reads as what is the case
 
     Args:
         message: May name `fanout resume DIRECTORY`, in backquotes.
-        directory: The run's.
+        where: The run's directory, or its place in S3.
     """
 
-    def __init__(self, message: str, *, directory: Path) -> None:
+    def __init__(self, message: str, *, where: str) -> None:
         super().__init__(message)
-        self.directory = directory
+        self.where = where
 
     def name_line(self, line: str) -> None:
         """Name the command line that goes on with the run, in place of a resume of its directory."""
-        self.args = (str(self).replace(f"`fanout resume {self.directory}`", f"`{line}`"),)
+        self.args = (str(self).replace(f"`fanout resume {self.where}`", f"`{line}`"),)
 
 
 class InputError(UsageError):
@@ -148,6 +184,23 @@ class JournalError(RunError):
     """The journal is in use by another process, damaged, or does not fit the run."""
 
     exit = Exit.JOURNAL
+
+
+class Fenced(JournalError):  # noqa: N818 - reads as what happened
+    """Another process has taken the run over: this one touches nothing of it any more."""
+
+
+class StateLost(RunError):  # noqa: N818 - reads as what is the case
+    """The state of the run can no longer be written to its place in S3; what is there is whole.
+
+    Args:
+        message: Names the next step.
+        denied: Whether S3 refuses it, and does not fail to answer.
+    """
+
+    def __init__(self, message: str, *, denied: bool) -> None:
+        super().__init__(message)
+        self.exit = Exit.PRECONDITION if denied else Exit.INTERRUPTED
 
 
 class DeadlineReached(RunError):  # noqa: N818 - reads as what happened

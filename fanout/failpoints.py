@@ -29,6 +29,10 @@ POINTS = frozenset({
     "output.uploaded",   # the parts of an output are in S3; it is not complete, and invisible
     "output.published",  # an output stands in S3; there is no summary
     "summary.written",   # the run has finished; its parts are not removed
+    "place.claimed",     # a run place is this process's; there is no run.json
+    "segment.stored",    # what a segment says is durable; none of its rows is sent
+    "part.stored",       # a part stands in the run place; no segment names it
+    "snapshot.stored",   # a snapshot stands in the run place; the segments before it are not deleted
 })  # fmt: skip
 """Each stands in the source exactly once (`tests/crash/test_failpoints.py`)."""
 

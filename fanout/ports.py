@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.leftovers import Leftovers
 from fanout.domain.location import Location
-from fanout.domain.queues import Redrive
 from fanout.domain.records import Invocation, Message, Record, Rejected, Reply
 
 if TYPE_CHECKING:
@@ -358,10 +357,6 @@ class Control(Protocol):
 
     async def renew_run_queue(self, url: str) -> None:
         """Note in a tag of the run's queue that its run lives now, by the clock of SQS."""
-        ...
-
-    async def redrive(self, queue_url: str) -> Redrive | None:
-        """Return the redrive policy of a queue, None if it has none."""
         ...
 
     async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:

@@ -19,12 +19,14 @@ import pyarrow.parquet as pq
 
 from fanout.analysis.remote_outputs import find_objects, open_object
 from fanout.errors import UsageError
+from fanout.files import damage
 from fanout.output.destination import check_name
 from fanout.output.object_place import is_remote
 from fanout.output.parquet import row_span
 from fanout.output.parts import is_part
 from fanout.output.schema import READABLE, RUN_KEY, VERSION_KEY
 from fanout.ports import ObjectInfo
+from fanout.rundir.provenance import PROVENANCE_KEY, Provenance, read_provenance
 from fanout.source.remote import Remote
 
 MAGIC = b"PAR1"  # a Parquet file begins with it, whatever it is called; parquet-format, "File format"
@@ -40,6 +42,7 @@ class Facts:
         path: Its file, or the directory of a dataset.
         plan: Of an experiment (`fanout bench`), as it was written down.
         throttles: Replies that said to slow down; no row of the file holds them.
+        provenance: Who made it, where, with what; an earlier version did not say.
     """
 
     path: str
@@ -49,6 +52,7 @@ class Facts:
     simulated: bool | None
     throttles: int | None
     plan: dict[str, Any] | None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,11 @@ class OutputFile:
     def simulated(self) -> bool | None:
         """Whether its endpoint was the local AWS."""
         return {"true": True, "false": False}.get(self.said("fanout:simulated") or "")
+
+
+def is_experiment(file: OutputFile) -> bool:
+    """Whether `fanout bench` wrote it."""
+    return file.said("fanout:bench") is not None
 
 
 class Foreign(UsageError):  # noqa: N818 - reads as what is the case
@@ -197,6 +206,7 @@ def _facts(files: Sequence[OutputFile]) -> Facts:
         simulated=first.simulated,
         throttles=int(throttles) if throttles is not None else None,
         plan=json.loads(plan) if plan is not None else None,
+        provenance=read_provenance(first.said(PROVENANCE_KEY)),
     )
 
 
@@ -238,7 +248,9 @@ def _read(path: str, source: Path | pa.NativeFile) -> OutputFile:
             span = (row_span(file, 0)[0], row_span(file, groups - 1)[1]) if groups else None
             return OutputFile(path, version, file.metadata.num_rows, span, metadata)
     except (OSError, pa.ArrowException) as error:
-        raise UsageError(f"{path}: is not a Parquet file that can be read ({error})") from error
+        raise UsageError(
+            f"{path}: {damage(error)}. Name outputs of fanout: Parquet files, or their directory"
+        ) from error
 
 
 def version_of(metadata: Mapping[bytes, bytes], path: str) -> int:
@@ -278,7 +290,7 @@ def _check_together(files: Sequence[OutputFile]) -> None:
                 f"{one.path} and {other.path} hold the same rows of run {one.run}: report on one of them"
             )
     outputs = dict.fromkeys(map(_output_of, files))
-    experiment = next((file for file in files if file.said("fanout:bench") is not None), None)
+    experiment = next(filter(is_experiment, files), None)
     if experiment is not None and len(outputs) > 1:
         other = next(file for file in files if _output_of(file) != _output_of(experiment))
         raise UsageError(

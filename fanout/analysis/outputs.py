@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from fanout.analysis.output_files import Facts, LeftOut, facts_of, find_outputs
+from fanout.analysis.output_files import Facts, LeftOut, facts_of, find_outputs, is_experiment
+from fanout.analysis.pairs import WARMUP
 from fanout.analysis.remote_outputs import dataset_of
 from fanout.output.schema import known_in, output_schema
 from fanout.source.remote import Remote
@@ -17,6 +19,7 @@ from fanout.source.remote import Remote
 BATCH_ROWS = 128 * 1024  # of a few columns: some 10 MB in memory, whatever the file
 _SCHEMA = output_schema(pa.schema([]))
 """One file's passthrough columns are not another's: only our own are common to all."""
+_WITH_WARMUP = _SCHEMA.append(pa.field(WARMUP, pa.bool_()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +29,13 @@ class Outputs:
     Attributes:
         parts: The files of each version of the schema.
         left_out: What a directory holds besides.
+        measured: Which rows count in latencies: of an experiment, those that are no warm-up; None means all.
     """
 
     parts: tuple[tuple[ds.Dataset, frozenset[str]], ...]
     files: tuple[Facts, ...]
     left_out: tuple[LeftOut, ...] = ()
+    measured: ds.Expression | None = None
 
     @property
     def rows(self) -> int:
@@ -61,14 +66,20 @@ class Outputs:
         """Return the columns of all rows."""
         return pa.Table.from_batches(self.batches(columns, where=where), self._schema(columns))
 
-    def first(self, columns: Sequence[str], *, where: ds.Expression) -> pa.Table:
+    def first(self, columns: Sequence[str], *, where: ds.Expression | None) -> pa.Table:
         """Return the columns of the first row of a kind, as a table of one row, or of none."""
         found = next((batch for batch in self.batches(columns, where=where) if batch.num_rows), None)
         return pa.Table.from_batches([] if found is None else [found.slice(0, 1)], self._schema(columns))
 
-    def column(self, name: str) -> pa.ChunkedArray:
-        """Return one column of all rows."""
-        return self.table([name]).column(name)
+    def latencies(self, columns: Sequence[str], *, where: ds.Expression | None = None) -> pa.Table:
+        """Return the columns of the rows that count in latencies."""
+        return self.table(columns, where=self.counting(where))
+
+    def counting(self, where: ds.Expression | None = None) -> ds.Expression | None:
+        """Return the condition `where`, of the rows that count in latencies alone."""
+        if where is None or self.measured is None:
+            return self.measured if where is None else where
+        return self.measured & where
 
     @staticmethod
     def _schema(columns: Sequence[str]) -> pa.Schema:
@@ -94,11 +105,14 @@ def open_outputs(paths: Sequence[Path | str], *, remote: Remote | None = None) -
     parts: list[tuple[ds.Dataset, frozenset[str]]] = []
     for version in sorted({file.version for file in files}):
         known = known_in(version)
-        schema = pa.schema([field for field in _SCHEMA if field.name in known])
         alike = [file for file in files if file.version == version]
+        if any(is_experiment(file) for file in alike):
+            known |= {WARMUP}
+        schema = pa.schema([field for field in _WITH_WARMUP if field.name in known])
         if named := [file.path for file in alike if file.object is None]:
             parts.append((ds.dataset(named, schema=schema, format="parquet"), known))
         infos = [file.object for file in alike if file.object is not None]
         if infos and remote is not None:
             parts.append((dataset_of(infos, remote=remote, schema=schema), known))
-    return Outputs(tuple(parts), tuple(facts_of(files)), tuple(left_out))
+    measured = pc.field(WARMUP) == pa.scalar(False) if any(map(is_experiment, files)) else None  # noqa: FBT003
+    return Outputs(tuple(parts), tuple(facts_of(files)), tuple(left_out), measured)

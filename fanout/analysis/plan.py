@@ -12,6 +12,7 @@ from typing import Any
 from fanout.analysis.forecast import Forecast, ServiceTime
 from fanout.analysis.planned_rows import PlannedRows, Sample
 from fanout.analysis.prices import Requests
+from fanout.domain.response_fields import TAKES_ANY, Responses
 from fanout.errors import Exit
 from fanout.ports import Endpoint
 from fanout.text import count
@@ -38,6 +39,7 @@ class Plan:
         not_asked: What could not be asked of AWS, and why, a sentence each.
         lacking: What a run must be told besides.
         warnings: What else a person should know before the first row; logged, too.
+        responses: What is wanted of every response.
     """
 
     endpoint: str | None
@@ -54,6 +56,7 @@ class Plan:
     not_asked: tuple[str, ...]
     lacking: tuple[str, ...]
     warnings: tuple[str, ...]
+    responses: Responses = TAKES_ANY
 
     @property
     def exit(self) -> Exit:
@@ -77,7 +80,12 @@ class Plan:
             "by_transport": dict(rows.by_transport),
             "payload_bytes": rows.payload_bytes,
             "payload_bytes_by_transport": dict(rows.bytes_by_transport),
-            "sizes": {"p50": sizes.quantile(0.5), "p99": sizes.quantile(0.99), "max": sizes.quantile(1.0)},
+            "sizes": {
+                "p50": sizes.quantile(0.5),
+                "p99": sizes.quantile(0.99),
+                "p999": sizes.p999,
+                "max": sizes.quantile(1.0),
+            },
             "rejected": [
                 {"code": code, "count": number, "example": rows.examples[code]}
                 for code, number in rows.ranked()
@@ -96,6 +104,11 @@ class Plan:
             "not_asked": list(self.not_asked),
             "lacking": list(self.lacking),
             "warnings": list(self.warnings),
+            "response": self.responses.form,
+            "fields": [
+                {"name": each.name, "path": each.path, "type": str(each.kind), "optional": each.optional}
+                for each in self.responses.fields
+            ],
             "first_rows": [_shown(sample) for sample in rows.samples],
         }
 

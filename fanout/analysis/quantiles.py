@@ -13,6 +13,8 @@ from statistics import NormalDist
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fanout.domain.percentiles import P999_MIN
+
 LEVEL = 0.95
 EXACT_UP_TO = 2_000  # values; beyond, the normal approximation of the binomial is within 0.0005 of it
 
@@ -39,7 +41,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Latencies of one phase, in milliseconds; `p50_low` and `p50_high` are its median's interval."""
+    """Latencies of one phase, in milliseconds.
+
+    Attributes:
+        p50_low: Lower bound of the median's interval.
+        p50_high: Upper bound of it.
+        p999: The 99.9th percentile; None of fewer than `P999_MIN` values, and where an earlier version told none.
+    """
 
     n: int
     p50: float
@@ -48,6 +56,7 @@ class Quantiles:
     p90: float
     p99: float
     max: float
+    p999: float | None = None
 
 
 def interval(values: pa.Array | pa.ChunkedArray) -> Interval | None:
@@ -72,8 +81,13 @@ def quantiles(values: pa.Array | pa.ChunkedArray) -> Quantiles | None:
     found = interval(values)
     if found is None:
         return None
-    upper = (quantile(values, q) for q in (0.9, 0.99, 1.0))
-    return Quantiles(found.n, found.median, found.low, found.high, *upper)
+    p90, p99, most = (quantile(values, q) for q in (0.9, 0.99, 1.0))
+    return Quantiles(found.n, found.median, found.low, found.high, p90, p99, most, p999(values))
+
+
+def p999(values: pa.Array) -> float | None:
+    """Return the 99.9th percentile of `ordered` values; None if they are too few to have one."""
+    return quantile(values, 0.999) if len(values) >= P999_MIN else None
 
 
 def change(now: Interval, before: Interval) -> Interval:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from fanout.domain.percentiles import P999_MIN
+
 _BITS = 10
 """Leading bits that sizes of one bucket share: a quantile is within 0.1 % of the truth, below 1,024 bytes exact."""
 
@@ -33,6 +35,11 @@ class Sizes:
         bucket = size_bytes >> shift << shift
         many, together = self._buckets.get(bucket, (0, 0))
         self._buckets[bucket] = (many + 1, together + size_bytes)
+
+    @property
+    def p999(self) -> int | None:
+        """The size that 99.9 % do not exceed; None of too few, of which it would be the largest."""
+        return self.quantile(0.999) if self.count >= P999_MIN else None
 
     def quantile(self, q: float) -> int | None:
         """Return the size that a share `q` of all, 0..1, do not exceed; None without any."""

@@ -15,11 +15,12 @@ from fanout.config.keywords import ResumeKeywords, RetryKeywords, RunKeywords, s
 
 if TYPE_CHECKING:
     from fanout.analysis.plan import Plan
-    from fanout.commands.rebuild import Rebuilt
+    from fanout.commands.rebuild import Draft
     from fanout.commands.status import RunStatus
     from fanout.config.model import Config
     from fanout.engine.snapshot import Observer
     from fanout.rundir.summary import Summary
+    from fanout.runtime.place.run_place import RunPlace
 
 StrPath = str | os.PathLike[str]
 
@@ -113,16 +114,58 @@ def resume(
         JournalError: Another process is at it, or what it left behind is damaged.
         RunError: It could not be finished.
     """
-    from fanout.commands.find_run import find_run
-    from fanout.commands.resume import resume_job
+    from fanout.commands.resume import resume_job, resume_place
     from fanout.config.flags import RESUME, from_keywords
     from fanout.config.load import load_config
+    from fanout.config.model import Config
     from fanout.runtime.event_loop import run_in_event_loop
 
-    path = find_run(run_dir)
+    session = config or Config()
+    where = _where(run_dir, session)
     if keywords:
-        config = load_config(flags=from_keywords(RESUME, **keywords), base=config or _config_of(path))
-    return run_in_event_loop(functools.partial(resume_job, path, observer=observer, changed=config))
+        base = config or _config_of(where, session)
+        config = load_config(flags=from_keywords(RESUME, **keywords), base=base)
+    if isinstance(where, Path):
+        return run_in_event_loop(functools.partial(resume_job, where, observer=observer, changed=config))
+    call = functools.partial(resume_place, where, session=session, observer=observer, changed=config)
+    return run_in_event_loop(call)
+
+
+def merge(
+    run: StrPath, *, output: StrPath | None = None, overwrite: bool = False, config: Config | None = None
+) -> Summary:
+    """Make one output of the shards of a run, once all of them have finished, and return the summary.
+
+    >>> job = {"endpoint": "my-endpoint", "output": "merged.parquet", "run_dir": "divided"}
+    >>> shards = [fanout.run("rows.jsonl", shard=f"{number}/2", **job) for number in range(2)]
+    >>> fanout.merge("divided").rows
+    3
+
+    Args:
+        run: Directory of the run, or its place in S3: the `run_dir` of its shards.
+        output: Another output than the run was started with.
+        overwrite: Replace an output that exists.
+        config: Leads to S3, where the run is kept there.
+
+    Raises:
+        UsageError: There is no such run, or the output may not be written.
+        Interrupted: Shards have not finished; names them.
+        RunError: The output cannot be written.
+    """
+    from fanout.commands.merge import merge_shards
+    from fanout.commands.merge_place import merge_place
+    from fanout.config.model import Config
+    from fanout.runtime.event_loop import run_in_event_loop
+    from fanout.runtime.supervisor import until_stopped
+
+    named = None if output is None else os.fspath(output)
+    session = config or Config()
+    where = _where(run, session)
+    if isinstance(where, Path):
+        call = functools.partial(merge_shards, where, output=named, overwrite=overwrite)
+    else:
+        call = functools.partial(merge_place, where, session=session, output=named, overwrite=overwrite)
+    return run_in_event_loop(functools.partial(until_stopped, call, next_step="merge it again"))
 
 
 @spelled_out(RetryKeywords)
@@ -157,20 +200,29 @@ def retry(
         UsageError: There is no such run, it has not finished, or the input changed.
         RunError: It could not be finished.
     """
-    from fanout.commands.find_run import find_run
-    from fanout.commands.retry import retry_job
+    from fanout.commands.retry import retry_job, retry_place
     from fanout.config.flags import RETRY, from_keywords
     from fanout.config.load import load_config
+    from fanout.config.model import Config
     from fanout.runtime.event_loop import run_in_event_loop
 
-    path = find_run(run)
+    session = config or Config()
+    where, named = _where(run, session), os.fspath(output)
     if keywords:
-        config = load_config(flags=from_keywords(RETRY, **keywords), base=config or _config_of(path))
-    call = functools.partial(retry_job, path, os.fspath(output), observer=observer, changed=config)
-    return run_in_event_loop(call)
+        base = config or _config_of(where, session)
+        config = load_config(flags=from_keywords(RETRY, **keywords), base=base)
+    if isinstance(where, Path):
+        call = functools.partial(retry_job, where, named, observer=observer, changed=config)
+        return run_in_event_loop(call)
+    of_place = functools.partial(
+        retry_place, where, named, session=session, observer=observer, changed=config
+    )
+    return run_in_event_loop(of_place)
 
 
-def export(run_dir: StrPath, output: StrPath, *, overwrite: bool = False) -> int:
+def export(
+    run_dir: StrPath, output: StrPath, *, overwrite: bool = False, config: Config | None = None
+) -> int:
     """Write the rows of an unfinished run that are durable, in input order; return how many. The run is not touched.
 
     >>> fanout.export(summary.run_dir, "so-far.parquet")
@@ -181,18 +233,24 @@ def export(run_dir: StrPath, output: StrPath, *, overwrite: bool = False) -> int
         run_dir: The run directory, the run's output, or `last`.
         output: The Parquet file to write.
         overwrite: Replace a file that exists.
+        config: Leads to S3, where the run is kept there.
 
     Raises:
         UsageError: There is no run, it has finished, no row is durable, or the output exists.
         JournalError: Another process is at the run, or its journal is damaged.
     """
     from fanout.commands.export import export as export_durable
-    from fanout.commands.find_run import find_run
+    from fanout.commands.export import export_place
+    from fanout.config.model import Config
 
-    return export_durable(find_run(run_dir), os.fspath(output), overwrite=overwrite)
+    session = config or Config()
+    where = _where(run_dir, session)
+    if isinstance(where, Path):
+        return export_durable(where, os.fspath(output), overwrite=overwrite)
+    return export_place(where, os.fspath(output), overwrite=overwrite, session=session)
 
 
-def status(run_dir: StrPath) -> RunStatus:
+def status(run_dir: StrPath, *, config: Config | None = None) -> RunStatus:
     """Return where a run stands, and what to do next. The run is not touched, and may be under way.
 
     >>> found = fanout.status(summary.run_dir)
@@ -200,32 +258,70 @@ def status(run_dir: StrPath) -> RunStatus:
     ('finished', '...answers.parquet')
 
     Args:
-        run_dir: The run directory, the run's output, or `last`.
+        run_dir: The run directory, its place in S3, the run's output, or `last`.
+        config: Leads to S3, where the run is kept there.
 
     Raises:
         UsageError: There is no run.
         JournalError: Its files are damaged.
         StorageError: They cannot be read.
+        RunError: S3 does not permit it, or does not answer.
     """
-    from fanout.commands.find_run import find_run
+    from fanout.commands.find_run import find_run, in_s3
     from fanout.commands.status import run_status
 
-    return run_status(find_run(run_dir))
+    if not in_s3(run_dir):
+        return run_status(find_run(run_dir))
+    from fanout.commands.find_place import ask
+    from fanout.commands.place_status import status_of
+    from fanout.config.model import Config
+
+    session = config or Config()
+    where = _where(run_dir, session)
+    if isinstance(where, Path):
+        return run_status(where)
+    return ask(session, lambda opened: status_of(opened, where, session))
 
 
-def rebuild(run_dir: StrPath) -> Rebuilt:
-    """Put a new journal into a run directory, from its parts and from what stands in S3; see `commands.rebuild`.
+def runs(place: StrPath = "", *, config: Config | None = None) -> Sequence[RunStatus]:
+    """Return the runs in a directory, or below a prefix in S3, the oldest first; damaged ones included.
+
+    Args:
+        place: The directory, or one whose `.fanout` holds runs; or `s3://bucket/runs/`.
+        config: Leads to S3.
+
+    Raises:
+        UsageError: There is no such directory.
+        RunError: S3 does not permit it, or does not answer.
+    """
+    from fanout.commands.find_run import in_s3
+    from fanout.commands.status import runs as runs_in
+
+    if not in_s3(place):
+        return runs_in(Path(place))
+    from fanout.commands.find_place import ask
+    from fanout.commands.place_status import runs_below
+    from fanout.config.model import Config
+
+    session = config or Config()
+    return ask(session, lambda opened: runs_below(opened, os.fspath(place), session))
+
+
+def draft_rebuild(run_dir: StrPath) -> Draft:
+    """Make a new journal for a run directory, from its parts and from what stands in S3; see `commands.rebuild`.
+
+    `Draft.place` puts it there, once it is agreed what becomes of the rows that may have been sent.
 
     Raises:
         UsageError: There is no run, it has finished, or it kept no journal.
         JournalError: Another process is at it, or `run.json` is damaged.
         RunError: AWS cannot be asked.
     """
-    from fanout.commands.rebuild import rebuild as rebuild_journal
+    from fanout.commands.rebuild import draft_rebuild as make_draft
     from fanout.runtime.event_loop import run_in_event_loop
     from fanout.runtime.supervisor import until_stopped
 
-    call = functools.partial(rebuild_journal, Path(run_dir))
+    call = functools.partial(make_draft, Path(run_dir))
     step = "the run is as it was: start the rebuild again"
     return run_in_event_loop(functools.partial(until_stopped, call, next_step=step))
 
@@ -266,9 +362,19 @@ def configured(config: Config | StrPath | Sequence[StrPath] | None, keywords: Ru
     return load_config(flags=from_keywords(inputs=config, **keywords))
 
 
-def _config_of(path: Path) -> Config:
-    """Return the configuration that the run in `path` was started with."""
-    from fanout.rundir.manifest import read_manifest
-    from fanout.rundir.paths import RunDirectory
+def _where(run: StrPath, config: Config) -> Path | RunPlace:
+    """Return where the run is kept that `run` means; S3 is asked for an `s3://` name alone, as `config` leads there."""
+    from fanout.commands.find_run import find_run, in_s3
 
-    return read_manifest(RunDirectory(path)).config
+    if not in_s3(run):
+        return find_run(run)
+    from fanout.commands.find_place import named_run
+
+    return named_run(run, config)
+
+
+def _config_of(where: Path | RunPlace, session: Config) -> Config:
+    """Return the configuration that the run was started with."""
+    from fanout.commands.find_place import manifest_at
+
+    return manifest_at(where, session).config

@@ -13,7 +13,6 @@ from fanout.aws.run_queue import RunQueues
 from fanout.aws.timeouts import bounded
 from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.failures import NOT_PERMITTED
-from fanout.domain.queues import Redrive
 from fanout.errors import CallError, RunError
 from fanout.ports import SIMULATED_HEADER, Endpoint, RunQueue
 
@@ -126,10 +125,6 @@ class AwsControl:
     async def renew_run_queue(self, url: str) -> None:
         """Note in a tag of the run's queue that its run lives now; see `ports.Control`."""
         await self._run_queues.renew(url)
-
-    async def redrive(self, queue_url: str) -> Redrive | None:
-        """Return the redrive policy of a queue, None if it has none."""
-        return await self._run_queues.redrive(queue_url)
 
     async def queue_attributes(self, queue_url: str) -> Mapping[str, str]:
         """Return all attributes of a queue by their names."""

@@ -1,4 +1,7 @@
-"""Holds the codes of failed calls that both HTTP clients share, and reads how long a reply asks to wait; pure."""
+"""Holds the codes of failed calls that both HTTP clients share, and reads what headers tell; pure.
+
+How long to wait, what time it is, where a redirect leads.
+"""
 
 from __future__ import annotations
 
@@ -56,10 +59,8 @@ def skew_s(headers: Mapping[str, str], *, now: float) -> float | None:
         headers: Response headers with lower-case names.
         now: Our clock, in seconds since the epoch.
     """
-    try:
-        return parsedate_to_datetime(headers.get("date", "")).timestamp() - now
-    except (ValueError, TypeError):
-        return None
+    told = http_date(headers.get("date", ""))
+    return None if told is None else told - now
 
 
 def redirect(status: int | None, headers: Mapping[str, str]) -> str | None:

@@ -85,7 +85,7 @@ async def put_parts(
         raise failures[0]
 
 
-def cut(size_bytes: int, *, part_bytes: int) -> Iterator[tuple[int, int, int]]:
+def cut(size_bytes: int, *, part_bytes: int) -> Iterator[Cut]:
     """Yield (part number from 1, start, stop) over `size_bytes`.
 
     Parts are of `part_bytes` or, if 10,000 of those do not reach, of the first whole MiB that does.

@@ -19,7 +19,7 @@ import anyio
 from fanout.aws.control_retry import patiently
 from fanout.aws.errors import skew_s
 from fanout.domain.failures import MISSING, NOT_PERMITTED, TOLERATED_SKEW_S
-from fanout.domain.queues import SEEN_TAG, Redrive, filter_policy, instant_tag, parse_redrive, queue_name
+from fanout.domain.queues import SEEN_TAG, filter_policy, instant_tag, queue_name
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import RunQueue
 
@@ -148,12 +148,6 @@ class RunQueues:
         answer = await self._call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"])
         found: Mapping[str, str] = answer.get("Attributes", {})
         return found
-
-    async def redrive(self, url: str) -> Redrive | None:
-        """Return the redrive policy of the queue at `url`, None if it has none."""
-        names = ["RedrivePolicy"]
-        answer = await self._call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=names)
-        return parse_redrive(answer.get("Attributes", {}).get("RedrivePolicy"))
 
     async def _arn(self, url: str) -> str:
         answer = await self._call(self._sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["QueueArn"])

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from fanout._version import __version__
+from fanout.analysis.baseline import Change
+from fanout.analysis.checks import Check
 from fanout.analysis.client_check import Verdict
 from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
 from fanout.analysis.crossover import Crossing
 from fanout.analysis.failures import Failures
 from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.analysis.savings import Savings
-from fanout.bench.baseline import Change
-from fanout.bench.checks import Check
 from fanout.bench.run import BenchResult
 from fanout.bench.setup import Difference, differences
 from fanout.errors import Exit, UsageError
-from fanout.files import write_json
+from fanout.files import BY_UMASK, write_json
 
 KIND, VERSION = "fanout-bench", 1
 
@@ -141,7 +141,7 @@ def write_document(result: Result, path: Path) -> None:
     Raises:
         StorageError: The disk is full or failed.
     """
-    write_json(path, result.as_dict())
+    write_json(path, result.as_dict(), mode=BY_UMASK)
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -153,13 +153,16 @@ def read_baseline(path: Path) -> Baseline:
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
+        why = (error.strerror or "").lower() if isinstance(error, OSError) else ""
         raise UsageError(
-            f"--baseline {path}: cannot be read ({error}); name an earlier bench.json"
+            f"--baseline {path}: {why or 'is no whole JSON document'}. Name an earlier bench.json"
         ) from error
     if not isinstance(content, dict) or content.get("kind") != KIND or content.get("version") != VERSION:
-        raise UsageError(f"--baseline {path}: is not a bench.json of this version of fanout")
+        raise UsageError(f"--baseline {path}: is not a bench.json of this version of fanout. Name another")
     if not content.get("valid"):
-        raise UsageError(f"--baseline {path}: that experiment did not measure the service, it has no numbers")
+        raise UsageError(
+            f"--baseline {path}: that experiment did not measure the service, so it has no numbers. Name another"
+        )
     try:
         record = {name: content[name] for name in ("endpoint", "simulated", "region")}
         record |= {**content["plan"], **content.get("setup", {})}

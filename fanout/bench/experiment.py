@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fanout.analysis.baseline import Change, changes
+from fanout.analysis.checks import Found, check, refuse_unanswerable, with_standard
+from fanout.analysis.fail_conditions import Condition, parse_condition
 from fanout.analysis.failures import read_failures
 from fanout.analysis.findings import tell, verdict_of
 from fanout.analysis.savings import savings
-from fanout.bench.baseline import Change, changes
-from fanout.bench.checks import Found, check, refuse_unanswerable, with_standard
 from fanout.bench.document import Baseline, Result, read_baseline, write_document
-from fanout.bench.fail_conditions import Condition, parse_condition
 from fanout.bench.run import BenchResult, run_bench
 from fanout.bench.settings import DOCUMENT, FILE, plan_of
 from fanout.config.model import Config

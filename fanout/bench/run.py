@@ -30,6 +30,7 @@ from fanout.errors import Interrupted, RunError, UsageError, next_time
 from fanout.output.finish import finish
 from fanout.ports import Queue
 from fanout.runtime import settings as compose
+from fanout.runtime.describe_run import describe_run
 from fanout.runtime.in_process import EngineWork, build_pipeline
 from fanout.runtime.result import WorkResult
 from fanout.runtime.session import Session, open_session
@@ -167,6 +168,9 @@ class _Bench:
             ended = await self.supervisor.attend(experiment, (self._observer, self._loop))
             name, simulated = session.endpoint_name, await session.is_simulated()
             warnings = session.warnings.of_run
+            provenance = describe_run(
+                self._config, endpoint=endpoint, region=session.cloud.region, started_at=started
+            )
         plan = asdict(self._plan) | {
             "closed": self._config.bench.closed,
             "late_ms": self._config.bench.late_ms,
@@ -183,6 +187,7 @@ class _Bench:
                 "fanout:simulated": str(simulated).lower(),
                 "fanout:throttles": str(ended.throttles),
                 BENCH_KEY: json.dumps(plan),
+                **provenance.as_metadata(),
             },
             overwrite=True,
         )

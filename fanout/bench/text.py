@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from fanout.analysis.client_check import TOO_FEW
 from fanout.analysis.comparison import Comparison, GroupResult
 from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.bench.document import Result
-from fanout.report.terminal import say
+from fanout.report.table import NAMES, Row, Table, titled
+from fanout.report.terminal import draw, say
 
 SIMULATED = "simulated: these numbers are of the local AWS and say nothing about SageMaker"
 
@@ -33,49 +32,51 @@ def print_result(result: Result, console: Console, *, document: Path) -> None:
         _say(console, headline.get(result.verdict.limit or "", "NOT MEASURED"))
     else:
         _say(console, str(comparison.crossing))
-        console.print(_by_size(comparison, simulated=ran.simulated))
-        console.print(_by_phase(comparison.everything, simulated=ran.simulated))
+        draw(console, _by_size(comparison, simulated=ran.simulated))
+        draw(console, _by_phase(comparison.everything, simulated=ran.simulated))
         _saved(result, console)
     for line in _notes(result):
         _say(console, line)
     _changes(result, console)
     for check in result.checks:
-        _say(console, f"{'FAILED' if check.fails else 'passed'}: --fail-if {check.text!r}: {check.found}")
+        _say(console, str(check))
     _say(console, f"{ran.output} · {document}")
 
 
+def print_failures(result: Result, console: Console) -> None:
+    """Print why the experiment exits with 3, and nothing if it does not: what is left of it under `--quiet`."""
+    if result.comparison is None:
+        for reason in result.verdict.reasons or ("the service was not measured",):
+            _say(console, f"NOT MEASURED: {reason}")
+    for check in result.checks:
+        if check.fails:
+            _say(console, str(check))
+
+
 def _by_size(comparison: Comparison, *, simulated: bool) -> Table:
-    title = "total latency by size, median in ms" + (" (simulated)" if simulated else "")
-    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="")
-    for name in ("payload", "pairs", "inline", "S3", "inline saves", "95 % interval"):
-        table.add_column(name, justify="left" if name == "payload" else "right")
+    rows: list[Row] = []
     for group in (*comparison.groups, comparison.everything):
         if not group.is_told:
-            table.add_row(group.label, f"{group.pairs:,}", "", "", "", f"none: under {TOO_FEW} pairs")
+            rows.append((group.label, f"{group.pairs:,}", "", "", "", f"none: under {TOO_FEW} pairs"))
             continue
         total = group.phases["total"]
-        median, reach = _difference(total.difference)
-        table.add_row(
-            group.label, f"{group.pairs:,}", _p(total.inline, "p50"), _p(total.s3, "p50"), median, reach
-        )
-    return table
+        medians = (_p(total.inline, "p50"), _p(total.s3, "p50"))
+        rows.append((group.label, f"{group.pairs:,}", *medians, *_difference(total.difference)))
+    title = titled("total latency by size, median in ms", simulated=simulated)
+    return Table(title, ("payload", "pairs", "inline", "S3", "inline saves", "95 % interval"), tuple(rows))
 
 
 def _by_phase(group: GroupResult, *, simulated: bool) -> Table:
-    title = "all sizes, in ms" + (" (simulated)" if simulated else "")
-    table = Table(box=box.SIMPLE, pad_edge=False, title=title, title_justify="left", title_style="")
-    table.add_column("phase")
-    table.add_column("way")
-    names = ("p50", "p90", "p99", "max")
-    for name in (*names, "inline saves", "95 % interval"):
-        table.add_column(name, justify="right")
+    names = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max"}
+    rows: list[Row] = []
     for phase, result in group.phases.items():
         head, difference = phase, _difference(result.difference)
         for way, found in (("inline", result.inline), ("S3", result.s3)):
             if found is not None:
-                table.add_row(head, way, *(_p(found, name) for name in names), *difference)
+                rows.append((head, way, *(_p(found, name) for name in names), *difference))
                 head, difference = "", ("", "")
-    return table
+    columns = ("phase", "transport", *names.values(), "inline saves", "95 % interval")
+    return Table(titled("all sizes, in ms", simulated=simulated), columns, tuple(rows), frozenset({0, 1}))
 
 
 def _saved(result: Result, console: Console) -> None:
@@ -115,16 +116,16 @@ def _changes(result: Result, console: Console) -> None:
     _say(console, f"against {result.baseline.path}, medians in ms:")
     if result.unlike:
         _say(console, f"note: the two differ in {'; '.join(map(str, result.unlike))}")
-    table = Table(box=box.SIMPLE, pad_edge=False)
-    for name in ("phase", "way", "then", "now", "change", "95 % interval", ""):
-        table.add_column(name, justify="left" if name in {"phase", "way", ""} else "right")
-    for change in result.changes:
-        if change.group == "all sizes":
-            median, reach = _difference(change.change)
-            table.add_row(
-                change.phase, change.way, _ms(change.before), _ms(change.now), median, reach, change.verdict
-            )
-    console.print(table)
+    rows = tuple(
+        (
+            each.phase, NAMES.get(each.way, each.way), _ms(each.before), _ms(each.now), *_difference(each.change),
+            each.verdict,
+        )
+        for each in result.changes
+        if each.group == "all sizes"
+    )  # fmt: skip
+    head = ("phase", "transport", "then", "now", "change", "95 % interval", "")
+    draw(console, Table("", head, rows, frozenset({0, 1, 6})))
 
 
 def _difference(found: Interval | None) -> tuple[str, str]:
@@ -134,7 +135,8 @@ def _difference(found: Interval | None) -> tuple[str, str]:
 
 
 def _p(found: Quantiles | None, name: str) -> str:
-    return "" if found is None else _ms(getattr(found, name))
+    value = None if found is None else getattr(found, name)
+    return "" if value is None else _ms(value)
 
 
 def _ms(value: float) -> str:

@@ -8,30 +8,36 @@ from typing import Annotated, Any
 
 import typer
 
-from fanout._version import __version__
 from fanout.cli import malloc as allocators
 from fanout.cli.console import discard_stdout, open_descriptors, report_error, speak_utf8
+from fanout.cli.help import HELP_FLAGS, Verb, Verbs
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
+from fanout.cli.verbs.cancel import cancel
 from fanout.cli.verbs.discard import discard
 from fanout.cli.verbs.doctor import doctor
 from fanout.cli.verbs.export import export
 from fanout.cli.verbs.gc import gc
 from fanout.cli.verbs.infra import infra
+from fanout.cli.verbs.merge import merge
 from fanout.cli.verbs.plan import plan
 from fanout.cli.verbs.report import report
 from fanout.cli.verbs.resume import resume
 from fanout.cli.verbs.retry import retry
 from fanout.cli.verbs.run import run
 from fanout.cli.verbs.runs import runs
+from fanout.cli.verbs.schema import schema
 from fanout.cli.verbs.simulate import simulate
 from fanout.cli.verbs.status import status
 from fanout.errors import Exit, RunError
+from fanout.runtime.command_line import note_command
 
+PROGRAM = "fanout"  # also as `python -m fanout`: completion is installed under this name
 app = typer.Typer(
-    name="fanout",
+    name=PROGRAM,
     no_args_is_help=True,
-    add_completion=False,
+    cls=Verbs,
+    context_settings=HELP_FLAGS,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # rich would cost 100 ms of every --help
     help="Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back.",
@@ -39,41 +45,44 @@ app = typer.Typer(
 
 # What newer versions of typer return for a KeyboardInterrupt; older ones let it through.
 _TYPER_INTERRUPTED = 130
-EXIT_CODES = """Exit codes: 0 every row succeeded; 1 a bug; 2 usage or configuration; 3 finished, some rows failed;
-4 a precondition on AWS (endpoint, permission, queue); 5 journal locked or damaged; 6 storage full; 7 deadline reached;
-75 interrupted."""
 
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's signature
     if asked:
-        typer.echo(f"fanout {__version__}")
+        from fanout.observability.versions import versions
+
+        typer.echo("".join(f"{name} {said}\n" for name, said in versions().items()), nl=False)
         raise typer.Exit
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print this version, and the libraries'."
+        ),
     ] = False,
 ) -> None:
     """Send a dataset to an Amazon SageMaker asynchronous inference endpoint; get one Parquet file back."""
 
 
-app.command(epilog=EXIT_CODES, short_help="Send every row to an endpoint; write one Parquet file.")(run)
-app.command(epilog=EXIT_CODES, short_help="Tell what a run would send, cost and take; send nothing.")(plan)
-app.command(epilog=EXIT_CODES, short_help="Say what is missing for a run, before its first row.")(doctor)
-app.command(short_help="Serve the local AWS that ships with fanout, for your tests.")(simulate)
-app.command(epilog=EXIT_CODES, short_help="Finish an interrupted run, and send nothing twice.")(resume)
-app.command(epilog=EXIT_CODES, short_help="Send the rows of a finished run that failed once more.")(retry)
-app.command(short_help="Write what an unfinished run has collected so far.")(export)
-app.command(short_help="Say where a run stands, and what to do next.")(status)
-app.command()(runs)
-app.command(epilog=EXIT_CODES, short_help="Give an unfinished run up: remove all that is left of it.")(
-    discard
-)
-app.command(epilog=EXIT_CODES, short_help="List or remove what runs that are gone left in the account.")(gc)
-app.command(epilog=EXIT_CODES, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
-app.command(epilog=EXIT_CODES, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
+app.command(cls=Verb, short_help="Send every row to an endpoint; write one Parquet file.")(run)
+app.command(cls=Verb, short_help="Tell what a run would send, cost and take; send nothing.")(plan)
+app.command(cls=Verb, short_help="Say what is missing for a run, before its first row.")(doctor)
+app.command(cls=Verb, short_help="Serve the local AWS that ships with fanout, for your tests.")(simulate)
+app.command(cls=Verb, short_help="Finish an interrupted run, and send nothing twice.")(resume)
+app.command(cls=Verb, short_help="Make one output of a run's shards, once they are done.")(merge)
+app.command(cls=Verb, short_help="Stop all shards of a run in order, wherever they are.")(cancel)
+app.command(cls=Verb, short_help="Send the rows of a finished run that failed once more.")(retry)
+app.command(cls=Verb, short_help="Write what an unfinished run has collected so far.")(export)
+app.command(cls=Verb, short_help="Say where a run stands, and what to do next.")(status)
+app.command(cls=Verb, short_help="List the runs in a directory, or below a prefix in S3.")(runs)
+app.command(cls=Verb, short_help="Give an unfinished run up: remove all that is left of it.")(discard)
+app.command(cls=Verb, short_help="List or remove what runs that are gone left in the account.")(gc)
+app.command(cls=Verb, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
+app.command(cls=Verb, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
+app.command(cls=Verb, short_help="Print the JSON Schema of the TOML file, for editors.")(schema)
 app.add_typer(infra, name="infra", short_help="Print what to grant and to create on AWS.")
 
 
@@ -84,11 +93,12 @@ def main(arguments: list[str] | None = None) -> None:
     narrowed.registered_commands, narrowed.registered_groups = called(
         app.registered_commands, app.registered_groups, given
     )
+    note_command(given)
     open_descriptors()
     speak_utf8()
     allocators.choose()
     try:
-        code: Any = narrowed(arguments, standalone_mode=False)
+        code: Any = narrowed(arguments, prog_name=PROGRAM, standalone_mode=False)
     except RunError as error:
         report_error(error)
         sys.exit(int(error.exit))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from fanout.errors import StorageError
+from fanout.errors import Exit, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +86,15 @@ class Reporting:
         """
         log_to_stderr(form=self.log_format, level=self.log_level, verbose=self.verbose)
 
-    def show(self, go: Callable[[Observer], Summary]) -> NoReturn:
-        """Call `go` with an observer for a person or a log, print the summary, and exit."""
+    def show(
+        self, go: Callable[[Observer], Summary], *, rows_failed_exit: int = Exit.ROWS_FAILED
+    ) -> NoReturn:
+        """Call `go` with an observer for a person or a log, print the summary, and exit.
+
+        Args:
+            go: Runs something.
+            rows_failed_exit: What to exit with where some rows failed.
+        """
         from fanout.cli.startup import load_engine
         from fanout.observability.logging import is_json
 
@@ -109,7 +116,8 @@ class Reporting:
             print_summary(summary, console)
         if self.as_json:
             print_json(summary.as_dict())
-        raise typer.Exit(int(summary.exit))
+        code = summary.exit
+        raise typer.Exit(rows_failed_exit if code == Exit.ROWS_FAILED else int(code))
 
 
 def print_json(content: dict[str, Any]) -> None:
@@ -146,7 +154,8 @@ def open_descriptors() -> None:
         try:
             os.fstat(descriptor)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+            # The lowest that is free. An input that was closed stays one that cannot be read: an end would be no rows.
+            os.open(os.devnull, os.O_RDWR if descriptor else os.O_WRONLY)
             if descriptor and (sys.stdout, sys.stderr)[descriptor - 1] is None:
                 setattr(sys, ("stdout", "stderr")[descriptor - 1], os.fdopen(descriptor, "w"))
 
@@ -159,4 +168,4 @@ def report_error(error: RunError) -> None:
     if is_json():
         logging.getLogger("fanout").error("%s", error, extra={"exit_code": int(error.exit)})
     else:
-        sys.stderr.write(f"fanout: {escape(str(error))}\n")
+        sys.stderr.writelines(f"fanout: {escape(line)}\n" for line in error.lines)

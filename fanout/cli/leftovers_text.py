@@ -48,7 +48,8 @@ def given_up(plan: Discard) -> list[str]:
     if plan.workspace is not None and plan.workspace.exists():
         lines.append(f"  what was built of its output, {plan.workspace}")
     results = f", with the results of {count(plan.durable, 'row')}" if plan.durable else ""
-    lines.append(f"  its directory{results}")
+    kept = "place, with all that stands there" if isinstance(plan.run_dir, str) else "directory"
+    lines.append(f"  its {kept}{results}")
     lines += [
         f"this stays: {_what(each)} {each.name}: {each.verdict.reason}"
         for each in plan.leftovers
@@ -65,6 +66,8 @@ def given_up(plan: Discard) -> list[str]:
 def _what(leftover: Leftover) -> str:
     if leftover.kind == "inputs":
         return count(leftover.count, "uploaded payload")
+    if leftover.kind == "place":
+        return f"place, {count(leftover.count, 'object')}"
     return "unfinished upload" if leftover.kind == "upload" else leftover.kind
 
 

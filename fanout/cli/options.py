@@ -15,16 +15,34 @@ from fanout.config.flags import Flag, Kind, sections
 RunName = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="Directory of the run (.fanout/<run> beside its output), its output, or `last`."
+        metavar="RUN",
+        help="Directory of the run (.fanout/<run> beside its output), its place s3://BUCKET/runs/NAME, its output, "
+        "or `last`.",
     ),
 ]
 """How a command line names a run; `commands.find_run` finds it."""
 
 Verb = Callable[..., None]
+_METAVARS: dict[Kind, str] = {"text": "TEXT", "int": "N", "float": "NUMBER", "names": "A,B"}
+GROUPS = {
+    "input": "Input",
+    "columns": "Columns",
+    "payload": "Payload",
+    "endpoint": "Endpoint",
+    "local": "Endpoint",
+    "transport": "Sending",
+    "pacing": "Sending",
+    "collect": "Results",
+    "output": "Output",
+    "run": "Run",
+    "metrics": "Metrics",
+    "bench": "Experiment",
+}
+"""Under what `--help` lists a flag, by the section of its key, in this order."""
 _TYPES: dict[Kind, Any] = {
     "text": str | None,
-    "int": int | None,
-    "float": float | None,
+    "int": str | None,  # read with the rest of the configuration: all that is wrong is told at once
+    "float": str | None,
     "names": str | None,
     "paths": list[str] | None,
     "on": bool | None,
@@ -74,8 +92,24 @@ def _parameter(name: str, annotation: Any, default: object) -> Parameter:
 
 
 def _annotation(flag: Flag) -> Any:
-    metavar = flag.metavar or None
+    metavar = flag.metavar or _METAVARS.get(flag.kind)
     if flag.kind == "paths":
         return Annotated[_TYPES[flag.kind], typer.Argument(metavar=metavar, help=flag.help)]
     names = (flag.short, flag.option) if flag.short else (flag.option,)
-    return Annotated[_TYPES[flag.kind], typer.Option(*names, metavar=metavar, help=flag.help)]
+    # The configuration has the default: an option that was not given says nothing.
+    said = f"{flag.help} [default: {flag.default}]" if flag.default else flag.help
+    option = typer.Option(
+        *names,
+        metavar=metavar,
+        help=said,
+        rich_help_panel=GROUPS[flag.key.partition(".")[0]],
+        autocompletion=_completing(flag.choices) if flag.choices else None,
+    )
+    return Annotated[_TYPES[flag.kind], option]
+
+
+def _completing(choices: Sequence[str]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [choice for choice in choices if choice.startswith(incomplete)]
+
+    return complete

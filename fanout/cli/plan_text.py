@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fanout.analysis.plan import Plan
 from fanout.analysis.planned_rows import Sample
-from fanout.report.tables import dollars, seconds_text
+from fanout.report.wording import dollars, seconds_text
 from fanout.text import count, escape
 
 PAYLOAD_SHOWN = 500  # characters
@@ -22,6 +22,7 @@ def describe(plan: Plan) -> str:
         *_sizes(plan),
         *_calls(plan),
         *_time(plan),
+        *_responses(plan),
         *(f"could not be asked: {said}" for said in plan.not_asked),
         *(f"a run needs besides: {said}" for said in plan.lacking),
         *(line for sample in plan.rows.samples for line in _sample(sample)),
@@ -45,10 +46,11 @@ def _sizes(plan: Plan) -> Iterator[str]:
         (_WAYS[way], f"{number:,}", f"{rows.bytes_by_transport[way]:,}" if way != "existing" else "not known")
         for way, number in sorted(rows.by_transport.items())
     ]
-    yield from _aligned(("way", "rows", "payload bytes"), lines)
+    yield from _aligned(("transport", "rows", "payload bytes"), lines)
     p50, p99, largest = (rows.sizes.quantile(q) for q in (0.5, 0.99, 1.0))
     if p50 is not None:
-        yield f"payloads: p50 {p50:,} bytes, p99 {p99:,}, largest {largest:,}"
+        p999 = f", p99.9 {rows.sizes.p999:,}" if rows.sizes.p999 is not None else ""
+        yield f"payloads: p50 {p50:,} bytes, p99 {p99:,}{p999}, largest {largest:,}"
 
 
 def _calls(plan: Plan) -> Iterator[str]:
@@ -73,6 +75,17 @@ def _time(plan: Plan) -> Iterator[str]:
     if times.instance_hours is not None:
         yield f"meanwhile {_instances(plan)} {_run(times.instance_hours)}{_cost(times.instance_dollars)}"
     yield from (f"not known: {said}" for said in times.unknown)
+
+
+def _responses(plan: Plan) -> Iterator[str]:
+    wanted = plan.responses
+    if wanted.form != "bytes":
+        yield f"responses are written as {wanted.form}; a row with another is invalid"
+    lines = [
+        (each.name, str(each.kind), each.path, "null where it is missing" if each.optional else "")
+        for each in wanted.fields
+    ]
+    yield from _aligned(("column", "type", "of the response", ""), lines, left=(1, 2, 3))
 
 
 def _instances(plan: Plan) -> str:

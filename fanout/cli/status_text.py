@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from fanout.cli.progress import paced
 from fanout.commands.status import RunStatus
 from fanout.text import count, escape
 
+_SHARDS_SHOWN = 16
 _COLUMNS = ("run", "state", "rows", "started", "output")
 
 
@@ -18,7 +21,12 @@ def describe(run: RunStatus) -> str:
     if run.reason:
         lines.append(run.reason)
     lines += [line for line in (_going(run), _left(run)) if line]
-    lines += [f"shard {Path(shard.run_dir).name}: {_share(shard)}" for shard in run.shards]
+    if run.shard_count is not None and run.state != "finished":
+        lines.append(_shards(run.shards, run.shard_count))
+    told = [shard for shard in run.shards if shard.state != "finished" or len(run.shards) <= _SHARDS_SHOWN]
+    lines += [f"shard {Path(shard.run_dir).name}: {_share(shard)}" for shard in told[:_SHARDS_SHOWN]]
+    if len(told) > _SHARDS_SHOWN:
+        lines.append(f"and {len(told) - _SHARDS_SHOWN} more shards: --json tells all")
     lines.append(f"endpoint {run.endpoint}, output {run.output or '-'}, started {run.started_at}")
     if run.state == "running":
         heard = run.updated_at or "never"
@@ -26,6 +34,14 @@ def describe(run: RunStatus) -> str:
     if run.next:
         lines.append(f"next: {run.next}")
     return "\n".join(map(escape, lines))
+
+
+def _shards(shards: Sequence[RunStatus], of: int) -> str:
+    """Return how many shards of a run stand where."""
+    states = Counter(shard.state for shard in shards)
+    begun = ", ".join(f"{states[state]} {state}" for state in ("running", "stopped", "dead") if states[state])
+    waiting = f", {of - len(shards)} not started" if len(shards) < of else ""
+    return f"{states['finished']} of {of} shards finished{', ' if begun else ''}{begun}{waiting}"
 
 
 def table(runs: Sequence[RunStatus]) -> list[str]:
@@ -52,11 +68,19 @@ def _line(run: RunStatus) -> tuple[str, ...]:
 def _state(run: RunStatus) -> str:
     return {
         "running": "running",
-        "finished": f"finished, {count(run.rows or 0, 'row')}",
+        "finished": f"finished, {count(run.rows or 0, 'row')}{_ends(run)}",
         "stopped": "stopped before its output was written",
         "dead": "dead: its process was killed, or the machine went down",
         "damaged": "damaged",
     }[run.state]
+
+
+def _ends(run: RunStatus) -> str:
+    """Return how the rows ended, where they ended in more ways than one, or did not succeed."""
+    ends = sorted((run.by_status or {}).items())
+    if [status for status, _ in ends] in ([], ["succeeded"]):
+        return ""
+    return f" ({', '.join(f'{number:,} {status}' for status, number in ends)})"
 
 
 def _share(shard: RunStatus) -> str:
@@ -85,8 +109,17 @@ def _going(run: RunStatus) -> str | None:
     return (
         f"{_ended(seen)}{read}, {seen['ended'] - seen['succeeded']:,} without success; "
         f"{seen['in_flight']:,} in flight, {seen['accepted']:,} in the endpoint's queue; "
-        f"{seen['throttles']:,} throttled, {seen['resends'] - possible:,} sent again{twice}"
+        f"{seen['throttles']:,} throttled, {seen['resends'] - possible:,} sent again{twice}{_paced(seen)}"
     )
+
+
+def _paced(seen: Mapping[str, Any]) -> str:
+    """Return at which rate it sends and what is done to find the limit; nothing where no rate is in force."""
+    rate, pacer = seen.get("rate_limit_per_s"), (seen.get("statistics") or {}).get("pacer", {})
+    if rate is None:
+        return ""
+    held_by = "configuration" if rate == pacer.get("configured_per_s") else "throttling"
+    return f"; {paced(rate, held_by, pacer.get('phase'))}"
 
 
 def _ended(seen: Mapping[str, Any]) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 
-from fanout.report.terminal import add_row, grid, say
+from fanout.report.table import Table
+from fanout.report.terminal import draw, say
 from fanout.rundir.summary import Summary
 
 ERRORS_SHOWN = 5
 EXAMPLE_MAX = 200
+NONE = "\u2013"  # as in reports: of fewer than 1,000 rows, a p99.9 would be the largest one
 
 
 def print_summary(summary: Summary, console: Console) -> None:
@@ -18,11 +19,11 @@ def print_summary(summary: Summary, console: Console) -> None:
         for text in summary.warnings:
             say(console, text)
         return
+    if summary.finished_before:
+        say(console, f"{summary.output} was finished before, by run {summary.run_id}. Nothing was sent now.")
     say(console, headline(summary))
     if summary.latency:
-        note = " (simulated: they say nothing about SageMaker)" if summary.simulated else ""
-        say(console, f"latency in milliseconds{note}")
-        console.print(_latencies(summary))
+        draw(console, _latencies(summary))
     for line in _errors(summary):
         say(console, line)
     say(console, f"{summary.output} ({_size(summary.output_bytes)})")
@@ -34,10 +35,7 @@ def headline(summary: Summary) -> str:
         ", ".join(f"{count:,} {status}" for status, count in sorted(summary.by_status.items())) or "no rows"
     )
     ways = ", ".join(f"{count:,} {way}" for way, count in sorted(summary.by_transport.items()))
-    here = summary.ended_here
-    since = f"{here:,} since the resume, in " if here is not None and here < summary.rows else ""
-    rate = f"{summary.rows_per_s:,.0f} rows/s" if summary.rows_per_s is not None else ""
-    parts = [statuses, ways, f"{since}{summary.seconds:,.1f} s", rate]
+    parts = [statuses, ways, *_speed(summary)]
     for count, name in (
         (summary.throttles, "throttled"),
         (summary.resends_certain, "sent again"),
@@ -48,15 +46,27 @@ def headline(summary: Summary) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def _speed(summary: Summary) -> list[str]:
+    """Return how long the rows took and how fast that was, as the report says it, and how long this process took."""
+    here, rows_s = summary.ended_here, summary.rows_seconds
+    if here is not None and here < summary.rows:
+        in_s = f"{here:,} since the resume, in {summary.seconds:,.1f} s"
+        return [in_s if summary.rows_per_s is None else f"{in_s} ({summary.rows_per_s:,.0f} rows/s)"]
+    if rows_s is None:  # an earlier version's, or none was sent
+        rate = [f"{summary.rows_per_s:,.0f} rows/s"] if summary.rows_per_s is not None else []
+        return [f"{summary.seconds:,.1f} s", *rate]
+    fast = [f"{summary.rows / rows_s:,.1f} rows/s"] if rows_s else []
+    return [f"{rows_s:,.1f} s from the first row to the last", *fast, f"{summary.seconds:,.1f} s in all"]
+
+
 def _latencies(summary: Summary) -> Table:
-    table = grid()
-    table.add_column("phase")
-    names = ("p50", "p90", "p99", "max")
-    for name in names:
-        table.add_column(name, justify="right")
-    for phase, values in summary.latency.items():
-        add_row(table, phase, *(f"{values[name]:,.1f}" for name in names))
-    return table
+    names = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9", "max": "max"}
+    rows = [
+        (phase, *(f"{values[name]:,.1f}" if name in values else NONE for name in names))
+        for phase, values in summary.latency.items()
+    ]
+    note = " (simulated: they say nothing about SageMaker)" if summary.simulated else ""
+    return Table(f"latency in milliseconds{note}", ("phase", *names.values()), tuple(rows))
 
 
 def _errors(summary: Summary) -> list[str]:

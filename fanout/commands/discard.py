@@ -30,7 +30,7 @@ from fanout.rundir.manifest import Manifest, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.event_loop import run_in_event_loop
 from fanout.runtime.object_claim import ObjectClaim
-from fanout.runtime.session import open_session
+from fanout.runtime.session import Session, open_session
 from fanout.runtime.supervisor import until_stopped
 
 VERSION = 1
@@ -43,7 +43,7 @@ class Discard:
     """A run that is given up, or is to be.
 
     Attributes:
-        run_dir: Its directory.
+        run_dir: Its directory, or the uri of its place in S3.
         run_id: The run; None for one that was killed before it had a name.
         state: `unsent`: it was killed before it could send anything. `finished`: it has its output, which stays.
         accepted: Rows that the endpoint has, or may have: it goes on serving them, for no one.
@@ -54,7 +54,7 @@ class Discard:
         strangers: What else stands in its directory, and stays.
     """
 
-    run_dir: Path
+    run_dir: Path | str
     run_id: str | None
     state: State
     accepted: int = 0
@@ -62,7 +62,7 @@ class Discard:
     leftovers: Sequence[Leftover] = ()
     unseen: Sequence[str] = ()
     workspace: Path | None = None
-    strangers: Sequence[Path] = field(default_factory=tuple)
+    strangers: Sequence[Path | str] = field(default_factory=tuple)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -94,7 +94,7 @@ def discard(path: Path, *, config: Config | None = None, agree: Callable[[Discar
     directory = RunDirectory(path.absolute())
     unnamed = not directory.manifest.exists() and directory.journal.exists()
     manifest = None if unnamed else read_manifest(directory)
-    if manifest is not None and manifest.stripe is not None:
+    if manifest is not None and manifest.is_shard:
         whole = directory.whole.path
         raise UsageError(
             f"{path} is a share of the run in {whole}: `fanout discard {whole}` gives up all of it"
@@ -110,7 +110,7 @@ def discard(path: Path, *, config: Config | None = None, agree: Callable[[Discar
         if plan.leftovers:
             call = partial(_clear, plan, config or (manifest.config if manifest is not None else Config()))
             plan = run_in_event_loop(partial(until_stopped, call, next_step=_AGAIN))
-        _check_cleared(plan)
+        check_cleared(plan, again=_AGAIN)
         if manifest is not None and plan.state != "finished":
             _drop_claim(directory, manifest, config or manifest.config)
         if plan.workspace is not None:
@@ -136,11 +136,14 @@ def _plan(
     )
     if manifest.config.local.enabled:  # its AWS has ended with it
         return plan
-    call = partial(_find, plan, manifest, _reaching(config), run_ids=run_ids)
+    call = partial(find_leftovers, plan, manifest, reaching(config), run_ids=run_ids)
     return run_in_event_loop(partial(until_stopped, call, next_step="nothing was removed"))
 
 
-async def _find(plan: Discard, manifest: Manifest, config: Config, *, run_ids: Sequence[str]) -> Discard:
+async def find_leftovers(
+    plan: Discard, manifest: Manifest, config: Config, *, run_ids: Sequence[str]
+) -> Discard:
+    """Return the plan with what the run has in AWS; what it has noted of its uploads stands in `plan.run_dir`."""
     prefix = manifest.config.transport.input_prefix
     uploads = parse_prefix(prefix) if prefix else None
     keeps = manifest.config.transport.keep_inputs
@@ -165,7 +168,7 @@ async def _find(plan: Discard, manifest: Manifest, config: Config, *, run_ids: S
 
 
 async def _clear(plan: Discard, config: Config) -> Discard:
-    async with open_session(_reaching(config)) as session:
+    async with open_session(reaching(config)) as session:
         done = await remove_run(plan.leftovers, session.cloud, clock=session.clock)
     return replace(plan, leftovers=done)
 
@@ -175,24 +178,42 @@ def _drop_claim(directory: RunDirectory, manifest: Manifest, config: Config) -> 
 
     Before the directory goes: killed in between, discarding can be done again.
     """
-    output, run_id = manifest.config.output.path or "", manifest.run_id
     if manifest.config.local.enabled:  # it leaves none
         return
-    if is_remote(output):
-
-        async def call() -> None:
-            async with open_session(_reaching(config)) as session:
-                claim = ObjectClaim(
-                    session.cloud.objects,
-                    object_place(output),
-                    owner=Owner.here(run_id, run_dir=directory.path, now=session.clock.now()),
-                    clock=session.clock,
-                    uptime=uptime_s,
-                )
-                await claim.give_up()
-
-        run_in_event_loop(partial(until_stopped, call, next_step=_AGAIN))
+    if not is_remote(manifest.config.output.path or ""):
+        _drop_claim_here(manifest)
         return
+
+    async def call() -> None:
+        async with open_session(reaching(config)) as session:
+            await drop_claim(session, manifest, where=directory.path)
+
+    run_in_event_loop(partial(until_stopped, call, next_step=_AGAIN))
+
+
+async def drop_claim(session: Session, manifest: Manifest, *, where: Path | str) -> None:
+    """Remove the claim on a run's output that names the run, here or in S3; `where` is what the run is named by.
+
+    Raises:
+        OutputInUse: A process goes on with the run elsewhere.
+        RunError: S3 does not permit it.
+    """
+    output = manifest.config.output.path or ""
+    if not is_remote(output):
+        _drop_claim_here(manifest)
+        return
+    claim = ObjectClaim(
+        session.cloud.objects,
+        object_place(output),
+        owner=Owner.here(manifest.run_id, run_dir=where, now=session.clock.now()),
+        clock=session.clock,
+        uptime=uptime_s,
+    )
+    await claim.give_up()
+
+
+def _drop_claim_here(manifest: Manifest) -> None:
+    output, run_id = manifest.config.output.path or "", manifest.run_id
     owner = read_claim(output)
     if owner is None or owner.run_id != run_id:
         return
@@ -201,7 +222,7 @@ def _drop_claim(directory: RunDirectory, manifest: Manifest, config: Config) -> 
             held_claim.drop()
 
 
-def _check_cleared(plan: Discard) -> None:
+def check_cleared(plan: Discard, *, again: str) -> None:
     """Return if nothing of a run is left in AWS, as far as that can be known.
 
     Raises:
@@ -213,7 +234,7 @@ def _check_cleared(plan: Discard) -> None:
         if each.outcome == "left" and each.verdict.gone
     ]
     if problems or plan.unseen:
-        raise RunError(f"{'; '.join([*problems, *plan.unseen])}; {_AGAIN}")
+        raise RunError(f"{'; '.join([*problems, *plan.unseen])}; {again}")
 
 
 def _check_unsent(directory: RunDirectory, counts: Mapping[RowState, int]) -> None:
@@ -244,7 +265,7 @@ def _shards(directory: RunDirectory) -> list[RunDirectory]:
     return [shard for shard in found if shard.manifest.exists()]
 
 
-def _reaching(config: Config) -> Config:
+def reaching(config: Config) -> Config:
     """Return a run's configuration for one process that reads no input."""
     return config.model_copy(
         update={

@@ -7,17 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from fanout.commands.sights import held
 from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges
 from fanout.errors import NothingNew, RunError, UnfinishedRun, UsageError, next_time
 from fanout.output.destination import run_at
 from fanout.output.object_place import is_remote, object_place
-from fanout.rundir.claim import Claim, Owner, claim_path
+from fanout.rundir.claim import Claim, Owner, claim_path, in_use, read_claim
 from fanout.rundir.journal import JournalInUse, count_states
-from fanout.rundir.manifest import Manifest, changes, is_owed, read_manifest
+from fanout.rundir.manifest import Manifest, changes, holds_run, is_owed, read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.runtime.claim_note import Sight, look
 from fanout.runtime.object_output import run_in_s3
+from fanout.runtime.place.run_place import RunPlace, is_place
 from fanout.runtime.session import open_session
 from fanout.runtime.spec import AGAIN, RunSpec
 
@@ -29,10 +33,17 @@ class EarlierRun:
     Attributes:
         directory: Its directory.
         manifest: What it was started with.
+        place: Where its state is kept in S3, with a copy of its files in `directory`; None for a run kept there.
     """
 
     directory: RunDirectory
     manifest: Manifest
+    place: RunPlace | None = None
+
+    @property
+    def where(self) -> str:
+        """What a person names it by."""
+        return str(self.directory.path) if self.place is None else self.place.uri
 
     @property
     def finished(self) -> bool:
@@ -42,12 +53,13 @@ class EarlierRun:
 
 def unfinished_error(output: str, earlier: EarlierRun) -> UnfinishedRun:
     """Return the error of a start that finds an unfinished run and was not asked to go on with it."""
-    spec = RunSpec.resumed(earlier.manifest, earlier.directory, config=earlier.manifest.config)
-    path = earlier.directory.path
+    config, place = earlier.manifest.config, earlier.place
+    spec = RunSpec.resumed(earlier.manifest, earlier.directory, config=config, place=place)
+    path = earlier.where
     return UnfinishedRun(
         f"{output} has an unfinished run, {earlier.manifest.run_id}, whose rows a new one would send again: "
         f"{spec.next_step}; `fanout discard {path}` gives it up",
-        directory=path,
+        where=path,
     )
 
 
@@ -65,7 +77,7 @@ def noted(held: Claim | None, spec: RunSpec) -> Iterator[None]:
     if held is None:
         yield
         return
-    owner = Owner.here(spec.run_id, run_dir=spec.directory.path, now=time.time(), begun=spec.begun)
+    owner = Owner.here(spec.run_id, run_dir=spec.where, now=time.time(), begun=spec.begun)
     if spec.begun:  # it may still be refused, as a copy: who has the output is noted once it goes on
         held.intend(owner)
     else:
@@ -85,7 +97,36 @@ def unfinished_run(output: str, owner: Owner | None) -> EarlierRun | None:
         JournalError: A process that outlived the owner is at the run, or its files are damaged.
         UsageError: They cannot be read, or are not here.
     """
-    if owner is None or owner.run_dir is None:
+    found = left_unfinished(output, owner)
+    if found is None and owner is not None and owner.run_dir is not None and not is_place(owner.run_dir):
+        directory = RunDirectory(Path(owner.run_dir))
+        if not directory.manifest.exists():
+            _remove_if_never_begun(directory)
+    return found
+
+
+def seen_unfinished(output: str) -> EarlierRun | None:
+    """Return the unfinished run of an output on this machine as a start would find it; nothing is made or removed.
+
+    Raises:
+        OutputInUse: A live run has the output.
+        JournalError: The claim, or the run's files, are damaged.
+        UsageError: They cannot be read, or are not here.
+    """
+    owner = read_claim(output)
+    if owner is not None and look(owner) is Sight.LIVE:
+        raise in_use(output, owner)
+    return left_unfinished(output, owner)
+
+
+def left_unfinished(output: str, owner: Owner | None) -> EarlierRun | None:
+    """Return the run that the last owner of an output left unfinished on this machine (`earlier_place` looks into S3).
+
+    Raises:
+        JournalError: Its files are damaged.
+        UsageError: They cannot be read, or are not here.
+    """
+    if owner is None or owner.run_dir is None or is_place(owner.run_dir):
         return None
     directory = RunDirectory(Path(owner.run_dir))
     if not directory.manifest.exists():
@@ -95,7 +136,6 @@ def unfinished_run(output: str, owner: Owner | None) -> EarlierRun | None:
                 f"{output} has an unfinished run, {owner}, and its {what} {directory.path}: put it back, or resume the "
                 f"run where it is; if it is given up, remove {claim_path(output)}"
             )
-        _remove_if_never_begun(directory)
         return None
     manifest = read_manifest(directory)
     if manifest.run_id != owner.run_id or not is_owed(directory, manifest.config):
@@ -145,15 +185,16 @@ async def difference(
     if (before.rows, before.retry_of) != (rows, retry_of):
         return "it was of other rows"
     output = config.output.path or ""
-    async with open_session(config) as session:
-        try:
-            fingerprint = (await session.source()).fingerprint()
-        except NothingNew:  # it took all there was
-            fingerprint = before.fingerprint
-        if is_remote(output):
-            there = await run_in_s3(session.cloud.objects, object_place(output), clock=session.clock)
-            if there != before.run_id:
-                return "it is not what stands there"
+    with TemporaryDirectory() as place:  # for the choice of what is new, if there is one to be made
+        async with open_session(config, chosen=Path(place) / "inputs.json") as session:
+            try:
+                fingerprint = (await session.source()).fingerprint()
+            except NothingNew:  # it took all there was
+                fingerprint = before.fingerprint
+            if is_remote(output):
+                there = await run_in_s3(session.cloud.objects, object_place(output), clock=session.clock)
+                if there != before.run_id:
+                    return "it is not what stands there"
     return None if fingerprint == before.fingerprint else "the input has changed"
 
 
@@ -172,6 +213,24 @@ def run_here(config: Config, *, finished: bool) -> EarlierRun | None:
             if wanted and run.manifest.config.output.path == config.output.path:
                 found.append((path.stat().st_mtime, run))
     return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def make_room(directory: RunDirectory, config: Config) -> None:
+    """Have a run's directory be free for it: a finished run of the same output goes if that may be replaced.
+
+    Raises:
+        UsageError: It holds another run.
+        JournalError: A process is at that, or what it is cannot be read.
+        StorageError: The file system refused.
+    """
+    if not directory.manifest.exists():
+        return
+    before, finished = read_manifest(directory), directory.summary.exists()
+    output = before.config.output.path or ""
+    if not (finished and config.output.overwrite and output == config.output.path):
+        raise holds_run(str(directory.path), output=output, finished=finished)
+    with held(directory, unreadable="pass"):
+        directory.remove_finished()
 
 
 def _places(config: Config, run_id: str) -> Iterator[Path]:

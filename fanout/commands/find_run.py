@@ -32,8 +32,8 @@ def find_run(run: str | os.PathLike[str]) -> Path:
     text = os.fspath(run)
     if text == LAST:
         return _last(Path())
-    if text.lower().startswith(_S3):
-        found = _written_to(Path() / RUNS, text)
+    if in_s3(text):
+        found = listed_here(text)
         if found is None:
             raise UsageError(f"no run of {text} is listed by `fanout runs` here: name its run directory")
         return found
@@ -41,6 +41,16 @@ def find_run(run: str | os.PathLike[str]) -> Path:
     if RunDirectory(path).manifest.exists():
         return path
     return _of_output(text) or path
+
+
+def in_s3(run: str | os.PathLike[str]) -> bool:
+    """Whether a run is named by a place or an output in S3; `find_place.named_run` finds it there."""
+    return os.fspath(run).lower().startswith(_S3)
+
+
+def listed_here(output: str) -> Path | None:
+    """Return the directory of the last run of an output in S3 among those that `fanout runs` lists here."""
+    return _written_to(Path() / RUNS, output)
 
 
 def output_of(run: str | os.PathLike[str]) -> str:
@@ -51,7 +61,7 @@ def output_of(run: str | os.PathLike[str]) -> str:
         JournalError: Its `run.json` is damaged.
     """
     text = os.fspath(run)
-    if text != LAST and (text.lower().startswith(_S3) or not RunDirectory(Path(text)).manifest.exists()):
+    if text != LAST and (in_s3(text) or not RunDirectory(Path(text)).manifest.exists()):
         return text
     directory = RunDirectory(find_run(text))
     return read_manifest(directory).config.output.path or str(directory.path)

@@ -5,11 +5,15 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from fanout.commands.account_scan import AccountScan
-from fanout.commands.leftovers import FoundInputs, FoundQueue, Kind, Leftover, Stranded, Target
+from fanout.commands.claims_left import LeftClaim
+from fanout.commands.leftovers import FoundInputs, FoundPlace, FoundQueue, Kind, Leftover, Stranded, Target
+from fanout.commands.places_left import LeftPlace
+from fanout.domain.dead_claims import judge_claim
+from fanout.domain.dead_places import Unfinished, judge_place
 from fanout.domain.dead_runs import UPLOADS_SILENT_S, QueueOwner, Sight, Verdict, judge, queue_owner
 from fanout.domain.ids import parse_input_key
 from fanout.domain.leftovers import BegunUploads, UnfinishedUpload
@@ -47,6 +51,83 @@ def judged(
     if endpoint is None:
         return leftovers
     return [_of(each, endpoint) for each in leftovers if each.endpoint in {None, endpoint}]
+
+
+def judged_claims(
+    claims: Iterable[LeftClaim],
+    *,
+    others: Iterable[Leftover],
+    sights: Mapping[str, Sight],
+    endpoint: str | None,
+    older_than_s: float,
+) -> list[Leftover]:
+    """Return claims on outputs as leftovers of runs, each with whether it may go; as for `judged`.
+
+    What else was found of a run, `others`, tells its endpoint: a claim does not.
+    """
+    found = []
+    endpoints = {each.run_id: each.endpoint for each in others if each.endpoint is not None}
+    for each in claims:
+        sight = sights.get(each.run_id)
+        verdict = judge_claim(each.run, where=each.where, silent_s=each.silent_s, older_than_s=older_than_s)
+        found.append(
+            Leftover(
+                kind="claim",
+                name=each.name,
+                run_id=each.run_id,
+                endpoint=endpoints.get(each.run_id) if sight is None else sight.endpoint,
+                verdict=verdict,
+                sight=sight,
+                target=each.target,
+            )
+        )
+    return (
+        found
+        if endpoint is None
+        else [_of(each, endpoint) for each in found if each.endpoint in {None, endpoint}]
+    )
+
+
+def judged_places(
+    places: Iterable[LeftPlace], *, endpoint: str | None, older_than_s: float, unfinished: Unfinished
+) -> list[Leftover]:
+    """Return run places as leftovers of runs, each with whether it may go; as for `judged`.
+
+    Args:
+        places: The places.
+        endpoint: The endpoint whose runs are meant, None for all.
+        older_than_s: How long nothing must have been written there.
+        unfinished: What becomes of runs that can be gone on with.
+    """
+    found = []
+    for each in places:
+        config = None if each.manifest is None else each.manifest.config
+        verdict = judge_place(
+            each.state,
+            where=each.place.uri,
+            age_s=each.age_s,
+            older_than_s=older_than_s,
+            keeps=config is not None and config.run.keep_dir,
+            unfinished=unfinished,
+        )
+        found.append(
+            Leftover(
+                kind="place",
+                name=each.place.uri,
+                run_id=each.run_id,
+                endpoint=None if each.manifest is None else each.manifest.endpoint,
+                verdict=verdict,
+                sight=each.sight,
+                target=FoundPlace(each),
+                count=len(each.objects),
+                size_bytes=each.size_bytes,
+            )
+        )
+    return (
+        found
+        if endpoint is None
+        else [_of(each, endpoint) for each in found if each.endpoint in {None, endpoint}]
+    )
 
 
 def _of(leftover: Leftover, endpoint: str) -> Leftover:

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fanout.commands.account_scan import Inputs, Pages, input_prefix
+from fanout.commands.claims_left import FoundClaim, FoundObjectClaim, remove_claim
+from fanout.commands.places_left import LeftPlace
+from fanout.commands.remove_place import fence, owned, remove_objects
 from fanout.commands.sights import held
 from fanout.domain.dead_runs import Sight, Verdict
 from fanout.domain.ids import parse_input_key
@@ -20,12 +23,14 @@ from fanout.domain.queues import seen_at
 from fanout.domain.remedies import remedy
 from fanout.engine.retrying import retry_call
 from fanout.errors import CallError, RunError
-from fanout.ports import Clock, Cloud, RunQueue
+from fanout.ports import Clock, Cloud, ObjectInfo, RunQueue
 from fanout.rundir.paths import RunDirectory
+from fanout.runtime.place.run_place import is_place, number_of, run_place
+from fanout.runtime.place.sign_of_life import last_write
 
-Kind = Literal["subscription", "queue", "upload", "inputs"]
-ORDER: Sequence[Kind] = ("subscription", "queue", "upload", "inputs")
-"""In which they are removed: a queue without its subscriptions gets no more messages."""
+Kind = Literal["subscription", "queue", "upload", "inputs", "claim", "place"]
+ORDER: Sequence[Kind] = ("subscription", "queue", "upload", "inputs", "claim", "place")
+"""In which they are removed: a queue without its subscriptions gets no more messages, and a place tells of the rest."""
 NEW_QUEUE_S = 1.0
 """A queue that was just made may not be seen for so long (SQS API reference, CreateQueue)."""
 _RIGHTS: Mapping[Kind, str] = {
@@ -33,6 +38,8 @@ _RIGHTS: Mapping[Kind, str] = {
     "queue": "sqs:DeleteQueue",
     "upload": "s3:AbortMultipartUpload",
     "inputs": "s3:DeleteObject",
+    "claim": "s3:PutObject",
+    "place": "s3:DeleteObject",
 }
 
 
@@ -59,7 +66,23 @@ class Stranded:
     subscription: Subscription
 
 
-Target = FoundQueue | Subscription | Stranded | UnfinishedUpload | FoundInputs
+@dataclass(frozen=True, slots=True)
+class FoundPlace:
+    """A run place."""
+
+    left: LeftPlace
+
+
+Target = (
+    FoundPlace
+    | FoundQueue
+    | Subscription
+    | Stranded
+    | UnfinishedUpload
+    | FoundInputs
+    | FoundClaim
+    | FoundObjectClaim
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +147,7 @@ async def remove(leftovers: Iterable[Leftover], cloud: Cloud, *, clock: Clock) -
 
 def _kept_away(sight: Sight | None) -> AbstractContextManager[None]:
     """Keep every process away from a run that can be seen."""
-    if sight is None:
+    if sight is None or is_place(sight.directory):  # nothing locks a place: the tag of its queue tells
         return nullcontext()
     return held(RunDirectory(Path(sight.directory)), unreadable="refuse")
 
@@ -136,15 +159,20 @@ def _lives(leftover: Leftover, reason: str) -> Leftover:
     return replace(leftover, outcome="left", verdict=verdict)
 
 
-async def remove_run(leftovers: Iterable[Leftover], cloud: Cloud, *, clock: Clock) -> list[Leftover]:
+async def remove_run(leftovers: Sequence[Leftover], cloud: Cloud, *, clock: Clock) -> list[Leftover]:
     """Remove those of one run that may go, and return all of them; the caller keeps other processes away from it."""
     done: list[Leftover] = []
-    lives = None
+    lives = await _at_its_place(leftovers, cloud, clock=clock)
     for each in sorted(leftovers, key=_in_order):
-        if each.verdict.gone and each.sight is None:
+        if each.verdict.gone and (each.sight is None or is_place(each.sight.directory)):
             lives = lives or await _sign_of_life(leftovers, cloud)
         if not each.verdict.gone or lives:
             done.append(_lives(each, lives or ""))
+            continue
+        if each.kind == "place" and any(other.problem for other in done):
+            done.append(
+                replace(each, outcome="left", problem="what else is left of its run could not be removed")
+            )
             continue
         try:
             problem = await _remove(each, cloud, clock=clock)
@@ -160,11 +188,27 @@ def _in_order(leftover: Leftover) -> tuple[str, int]:
     return leftover.run_id, ORDER.index(leftover.kind)
 
 
-async def _sign_of_life(leftovers: Iterable[Leftover], cloud: Cloud) -> str | None:
+async def _at_its_place(leftovers: Sequence[Leftover], cloud: Cloud, *, clock: Clock) -> str | None:
+    """Return what tells that a process has taken a run up that is kept in S3, None if nothing does."""
+    where = {each.sight.directory for each in leftovers if each.sight is not None and each.verdict.gone}
+    for uri in filter(is_place, sorted(where)):
+        try:
+            wrote = await last_write(cloud.objects, run_place(uri), clock=clock)
+        except RunError as error:
+            return f"whether its run lives could not be seen: {error}"
+        if wrote is not None and not wrote.is_silent:
+            return f"its run is at work in {uri}"
+    return None
+
+
+async def _sign_of_life(leftovers: Sequence[Leftover], cloud: Cloud) -> str | None:
     """Return what tells that a run lives whose directory cannot be seen, None if nothing has since it was found."""
     for each in leftovers:
         if isinstance(each.target, FoundQueue):
-            tags = await cloud.leftovers.tags(each.target.url)
+            try:
+                tags = await cloud.leftovers.tags(each.target.url)
+            except CallError as error:
+                return f"whether its run lives could not be asked: {remedy('sqs:ListQueueTags', error)}"
             if tags is not None and seen_at(tags) != each.target.seen_at:
                 return "its run has said that it lives since this was found"
     return None
@@ -187,6 +231,35 @@ async def _remove(leftover: Leftover, cloud: Cloud, *, clock: Clock) -> str | No
             await cloud.leftovers.abort(upload)
         case FoundInputs() as found:
             return await _remove_inputs(found, cloud, clock=clock)
+        case FoundClaim() | FoundObjectClaim() as claim:
+            return await remove_claim(claim, cloud.objects, clock=clock)
+        case FoundPlace(left=left):
+            return await _remove_place(left, cloud, clock=clock)
+    return None
+
+
+async def _remove_place(left: LeftPlace, cloud: Cloud, *, clock: Clock) -> str | None:
+    objects, place = cloud.objects, left.place
+    known = {(each.location, each.etag) for each in left.objects}
+    pages = Pages(objects.list(place.bucket, place.below))
+    found: list[ObjectInfo] = []
+    while page := await retry_call(pages.next, operation="s3:ListBucket", clock=clock):
+        found += [info for info in page if place.owns(info.location)]
+    if {(each.location, each.etag) for each in found} - known:
+        return "its run has written there since this was found"
+    there = [each.location for each in found]
+    claims: list[Location] = []
+    if left.state != "finished":
+        for each, run_id in await owned(objects, place, run_id=left.run_id, clock=clock):
+            below = (each.journal, each.snapshots)
+            last = max((number_of(at.key) or 0 for at in there if at.key.startswith(below)), default=0)
+            if not last:
+                continue
+            claim = await fence(objects, each, run_id=run_id, why="gc", clock=clock)
+            if claim != last + 1:
+                return "its run has written there since this was found"
+            claims.append(each.segment(claim))
+    await remove_objects(objects, place, [*there, *claims], clock=clock)
     return None
 
 

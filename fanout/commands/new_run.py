@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
+from fanout.commands.earlier_place import finished_place, unfinished_place
 from fanout.commands.earlier_run import (
     EarlierRun,
     difference,
     finished_run,
+    make_room,
     noted,
     run_here,
     unfinished_error,
     unfinished_run,
 )
-from fanout.commands.paths import check_complete, check_host, check_paths, check_places, place_of_runs
+from fanout.commands.find_place import copy_files, looking, scratch_of
+from fanout.commands.paths import check_complete, check_host, check_paths, check_places, run_files
 from fanout.commands.resume import go_on
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
@@ -25,6 +30,7 @@ from fanout.domain.row_ranges import Ranges
 from fanout.engine.snapshot import Observer
 from fanout.errors import NothingNew, UnfinishedRun, UsageError, next_time
 from fanout.files import copy_file
+from fanout.observability.logging import bind_process
 from fanout.output.destination import REMEDY, check_name, claim
 from fanout.output.object_place import is_remote
 from fanout.rundir.claim import Claim, claimed
@@ -32,13 +38,12 @@ from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, nothing_new, read_summary
 from fanout.runtime.finish import finish_run
+from fanout.runtime.place.run_place import is_place, run_place
 from fanout.runtime.runner import Runner
 from fanout.runtime.spec import AGAIN, RunSpec
-from fanout.shards.executor import executor_of
+from fanout.shards.executor import executor_of, orders_of
 from fanout.shards.plan import split_config
 from fanout.source.stdin import STDIN
-
-_log = logging.getLogger(__name__)
 
 _log = logging.getLogger(__name__)
 
@@ -86,17 +91,31 @@ async def start_run(
         left = run_here(config, finished=False) if config.run.resume else None
         if left is not None:
             return await new.go_on(left, None)
+        with ExitStack() as stack:
+            kept = await _at_its_place(config, stack)
+            if kept is not None and not config.run.resume:
+                raise unfinished_error(output, kept)
+            if kept is not None:
+                return await new.go_on(kept, None)
         try:
             return await new.start(None)
         except UnfinishedRun as found:  # by its claim, and on this machine, but not listed here
             if not config.run.resume:
                 raise
-            directory = RunDirectory(found.directory)
-        return await new.go_on(EarlierRun(directory, read_manifest(directory)), None)
+            where = found.where
+        if not is_place(where):
+            directory = RunDirectory(Path(where))
+            return await new.go_on(EarlierRun(directory, read_manifest(directory)), None)
+        with scratch_of(config) as directory:
+            async with looking(config) as session:
+                found_there = await copy_files(session, run_place(where), directory)
+            return await new.go_on(found_there, None)
     with ExitStack() as stack:
         with next_time(AGAIN):
             held = stack.enter_context(claimed(output))
             earlier = unfinished_run(output, held.previous)
+            if earlier is None:
+                earlier = await _unfinished_place(config, held, stack)
         if earlier is None:
             held.drop()
             return await new.start(held)
@@ -136,44 +155,64 @@ class _NewRun:
         """
         config, output = self._config, self._output
         remedy = REMEDY
-        if self._asked.run.resume and (finished := finished_run(config)) is not None:
-            differing = await self._difference(finished)
-            if differing is None:
-                return _done(finished)
-            remedy = f"by run {finished.manifest.run_id}, and {differing}: {REMEDY}"
+        if self._asked.run.resume:
+            with ExitStack() as stack:
+                finished = finished_run(config)
+                if finished is None and is_place(config.run.dir or ""):
+                    finished = await finished_place(config, stack.enter_context(scratch_of(config)))
+                differing = None if finished is None else await self._difference(finished)
+                if finished is not None and differing is None:
+                    return _done(finished)
+            if finished is not None:
+                remedy = f"by run {finished.manifest.run_id}, and {differing}: {REMEDY}"
         run_id = new_run()
         if held is not None:
             with next_time(AGAIN):
                 claim(output, run_id=run_id, overwrite=config.output.overwrite, remedy=remedy)
-        spec = RunSpec(
-            run_id=run_id,
-            config=config,
-            directory=run_directory(config, run_id),
-            rows=self._rows,
-            retry_of=self._retry_of,
-            fingerprint=self._fingerprint,
-        )
-        check_name(spec.directory.path)
+        with run_files(config, run_id) as (directory, place):
+            spec = RunSpec(
+                run_id=run_id,
+                config=config,
+                directory=directory,
+                place=place,
+                rows=self._rows,
+                retry_of=self._retry_of,
+                fingerprint=self._fingerprint,
+            )
+            check_name(spec.directory.path)
+            return await self._run(spec, held)
+
+    async def _run(self, spec: RunSpec, held: Claim | None) -> Summary:
         started_at = SystemClock().now()
+        above: tuple[Path, ...] = ()
         try:
             with noted(held, spec):
                 with next_time(AGAIN):
-                    spec.directory.create()
+                    make_room(spec.directory, spec.config)
+                    above = spec.directory.create()
                     if self._inputs is not None and self._inputs.exists():
                         copy_file(self._inputs, spec.directory.inputs)
-                runner = Runner(spec, observer=self._observer, executor=executor_of(spec), held=held)
+                runner = Runner(
+                    spec,
+                    observer=self._observer,
+                    executor=executor_of(spec),
+                    orders=orders_of(spec),
+                    held=held,
+                )
                 return await runner.run(finish_run)
         except NothingNew as error:
             _log.info("%s", error)
             return nothing_new(
-                run_id=run_id,
-                endpoint=config.endpoint.name or "",
-                output=output,
-                run_dir=spec.directory.path,
+                run_id=spec.run_id,
+                endpoint=spec.config.endpoint.name or "",
+                output=self._output,
+                run_dir=spec.where,
                 started_at=started_at,
-                simulated=config.local.enabled,
+                simulated=spec.config.local.enabled,
                 why=str(error),
             )
+        finally:
+            _remove_empty(above)
 
     async def go_on(self, earlier: EarlierRun, held: Claim | None) -> Summary:
         """Finish the run that an earlier start left.
@@ -188,8 +227,8 @@ class _NewRun:
         before = earlier.manifest
         if (before.rows, before.retry_of) != (self._rows, self._retry_of):
             raise UsageError(
-                f"the unfinished run of {self._output}, {earlier.directory.path}, is of other rows: "
-                f"`fanout resume {earlier.directory.path}`, or choose another name for the output"
+                f"the unfinished run of {self._output}, {earlier.where}, is of other rows: "
+                f"`fanout resume {earlier.where}`, or choose another name for the output"
             )
         return await go_on(earlier, held=held, observer=self._observer, changed=self._config)
 
@@ -197,15 +236,31 @@ class _NewRun:
         return await difference(earlier, self._config, rows=self._rows, retry_of=self._retry_of)
 
 
+def _remove_empty(directories: Sequence[Path]) -> None:
+    """Remove those that hold nothing, lowest first: a start that was refused leaves no empty `runs/`."""
+    with suppress(OSError):  # one that holds a run, and so do all above it; or it is gone
+        for directory in directories:
+            directory.rmdir()
+
+
 def _done(finished: EarlierRun) -> Summary:
     summary = read_summary(finished.directory.summary)
-    _log.warning("%s was finished by run %s: nothing was sent", summary.output, summary.run_id)
-    return summary
+    bind_process(summary.run_id)
+    _log.info("%s was finished by run %s: nothing was sent", summary.output, summary.run_id)
+    return replace(summary, finished_before=True)
 
 
-def run_directory(config: Config, run_id: str) -> RunDirectory:
-    """Return the run's directory: the one that is named, or one of its own among the runs."""
-    if config.run.dir:
-        named = Path(config.run.dir).absolute()
-        return RunDirectory(named / run_id if config.run.dir.endswith("/") else named)
-    return RunDirectory(place_of_runs(config) / run_id)
+async def _at_its_place(config: Config, stack: ExitStack) -> EarlierRun | None:
+    """Return the unfinished run of the output that is kept at the very place that is named, not below a parent."""
+    named = config.run.dir or ""
+    if not is_place(named) or named.endswith("/"):
+        return None
+    return await unfinished_place(config, None, stack.enter_context(scratch_of(config)))
+
+
+async def _unfinished_place(config: Config, held: Claim, stack: ExitStack) -> EarlierRun | None:
+    """Return the unfinished run of the output that is kept in S3; its scratch is removed when `stack` is closed."""
+    owner = held.previous
+    if not is_place(config.run.dir or "") and (owner is None or not is_place(owner.run_dir or "")):
+        return None
+    return await unfinished_place(config, owner, stack.enter_context(scratch_of(config)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from fanout.errors import UsageError, next_time
 from fanout.files import storage, usable
 from fanout.output.destination import check_name
 from fanout.output.object_place import is_remote, object_place
-from fanout.rundir.paths import RUNS
+from fanout.rundir.paths import RUNS, RunDirectory
+from fanout.runtime.place.run_place import RunPlace, is_place, run_place
+from fanout.runtime.place.scratch import scratch, scratch_root
 from fanout.source.path_rules import GLOB, fixed_parts, is_hidden, matches
 
 NO_INPUT = "no input: name files, directories or globs, or - for standard input"
@@ -32,7 +35,7 @@ def check_complete(config: Config) -> None:
         UsageError: No output, no input, or no endpoint.
     """
     if said := lacking(config.model_dump()):
-        raise UsageError("; ".join(said))
+        raise UsageError(*said)
 
 
 def lacking(values: Mapping[str, Any], origins: Origins | None = None) -> list[str]:
@@ -67,11 +70,36 @@ def lacking(values: Mapping[str, Any], origins: Origins | None = None) -> list[s
     return found
 
 
+def run_directory(config: Config, run_id: str) -> RunDirectory:
+    """Return a run's directory: the one that is named, or one of its own among the runs."""
+    named = config.run.dir
+    if named and not named.endswith("/"):
+        return RunDirectory(Path(named).absolute())
+    return RunDirectory(place_of_runs(config) / run_id)
+
+
+@contextmanager
+def run_files(config: Config, run_id: str) -> Iterator[tuple[RunDirectory, RunPlace | None]]:
+    """Yield a new run's directory, and its place where its state is kept in S3: the directory is scratch then.
+
+    Raises:
+        UsageError: It cannot be named so, or scratch cannot be made.
+        StorageError: The disk is full or failed.
+    """
+    named = config.run.dir or ""
+    if not is_place(named):
+        yield run_directory(config, run_id), None
+        return
+    with scratch(scratch_root(config.run.scratch, os.environ)) as directory:
+        yield directory, run_place(named, run_id=run_id)
+
+
 def place_of_runs(config: Config) -> Path:
-    """Return the directory that holds the run's own: the one that is named, or one beside the output; else here."""
-    output = config.output.path or ""
-    if config.run.dir:
-        return Path(config.run.dir).absolute().parent
+    """Return the directory that holds run directories: by `run.dir` if there is one, else beside the output or here."""
+    named, output = config.run.dir, config.output.path or ""
+    if named:
+        place = Path(named).absolute()
+        return place if named.endswith("/") else place.parent
     if not output or is_remote(output):
         return Path.cwd() / RUNS
     return Path(output.rstrip("/")).parent / RUNS
@@ -92,7 +120,7 @@ def check_host(config: Config, environ: Mapping[str, str]) -> None:
     An output in S3 says that the disk of this host is not where results are kept.
 
     Raises:
-        UsageError: No other directory is named for the run.
+        UsageError: No place is named for the run; names the three choices.
     """
     run, output = config.run, config.output.path or ""
     told = next((name for name in _DISK_GOES if environ.get(name)), None)
@@ -100,8 +128,8 @@ def check_host(config: Config, environ: Mapping[str, str]) -> None:
         return
     raise UsageError(
         f"the disk of this host goes with its task ({told} is set), and the run's journal with it: what was accepted "
-        "would be sent and billed again. Name a directory on a mounted volume with --run-dir, or accept that this run "
-        "cannot be resumed once the host is gone with --ephemeral"
+        "would be sent and billed again. Keep it in S3 with --run-dir s3://BUCKET/runs/, or on a mounted volume with "
+        "--run-dir PATH, or accept that this run cannot be resumed once the host is gone with --ephemeral"
     )
 
 
@@ -109,15 +137,30 @@ def check_places(config: Config) -> None:
     """Refuse an output and a run directory that would not outlive the run, or cannot be where they are named.
 
     Raises:
-        UsageError: The output stands in the local AWS's S3, or the run's directory in S3.
+        UsageError: One of them stands in the local AWS's S3, or the run cannot be kept in S3 as it is configured.
     """
     output = config.output.path or ""
     if is_remote(output) and config.local.enabled:
         raise UsageError(
             f"{output}: the local AWS ends with the run, and its S3 with it: choose a path for the output"
         )
-    if is_remote(config.run.dir or ""):
-        raise UsageError(f"{config.run.dir}: the run's directory is on this machine: choose a path for it")
+    place = config.run.dir or ""
+    if not is_place(place):
+        return
+    run_place(place, run_id="run" if place.endswith("/") else None)
+    if config.local.enabled:
+        raise UsageError(
+            f"{place}: the local AWS ends with the run, and its S3 with it: choose a path for --run-dir"
+        )
+    if not config.run.journal:
+        raise UsageError(
+            f"{place}: it would hold the journal, and this run keeps none: leave out one of the two"
+        )
+    if config.run.processes > 1:
+        raise UsageError(
+            f"{place}: the processes of one run keep its state on this machine: use --shards {config.run.processes} "
+            "instead of --processes, or choose a path for --run-dir"
+        )
 
 
 def check_paths(inputs: Sequence[str], output: str) -> None:

@@ -6,6 +6,7 @@ What AWS cannot be asked (no credentials, no region, no right) is said and left 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from fanout.analysis.plan import Plan
 from fanout.analysis.planned_rows import PlannedRows
 from fanout.analysis.prices import requests
 from fanout.commands.earlier_runs import capacity_of, last_service_time
-from fanout.commands.paths import NO_INPUT, check_names, check_places, lacking, place_of_runs
+from fanout.commands.paths import NO_INPUT, check_host, check_names, check_places, lacking, place_of_runs
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
@@ -28,7 +29,7 @@ from fanout.errors import CallError, Phase, RunError, UsageError
 from fanout.observability.warnings import WarningLog
 from fanout.ports import Endpoint
 from fanout.runtime import settings as compose
-from fanout.runtime.endpoint import NO_SUCH_ENDPOINT
+from fanout.runtime.endpoint import LOOK_PATIENCE_S, NO_SUCH_ENDPOINT
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.schedule import scheduled
 from fanout.runtime.session import Session, open_session
@@ -54,6 +55,7 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
     config = scheduled(compose.absolute(config), now=SystemClock().now())
     split_config(config)
     check_places(config)
+    check_host(config, os.environ)
     if not config.input.paths:
         raise UsageError(NO_INPUT)
     if config.output.path:
@@ -93,6 +95,7 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         not_asked=(*opened.not_asked, *told.not_asked),
         lacking=tuple(_lacking(config, opened)),
         warnings=opened.warnings.of_run,
+        responses=compose.responses(config),
     )
 
 
@@ -178,7 +181,7 @@ async def _ask(opened: _Opened, config: Config) -> _Told:
         return _Told(name=name)
     name = session.endpoint_name
     try:
-        endpoint = await session.endpoint()
+        endpoint = await session.endpoint(patience_s=LOOK_PATIENCE_S)
     except RunError as error:
         if _is_refusal(error):
             return _Told(name=name, refused=str(error))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -61,8 +61,41 @@ class Rebuilt:
         )
 
 
-async def rebuild(path: Path) -> Rebuilt:
-    """Put a new journal into the run directory `path`.
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A new journal, or one for each shard that needs it, that is not in its place yet.
+
+    Attributes:
+        rebuilt: What it holds.
+        directories: Whose journal is replaced.
+        drafts: By their directories; while they are open, no other process rebuilds the run.
+    """
+
+    rebuilt: Rebuilt
+    directories: Sequence[RunDirectory]
+    drafts: Mapping[RunDirectory, Journal]
+
+    def place(self) -> Rebuilt:
+        """Give the new journal its name, and return what it holds.
+
+        Raises:
+            StorageError: The disk is full or failed.
+        """
+        for directory, draft in self.drafts.items():
+            draft.close()  # SQLite takes its log into the file and removes it
+            if directory in self.directories:
+                _put_in_place(directory)
+            else:
+                _remove_draft(directory)
+        return self.rebuilt
+
+    def drop(self) -> None:
+        """Leave the run as it was, but for parts that were set aside."""
+        _drop(self.drafts)
+
+
+async def draft_rebuild(path: Path) -> Draft:
+    """Make a new journal for the run directory `path`, which keeps its old one until `Draft.place`.
 
     The choice for each row is the safest that the evidence allows:
 
@@ -88,8 +121,8 @@ async def rebuild(path: Path) -> Rebuilt:
     if config.local.enabled or not config.run.journal:
         raise UsageError("this run cannot be resumed: the local AWS ended with it, or it kept no journal")
     check_alone(directory)
-    if config.run.processes > 1:
-        return await _rebuild_shards(directory, processes=config.run.processes)
+    if config.run.shard_count > 1:
+        return await _draft_shards(directory, shards=config.run.shard_count)
     draft = await anyio.to_thread.run_sync(_open_draft, directory)
     try:
         parts, durable, damaged = await anyio.to_thread.run_sync(_sift, directory.parts)
@@ -109,38 +142,52 @@ async def rebuild(path: Path) -> Rebuilt:
                 durable=durable,
             )
         last = max((*durable, *scanned.ends, *scanned.inputs), default=-1)
-        last = reach(manifest.wanted, last, _in_hand(config, damaged=len(damaged)))
+        # Those that an earlier rebuild has set aside count as well: it was killed, or not agreed to.
+        aside = len([*directory.parts.glob("*.damaged*")])
+        last = reach(manifest.wanted, last, _in_hand(config, damaged=aside))
         rows = (row for row in range(last + 1) if manifest.wanted is None or wants(manifest.wanted, row))
         lines = _lines(scanned, durable, rows=rows, layouts=(outputs, failures))
         meta = [("outputs", outputs.dump()), ("failures", failures.dump())]
         found, unknown = await anyio.to_thread.run_sync(_fill, draft, parts, lines, meta)
-    finally:
-        draft.close()  # SQLite takes its log into the file and removes it
-    await anyio.to_thread.run_sync(_put_in_place, directory)
-    return Rebuilt(len(durable), found, unknown, tuple(damaged))
+    except BaseException:
+        draft.close()
+        raise
+    return Draft(Rebuilt(len(durable), found, unknown, tuple(damaged)), [directory], {directory: draft})
 
 
-async def _rebuild_shards(directory: RunDirectory, *, processes: int) -> Rebuilt:
-    """Put a new journal where a shard's is damaged or missing; the others know more than could be found out."""
-    durable = found = unknown = 0
-    damaged: tuple[Path, ...] = ()
+async def _draft_shards(directory: RunDirectory, *, shards: int) -> Draft:
+    """Make a new journal where a shard's is damaged or missing; the others know more than could be found out."""
+    made: list[Rebuilt] = []
+    drafts: dict[RunDirectory, Journal] = {}
     lock = await anyio.to_thread.run_sync(_open_draft, directory)
     try:
-        for shard in (directory.shard(index) for index in range(processes)):
+        for shard in (directory.shard(index) for index in range(shards)):
             if shard.subtotal.exists() or not shard.manifest.exists():
                 continue
             if await anyio.to_thread.run_sync(_sound, shard):
                 continue
-            made = await rebuild(shard.path)
-            durable, found, unknown = durable + made.durable, found + made.found, unknown + made.unknown
-            damaged += made.damaged
-    finally:
-        lock.close()
-    if await anyio.to_thread.run_sync(_sound, directory):
+            draft = await draft_rebuild(shard.path)
+            made.append(draft.rebuilt)
+            drafts |= draft.drafts
+        directories = [*drafts]
+        if not await anyio.to_thread.run_sync(_sound, directory):
+            directories.append(directory)  # the run's own journal knows no rows: it is but its lock
+    except BaseException:
+        _drop({**drafts, directory: lock})
+        raise
+    rebuilt = Rebuilt(
+        sum(each.durable for each in made),
+        sum(each.found for each in made),
+        sum(each.unknown for each in made),
+        tuple(path for each in made for path in each.damaged),
+    )
+    return Draft(rebuilt, directories, {**drafts, directory: lock})
+
+
+def _drop(drafts: Mapping[RunDirectory, Journal]) -> None:
+    for directory, draft in drafts.items():
+        draft.close()
         _remove_draft(directory)
-    else:  # the run's own journal knows no rows: it is but its lock
-        await anyio.to_thread.run_sync(_put_in_place, directory)
-    return Rebuilt(durable, found, unknown, damaged)
 
 
 def _sound(directory: RunDirectory) -> bool:

@@ -12,6 +12,8 @@ import pyarrow.dataset as ds
 
 from fanout.analysis.output_files import version_of
 from fanout.analysis.remote_outputs import dataset_of, find_objects
+from fanout.commands.earlier_run import EarlierRun
+from fanout.commands.find_place import copy_files, looking, scratch_of
 from fanout.commands.new_run import start_run
 from fanout.commands.paths import is_same_file
 from fanout.concurrency.clock import SystemClock
@@ -20,12 +22,14 @@ from fanout.config.model import Config
 from fanout.domain.row_ranges import Ranges, to_ranges
 from fanout.engine.snapshot import Observer
 from fanout.errors import UsageError
+from fanout.files import damage
 from fanout.output.object_place import is_remote, object_place
 from fanout.output.schema import RUN_KEY, VERSION_KEY
 from fanout.rundir.manifest import MATTERS, changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
+from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.schedule import same_night
 from fanout.runtime.session import open_session
 from fanout.runtime.supervisor import until_stopped
@@ -53,9 +57,42 @@ async def retry_job(
         UsageError: There is no such run, it has not finished, or the input changed.
     """
     directory = RunDirectory(path.absolute())
-    manifest = read_manifest(directory)
+    run = EarlierRun(directory, read_manifest(directory))
+    return await _retry(run, output, observer=observer, changed=changed)
+
+
+async def retry_place(
+    place: RunPlace,
+    output: str,
+    *,
+    session: Config,
+    observer: Observer | None = None,
+    changed: Config | None = None,
+) -> Summary:
+    """Send the rows that did not succeed of a finished run that is kept in S3; see `retry_job`.
+
+    Args:
+        place: Where.
+        output: What to write.
+        session: Leads to S3.
+        observer: Watches.
+        changed: As for `retry_job`.
+
+    Raises:
+        RunError: S3 does not permit it, or as `retry_job`.
+    """
+    with scratch_of(changed or session) as directory:
+        async with looking(session) as opened:
+            run = await copy_files(opened, place, directory)
+        return await _retry(run, output, observer=observer, changed=changed)
+
+
+async def _retry(
+    run: EarlierRun, output: str, *, observer: Observer | None, changed: Config | None
+) -> Summary:
+    directory, manifest = run.directory, run.manifest
     if not directory.summary.exists():
-        raise UsageError(f"the run has not finished: `fanout status {path}` says what to do first")
+        raise UsageError(f"the run has not finished: `fanout status {run.where}` says what to do first")
     earlier = read_summary(directory.summary)
     # Also with --overwrite: only the rows that are sent again would be left.
     if _is_same(output, earlier.output):
@@ -63,7 +100,9 @@ async def retry_job(
     try:
         rows = await _rows(earlier.output, run_id=earlier.run_id, config=changed or manifest.config)
     except (OSError, ValueError, KeyError) as error:
-        raise UsageError(f"the output of that run, {earlier.output}, cannot be read: {error}") from error
+        raise UsageError(
+            f"the output of that run, {earlier.output}, cannot be read: {damage(error)}. Put a copy of it there"
+        ) from error
     if not rows:
         _log.warning(
             "every row of %s succeeded: there is nothing to retry, and nothing was sent", earlier.output
@@ -97,14 +136,16 @@ def _configuration(config: Config, output: str, *, begun: Config) -> Config:
     Raises:
         UsageError: A placeholder in a path is not known.
     """
-    place = config.run.dir if config.run.dir != begun.run.dir else None
-    named = config.model_copy(
-        update={
-            "output": config.output.model_copy(update={"path": output}),
-            "run": config.run.model_copy(update={"dir": place}),
-        }
-    )
-    return same_night(compose.absolute(named), begun, now=SystemClock().now())
+    named = config.model_copy(update={"output": config.output.model_copy(update={"path": output})})
+    found = same_night(compose.absolute(named), begun, now=SystemClock().now())
+    # The rows of a retry are few and anywhere in the input: they are dealt out, not divided by bytes.
+    alone = {"shard": None, "shards": None, "at_once": None}
+    found = found.model_copy(update={"run": found.run.model_copy(update=alone)})
+    place = found.run.dir
+    # With a slash at its end it is of many runs, and this one is another.
+    if place is None or place.endswith("/") or place != begun.run.dir:
+        return found
+    return found.model_copy(update={"run": found.run.model_copy(update={"dir": None})})
 
 
 _OF_THE_ROWS = frozenset(f"input.{key}" for key in MATTERS["input"] or ()) - {

@@ -6,6 +6,7 @@ Signals and deadlines stop a run in order, and `resume_job` finishes it.
 from __future__ import annotations
 
 from fanout.commands.new_run import start_run
+from fanout.commands.shard import run_shard
 from fanout.concurrency.clock import SystemClock
 from fanout.config.model import Config
 from fanout.engine.snapshot import Observer
@@ -21,5 +22,7 @@ async def run_job(config: Config, *, observer: Observer | None = None) -> Summar
         RunError: The run could not be finished; its message names the next step.
         Interrupted: SIGINT or SIGTERM came; what was collected is durable, and `resume_job` goes on.
     """
+    if config.run.shard is not None:
+        return await run_shard(config, observer=observer)
     tonight = scheduled(compose.absolute(config), now=SystemClock().now())
     return await start_run(tonight, observer=observer)

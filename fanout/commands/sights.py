@@ -53,7 +53,7 @@ def sights_of(status: RunStatus) -> list[Sight]:
     manifest = read_manifest(directory)
     files = [
         file
-        for each in (directory, *map(directory.shard, range(manifest.config.run.processes)))
+        for each in (directory, *map(directory.shard, range(manifest.config.run.shard_count)))
         for file in (each.manifest, each.status, *files_of(each.journal), *each.parts.glob("*"))
     ]
     # SQLite makes an empty log to read a journal.

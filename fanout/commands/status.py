@@ -20,10 +20,12 @@ from fanout.rundir.journal import count_states
 from fanout.rundir.manifest import Manifest, read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.shard_result import read_shard_result
-from fanout.rundir.summary import read_summary
+from fanout.rundir.summary import Summary, read_summary
 from fanout.text import iso
 
 VERSION = 1
+MEND = "mend the rejected rows in the input, then start a new run of them"
+"""A retry reads the same input and rejects the same rows."""
 State = Literal["running", "finished", "stopped", "dead", "damaged"]
 
 
@@ -35,6 +37,7 @@ class RunStatus:
         state: `running`: a process is at it. `finished`: the output is there. `stopped`: it ended in order before
             that, by a signal, a deadline or an error. `dead`: it was killed. `damaged`: its files cannot be read.
         rows: Rows that have ended: for a run that is not at work, those that are durable.
+        by_status: How the rows of a finished run ended: how many have which status; None for one that has not finished.
         durable: Rows whose outcome stands in a part; None while the run goes on.
         accepted: Rows that the endpoint has and whose result is not durable; None likewise.
         unknown: Rows that may have been sent; None likewise.
@@ -47,6 +50,8 @@ class RunStatus:
         snapshot: What the process last saw, as in `status.json`.
         shards: Of a run on several processes, each one's share; empty for a run on one. A share that is `finished`
             has no output of its own.
+        shard_count: Into how many shards the run is divided, those that have not begun among them; None for a run of
+            one process.
     """
 
     run_id: str
@@ -55,6 +60,7 @@ class RunStatus:
     endpoint: str | None = None
     output: str | None = None
     rows: int | None = None
+    by_status: dict[str, int] | None = None
     durable: int | None = None
     accepted: int | None = None
     unknown: int | None = None
@@ -66,6 +72,7 @@ class RunStatus:
     next: str | None = None
     snapshot: dict[str, Any] | None = None
     shards: tuple[RunStatus, ...] = ()
+    shard_count: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -101,41 +108,58 @@ def run_status(path: Path) -> RunStatus:
         "snapshot": last.get("snapshot"),
     }
     if directory.summary.exists():
-        summary = read_summary(directory.summary)
-        succeeded = summary.rows == summary.by_status.get("succeeded", 0)
-        step = None if succeeded else f"fanout retry {path} -o FILE"
-        return RunStatus(state="finished", rows=summary.rows, durable=summary.rows, next=step, **known)
+        return finished(read_summary(directory.summary), where=str(path), known=known)
     if directory.subtotal.exists():
-        rows = read_shard_result(directory.subtotal).tally.rows
-        return RunStatus(state="finished", rows=rows, durable=rows, **known)
+        tally = read_shard_result(directory.subtotal).tally
+        ends = dict(tally.by_status)
+        return RunStatus(state="finished", rows=tally.rows, durable=tally.rows, by_status=ends, **known)
     shards = tuple(run_status(shard.path) for shard in _shards(directory, manifest))
-    known["shards"] = shards
+    count = manifest.config.run.shard_count
+    known["shards"], known["shard_count"] = shards, count if count > 1 else None
     counts = count_states(directory.journal) if directory.journal.exists() else None
     # A process that lost the one that started it goes on for a while.
     survivor = next((shard for shard in shards if shard.state == "running"), None)
     if counts is None and (directory.journal.exists() or _alive(last)):
         return RunStatus(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
     if survivor is not None:
-        known["pid"] = survivor.pid
-        return RunStatus(state="running", rows=(known["snapshot"] or {}).get("ended"), **known)
+        known["pid"], known["host"] = survivor.pid, survivor.host
+        ended = (known["snapshot"] or {}).get("ended")
+        if ended is None:  # no process is at the whole run: its shards were started one by one
+            ended = sum(shard.rows or 0 for shard in shards)
+            known["updated_at"] = max((shard.updated_at or "" for shard in shards), default=None)
+        return RunStatus(state="running", rows=ended, **known)
     durable, accepted, unknown = _counted(counts or {}, shards)
-    stopped = last.get("state") == "stopped"
+    stopped = last.get("state") == "stopped" or (directory.plan.exists() and not last)
     return RunStatus(
         state="stopped" if stopped else "dead",
         rows=durable,
         durable=durable,
         accepted=accepted,
         unknown=unknown,
-        reason=last.get("reason") if stopped else None,
-        next=_next(manifest, directory, path, durable=durable),
+        reason="cancelled" if directory.cancel.exists() else last.get("reason") if stopped else None,
+        next=_next(manifest, directory, path, durable=durable, shards=shards),
         **known,
     )
 
 
+def finished(summary: Summary, *, where: str, known: Mapping[str, Any]) -> RunStatus:
+    """Return where a finished run stands.
+
+    Args:
+        summary: What it came to.
+        where: How a command names it.
+        known: What else is known, by the names of `RunStatus`.
+    """
+    rows, ended = summary.rows, summary.by_status
+    rejected, failed = ended.get("rejected", 0), rows - ended.get("succeeded", 0)
+    step = f"fanout retry {where} -o FILE" if failed > rejected else MEND if rejected else None
+    return RunStatus(state="finished", rows=rows, durable=rows, by_status=dict(ended), next=step, **known)
+
+
 def _shards(directory: RunDirectory, manifest: Manifest) -> list[RunDirectory]:
     """Return the directories of the shards that have begun."""
-    processes = manifest.config.run.processes
-    found = [directory.shard(index) for index in range(processes)] if processes > 1 else []
+    count = manifest.config.run.shard_count
+    found = [directory.shard(index) for index in range(count)] if count > 1 else []
     return [shard for shard in found if shard.manifest.exists()]
 
 
@@ -191,9 +215,14 @@ def _alive(last: dict[str, Any]) -> bool:
     return True
 
 
-def _next(manifest: Manifest, directory: RunDirectory, path: Path, *, durable: int) -> str:
-    if manifest.stripe is not None:
+def _next(
+    manifest: Manifest, directory: RunDirectory, path: Path, *, durable: int, shards: Sequence[RunStatus]
+) -> str:
+    if manifest.is_shard:
         return f"fanout status {directory.whole.path}"
+    finished = sum(shard.state == "finished" for shard in shards)
+    if directory.plan.exists() and finished == manifest.config.run.shard_count:
+        return f"fanout merge {path}"
     export = f"fanout export {path} -o FILE"
     if manifest.config.local.enabled:  # it cannot be resumed: the endpoint is gone
         return f"start a new run; {export} writes the rows that are durable" if durable else "start a new run"

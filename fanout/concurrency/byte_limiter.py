@@ -20,7 +20,8 @@ bound, 64 small ones fit again."""
 
 COPIES = 4
 """What writing the largest one takes beside itself, where it cannot be compressed: pyarrow's column writer encodes it,
-makes it a page, compresses that and hands it to a Python file, each as a buffer of its own."""
+makes it a page, compresses that and hands it to a Python file, each as a buffer of its own. Those of 16 MiB
+and more are written without copies; they keep this room all the same, or runs come near to what they may take."""
 
 LEFT = 1 / 16
 """Share of the bound that others may hold when one goes alone: small ones come all the time."""

@@ -120,3 +120,16 @@ def in_event_loop() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def reinstall_handlers() -> None:
+    """Have this process's own handlers of the signals to stop hear them first, after a library has put its own before.
+
+    Ray's (abseil's failure handler) ends the process by an alarm 3 s after a SIGTERM that it has passed on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return  # which has no handlers
+    for number in SIGNALS:
+        handler = signal.getsignal(number)
+        if handler is not None:
+            signal.signal(number, handler)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from fanout.text import did_you_mean, shortened
 
 Place = tuple[int | str, ...]
+_OF_A_KEY = "[key]"  # ends pydantic's place of what is wrong with the key of a table, not with its value
 SHOWN = 60  # characters of a value
 _SENTENCES = {
     "greater_than": "should be greater than {gt}",
@@ -28,6 +29,7 @@ _SENTENCES = {
     "bool_type": "should be true or false",
     "bool_parsing": "should be true or false",
     "string_type": "should be text",
+    "string_unicode": "should be text in UTF-8",
     "string_too_short": "should not be empty",
     "string_too_long": "should have at most {max_length} characters",
     "literal_error": "should be {expected}",
@@ -37,10 +39,12 @@ _SENTENCES = {
     "too_long": "should have at most {max_length} entries",
     "dict_type": "should be a table",
     "model_type": "should be a table",
+    "missing": "is missing: say it",
 }
 """What is wrong, by pydantic's name for it (`pydantic_core.core_schema.ErrorType`), with what its context holds."""
 _PATTERNS = {
     r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$": "should be letters and digits, with hyphens only between them",
+    r"^[\w .:/=+@-]*$": "should be letters, digits, spaces and . : / = + @ - _ alone, as S3 takes tags",
     r"^\d{12}$": "should be the 12 digits of an AWS account",
 }
 
@@ -76,7 +80,10 @@ def explain(
         model: What it was to be.
         said: Returns a key, by its place, as it was said.
     """
-    return [_explain(details, said(details["loc"]), model) for details in error.errors()]
+    return [
+        _explain(details, said(tuple(part for part in details["loc"] if part != _OF_A_KEY)), model)
+        for details in error.errors()
+    ]
 
 
 def _explain(details: Mapping[str, Any], key: Said, model: type[BaseModel]) -> str:
@@ -85,6 +92,8 @@ def _explain(details: Mapping[str, Any], key: Said, model: type[BaseModel]) -> s
         meant = did_you_mean(str(place[-1]), _keys(model, place[:-1]))
         return f"{key.where}unknown key {dotted(place)!r}; {meant}"
     sentence = _sentence(kind, details)
+    if kind == "missing":
+        return f"{key.where}{key.name}: {sentence}"
     if kind == "value_error" and not sentence.startswith("should"):
         return f"{key.where}{key.name}: {sentence}"  # it says what it is about; the value may hold a password
     return f"{key.where}{key.name} = {_shown(details['input'])}: {sentence}"

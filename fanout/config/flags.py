@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal
 
@@ -30,6 +31,8 @@ class Flag:
         help: One sentence.
         short: Its short form, `-o`; none if empty.
         metavar: What stands for its value in `--help`; empty for the value's type.
+        default: What holds without it, as `--help` says it; empty where nothing does. The configuration has the value.
+        choices: What it takes, if that is a few words: a shell completes them.
     """
 
     name: str
@@ -39,6 +42,8 @@ class Flag:
     _: KW_ONLY
     short: str = ""
     metavar: str = ""
+    default: str = ""
+    choices: tuple[str, ...] = ()
 
     @property
     def option(self) -> str:
@@ -56,6 +61,12 @@ class Flag:
                 return not value
             case "off", _ if value is not None:
                 raise UsageError(f"{self.name}: {value!r} should be true or false")
+            case "int" | "float", str():
+                with suppress(
+                    ValueError
+                ):  # the configuration says what is wrong with it, and with all the others
+                    return int(value) if self.kind == "int" else float(value)
+                return value
             case "names", str():
                 return [name.strip() for name in value.split(",") if name.strip()]
             case "paths", str() | os.PathLike():
@@ -73,7 +84,8 @@ RUN: Sequence[Flag] = (
          short="-o"),
     Flag("endpoint", "endpoint.name", "text", "Name of the asynchronous endpoint."),
     Flag("local", "local.enabled", "on", "Run against the local AWS that ships with fanout."),
-    Flag("transport", "transport.mode", "text", "auto, inline or s3."),
+    Flag("transport", "transport.mode", "text", "How payloads travel: auto, inline or s3.",
+         default="auto", choices=("auto", "inline", "s3")),
     Flag("input_prefix", "transport.input_prefix", "text",
          "s3://bucket/prefix for payloads that are too large to go inline."),
     Flag("keep_inputs", "transport.keep_inputs", "on", "Leave uploaded payloads in S3."),
@@ -92,14 +104,17 @@ RUN: Sequence[Flag] = (
     Flag("custom_attributes", "payload.custom_attributes", "text", "Handed to the model with every row."),
     Flag("ttl", "payload.ttl_s", "int", "Seconds a row may wait in the endpoint's queue."),
     Flag("invocation_timeout", "payload.invocation_timeout_s", "int", "Seconds the model may take for a row."),
-    Flag("date", "run.date", "text", "Date of {date:%Y/%m/%d} in paths; by default today (run.timezone)."),
-    Flag("since", "input.since", "text", "last: take only what is new since the last run that ended."),
-    Flag("rate", "pacing.rate", "float", "Requests a second, never exceeded."),
-    Flag("concurrency", "transport.concurrency", "int", "Requests in flight at once."),
-    Flag("window", "pacing.window", "int", "Rows open at once, sent and not finished."),
+    Flag("date", "run.date", "text", "Date of {date:%Y/%m/%d} in paths.",
+         default="today in run.timezone"),
+    Flag("since", "input.since", "text", "last: take only what is new since the last run that ended.",
+         choices=("last",)),
+    Flag("rate", "pacing.rate", "float", "Requests a second, never exceeded.",
+         default="as many as the endpoint takes"),
+    Flag("concurrency", "transport.concurrency", "int", "Requests in flight at once.", default="64"),
+    Flag("window", "pacing.window", "int", "Rows open at once, sent and not finished.", default="10,000"),
     Flag("limit", "input.limit", "int", "Rows to read at most."),
     Flag("max_failures", "run.max_failures", "int", "Stop after more failed rows than this."),
-    Flag("queue_url", "collect.queue_url", "text", "SQS queue to listen to; by default one is made."),
+    Flag("queue_url", "collect.queue_url", "text", "SQS queue to listen to.", default="one is made for the run"),
     Flag("no_notifications", "collect.notifications", "off", "Find results by listing S3."),
     Flag("trust_responses", "collect.trust_responses", "on", "Take responses out of notifications."),
     Flag(
@@ -111,10 +126,22 @@ RUN: Sequence[Flag] = (
     Flag("region", "endpoint.region", "text", "AWS region."),
     Flag("profile", "endpoint.profile", "text", "AWS profile."),
     Flag("deadline", "run.deadline_s", "float", "Stop after this many seconds (exit 7), resumable."),
-    Flag("grace", "run.grace_s", "float", "Seconds to collect what the endpoint has, once stopped."),
-    Flag("processes", "run.processes", "int", "Processes of this machine that share the run; 1 by default."),
+    Flag("grace", "run.grace_s", "float", "Seconds to collect what the endpoint has, once stopped.",
+         default="20"),
+    Flag("processes", "run.processes", "int", "Processes of this machine that share the run.", default="1"),
+    Flag("shard", "run.shard", "text",
+         "Do one of several shards, i/N from 0/N on, or auto: what AWS Batch, Kubernetes or Slurm says."),
+    Flag("shards", "run.shards", "int", "Divide the run into so many shards, and do all of them here."),
+    Flag("at_once", "run.at_once", "int", "Shards at work at once: each has as much of the rate.",
+         default="all of them"),
+    Flag("engine", "run.engine", "text", "What does the shards.", default="processes",
+         choices=("processes", "ray")),
+    Flag("ray_address", "run.ray_address", "text", "The Ray cluster, or auto.", default="one is started here"),
+    Flag("rows_failed_exit", "run.rows_failed_exit", "int",
+         "Exit code where some rows failed; 0 for a scheduler that takes 3 for a failure.", default="3"),
     Flag("run_dir", "run.dir", "text",
-         "Directory of the run's own files; with a slash at its end, of one directory for each run."),
+         "Directory of the run's own files; with a slash at its end, of one directory for each run.",
+         default=".fanout/RUN beside the output"),
     Flag("ephemeral", "run.ephemeral", "on", "Accept that this run cannot be resumed if its host goes."),
     Flag("resume", "run.resume", "on",
          "Go on with the output's unfinished run, if there is one; a finished one is done."),
@@ -122,6 +149,9 @@ RUN: Sequence[Flag] = (
          "Serve Prometheus metrics on 127.0.0.1 while it runs; 0 picks."),
     Flag("metrics_textfile", "metrics.textfile", "text", "Write them to this .prom file (node_exporter)."),
     Flag("pushgateway", "metrics.pushgateway", "text", "Push them to this gateway at the end."),
+    Flag("response", "output.response", "text",
+         "What responses are written as; text and json are checked, and others are invalid.",
+         default="bytes", choices=("bytes", "text", "json")),
     Flag("overwrite", "output.overwrite", "on", "Replace an output that exists."),
 )  # fmt: skip
 """The flags of a run, in the order of its `--help`."""
@@ -133,14 +163,21 @@ def _named(*names: str) -> Sequence[Flag]:
     return [by_name[name] for name in names]
 
 
+def _as_before(*names: str) -> Sequence[Flag]:
+    """Return flags of `RUN` for a verb whose defaults are an earlier run's."""
+    return [replace(flag, default="") for flag in _named(*names)]
+
+
 RESUME: Sequence[Flag] = (
     Flag("unknown", "collect.unknown", "text",
-         "Rows that may have been sent: resend (look first), wait (for their deadline), or never."),
-    *_named("rate", "concurrency", "max_failures", "deadline"),
-    *_named("metrics_port", "metrics_textfile", "pushgateway", "overwrite"),
+         "Rows that may have been sent: resend (look first), settle (once the endpoint is idle), wait (for their "
+         "deadline), or never.",
+         choices=("resend", "settle", "wait", "never")),
+    *_as_before("rate", "concurrency", "max_failures", "deadline"),
+    *_as_before("metrics_port", "metrics_textfile", "pushgateway", "overwrite"),
 )  # fmt: skip
 
-RETRY: Sequence[Flag] = _named(
+RETRY: Sequence[Flag] = _as_before(
     "run_dir", "ephemeral", "rate", "concurrency", "window", "max_failures", "deadline", "grace",
     "metrics_port", "metrics_textfile", "pushgateway", "overwrite",
 )  # fmt: skip
@@ -151,6 +188,8 @@ GC: Sequence[Flag] = (
     Flag("endpoint", "endpoint.name", "text", "Only what is left of this endpoint's runs."),
     Flag("input_prefix", "transport.input_prefix", "text",
          "s3://bucket/prefix where runs uploaded payloads: look there, too."),
+    Flag("output", "output.path", "text",
+         "An output in S3, or a prefix of outputs: look for claims there, too.", short="-o"),
     *_named("region", "profile"),
 )  # fmt: skip
 
@@ -160,14 +199,15 @@ BENCH: Sequence[Flag] = (
     Flag("local", "local.enabled", "on", "Against the local AWS, with a simulated network."),
     Flag("input_prefix", "transport.input_prefix", "text",
          "s3://bucket/prefix for the payloads that go via S3."),
-    Flag("rate", "bench.rate", "float", "Requests due a second, both ways together; default 40."),
-    Flag("arrivals", "bench.arrivals", "text", "poisson (default) or constant."),
+    Flag("rate", "bench.rate", "float", "Requests due a second, both ways together.", default="40"),
+    Flag("arrivals", "bench.arrivals", "text", "poisson or constant.", default="poisson",
+         choices=("poisson", "constant")),
     Flag("closed", "bench.closed", "int",
          "Closed loop: N rows open at once, the next when one has ended.", metavar="N"),
-    Flag("sizes", "bench.sizes", "names", "Payload sizes; default 1KB,8KB,32KB,64KB,127999,128000."),
-    Flag("pairs", "bench.pairs", "int", "Pairs of each size; default 150."),
-    Flag("warmup", "bench.warmup", "int", "Pairs before those that count; default 60."),
-    Flag("seed", "run.seed", "int", "Of orders, arrivals and the local AWS; default 0."),
+    Flag("sizes", "bench.sizes", "names", "Payload sizes.", default="1KB,8KB,32KB,64KB,127999,128000"),
+    Flag("pairs", "bench.pairs", "int", "Pairs of each size.", default="150"),
+    Flag("warmup", "bench.warmup", "int", "Pairs before those that count.", default="60"),
+    Flag("seed", "run.seed", "int", "Of orders, arrivals and the local AWS.", default="0"),
     *_named("limit", "payload_column", "payload_fields", "content_type", "concurrency", "region", "profile"),
 )  # fmt: skip
 

@@ -72,12 +72,19 @@ class RunKeywords(TypedDict, total=False):
     deadline: float | None
     grace: float | None
     processes: int | None
+    shard: str | None
+    shards: int | None
+    at_once: int | None
+    engine: str | None
+    ray_address: str | None
+    rows_failed_exit: int | None
     run_dir: StrPath | None
     ephemeral: bool | None
     resume: bool | None
     metrics_port: int | None
     metrics_textfile: StrPath | None
     pushgateway: str | None
+    response: str | None
     overwrite: bool | None
 
 

@@ -71,7 +71,7 @@ def load_config(
         mistakes += explain(error, Config, said=origins.said)
     mistakes += also(merged, origins)
     if mistakes:
-        raise UsageError("; ".join(mistakes)) from wrong
+        raise UsageError(*mistakes) from wrong
     return config
 
 

@@ -6,13 +6,25 @@ Nothing else has these defaults: the settings of the parts are made from them (`
 from __future__ import annotations
 
 import re
-from datetime import date
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
+from fanout.config.fields import ColumnName, FieldSection, raise_each
+from fanout.config.values import (
+    TAGS_MAX,
+    Count,
+    Day,
+    FileMode,
+    Header,
+    Number,
+    Positive,
+    Seconds,
+    TagKey,
+    TagValue,
+)
 from fanout.domain.limits import (
-    HEADER_MAX,
     INLINE_MAX_BYTES,
     RESPONSE_BYTES,
     RESPONSE_MAX_BYTES,
@@ -22,42 +34,14 @@ from fanout.domain.limits import (
 from fanout.domain.location import is_arn, parse_prefix
 from fanout.domain.prices import Prices
 from fanout.domain.queue_urls import is_queue_url
+from fanout.domain.response_fields import Form
 from fanout.domain.zones import zone
 
 PROCESSES_MAX = 64  # each reads the whole input and has a queue of its own: beyond this, use more machines
+SHARDS_MAX = 10_000  # children of an array job at most (AWS Batch user guide, "Array jobs")
+EXIT_MAX = 125  # a POSIX shell has codes of its own above
 Names = tuple[str, ...]
 
-
-def _no_switch(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic reports ValueErrors
-    return value
-
-
-def _not_of_aws(key: object) -> object:
-    if isinstance(key, str) and key.lower().startswith("aws:"):
-        raise ValueError("aws: begins the tags of AWS itself")
-    return key
-
-
-def _day(value: object) -> object:
-    try:
-        return date.fromisoformat(str(value)).isoformat()  # TOML has dates of its own
-    except ValueError:
-        raise ValueError("should be a date, as 2026-11-30") from None
-
-
-Day = Annotated[str, BeforeValidator(_day)]
-Number = BeforeValidator(_no_switch)  # pydantic takes true for 1
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), Number]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False), Number]
-Count = Annotated[int, Field(ge=1), Number]
-Header = Annotated[str, Field(max_length=HEADER_MAX)]
-
-TAGS_MAX = 10  # S3 user guide, "Categorizing your objects using tags": of one object
-_TAG = r"^[\w .:/=+@-]*$"  # likewise: letters, numbers, spaces, and these
-TagKey = Annotated[str, Field(min_length=1, max_length=128, pattern=_TAG), BeforeValidator(_not_of_aws)]
-TagValue = Annotated[str, Field(max_length=256, pattern=_TAG)]
 
 PART_S_MAX = 120.0
 """Longest that a part may stay open, in seconds. A message is deleted once its part is durable, and our queue delivers
@@ -98,6 +82,7 @@ class EndpointSection(_Section):
     region: str | None = None
     profile: str | None = None
     url: str | None = None
+    account_alias: Annotated[str, Field(min_length=1, max_length=63)] | None = None
     bucket_owner: Annotated[str, Field(pattern=r"^\d{12}$")] | None = None
 
 
@@ -110,8 +95,8 @@ class PayloadSection(_Section):
     content_type: Header | None = None
     accept: Header | None = None
     custom_attributes: Header | None = None
-    ttl_s: Annotated[int, Field(ge=TTL_S[0], le=TTL_S[1])] | None = None
-    invocation_timeout_s: Annotated[int, Field(ge=TIMEOUT_S[0], le=TIMEOUT_S[1])] | None = None
+    ttl_s: Annotated[int, Field(ge=TTL_S[0], le=TTL_S[1]), Number] | None = None
+    invocation_timeout_s: Annotated[int, Field(ge=TIMEOUT_S[0], le=TIMEOUT_S[1]), Number] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> PayloadSection:
@@ -143,7 +128,7 @@ class TransportSection(_Section):
     """`[transport]`: how payloads travel."""
 
     mode: Literal["auto", "inline", "s3"] = "auto"
-    inline_max_bytes: Annotated[int, Field(ge=0, le=INLINE_MAX_BYTES)] = INLINE_MAX_BYTES
+    inline_max_bytes: Annotated[int, Field(ge=0, le=INLINE_MAX_BYTES), Number] = INLINE_MAX_BYTES
     inline_regions: Names | None = None
     input_prefix: str | None = None
     keep_inputs: bool = False
@@ -201,11 +186,11 @@ class CollectSection(_Section):
     notifications: bool = True
     queue_url: str | None = None
     pollers: Count = 8
-    poll_s: Annotated[float, Field(ge=0, le=20)] = 20.0
+    poll_s: Annotated[float, Field(ge=0, le=20), Number] = 20.0
     fetches: Count | None = None
     quiet_s: Positive = 10.0
     unknown_wait_s: Seconds | None = None
-    unknown: Literal["resend", "wait", "never"] = "resend"
+    unknown: Literal["resend", "wait", "settle", "never"] = "resend"
     trust_responses: bool = False
     response_max_bytes: Annotated[int, Field(ge=1, le=RESPONSE_MAX_BYTES), Number] = RESPONSE_BYTES
     trust_failures: bool = False
@@ -222,13 +207,36 @@ class CollectSection(_Section):
 
 
 class OutputSection(_Section):
-    """`[output]`: the file that comes of it; a path that ends in `/` is a dataset of parts."""
+    """`[output]`: the file that comes of it; a path that ends in `/` is a dataset of parts.
+
+    `mode` are its permissions as chmod takes them, by default what the umask leaves; `response` is what responses are
+    written as, `fields` are values of JSON responses with a column each.
+    """
 
     path: str | None = None
     overwrite: bool = False
+    mode: FileMode | None = None
     part_rows: Count = 5_000
     part_bytes: Count = 64 * 1024 * 1024
     part_s: Positive = 10.0
+    response: Form = "bytes"
+    fields: dict[ColumnName, FieldSection] = Field(default_factory=dict)
+
+    @property
+    def permissions(self) -> int | None:
+        """Permissions of the output's files; None for what the umask leaves."""
+        return None if self.mode is None else int(self.mode, 8)
+
+    @field_validator("fields")
+    @classmethod
+    def _each_once(cls, fields: dict[str, FieldSection]) -> dict[str, FieldSection]:
+        mistakes = {
+            two: f"{one!r} and {two!r} differ in case alone, and would be one column to DuckDB, Spark and Athena"
+            for one, two in combinations(fields, 2)
+            if one.casefold() == two.casefold()
+        }
+        raise_each(mistakes, fields)
+        return fields
 
     @field_validator("part_s")
     @classmethod
@@ -244,22 +252,46 @@ class OutputSection(_Section):
 class RunSection(_Section):
     """`[run]`: the run as a whole; `processes` share its rows and its bounds among them (`shards.plan`).
 
+    `shard` has this process do one of several shards (`commands.shard`); `shards` are all of them, `at_once` of which
+    are at work at a time, as processes of this machine or on the Ray cluster at `ray_address` (`engine`).
+
     `date` is that of its paths (`runtime.schedule`), by default today in `timezone`. `resume` goes on with the output's
-    unfinished run, if there is one (`commands.new_run`).
+    unfinished run, if there is one (`commands.new_run`). With `dir` in S3, segments of the journal are stored there, at
+    least `segment_s` apart, and a snapshot every `snapshot_s`; `scratch` is the directory for what need not outlive the
+    process (`place.scratch`).
     """
 
     dir: str | None = None
     resume: bool = False
     processes: Annotated[int, Field(ge=1, le=PROCESSES_MAX), Number] = 1
     keep_dir: bool = False
-    max_failures: Annotated[int, Field(ge=0)] | None = None
+    max_failures: Annotated[int, Field(ge=0), Number] | None = None
     deadline_s: Positive | None = None
     grace_s: Seconds = 20.0
     journal: bool = True
-    seed: int | None = None
+    seed: Annotated[int, Number] | None = None
     ephemeral: bool = False
+    scratch: str | None = None
+    segment_s: Annotated[float, Field(ge=0.02, le=1.0), Number] = 0.1
+    snapshot_s: Annotated[float, Field(ge=1.0, le=3_600.0), Number] = 180.0
+    shard: Annotated[str, Field(min_length=1)] | None = None
+    shards: Annotated[int, Field(ge=1, le=SHARDS_MAX), Number] | None = None
+    at_once: Annotated[int, Field(ge=1, le=SHARDS_MAX), Number] | None = None
+    engine: Literal["processes", "ray"] = "processes"
+    ray_address: Annotated[str, Field(min_length=1)] | None = None
+    rows_failed_exit: Annotated[int, Field(ge=0, le=EXIT_MAX), Number] = 3
     date: Day | None = None
     timezone: str = "UTC"
+
+    @property
+    def shard_count(self) -> int:
+        """Into how many shards, or processes, the run is divided; 1 for none."""
+        return self.shards or self.processes
+
+    @property
+    def is_divided(self) -> bool:
+        """Whether its rows are those of shards or processes with journals of their own, and be it one shard."""
+        return self.shards is not None or self.processes > 1
 
     @field_validator("timezone")
     @classmethod
@@ -271,7 +303,7 @@ class RunSection(_Section):
 class RetrySection(_Section):
     """`[retry]`: rows that the model failed; `patterns` replace the built-in ones."""
 
-    generations: Annotated[int, Field(ge=0, le=20)] = 1
+    generations: Annotated[int, Field(ge=0, le=20), Number] = 1
     patterns: Names | None = None
 
     @field_validator("patterns")
@@ -292,7 +324,7 @@ class BenchSection(_Section):
     arrivals: Literal["poisson", "constant"] = "poisson"
     closed: Count | None = None
     pairs: Count = 150
-    warmup: Annotated[int, Field(ge=0)] = 60
+    warmup: Annotated[int, Field(ge=0), Number] = 60
     sizes: Names = ("1KB", "8KB", "32KB", "64KB", "127999", "128000")
     until_ms: Positive | None = None
     late_ms: Positive = 10.0
@@ -308,7 +340,7 @@ class LocalSection(_Section):
 class MetricsSection(_Section):
     """`[metrics]`: where the run's metrics go; with no place named, nothing is counted."""
 
-    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    port: Annotated[int, Field(ge=0, le=65535), Number] | None = None
     address: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     textfile: Annotated[str, Field(min_length=1)] | None = None
     textfile_s: Positive = 15.0
@@ -347,3 +379,17 @@ class Config(_Section):
     metrics: MetricsSection = MetricsSection()
     bench: BenchSection = BenchSection()
     prices: Prices = Prices()
+
+    @field_validator("output")
+    @classmethod
+    def _fields_are_no_kept_columns(cls, output: OutputSection, others: ValidationInfo) -> OutputSection:
+        columns = others.data.get("columns")  # read before; not there where it has mistakes of its own
+        keep = () if columns is None else columns.keep
+        kept = {name.removesuffix("?").casefold(): name for name in keep}
+        mistakes = {
+            name: f"is the column {kept[name.casefold()]!r} that columns.keep copies: choose another name"
+            for name in output.fields
+            if name.casefold() in kept
+        }
+        raise_each(mistakes, output.fields, below=("fields",))
+        return output

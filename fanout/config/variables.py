@@ -11,8 +11,10 @@ from fanout.config.model import Config, Names
 from fanout.text import nearest
 
 PREFIX = "FANOUT_"
-OTHERS = frozenset({"FANOUT_LOG_FORMAT", "FANOUT_LOG_LEVEL", "FANOUT_FAILPOINT"})
-"""Variables that are no keys: of `cli.console`, of `failpoints`."""
+OTHERS = frozenset(
+    {"FANOUT_LOG_FORMAT", "FANOUT_LOG_LEVEL", "FANOUT_FAILPOINT", "FANOUT_SHARD", "FANOUT_SHARDS"}
+)
+"""Variables that are no keys: of `cli.console`, of `failpoints`, of `domain.shard_index`."""
 TESTS = "FANOUT_LIVE_"  # what tests against real AWS are given, in CONTRIBUTING.md
 
 Key = tuple[str, str]

@@ -17,7 +17,13 @@ def _no_table(value: object) -> object:
     return value
 
 
-Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+def _no_switch(value: object) -> object:
+    if isinstance(value, bool):  # pydantic takes true for 1
+        raise ValueError("should be a number, not true or false")  # noqa: TRY004 - pydantic reports ValueErrors
+    return value
+
+
+Dollars = Annotated[float, Field(ge=0, allow_inf_nan=False), BeforeValidator(_no_switch)]
 
 
 class Prices(BaseModel):

@@ -7,19 +7,33 @@ one wall-clock anchor, advanced monotonically. Durations are derived when writin
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from fanout.domain.location import Location
 
 Transport = Literal["inline", "s3", "existing"]
-Status = Literal["succeeded", "failed", "expired", "rejected", "unsettled", "unknown"]
-"""How a row ends. `unsettled`: it was accepted, and neither its output nor a proof of its failure exists. `unknown`:
-nothing tells whether it was accepted."""
+Status = Literal["succeeded", "failed", "expired", "invalid", "rejected", "unsettled", "unknown"]
+"""How a row ends. `invalid`: the model answered, and its response does not hold what the user asked for. `unsettled`:
+it was accepted, and neither its output nor a proof of its failure exists. `unknown`: nothing tells whether it was
+accepted."""
 NoticedBy = Literal["sqs", "list"]
 
 Passthrough = tuple[object, ...]
 """Values of the passthrough columns, in the order of `Source.passthrough_schema`; `pa.array` restores them."""
+
+
+def value_bytes(value: object) -> int:
+    """Return about how many bytes a value of a column takes."""
+    if isinstance(value, str | bytes):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(value_bytes, value.values()))
+    if isinstance(value, list | tuple) and value:  # a map is a list of pairs
+        # An embedding is a thousand numbers: looking at each would cost more than making columns of them.
+        return 8 * len(value) if isinstance(value[0], int | float) else sum(map(value_bytes, value))
+    return 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +151,12 @@ Routed = Inline | Upload | Staged
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One InvokeEndpointAsync request; exactly one of `body` and `input_location` is set."""
+    """One InvokeEndpointAsync request; exactly one of `body` and `input_location` is set.
+
+    Attributes:
+        may_leave: Asked when its connection is there and nothing is written yet: whether it may still be sent, which
+            the wait for the connection may have changed. None if nothing can.
+    """
 
     endpoint: str
     inference_id: str
@@ -146,6 +165,7 @@ class Invocation:
     options: Options
     body: bytes | None = None
     input_location: str | None = None
+    may_leave: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +230,8 @@ class Outcome:
         resends: Requests that were sent, or may have been, while an earlier one might have been accepted.
         input_location: Where its payload stands in S3, or stood; None for one that travels in the request.
         ended_at: When it was settled on our side, however it ended.
+        fields: Values of the fields of its response, in the order of `Responses.fields`; empty where none are wanted,
+            and where it did not succeed.
     """
 
     row: int
@@ -241,6 +263,7 @@ class Outcome:
     fetched_at: float | None = None
     ended_at: float | None = None
     noticed_by: NoticedBy | None = None
+    fields: tuple[object, ...] = ()
 
     @property
     def possible_resends(self) -> int:

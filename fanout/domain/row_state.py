@@ -26,7 +26,8 @@ class RowRecord(NamedTuple):
 
     Attributes:
         sends: Attempts that it was given; with `INTENT`, the last one included.
-        resends: Those of them that were given while an earlier one might have been received.
+        resends: Those of them that were given while an earlier one might have been received; with `READY`, the next
+            one is included if it will be such.
         input: Where its payload was uploaded to; None for one that travels in the request.
         output: Where its output will stand, if that is not where `OutputPaths` expects it.
         possible: Attempts of which nothing tells whether they were sent, should the process be killed now.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from fanout.domain.records import Outcome
 
@@ -69,3 +71,33 @@ class Tally:
             self.errors[code] += 1
             if code not in self.examples and len(self.examples) < EXAMPLES_MAX:
                 self.examples[code] = error_message or ""
+
+    def merge(self, other: Tally) -> None:
+        """Count what `other` has counted, too."""
+        for each in fields(Tally):
+            if each.name != "examples":
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        for code, example in other.examples.items():
+            if len(self.examples) < EXAMPLES_MAX:
+                self.examples.setdefault(code, example)
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        return {each.name: getattr(self, each.name) for each in fields(Tally)}
+
+    @classmethod
+    def load(cls, content: Mapping[str, Any]) -> Tally:
+        """Return what `dump` described.
+
+        Raises:
+            KeyError: A count is missing.
+            TypeError: There is one that no tally has.
+        """
+        tally = cls(**content)
+        for name in _COUNTERS:
+            setattr(tally, name, Counter(content[name]))
+        tally.examples = dict(content["examples"])
+        return tally
+
+
+_COUNTERS = ("by_status", "by_transport", "errors")

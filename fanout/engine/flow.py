@@ -87,6 +87,22 @@ class Flow(Protocol):
         ...
 
 
+class Clearance(Protocol):
+    """Says whether this process may send at all; `place.place_writer` does so for a run that may be taken over."""
+
+    def holds(self) -> bool:
+        """Whether a request may leave now."""
+        ...
+
+    async def wait(self) -> None:
+        """Return once one may.
+
+        Raises:
+            RunError: None ever will.
+        """
+        ...
+
+
 class EndpointCheck(Protocol):
     """Asks in mid-run whether the endpoint serves; `runtime.endpoint` implements it."""
 

@@ -32,17 +32,14 @@ class Refusal(Enum):
 class InlineSupport:
     """What is known of an endpoint.
 
-    Args:
-        proven: An inline request was accepted before, by an earlier process of the run.
-
     Attributes:
         is_proven: An inline request was accepted.
         is_refused: The same payload was refused in the request and accepted via S3, and no inline request ever was
             accepted: all payloads go via S3.
     """
 
-    def __init__(self, *, proven: bool = False) -> None:
-        self.is_proven = proven
+    def __init__(self) -> None:
+        self.is_proven = False
         self.is_refused = False
         self._via_s3: set[int] = set()
         self._tries: dict[int, int] = {}

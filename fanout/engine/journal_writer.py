@@ -7,7 +7,7 @@ for before it is sent again.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -16,13 +16,24 @@ from fanout.concurrency.notify import Notify
 from fanout.concurrency.threads import RunBlocking, run_in_thread
 from fanout.domain.location import Location
 from fanout.domain.output_paths import AS_EXPECTED
+from fanout.domain.records import Outcome
 from fanout.domain.row_state import RowRecord, RowState
+from fanout.engine.flow import Clearance
 from fanout.engine.open_row import OpenRow
+from fanout.engine.reconcile.service_times import ServiceTimes
 from fanout.engine.row_places import RowPlaces
 from fanout.failpoints import failpoint
+from fanout.output.parts import Part
 from fanout.ports import Clock
 from fanout.rundir.journal import Journal
 
+GROUP = 64  # an fsync of 1-5 ms, shared by 64 rows, costs each less than the thread's hand-over
+EVERY_S = 0.005
+"""Between two groups that are not full: where the endpoint sets the pace, a row is admitted whenever another ends, and
+each had a commit of its own. With 100 open rows at 2,000 a second that was 410 us of CPU a row, 290 now. A row waits
+2.5 ms for it in the mean, none at less than 200 a second."""
+SERVICE_TIMES = "service_times"
+"""Key of the run's facts under which a later process finds what rows took; a run that may lose its host keeps it."""
 LAG_S = 0.05
 """An acceptance is durable this much later, or with the next intents: fewer rows uncertain after a kill."""
 
@@ -44,7 +55,25 @@ class JournalWriter:
         places: Where the objects of rows stand; journalled when a reply changes it.
         clock: The run's clock.
         run_blocking: Runs a write.
+
+    Attributes:
+        is_kept: Whether a later process can go on from it.
+        may_be_taken_over: Whether another process can do so while this one is at work.
+        group_s: Seconds between the beginnings of two groups of intents.
+        full_group: Rows that go at once; None if no group goes before its time, nor while a group waits to be sent.
+        least_group: Rows that a group may have at least.
+        folds: Take every outcome, in the order in which the parts take them.
+        service_times: How long rows took so far.
+        clearance: Says whether rows whose intents are durable may be sent; None if they always may.
     """
+
+    may_be_taken_over: bool = False
+    group_s: float = EVERY_S
+    full_group: int | None = GROUP
+    least_group: int = GROUP
+    folds: Sequence[Callable[[Outcome], None]] = ()
+    clearance: Clearance | None = None
+    service_times: ServiceTimes | None = None
 
     def __init__(
         self,
@@ -55,6 +84,7 @@ class JournalWriter:
         run_blocking: RunBlocking = run_in_thread,
     ) -> None:
         self._journal = journal
+        self.is_kept = journal is not None
         self._places = places
         self._clock = clock
         self._run_blocking = run_blocking
@@ -64,11 +94,6 @@ class JournalWriter:
         self._lock = anyio.Lock(fast_acquire=True)
         self._arrived = Notify()
         self._written = self._groups = 0
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether a later process can go on from it."""
-        return self._journal is not None
 
     async def intend(self, rows: Sequence[OpenRow]) -> None:
         """Make durable that these rows are about to be sent."""
@@ -90,14 +115,14 @@ class JournalWriter:
         """Note what certainly left of a row that may have been received, as this process sends no more."""
         self._note(row, RowState.INTENT)
 
-    async def part(self, number: int, numbers: Iterable[int]) -> None:
-        """Make durable that part `number` holds rows `numbers`, and everything noted before."""
+    async def part(self, part: Part, numbers: Sequence[int]) -> None:
+        """Make durable that `part` holds rows `numbers`, and everything noted before."""
         journal = self._journal
         if journal is None:
             return
         await self.flush()
         async with self._lock:
-            await self._run_blocking(functools.partial(journal.commit_part, number, list(numbers)))
+            await self._run_blocking(functools.partial(journal.commit_part, part.number, numbers))
 
     async def flush(self) -> None:
         """Make durable what was noted so far."""
@@ -131,13 +156,13 @@ class JournalWriter:
                 failpoint("accept.durable")
 
     def _note(self, row: OpenRow, state: RowState) -> None:
-        if self._journal is None:
+        if not self.is_kept:
             return
         if not self._lines:
             self._oldest_at = self._clock.now()
             self._arrived.notify()
-        # An attempt under which nothing has left is the next process's.
-        self._lines.append(self._line(row, state, row.last_sent, row.resends_sent, row.possible))
+        # An attempt under which nothing has left is the next process's. That it will be a re-send, only this line says.
+        self._lines.append(self._line(row, state, row.last_sent, row.resends_known, row.possible))
 
     def _line(self, row: OpenRow, state: RowState, sends: int, resends: int, possible: int) -> RowRecord:
         output = failure = None

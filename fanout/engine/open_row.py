@@ -21,6 +21,7 @@ from fanout.domain.records import (
     Staged,
     Transport,
     Upload,
+    value_bytes,
 )
 from fanout.domain.row_state import RowRecord, RowState
 
@@ -135,8 +136,10 @@ class OpenRow:
         input: Where its payload stands in S3.
         item: What to send, or to upload first; None once no further send can need it.
         held_bytes: Bytes of payload that `item` keeps in memory.
+        kept_bytes: About as many of `passthrough`, which its outcome has once it has ended.
         turn: Number of its place among the deferred rows, None if it has none.
         turn_at: When its last turn came or comes; None if it had none since its last send.
+        held_s: Seconds that it waited for its intent to be durable, where that is counted.
         deadline: When it is looked for a last time, None if that was done or is not due.
         notice: What it was claimed by, or what came while its request was in flight.
         unconfirmed_notice: An end that was announced and that S3 did not confirm; a failure rather than a success.
@@ -153,6 +156,7 @@ class OpenRow:
     state: State
     item: Routed | None = None
     held_bytes: int = 0
+    kept_bytes: int = 0
     generation: int = 0
     sends: int = 0
     resends: int = 0
@@ -172,6 +176,7 @@ class OpenRow:
     accepted_at: float | None = None
     turn: int | None = None
     turn_at: float | None = None
+    held_s: float = 0.0
     deadline: float | None = None
     notice: Notice | None = None
     unconfirmed_notice: UnconfirmedNotice | None = None
@@ -191,6 +196,7 @@ class OpenRow:
             State.UPLOADING if isinstance(item, Upload) else State.QUEUED,
             item,
             payload_bytes(item),
+            sum(map(value_bytes, record.passthrough)),
             upload=upload,
             due_at=record.due_at,
         )
@@ -227,9 +233,8 @@ class OpenRow:
         self.state = State.ACCEPTED if accepted else State.UNCERTAIN
         self.output = Location.parse(line.output) if line.output else None
         self.failure = Location.parse(line.failure) if line.failure else None
-        if isinstance(self.item, Upload) and (
-            accepted or line.input is not None
-        ):  # uploaded before its intent
+        was_uploaded = accepted or line.input is not None  # before its intent
+        if isinstance(self.item, Upload) and was_uploaded:
             self.item = Staged(self.item.options, line.input or self.item.location.uri)
             self.held_bytes = 0
 
@@ -242,6 +247,11 @@ class OpenRow:
     def resends_sent(self) -> int:
         """Those of `resends` under which a request left, or may have."""
         return self.resends - (self.unsent and self.state not in NOT_RECEIVED) - self.unproven
+
+    @property
+    def resends_known(self) -> int:
+        """`resends_sent`, and one more where the next request will be one: no object proved the failure before it."""
+        return self.resends_sent + self.unproven
 
     def take_attempt(self) -> None:
         """Take the next attempt; one under which no request has left, as a notice came first, is still to be used."""

@@ -12,7 +12,7 @@ from fanout.concurrency.notify import Notify
 from fanout.domain.ids import inference_id
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Notice, Outcome, Record, Reply, Routed, Staged
+from fanout.domain.records import Notice, Outcome, Record, Reply, Routed, Staged
 from fanout.domain.row_state import RowRecord
 from fanout.engine.deadlines import Deadlines, Patience
 from fanout.engine.deferrals import Deferrals
@@ -26,6 +26,7 @@ from fanout.engine.open_row import (
     State,
 )
 from fanout.engine.row_counts import OpenRowsStatistics, RowCounts
+from fanout.engine.row_payloads import RowPayloads
 from fanout.engine.row_places import RowPlaces
 from fanout.engine.settled_rows import SettledRows
 from fanout.engine.unconfirmed import Unconfirmed
@@ -57,14 +58,12 @@ class OpenRows:
     ) -> None:
         self.run_id = run_id
         self.places = RowPlaces(outputs=outputs, failures=failures)
-        self._keep_payloads = keep_payloads
         self._patience = Patience(slack_s)
         self._open: dict[int, OpenRow] = {}
         self._settled = SettledRows()
-        self.held_bytes = 0
-        """Payload bytes in memory."""
         self.changed = Notify()
         """Notified whenever a row ends or lets go of its payload."""
+        self._payloads = RowPayloads(keep=keep_payloads, changed=self.changed)
         self.last_accepted_at = float("-inf")
         self.newest_claimed: float | None = None
         """The latest acceptance among claimed rows: a row accepted much earlier that still waits is suspicious."""
@@ -75,6 +74,11 @@ class OpenRows:
         self.unconfirmed = Unconfirmed(self._open)
         """The accepted rows of which a message claims an end that S3 did not confirm."""
         self.counts = RowCounts()
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of payloads and passthrough values in memory."""
+        return self._payloads.held_bytes
 
     def __len__(self) -> int:
         """Rows that are open: admitted and without an outcome."""
@@ -106,7 +110,7 @@ class OpenRows:
         self._enter(row)
         if row.state is State.ACCEPTED:
             self.places.presume(row)
-            self._drop_sent_payload(row)
+            self._payloads.sent(row)
             accepted_at = now if row.accepted_at is None else row.accepted_at
             self.deadlines.set(row, max(accepted_at + row.patience_s, now + HEARD_WITHIN_S))
         elif row.state is State.UNCERTAIN:
@@ -118,7 +122,7 @@ class OpenRows:
     def _enter(self, row: OpenRow) -> None:
         self._open[row.number] = row
         self.counts.enter(row.state)
-        self.held_bytes += row.held_bytes
+        self._payloads.enter(row)
         self.seen(row.number)
 
     def seen(self, number: int) -> None:
@@ -139,7 +143,7 @@ class OpenRows:
         row.upload_started_at, row.uploaded_at = started, now
         row.input = location.uri
         if row.item is not None:
-            self._replace_item(row, Staged(row.item.options, row.input))
+            self._payloads.replace(row, Staged(row.item.options, row.input))
         # One that the model failed has its turn behind it if it was uploaded for its next generation.
         if row.state is State.UPLOADING or (row.state is State.DEFERRED and row.turn is None):
             self._move(row, State.QUEUED)
@@ -195,7 +199,8 @@ class OpenRows:
         elif row.unproven:
             self.counts.resend(row.due_at)  # the generation before certainly left
         row.unsent = row.unproven = False
-        row.due_at = due if row.due_at is None else row.due_at
+        if row.due_at is None:
+            row.due_at = due - row.held_s  # else what its durability took would be no one's wait
         row.sent_at = now
         return self._inference_id(row)
 
@@ -204,7 +209,7 @@ class OpenRows:
         row.accepted_at = self.last_accepted_at = now
         self.places.learn(row, reply)
         self.deadlines.set(row, now + row.patience_s)
-        self._drop_sent_payload(row)
+        self._payloads.sent(row)
         if row.unconfirmed_notice is not None:
             self.unconfirmed.add(row)
         if row.notice is not None:
@@ -252,10 +257,11 @@ class OpenRows:
         self.deferrals.set(row, until)
 
     def refuse_inline(self, row: OpenRow) -> None:
-        """Note that the endpoint refused the row's payload in the request; the row is the caller's to defer."""
-        if (
-            row.state is State.INTENDED
-        ):  # one of which an earlier attempt may have been received stays uncertain
+        """Note that the endpoint refused the row's payload in the request; the row is the caller's to defer.
+
+        One of which an earlier attempt may have been received stays uncertain.
+        """
+        if row.state is State.INTENDED:
             self._move(row, State.DEFERRED)
 
     def prolong(self, row: OpenRow, *, now: float) -> None:
@@ -329,8 +335,8 @@ class OpenRows:
         """Note that the row has its outcome."""
         del self._open[row.number]
         self._move(row, State.SETTLED)
-        # Its payload goes: a part of 5,000 rows would keep 640 MB of them alive, beside every bound.
-        self._replace_item(row, None)
+        # What it holds goes: a part of 5,000 rows would keep 640 MB of payloads alive, beside every bound.
+        self._payloads.settle(row)
         row.notice = None
         self._settled.add(row)
 
@@ -346,16 +352,6 @@ class OpenRows:
         assert state in TRANSITIONS[row.state], f"row {row.number} went from {row.state} to {state}"
         self.counts.move(row.state, state)
         row.state, row.turn = state, None  # a turn ends with the state that it was given in
-
-    def _drop_sent_payload(self, row: OpenRow) -> None:
-        if not self._keep_payloads and isinstance(row.item, Inline):
-            self._replace_item(row, None)
-
-    def _replace_item(self, row: OpenRow, item: Routed | None) -> None:
-        row.item = item
-        self.held_bytes -= row.held_bytes
-        row.held_bytes = 0
-        self.changed.notify()
 
     # Questions about rows.
 

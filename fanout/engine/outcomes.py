@@ -76,7 +76,7 @@ class Outcomes:
 
     async def durable(self, part: Part, numbers: list[int]) -> None:
         """Journal that the rows of `part` are durable; only then let go of their messages and uploaded inputs."""
-        await self._journal.part(part.number, numbers)
+        await self._journal.part(part, numbers)
         failpoint("part.committed")
         for first in range(0, len(numbers), FORGET_ROWS):
             self.forget(numbers[first : first + FORGET_ROWS])

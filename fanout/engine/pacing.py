@@ -27,6 +27,10 @@ GRAIN_S = 0.001
 5,000 a second. Steps of 0.7 ms cost a tenth more CPU in all, which the event loop has not to spare at that rate."""
 
 
+LEASE_LOOK_S = 0.02
+"""How soon a request that waits for a lease asks again."""
+
+
 class Bucket:
     """GCRA over one kind of cost: `rate` units a second, `burst` units beyond the schedule at most."""
 
@@ -47,6 +51,10 @@ class Bucket:
         if behind > 0.0:  # counted in units, not in seconds: a lower rate must not grant another burst
             self._due_next = since + behind * self.rate / rate
         self.rate = rate
+
+    def skip(self, now: float) -> None:
+        """Leave out one unit of the schedule."""
+        self._due_next = max(self._due_next, now) + 1.0 / self.rate
 
     @property
     def due_next(self) -> float:
@@ -69,6 +77,7 @@ class PacerStatistics:
         throttles: Replies that said to slow down.
         cuts: How often the rate was lowered for them.
         tolerated: Share of requests that is refused whatever the rate, 0..1; no reason to send fewer.
+        phase: What is done to find the service's limit (`throttling.Phase`); None as long as no refusal lowers it.
     """
 
     configured_per_s: float | None
@@ -76,6 +85,7 @@ class PacerStatistics:
     throttles: int
     cuts: int
     tolerated: float = 0.0
+    phase: str | None = None
 
     @property
     def held_by(self) -> str | None:
@@ -92,11 +102,18 @@ class Pacer:
         rate_per_s: Requests a second that are never exceeded; None for no limit.
         bytes_per_s: Payload bytes a second, inline bodies and uploads together; None for no limit.
         burst: Requests that may go at once after a pause, beyond the schedule.
+        leased: Whether the rate is another process's to say, from time to time: nothing is due until it does.
     """
 
     def __init__(
-        self, *, rate_per_s: float | None = None, bytes_per_s: float | None = None, burst: float = 0.0
+        self,
+        *,
+        rate_per_s: float | None = None,
+        bytes_per_s: float | None = None,
+        burst: float = 0.0,
+        leased: bool = False,
     ) -> None:
+        self._allowed_until = float("-inf") if leased else float("inf")
         self._burst = burst
         self._requests = Bucket(rate_per_s, burst=burst) if rate_per_s else None
         self._bytes = Bucket(bytes_per_s) if bytes_per_s else None
@@ -120,6 +137,8 @@ class Pacer:
         """
         due = max((bucket.due_next for bucket, _ in self._charged(size_bytes, requests)), default=now)
         if requests:
+            if now >= self._allowed_until:
+                return now + LEASE_LOOK_S
             due = max(due, self._hold_until)
         # Later than that is a stall, if the request was in line meanwhile; else it is a pause, which earns nothing.
         if due < now - CATCH_UP_S:
@@ -138,6 +157,8 @@ class Pacer:
         """Return how many requests the schedule lets go by now, if they have been in line and for their bytes."""
         if self._requests is None or self._hold_until > now or self._requests.due_next > now:
             return 0
+        if now >= self._allowed_until:
+            return 0
         return 1 + int(min(now - self._requests.due_next, CATCH_UP_S) * self._requests.rate)
 
     @property
@@ -152,6 +173,28 @@ class Pacer:
         if self._bytes is not None and size_bytes:
             charged.append((self._bytes, size_bytes))
         return charged
+
+    def allow(self, rate_per_s: float, *, now: float, until: float) -> None:
+        """Change the configured rate: from now on it is never exceeded, and nothing is due at `until` or later.
+
+        Args:
+            rate_per_s: Requests a second; 0 for none.
+            now: The present instant.
+            until: When that lapses, unless it is said anew.
+        """
+        if not rate_per_s:
+            self._allowed_until = float("-inf")
+            return
+        anew = now >= self._allowed_until or rate_per_s != self._limit.configured
+        limit = self._limit
+        if limit.rate is None or limit.rate == limit.configured or limit.rate > rate_per_s:
+            limit.rate = rate_per_s  # else what the service throttled is lower
+        limit.configured = rate_per_s
+        self._allowed_until = until
+        self._follow(now)
+        if anew and self._requests is not None:
+            # What a second at two rates rounds up to: of many shards that change together, each would send one more.
+            self._requests.skip(now)
 
     def accepted(self, now: float, *, sent_at: float | None = None) -> None:
         """Note an acceptance: climb back if the rate had been lowered.
@@ -185,7 +228,9 @@ class Pacer:
     def statistics(self) -> PacerStatistics:
         """Return a snapshot."""
         limit = self._limit
-        return PacerStatistics(limit.configured, limit.rate, limit.throttles, limit.cuts, limit.tolerated)
+        return PacerStatistics(
+            limit.configured, limit.rate, limit.throttles, limit.cuts, limit.tolerated, limit.phase
+        )
 
 
 class Gate:

@@ -15,7 +15,16 @@ from fanout.engine.open_row import NOT_RECEIVED, State
 from fanout.engine.reconcile.lookup import LOOKERS
 from fanout.engine.statistics import PipelineStatistics
 from fanout.engine.wiring import Wiring
-from fanout.errors import CallError, InputError, RunError, StorageError, unwrapped
+from fanout.errors import (
+    CallError,
+    Fenced,
+    InputError,
+    JournalError,
+    RunError,
+    StateLost,
+    StorageError,
+    unwrapped,
+)
 from fanout.output.parts import Part
 
 DELETERS = 16  # batches of ten deletions in flight: at 20 ms each they keep up with 8,000 rows a second
@@ -68,8 +77,16 @@ class Pipeline:
             deleters.cancel_scope.cancel()
 
     def _take_back_uploads(self) -> None:
-        """Have the payloads deleted of rows that a stop kept from being sent: a resume uploads them again anyway."""
-        if self._stop.at is not None:
+        """Have the payloads deleted of rows that a stop kept from being sent: a resume uploads them again anyway.
+
+        Not where another process may have the run by now: its payloads have the same keys.
+        """
+        stop, journal = self._stop, self._wiring.journal
+        if (
+            stop.at is not None
+            and not journal.may_be_taken_over
+            and not isinstance(stop.reason, JournalError)
+        ):
             waiting = self._wiring.rows.waiting(NOT_RECEIVED)
             self._wiring.delete.uploads(
                 row.upload for row in waiting if row.upload is not None and row.uploaded_at is not None
@@ -103,10 +120,10 @@ class Pipeline:
             tasks.cancel_scope.cancel()  # only loops are left, which wait for rows that will not come
 
     async def _guarded(self, worker: Worker) -> None:
-        """Run a worker; an error of the run stops it in order, an error of the disk at once."""
+        """Run a worker; an error of the run stops it in order, one after which nothing becomes durable at once."""
         try:
             await worker()
-        except StorageError:
+        except (StorageError, StateLost, Fenced):
             raise
         except RunError as error:
             self.stop(error)
@@ -141,9 +158,8 @@ class Pipeline:
             if not self._wiring.admit.caught_up.is_set():
                 self.stop(error)  # rows of the earlier process stay unknown here: nothing can be waited for
             else:
-                self._stop.reason = (
-                    error  # rows before the damage are on their way and paid for: they end first
-                )
+                # Rows before the damage are on their way and paid for: they end first.
+                self._stop.reason = error
         except RunError as error:
             self.stop(error)
 

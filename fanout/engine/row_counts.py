@@ -60,6 +60,11 @@ class RowCounts:
         return self._states[State.ACCEPTED]
 
     @property
+    def due(self) -> int:
+        """Rows whose intents are durable and that wait for their turn to be sent."""
+        return self._states[State.INTENDED] + self._states[State.REINTENDED]
+
+    @property
     def busy(self) -> int:
         """Rows with which something is going on: in flight, in the endpoint's queue, or being fetched."""
         states = self._states

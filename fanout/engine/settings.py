@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fanout.domain.response_fields import Responses
 from fanout.domain.retry_policy import ModelRetry
 from fanout.domain.routing import Routing
 from fanout.engine.reconcile.schedule import LookupPolicy
@@ -58,6 +59,7 @@ class EngineSettings:
         keep_inputs: Leave uploaded payloads where they are.
         kms_key_id: Key that encrypts uploaded payloads, for the text of errors; None for the bucket's own.
         input_tags: Tags of uploaded payloads.
+        responses: What is wanted of every response; a row whose response lacks it ends as `invalid`.
         seed: Of the jitter; None for a random one.
     """
 
@@ -70,6 +72,7 @@ class EngineSettings:
     limits: EngineLimits
     lookup: LookupPolicy
     retry: ModelRetry
+    responses: Responses
     shared_queue: bool = False
     hears_failures: bool = False
     trust_responses: bool = False

@@ -51,7 +51,7 @@ class Progress(Protocol):
     """Tells how far the reading of an input has come."""
 
     def total_rows(self) -> int | None:
-        """Return how many rows there will be, None if that is not known before reading."""
+        """Return how many rows there will be, None as long as that is not known."""
         ...
 
     def statistics(self) -> SourceStatistics:

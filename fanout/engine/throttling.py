@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Literal
 
 from fanout.engine.refusals import (
     FALLS,
@@ -18,6 +19,10 @@ from fanout.engine.refusals import (
     Fall,
     Trial,
 )
+
+Phase = Literal["regaining", "probing", "testing"]
+"""`regaining`: the rate rises to where it was refused. `probing`: beyond, for more. `testing`: it falls now and then,
+to see whether refusals fall with it."""
 
 BETA = 0.7
 """What throttling leaves of the rate at least; gentler than TCP's half, because AWS throttles by token bucket."""
@@ -82,9 +87,8 @@ class Throttling:
         self.rate = configured
         self.throttles = self.cuts = 0
         self.tolerated = 0.0
-        self._tolerated_most = (
-            0.0  # as a trial found it: a limit that is passed slowly must not pass for noise
-        )
+        # As a trial found it: a limit that is passed slowly must not pass for noise.
+        self._tolerated_most = 0.0
         self._cut_at = float("-inf")
         self._plateau = 0.0  # the rate at the last cut: regained quickly, passed slowly
         self._regain_s = 0.0
@@ -96,13 +100,21 @@ class Throttling:
         self._unpaced = 0  # answers to what was sent before there was a rate
         self._answers = self._refusals = 0  # since the last cut
         self._accepted = 0
-        self._marks: deque[tuple[float, int, int]] = deque(
-            maxlen=MARKS
-        )  # instant, acceptances and refusals by then
+        # Instants of refusals, each with the acceptances and refusals by then.
+        self._marks: deque[tuple[float, int, int]] = deque(maxlen=MARKS)
         self._fall: Fall | None = None
         self._trial: Trial | None = None
         self._tried_at = float("-inf")
         self._round_trip_s = 0.0
+
+    @property
+    def phase(self) -> Phase | None:
+        """What is done to find the limit; None as long as no refusal lowers the rate."""
+        if self._trial is not None:
+            return "testing"
+        if self.rate is None or not self.cuts or (self.configured and self.rate >= self.configured):
+            return None
+        return "regaining" if self.rate < self._plateau else "probing"
 
     def accepted(self, now: float, *, sent_at: float | None = None) -> None:
         """Note an acceptance: the rate grows if it was lowered."""

@@ -20,7 +20,7 @@ from fanout.domain.routing import Router
 from fanout.domain.tally import Tally
 from fanout.engine.flow import EndpointCheck, Sink
 from fanout.engine.inline_support import InlineSupport
-from fanout.engine.journal_writer import JournalWriter
+from fanout.engine.journal_writer import SERVICE_TIMES, JournalWriter
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.outcomes import Outcomes, rejection
@@ -31,6 +31,7 @@ from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.reconciler import Reconciler
 from fanout.engine.reconcile.service_times import ServiceTimes
 from fanout.engine.reconcile.settle import Settle
+from fanout.engine.result_objects import ResultObjects
 from fanout.engine.settings import EngineSettings
 from fanout.engine.stages.admit import Admit, AdmitLimits
 from fanout.engine.stages.delete import Delete
@@ -42,6 +43,7 @@ from fanout.engine.stages.send import Send
 from fanout.engine.stages.upload import upload_worker
 from fanout.engine.stages.write import Write
 from fanout.engine.stop import Stop
+from fanout.output.response_columns import response_columns
 from fanout.ports import Clock, Cloud, Queue, Rows
 from fanout.rundir.journal import Journal
 from fanout.rundir.recovery import Recovered
@@ -65,6 +67,7 @@ class Wiring:
         tally: Counts every outcome.
         folds: Take every outcome, too: metrics, an experiment.
         journal: The open journal; None to keep none.
+        make_journal: Makes what writes the journal, where that is not a file of this machine.
         recovered: What earlier processes of the run left behind.
         run_blocking: Runs what blocks on the disk.
         deliver: Takes each outcome at once; None to write part files.
@@ -83,6 +86,7 @@ class Wiring:
         check_endpoint: EndpointCheck,
         tally: Tally,
         journal: Journal | None = None,
+        make_journal: Callable[[OpenRows], JournalWriter] | None = None,
         recovered: Recovered | None = None,
         folds: Sequence[Callable[[Outcome], None]] = (),
         run_blocking: RunBlocking = run_in_thread,
@@ -106,13 +110,20 @@ class Wiring:
             keep_payloads=settings.retry.generations > 0,
         )
         self.stop = Stop(clock=clock, changed=self.rows.changed)
-        self.journal = JournalWriter(journal, places=self.rows.places, clock=clock, run_blocking=run_blocking)
+        self.journal = (
+            JournalWriter(journal, places=self.rows.places, clock=clock, run_blocking=run_blocking)
+            if make_journal is None
+            else make_journal(self.rows)
+        )
         self.delete = Delete(queue=queue, objects=cloud.objects, clock=clock)
         service_times = ServiceTimes(started_at=clock.now())
+        if SERVICE_TIMES in recovered.meta:
+            service_times.load(recovered.meta[SERVICE_TIMES])
+        self.journal.service_times = service_times
         self._outcomes = Outcomes(
             rows=self.rows,
             tally=tally,
-            folds=(*folds, service_times.add),
+            folds=(*folds, service_times.add, *self.journal.folds),
             journal=self.journal,
             delete=self.delete,
             stop=self.stop,
@@ -127,6 +138,7 @@ class Wiring:
             self.sink = Write(
                 directory=settings.parts,
                 passthrough_schema=source.passthrough_schema,
+                fields=response_columns(settings.responses.fields),
                 clock=clock,
                 on_durable=self._outcomes.durable,
                 limits=limits.parts,
@@ -148,6 +160,7 @@ class Wiring:
             flow=self,
             lookup=self.lookup,
             settle=self.settle,
+            backlog=self.backlog,
             clock=clock,
             service_times=service_times,
             last_notice_at=self._last_notice_at,
@@ -176,6 +189,7 @@ class Wiring:
             flow=self,
             journal=self.journal,
             gate=self._gate,
+            clearance=self.journal.clearance,
             clock=clock,
             rng=self._rng,
             check_endpoint=check_endpoint,
@@ -192,19 +206,21 @@ class Wiring:
                 clock=clock,
                 shared=settings.shared_queue,
                 trust=settings.trust_responses,
+                exclusive=self.journal.clearance is None,
                 warn=warn,
                 lost=self.reconciler.listen_no_more,
                 wait_s=limits.poll_s,
             )
-        self.fetching = Fetch(
+        results = ResultObjects(
             rows=self.rows,
-            flow=self,
             objects=cloud.objects,
             clock=clock,
-            trust=settings.trust_failures,
-            got=tally.by_status["succeeded"],
+            got=tally.by_status["succeeded"] + tally.by_status["invalid"],
             budget=ByteLimiter(limits.held_bytes, holder=self.sink),
             response_max_bytes=limits.response_max_bytes,
+        )
+        self.fetching = Fetch(
+            rows=self.rows, flow=self, objects=results, clock=clock, trust=settings.trust_failures
         )
 
     # The workers that the pipeline starts, each of which runs until it is cancelled.
@@ -291,6 +307,7 @@ class Wiring:
     def finish(self, row: OpenRow, **facts: object) -> None:
         """End the row with an outcome of these `facts` (fields of `Outcome`)."""
         outcome = self.rows.outcome(row, ended_at=self.clock.now(), **facts)
+        self.settings.responses.apply(outcome)
         self.rows.settle(row)
         self._add(outcome)
 

@@ -32,6 +32,12 @@ def bind(run_id: str) -> None:
     _run.set(run_id)
 
 
+def bind_process(run_id: str) -> None:
+    """Make every other line of this process name the run, too: those of threads, and those after its tasks."""
+    for handler in _handlers():
+        handler.run_id = run_id
+
+
 class TextFormatter(logging.Formatter):
     """`2026-11-20T09:00:00.123Z WARNING fanout.run: message [run=... row=7]`."""
 
@@ -57,7 +63,7 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **_fields(record),
         }
-        for name in ("progress", "exit_code"):
+        for name in ("versions", "settings", "progress", "exit_code"):
             if hasattr(record, name):
                 content[name] = getattr(record, name)
         traceback = _traceback(self, record)
@@ -86,14 +92,14 @@ def configure(*, level: str | None = None, form: str = "text", stream: TextIO | 
     handler = _Lines(stream or sys.stderr)
     handler.setLevel(level.upper())
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
-    handler.addFilter(_name_run)
+    handler.addFilter(handler.name_run)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 
 @contextmanager
 def above(write: Callable[[str], None]) -> Iterator[None]:
     """Hand every line to `write` while a live display stands on stderr, which other text would tear."""
-    handlers = [each for each in logging.getLogger().handlers if isinstance(each, _Lines)]
+    handlers = _handlers()
     for handler in handlers:
         handler.instead = write
     try:
@@ -107,6 +113,11 @@ class _Lines(logging.StreamHandler[TextIO]):
     """Writes whole lines to its stream, or to the live display that holds the stream meanwhile."""
 
     instead: Callable[[str], None] | None = None
+    run_id: str | None = None
+
+    def name_run(self, record: logging.LogRecord) -> bool:
+        record.run = _run.get() or self.run_id
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.instead is None:
@@ -116,6 +127,10 @@ class _Lines(logging.StreamHandler[TextIO]):
             self.instead(self.format(record))
         except Exception:  # noqa: BLE001 - as logging's own handlers do: a line lost ends no run
             self.handleError(record)
+
+
+def _handlers() -> list[_Lines]:
+    return [each for each in logging.getLogger().handlers if isinstance(each, _Lines)]
 
 
 def is_json() -> bool:
@@ -130,11 +145,6 @@ def outcome_folds() -> tuple[Callable[[Outcome], None], ...]:
 
 def _log_outcome(outcome: Outcome) -> None:
     _rows.debug("%s", outcome.status, extra={"row": outcome.row})
-
-
-def _name_run(record: logging.LogRecord) -> bool:
-    record.run = _run.get()
-    return True
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

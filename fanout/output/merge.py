@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fanout.files import readable, storage
+from fanout.output.large_page import LargeValues
 from fanout.output.merge_cursor import Cursor
 from fanout.output.parquet import open_file
 from fanout.output.parts import Part, in_order, write_sorted
@@ -28,20 +29,26 @@ POOL_ROWS = 8_192
 
 
 def merge(
-    parts: Sequence[Part], *, pool_bytes: int = POOL_BYTES, pool_rows: int = POOL_ROWS
+    parts: Sequence[Part],
+    *,
+    large: LargeValues | None = None,
+    pool_bytes: int = POOL_BYTES,
+    pool_rows: int = POOL_ROWS,
 ) -> Iterator[pa.Table]:
     """Yield all rows of `parts` in row order, in tables of about `pool_bytes` or `pool_rows`.
 
     Args:
         parts: Of one schema; at most `FAN_IN` overlapping at any row, see `narrow`.
+        large: Takes the large responses of the tables that come out, which have nulls in their place.
         pool_bytes: Loaded rows to gather before those that are complete go out.
         pool_rows: The same as a count.
 
     Raises:
         StorageError: A part is damaged.
     """
+    large = LargeValues() if large is None else large
     with ExitStack() as stack:
-        cursors = [stack.enter_context(closing(Cursor(part))) for part in parts]
+        cursors = [stack.enter_context(closing(Cursor(part, large))) for part in parts]
         heads = [(part.min_row, place) for place, part in enumerate(parts)]
         heapq.heapify(heads)
         pool: list[pa.RecordBatch] = []
@@ -49,7 +56,7 @@ def merge(
         while heads:
             _, place = heads[0]
             pool.append(cursors[place].load())
-            size, rows = size + pool[-1].nbytes, rows + pool[-1].num_rows
+            size, rows = size + large.size_bytes(pool[-1]), rows + pool[-1].num_rows
             following = cursors[place].next_row
             if following is None:
                 heapq.heappop(heads)
@@ -58,7 +65,7 @@ def merge(
             if heads and size < pool_bytes and rows < pool_rows:
                 continue
             ready, pool = _take_ready(pool, heads[0][0] if heads else None)
-            size, rows = sum(rest.nbytes for rest in pool), sum(rest.num_rows for rest in pool)
+            size, rows = sum(map(large.size_bytes, pool)), sum(rest.num_rows for rest in pool)
             if ready is not None:
                 yield ready
                 del ready  # before the next rows are read: they may be large
@@ -109,7 +116,8 @@ def _combine(group: Sequence[Part], workspace: Path, name: str) -> Part:
     with readable(group[0].path), open_file(group[0].path) as file:
         # Without metadata: the kinds of one part would be wrong for all of them.
         schema = current_schema(file.schema_arrow).remove_metadata()
-    combined = write_sorted(workspace / f"merged-{name}.parquet", merge(group), number=0, schema=schema)
+    path, large = workspace / f"merged-{name}.parquet", LargeValues()
+    combined = write_sorted(path, merge(group, large=large), number=0, schema=schema, large=large)
     for part in group:
         if part.path.parent == workspace:
             with storage(part.path, "remove"):

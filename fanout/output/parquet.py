@@ -1,7 +1,7 @@
 """Writes and reads Parquet files with page checksums, bounded pages and row groups, and reads back every byte.
 
-`write` makes a durable file of tables; `batches` reads one in bounded memory. Used by `parts`, `merge` and `finish`,
-which decide on names and on what the rows must be.
+`write` makes a durable file of tables and of the large responses that belong into them; `batches` reads one in bounded
+memory. Used by `parts`, `merge` and `finish`, which decide on names and on what the rows must be.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fanout.files import durable_file, readable
+from fanout.files import PRIVATE, durable_file, readable
+from fanout.output.footer import Inserted, rewrite
+from fanout.output.large_page import COLUMN, LargeValue, LargeValues, stored_page
 
 _ENUMS = ("status", "transport", "error_code", "noticed_by")
 _REPEATED = (*_ENUMS, "response_content_type", "error_message", "failure_location")
@@ -46,18 +49,35 @@ PART = Layout(page_bytes=64 * 1024, group_bytes=4 << 20, dictionary=_ENUMS)
 FINAL = Layout(page_bytes=1 << 20, group_bytes=16 << 20, dictionary=_REPEATED)
 
 
-def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: Layout) -> None:
+def write(
+    path: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    *,
+    layout: Layout,
+    large: LargeValues | None = None,
+    mode: int | None = PRIVATE,
+) -> None:
     """Write `tables` to `path`, durably; it is removed again if anything fails.
+
+    Args:
+        path: The file.
+        schema: Of the tables.
+        tables: What it holds, in the order of its rows.
+        layout: Its pieces.
+        large: Responses that have a null in their tables; each is taken out as it is written.
+        mode: Its permissions, as `files.durable_file` takes them.
 
     Raises:
         StorageError: Writing or fsync failed.
     """
+    large = LargeValues() if large is None else large
     stream = iter(tables)
     first = next(stream, None)
     # The schema's own empty_table() knows no lists of UUIDs.
     ahead = [pa.Table.from_batches([], schema) if first is None else first]
     del first
-    with durable_file(path) as file:
+    with durable_file(path, mode=mode) as file:
         writer = pq.ParquetWriter(
             file,
             schema,
@@ -70,18 +90,54 @@ def write(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, layout: 
             write_page_checksum=True,
             sorting_columns=[pq.SortingColumn(schema.get_field_index("row"))],
         )
+        inserted: list[Inserted] = []
+        groups = moved_bytes = 0
         try:
             for table in chain(handed_over(ahead), stream):
-                for group in cut(table, layout.group_bytes):
+                for group, value in _groups(table, layout.group_bytes, large):
                     writer.write_table(group, row_group_size=max(1, group.num_rows))
-                    del group  # what is written goes before the next is read: rows may be large
+                    if value is not None:
+                        inserted.append(_insert(value, file, group=groups, moved_bytes=moved_bytes))
+                        moved_bytes += inserted[-1].length
+                    groups += 1
+                    del group, value  # what is written goes before the next is read: rows may be large
                 del table
             writer.close()
+            if inserted:
+                rewrite(file, path, inserted)
         except BaseException:
             # Otherwise its finalizer writes a footer into a closed file long after, which shows as a warning.
             with suppress(Exception):
                 writer.close()
             raise
+
+
+def _groups(
+    table: pa.Table, group_bytes: int, large: LargeValues
+) -> Iterator[tuple[pa.Table, LargeValue | None]]:
+    """Yield the table's row groups; a row with a large response is one of its own, and comes with that."""
+    begin = 0
+    for place, row in enumerate(table.column("row").to_pylist() if large else ()):
+        if row in large:
+            yield from ((group, None) for group in cut(table.slice(begin, place - begin), group_bytes))
+            yield table.slice(place, 1), large.pop(row)
+            begin = place + 1
+    yield from ((group, None) for group in cut(table.slice(begin), group_bytes))
+
+
+def _insert(value: LargeValue, file: BinaryIO, *, group: int, moved_bytes: int) -> Inserted:
+    """Write the response of the row group that was just written; `moved_bytes` were written past pyarrow before."""
+    begin = file.tell()
+    page = value.write(file)
+    return Inserted(
+        group=group,
+        column=COLUMN.encode(),
+        start=begin - moved_bytes,
+        length=file.tell() - begin,
+        page_at=page.page_at,
+        packed_bytes=page.packed_bytes,
+        plain_bytes=page.plain_bytes,
+    )
 
 
 def handed_over(tables: list[pa.Table]) -> Iterator[pa.Table]:
@@ -108,12 +164,13 @@ def open_file(path: Path) -> pq.ParquetFile:
     )
 
 
-def batches(file: pq.ParquetFile, group: int) -> Generator[pa.RecordBatch]:
-    """Yield a row group in batches of about 256 KiB, at least a row each."""
+def batches(file: pq.ParquetFile, group: int, *, without: str | None = None) -> Generator[pa.RecordBatch]:
+    """Yield a row group in batches of about 256 KiB, at least a row each, `without` a column where one is named."""
+    columns = None if without is None else [name for name in file.schema_arrow.names if name != without]
     about = file.metadata.row_group(group)
     rows = about.num_rows * _BATCH_BYTES // max(1, about.total_byte_size)
     size = max(1, min(rows, _BATCH_ROWS))
-    yield from file.iter_batches(batch_size=size, row_groups=[group], use_threads=False)
+    yield from file.iter_batches(batch_size=size, row_groups=[group], columns=columns, use_threads=False)
 
 
 def read_back(path: Path) -> Iterator[pa.Array]:
@@ -124,7 +181,10 @@ def read_back(path: Path) -> Iterator[pa.Array]:
     """
     with readable(path), open_file(path) as file:
         for group in range(file.num_row_groups):
-            for batch in batches(file, group):
+            page = stored_page(file, path, group)
+            if page is not None:
+                page.verify()
+            for batch in batches(file, group, without=None if page is None else COLUMN):
                 yield batch.column("row")
 
 

@@ -20,9 +20,11 @@ from fanout.errors import StorageError
 from fanout.failpoints import failpoint
 from fanout.files import make_directory, publish, readable, storage
 from fanout.output.json_types import Kind, kinds_of
+from fanout.output.large_page import LargeValues, set_aside
 from fanout.output.parquet import PART, handed_over, open_file, read_back, row_span, write
 from fanout.output.row_order import CorruptParts
 from fanout.output.schema import current_names, is_json
+from fanout.output.shift import Shift
 
 _KINDS_KEY = b"fanout:kinds"
 _NAME = re.compile(r"part-([0-9]{5,})\.parquet")
@@ -42,6 +44,8 @@ class Part:
         min_row: Its first row; `max_row` its last. Rows between them may be in other parts.
         size_bytes: Of the file.
         kinds: What its JSON columns hold; decides on their final type together with all other parts'.
+        shift: What its rows are renumbered by when they are read; None for a part whose rows have their numbers.
+            `min_row` and `max_row` are those after that.
     """
 
     path: Path
@@ -51,6 +55,12 @@ class Part:
     max_row: int
     size_bytes: int
     kinds: Kinds = field(default_factory=dict, hash=False)
+    shift: Shift | None = None
+
+    def shifted(self, shift: Shift) -> Part:
+        """Return the part of a shard as one of the whole run."""
+        before = shift.rows_before
+        return replace(self, min_row=self.min_row + before, max_row=self.max_row + before, shift=shift)
 
 
 def write_part(directory: Path, number: int, table: pa.Table) -> Part:
@@ -66,6 +76,7 @@ def write_part(directory: Path, number: int, table: pa.Table) -> Part:
         CorruptParts: A row is there twice, or the number is taken.
     """
     assert table.num_rows, "a part without rows would say nothing"
+    table, large = set_aside(table)
     table = in_order(table)
     if pc.count_distinct(table.column("row")).as_py() != table.num_rows:
         raise CorruptParts(f"a row is twice in part {number}, which is a bug")
@@ -75,7 +86,7 @@ def write_part(directory: Path, number: int, table: pa.Table) -> Part:
     kinds = {name: kinds_of(table.column(name)) for name in _json_columns(table.schema)}
     schema, tables = _with_kinds(table.schema, kinds), [table]
     del table  # it goes once it is written: reading it back takes as much memory again
-    part = write_sorted(draft, handed_over(tables), number=number, schema=schema)
+    part = write_sorted(draft, handed_over(tables), number=number, schema=schema, large=large)
     failpoint("part.drafted")
     try:
         publish(draft, path)
@@ -87,7 +98,14 @@ def write_part(directory: Path, number: int, table: pa.Table) -> Part:
     return replace(part, path=path)
 
 
-def write_sorted(path: Path, tables: Iterable[pa.Table], *, number: int, schema: pa.Schema) -> Part:
+def write_sorted(
+    path: Path,
+    tables: Iterable[pa.Table],
+    *,
+    number: int,
+    schema: pa.Schema,
+    large: LargeValues | None = None,
+) -> Part:
     """Store sorted `tables` at `path`, read it all back, and return what it turned out to be.
 
     Raises:
@@ -102,7 +120,7 @@ def write_sorted(path: Path, tables: Iterable[pa.Table], *, number: int, schema:
             yield table
             del table
 
-    write(path, schema, counted(), layout=PART)
+    write(path, schema, counted(), layout=PART, large=large)
     try:
         _expect(path, sum(len(rows) for rows in read_back(path)), written)
         return _read_part(path, number)

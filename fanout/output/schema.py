@@ -13,6 +13,7 @@ from operator import attrgetter
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from fanout.domain.columns import OWN_COLUMNS
 from fanout.domain.records import Outcome, Passthrough
 
 SCHEMA_VERSION = 2
@@ -73,7 +74,11 @@ _AFTER_KEPT = tuple(
         "noticed_by": pa.string(),
     }.items()
 )
-_OURS = frozenset(field.name for field in chain(_BEFORE_KEPT, _AFTER_KEPT))
+_OURS = frozenset(OWN_COLUMNS)
+assert tuple(field.name for field in chain(_BEFORE_KEPT, _AFTER_KEPT)) == OWN_COLUMNS
+
+NO_FIELDS = pa.schema([])
+"""Columns of fields of responses where none are wanted; `output.response_columns` makes them. They stand at the end."""
 
 LARGE_BYTES = 1 << 20
 """Responses of this size are not copied into their column; below it, chunks would cost more than the copy."""
@@ -101,14 +106,14 @@ _GATHERED = (
 _held = attrgetter(*(field.name for field in _GATHERED))
 
 
-def kept_names(passthrough_schema: pa.Schema) -> list[str]:
+def kept_names(passthrough_schema: pa.Schema, fields: pa.Schema = NO_FIELDS) -> list[str]:
     """Return the output names of the passthrough columns, in their order, each unlike every other column's.
 
     A name that is ours, or was taken by a column before it, gets `input_` in front until it is free. Upper
     and lower case count as equal, since DuckDB, Spark and Athena look columns up that way.
     """
     wanted = [name.casefold() for name in passthrough_schema.names]
-    taken = set(_OURS)
+    taken = {*_OURS, *(name.casefold() for name in fields.names)}
     names: list[str] = []
     for place, name in enumerate(passthrough_schema.names):
         free = name
@@ -120,19 +125,20 @@ def kept_names(passthrough_schema: pa.Schema) -> list[str]:
     return names
 
 
-def output_schema(passthrough_schema: pa.Schema) -> pa.Schema:
+def output_schema(passthrough_schema: pa.Schema, fields: pa.Schema = NO_FIELDS) -> pa.Schema:
     """Return the schema of a part file: the output's, but for JSON columns, which still hold their texts.
 
     Args:
         passthrough_schema: As the source gives it: plain types, which every reader of Parquet knows.
+        fields: Columns of the fields of responses.
     """
     passthrough = [
         # Always nullable: a rejected row may have no passthrough values at all.
         pa.field(name, _written(field.type), metadata={JSON_KEY: b"1"} if is_json(field) else None)
-        for name, field in zip(kept_names(passthrough_schema), passthrough_schema, strict=True)
+        for name, field in zip(kept_names(passthrough_schema, fields), passthrough_schema, strict=True)
     ]
     metadata = {VERSION_KEY: _VERSION, CLOCK_KEY: CLOCKS.encode()}
-    return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT], metadata=metadata)
+    return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT, *fields], metadata=metadata)
 
 
 def known_in(version: int) -> frozenset[str]:
@@ -145,8 +151,8 @@ def current_names(schema: pa.Schema) -> dict[str, str]:
 
     A name that a later version gave to a column of ours is a passthrough column's in an earlier part.
     """
-    passthrough = _passthrough(schema)
-    return dict(zip(passthrough.names, kept_names(passthrough), strict=True))
+    passthrough = passthrough_columns(schema)
+    return dict(zip(passthrough.names, kept_names(passthrough, field_columns(schema)), strict=True))
 
 
 def current(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -159,6 +165,7 @@ def current(batch: pa.RecordBatch) -> pa.RecordBatch:
     columns = [
         *batch.columns[:first],
         *(ours.get(field.name, pa.nulls(batch.num_rows, field.type)) for field in _AFTER_KEPT),
+        *(ours[name] for name in field_columns(schema).names),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=current_schema(schema))
 
@@ -166,14 +173,21 @@ def current(batch: pa.RecordBatch) -> pa.RecordBatch:
 def current_schema(schema: pa.Schema) -> pa.Schema:
     """Return the schema that `current` gives to a part of `schema`."""
     names = current_names(schema)
-    passthrough = [field.with_name(names[field.name]) for field in _passthrough(schema)]
+    passthrough = [field.with_name(names[field.name]) for field in passthrough_columns(schema)]
     metadata = {**(schema.metadata or {}), VERSION_KEY: _VERSION}
-    return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT], metadata=metadata)
+    return pa.schema([*_BEFORE_KEPT, *passthrough, *_AFTER_KEPT, *field_columns(schema)], metadata=metadata)
 
 
-def _passthrough(schema: pa.Schema) -> pa.Schema:
+def passthrough_columns(schema: pa.Schema) -> pa.Schema:
+    """Return the passthrough columns of a part: they stand between `id` and `status`."""
     names = schema.names
     return pa.schema([schema.field(name) for name in names[len(_BEFORE_KEPT) : names.index("status")]])
+
+
+def field_columns(schema: pa.Schema) -> pa.Schema:
+    """Return the columns of a part that are fields of responses: they stand after `noticed_by`."""
+    names = schema.names
+    return pa.schema([schema.field(name) for name in names[names.index(OWN_COLUMNS[-1]) + 1 :]])
 
 
 def is_json(field: pa.Field) -> bool:
@@ -181,7 +195,9 @@ def is_json(field: pa.Field) -> bool:
     return JSON_KEY in (field.metadata or {})
 
 
-def gather(outcomes: Sequence[Outcome], passthrough_schema: pa.Schema) -> pa.Table:
+def gather(
+    outcomes: Sequence[Outcome], passthrough_schema: pa.Schema, fields: pa.Schema = NO_FIELDS
+) -> pa.Table:
     """Return the outcomes as columns: instants in seconds since the epoch, no durations yet.
 
     For `derive`, which takes several such tables as one.
@@ -192,19 +208,26 @@ def gather(outcomes: Sequence[Outcome], passthrough_schema: pa.Schema) -> pa.Tab
         _responses(values) if field.name == "response" else _column(values, field.type)
         for values, field in zip(found, _GATHERED, strict=True)
     ]
-    passthrough = zip(passthrough_schema, _transposed(outcomes, len(passthrough_schema)), strict=True)
+    passthrough = zip(
+        passthrough_schema,
+        _transposed([outcome.passthrough for outcome in outcomes], len(passthrough_schema)),
+        strict=True,
+    )
     arrays += [_restored(values, _written(field.type)) for field, values in passthrough]
-    names = [*(field.name for field in _GATHERED), *kept_names(passthrough_schema)]
+    if fields.names:
+        answers = _transposed([outcome.fields for outcome in outcomes], len(fields))
+        arrays += [pa.array(values, type=field.type) for field, values in zip(fields, answers, strict=True)]
+    names = [*(field.name for field in _GATHERED), *kept_names(passthrough_schema, fields), *fields.names]
     return pa.Table.from_arrays(arrays, names=names)
 
 
-def derive(gathered: pa.Table, passthrough_schema: pa.Schema) -> pa.Table:
-    """Return what was gathered as a table of `output_schema(passthrough_schema)`, with every duration.
+def derive(gathered: pa.Table, passthrough_schema: pa.Schema, fields: pa.Schema = NO_FIELDS) -> pa.Table:
+    """Return what was gathered as a table of `output_schema(passthrough_schema, fields)`, with every duration.
 
     Instants are rounded to microseconds first and durations are differences of those, so that the file agrees
     with itself to the last digit.
     """
-    schema = output_schema(passthrough_schema)
+    schema = output_schema(passthrough_schema, fields)
     width = len(_GATHERED)
     columns = dict(zip(gathered.column_names[:width], gathered.columns, strict=False))
     instants = {name: _microseconds(columns[name]) for name in _INSTANTS}
@@ -303,8 +326,8 @@ def _milliseconds(first: pa.ChunkedArray, last: pa.ChunkedArray) -> pa.ChunkedAr
     return pc.divide(pc.subtract(last, first).cast(pa.float64()), 1000.0)
 
 
-def _transposed(outcomes: Sequence[Outcome], width: int) -> list[list[object]]:
-    """Return the passthrough values a column; a row rejected before its columns were known has none of them."""
+def _transposed(rows: Sequence[Passthrough], width: int) -> list[list[object]]:
+    """Return the values of each row as columns; a row without any, which was rejected or failed, has nulls."""
     missing: Passthrough = (None,) * width
-    rows = [outcome.passthrough or missing for outcome in outcomes]
-    return [[row[place] for row in rows] for place in range(width)]
+    held = [row or missing for row in rows]
+    return [[row[place] for row in held] for place in range(width)]

@@ -1,6 +1,7 @@
 """Computes latencies of each phase and transport: quantiles, their distribution, and how they grow with the payload.
 
-One column of the output files is in memory at a time (8 bytes a row); quantiles are exact, in milliseconds.
+One column of the output files is in memory at a time (8 bytes a row); quantiles are exact, in milliseconds. Warm-up of
+an experiment is in none of them.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fanout.analysis.outputs import Outputs
-from fanout.analysis.quantiles import ordered, quantile
+from fanout.analysis.quantiles import ordered, p999, quantile
 
-PHASES = ("wait", "upload", "invoke", "service", "notify", "fetch", "total")
+PHASES = ("wait", "retry", "upload", "invoke", "service", "notify", "fetch", "total")
+"""`retry` is what lies between the due time and the last request of a row that took several; other rows have a `wait`
+there. Told as a wait, a model's failure would look like a client that had stalled."""
 WAYS = ("inline", "s3", "existing")
 CURVE = (*(n / 100 for n in range(100)), 0.995, 0.999, 0.9995, 0.9999, 0.99999, 1.0)
 """Shares at which a distribution is drawn: every hundredth, and the tail."""
@@ -30,6 +33,7 @@ class Spread:
 
     Attributes:
         curve: Milliseconds at the shares of `CURVE`; those of the tail only where there are rows enough.
+        p999: The 99.9th percentile; None of fewer than 1,000 rows.
     """
 
     phase: str
@@ -40,6 +44,7 @@ class Spread:
     p99: float
     max: float
     curve: tuple[float, ...]
+    p999: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +58,39 @@ class SizeClass:
     p50: float
     p90: float
     p99: float
+    p999: float | None = None
 
 
 def spreads(outputs: Outputs) -> tuple[Spread, ...]:
     """Return the latencies of every phase and transport that there is."""
-    ways = pc.fill_null(outputs.column("transport"), "")
+    rows = outputs.latencies(["transport", "attempts"])
+    again = pc.fill_null(pc.greater(rows["attempts"], 1), fill_value=False)
+    ways = {way: pc.equal(pc.fill_null(rows["transport"], ""), way) for way in WAYS}
+    del rows
     found = []
     for phase in PHASES:
-        column = outputs.column(f"{phase}_ms")
-        for way in WAYS:
-            values = ordered(column.filter(pc.equal(ways, way)))
+        column = phase_column(outputs, phase, again=again)
+        for way, mask in ways.items():
+            values = ordered(column.filter(mask))
             if len(values):
                 p50, p90, p99, most = (quantile(values, q) for q in (0.5, 0.9, 0.99, 1.0))
                 curve = tuple(quantile(values, q) for q in shares(len(values)))
-                found.append(Spread(phase, way, len(values), p50, p90, p99, most, curve))
+                found.append(Spread(phase, way, len(values), p50, p90, p99, most, curve, p999(values)))
     return tuple(found)
+
+
+def phase_column(outputs: Outputs, phase: str, *, again: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return the milliseconds of a phase, of the rows that count; null where a row has no such phase.
+
+    Args:
+        outputs: The rows.
+        phase: Of `PHASES`.
+        again: Which of them took more than one request.
+    """
+    if phase not in {"wait", "retry"}:
+        return outputs.latencies([f"{phase}_ms"])[f"{phase}_ms"]
+    chosen = again if phase == "retry" else pc.invert(again)
+    return pc.if_else(chosen, outputs.latencies(["wait_ms"])["wait_ms"], None)
 
 
 def shares(n: int) -> tuple[float, ...]:
@@ -77,18 +100,20 @@ def shares(n: int) -> tuple[float, ...]:
 
 def by_size(outputs: Outputs) -> tuple[SizeClass, ...]:
     """Return whole latencies by payload size, of the rows that succeeded."""
-    good = pc.equal(outputs.column("status"), "succeeded")
-    sizes = outputs.column("payload_bytes").filter(good).combine_chunks()
-    ways = pc.fill_null(outputs.column("transport"), "").filter(good).combine_chunks()
-    totals = outputs.column("total_ms").filter(good).combine_chunks()
+    rows = outputs.latencies(
+        ["payload_bytes", "transport", "total_ms"], where=pc.field("status") == "succeeded"
+    )
+    sizes, totals = rows["payload_bytes"].combine_chunks(), rows["total_ms"].combine_chunks()
+    ways = {way: pc.equal(pc.fill_null(rows["transport"], ""), way).combine_chunks() for way in WAYS[:2]}
+    del rows
     found = []
     for low, high in _edges(sizes):
         within = pc.and_(pc.greater_equal(sizes, low), pc.less_equal(sizes, high))
-        for way in WAYS[:2]:  # the size of an object of the user's is not known
-            values = ordered(totals.filter(pc.and_(within, pc.equal(ways, way))))
+        for way, mask in ways.items():  # the size of an object of the user's is not known
+            values = ordered(totals.filter(pc.and_(within, mask)))
             if len(values):
-                upper = (quantile(values, q) for q in (0.5, 0.9, 0.99))
-                found.append(SizeClass(low, high, way, len(values), *upper))
+                p50, p90, p99 = (quantile(values, q) for q in (0.5, 0.9, 0.99))
+                found.append(SizeClass(low, high, way, len(values), p50, p90, p99, p999(values)))
     return tuple(found)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fanout.report import tables
 from fanout.report.document import Report
-from fanout.report.tables import Table
+from fanout.report.sections import Section, sections
+from fanout.report.table import Table
 
 
 def markdown(report: Report) -> str:
@@ -12,28 +13,27 @@ def markdown(report: Report) -> str:
     parts = ["# fanout report" + (" (simulated)" if report.simulated else "")]
     parts += [f"> {_escaped(note)}" for note in tables.notes(report)]
     parts.append("\n".join(f"- {name}: {_escaped(value)}" for name, value in tables.tiles(report)))
-    comparison = report.experiment.comparison if report.experiment else None
-    if comparison is not None:
-        parts += ["## Inline against S3", f"**{comparison.crossing}.**", tables.saved_text(report) or ""]
-        parts.append(_table(tables.pairs_by_size(report)))
-        parts += [
-            _table(tables.pairs_by_phase(report, group))
-            for group in (comparison.everything, *comparison.groups)
-        ]
-    parts += ["## What happened", _table(tables.outcomes(report)), _table(tables.errors(report))]
-    withheld = report.experiment is not None and comparison is None
-    if not withheld:
-        parts += ["## Latency", _table(tables.latencies(report))]
-    parts += ["## Cost", _table(tables.costs(report)), "## Files", _table(tables.files(report))]
+    for section in sections(report):
+        parts += _section(section)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _table(table: Table | None) -> str:
-    if table is None:
-        return ""
+def _section(section: Section) -> list[str]:
+    written = [f"## {section.title}", *map(_escaped, section.lines)]
+    written += [_table(table) for table in (*section.tables, *section.more)]
+    if section.points:
+        written += [
+            _escaped(section.points[0]),
+            "\n".join(f"- {_escaped(each)}" for each in section.points[1:]),
+        ]
+    return written if any(written[1:]) else []
+
+
+def _table(table: Table) -> str:
     rule = ("---" if place in table.left else "---:" for place in range(len(table.head)))
     lines = [table.head, tuple(rule), *(tuple(map(_escaped, row)) for row in table.rows)]
-    return f"{_escaped(table.title)}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    title = f"{_escaped(table.title)}\n\n" if table.title else ""
+    return title + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _escaped(text: str) -> str:

@@ -1,37 +1,31 @@
-"""Builds the tables of a report as text cells; terminal, Markdown and HTML share them, so that they cannot disagree."""
+"""Builds the tables of a run's report; terminal, Markdown and HTML share them, so that they cannot disagree."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
 
-from fanout.analysis.comparison import Comparison, GroupResult
-from fanout.analysis.quantiles import Interval, Quantiles
+from fanout.analysis.units import size_text
+from fanout.report.answers import shift_text
+from fanout.report.cost import NOT_COUNTED
 from fanout.report.document import Report
-from fanout.report.figures.theme import NAMES
+from fanout.report.next_steps import BY_PHASE
+from fanout.report.table import NAMES, Row, Table, titled
+from fanout.report.wording import (
+    account_text,
+    dollars,
+    instances_text,
+    ms,
+    percent,
+    period_text,
+    seconds_text,
+    sentence,
+)
 from fanout.text import escape
 
-Row = tuple[str, ...]
 _YES_NO = {True: "yes", False: "no", None: "unknown"}
 _BY = {"inline": "inline", "s3": "via S3", "existing": "via S3, where they were before"}
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One table: `left` are the columns of words, which are aligned to the left.
-
-    Its texts are those of files: a model, a topic or a name may have put into them what commands a terminal, or what
-    turns the direction of a line. No form of the table holds that.
-    """
-
-    title: str
-    head: Row
-    rows: tuple[Row, ...]
-    left: frozenset[int] = frozenset({0})
-
-    def __post_init__(self) -> None:
-        """Escape every text."""
-        object.__setattr__(self, "title", escape(self.title))
-        object.__setattr__(self, "rows", tuple(tuple(map(escape, row)) for row in self.rows))
+UNKNOWN = "not known"
+QUANTILES = ("p50", "p90", "p99", "p99.9", "max")
 
 
 def tiles(report: Report) -> tuple[tuple[str, str], ...]:
@@ -43,6 +37,8 @@ def tiles(report: Report) -> tuple[tuple[str, str], ...]:
         ("succeeded", f"{succeeded:,}"),
         ("not succeeded", f"{counts.rows - succeeded:,}"),
     ]
+    if counts.warmup:
+        found.append(("of them warm-up", f"{counts.warmup:,}"))
     if line is not None:
         found.append(("duration", seconds_text(line.seconds)))
         if line.seconds > 0:
@@ -56,6 +52,61 @@ def tiles(report: Report) -> tuple[tuple[str, str], ...]:
         found.append(("rows with more than one request", f"{counts.repeated:,}"))
     found.append(("requests cost", dollars(report.cost.dollars)))
     return tuple(found)
+
+
+def provenance(report: Report) -> Table:
+    """When, where, by which command and settings."""
+    said, line = report.provenance, report.timeline
+    endpoints = ", ".join(dict.fromkeys(file.endpoint or UNKNOWN for file in report.files))
+    lines: list[Row] = [
+        ("when", UNKNOWN if line is None else period_text(line.start_s, line.seconds)),
+        ("endpoint", endpoints),
+        ("account", UNKNOWN if said is None else account_text(said)),
+        ("region", UNKNOWN if said is None else said.region or UNKNOWN),
+        ("instances at the start", UNKNOWN if said is None else instances_text(said)),
+    ]
+    commands = [shlex.join(command) for command in said.commands] if said is not None else []
+    unsaid = UNKNOWN if said is None else "none: a program called the library"
+    lines += [("command" if place == 0 else "then", text) for place, text in enumerate(commands or [unsaid])]
+    made = "an earlier version, which recorded neither command nor settings"
+    if said is not None:
+        made = f"fanout {said.fanout}" + (f", Python {said.python}" if said.python else "")
+    elif len(report.files) > 1:
+        made = "several outputs, each with settings of its own: report on one to see them"
+    lines.append(("made by", made))
+    if said is not None and said.retry_of is not None:
+        lines.append(("failed rows of", f"run {said.retry_of}"))
+    return Table("", ("", ""), tuple(lines), frozenset({0, 1}), frozenset({1}))
+
+
+def settings(report: Report) -> Table | None:
+    """The settings in force; None where they were not recorded."""
+    said = report.provenance
+    if said is None:
+        return None
+    changed = {
+        f"{section}.{key}": value for section, keys in said.settings.items() for key, value in keys.items()
+    }
+    lines = [
+        (name, _setting(changed.get(name, said.in_force.get(name))), "set" if name in changed else "default")
+        for name in dict.fromkeys((*said.in_force, *changed))
+    ]
+    return Table("", ("setting", "value", ""), tuple(lines), frozenset({0, 1, 2}), frozenset({1}))
+
+
+def gates(report: Report) -> Table | None:
+    """The conditions of `--fail-if`, with what was found."""
+    if report.gates is None:
+        return None
+    lines = tuple(
+        (
+            "FAILED" if each.fails and each.measured else "NOT MEASURED" if each.fails else "passed",
+            each.text,
+            each.found,
+        )
+        for each in report.gates.checks
+    )
+    return Table("conditions", ("verdict", "condition", "found"), lines, frozenset({0, 1, 2}), frozenset({2}))
 
 
 def outcomes(report: Report) -> Table:
@@ -74,22 +125,20 @@ def outcomes(report: Report) -> Table:
 
 
 def errors(report: Report) -> Table | None:
-    """What went wrong, the most frequent first, with an example of each."""
+    """What went wrong, the most frequent first, with rows, an example and the next step of each."""
     counts = report.counts
     if not counts.errors:
         return None
-    lines = tuple(
-        (
-            f"{group.count:,}",
-            group.code,
-            group.status,
-            f"row {group.row:,}: {' '.join(group.example.split())}",
-        )
-        for group in counts.errors
-    )
-    more = counts.error_codes - len(lines)
-    title = "errors, with the first of each" + (f"; {more:,} rarer kinds are left out" if more else "")
-    return Table(title, ("rows", "error", "status", "example"), lines, frozenset({1, 2, 3}))
+    lines = []
+    for group in counts.errors:
+        named = ", ".join(_named(each.row, each.id) for each in group.rows)
+        more = f" and {group.count - len(group.rows):,} more" if group.count > len(group.rows) else ""
+        example = f"row {group.row:,}: {' '.join(group.example.split())}"
+        lines.append((f"{group.count:,}", group.code, group.status, f"{named}{more}", example, group.next))
+    rarer = counts.error_codes - len(lines)
+    title = "errors, with the first rows of each" + (f"; {rarer:,} rarer kinds are left out" if rarer else "")
+    head = ("rows", "error", "status", "which", "example", "next step")
+    return Table(title, head, tuple(lines), frozenset({1, 2, 3, 4, 5}), frozenset({3, 4, 5}))
 
 
 def latencies(report: Report) -> Table | None:
@@ -99,41 +148,104 @@ def latencies(report: Report) -> Table | None:
         for way in report.ways:
             spread = report.spread(phase, way)
             if spread is not None:
-                values = (spread.p50, spread.p90, spread.p99, spread.max)
+                values = (spread.p50, spread.p90, spread.p99, spread.p999, spread.max)
                 lines.append((phase, NAMES[way], f"{spread.n:,}", *(ms(value) for value in values)))
     if not lines:
         return None
-    head = ("phase", "transport", "rows", "p50", "p90", "p99", "max")
-    return Table(_titled("latency in milliseconds", report), head, tuple(lines), frozenset({0, 1}))
+    head = ("phase", "transport", "rows", *QUANTILES)
+    named = ", warm-up left out" if report.counts.warmup else ""
+    return Table(_titled(f"latency in milliseconds{named}", report), head, tuple(lines), frozenset({0, 1}))
 
 
-def pairs_by_size(report: Report) -> Table | None:
-    """The experiment's whole latencies, size by size."""
-    comparison = _comparison(report)
-    if comparison is None:
+def sizes(report: Report) -> Table | None:
+    """Whole latencies by payload size."""
+    if len({(each.from_bytes, each.to_bytes) for each in report.sizes}) < 2:
         return None
-    lines = []
-    for group in (*comparison.groups, comparison.everything):
-        total = group.phases["total"]
-        medians = (quantile(total.inline), quantile(total.s3))
-        lines.append((group.label, f"{group.pairs:,}", *medians, *difference(total.difference)))
-    head = ("payload", "pairs", "inline p50", "S3 p50", "inline saves", "95 % interval")
-    return Table(_titled("whole latency by payload, in milliseconds", report), head, tuple(lines))
+    lines = tuple(
+        (
+            size_text(each.to_bytes)
+            if each.from_bytes == each.to_bytes
+            else f"up to {size_text(each.to_bytes)}",
+            NAMES[each.way],
+            f"{each.n:,}",
+            *(ms(value) for value in (each.p50, each.p90, each.p99, each.p999)),
+        )
+        for each in report.sizes
+    )
+    head = ("payload", "transport", "rows", *QUANTILES[:4])
+    return Table(_titled("whole latency by payload, in milliseconds", report), head, lines, frozenset({0, 1}))
 
 
-def pairs_by_phase(report: Report, group: GroupResult) -> Table:
-    """The experiment's phases for one group of pairs."""
-    names = ("p50", "p90", "p99", "max")
-    lines = []
-    for phase, result in group.phases.items():
-        head, saved = phase, difference(result.difference)
-        for way, found in (("inline", result.inline), ("S3", result.s3)):
-            if found is not None:
-                lines.append((head, way, *(ms(getattr(found, name)) for name in names), *saved))
-                head, saved = "", ("", "")
-    title = _titled(f"{group.label}, {group.pairs:,} pairs, in milliseconds", report)
-    columns = ("phase", "transport", *names, "inline saves", "95 % interval")
-    return Table(title, columns, tuple(lines), frozenset({0, 1}))
+def slowest(report: Report) -> Table | None:
+    """The slowest rows, with the phase that took the most of each."""
+    if not report.slowest:
+        return None
+    lines = tuple(
+        (
+            f"{each.row:,}",
+            each.id or "",
+            each.status,
+            NAMES.get(each.way or "", ""),
+            size_text(each.payload_bytes),
+            ms(each.total_ms),
+            f"{each.phase}, {ms(each.phase_ms)} ms",
+            each.inference_id or "",
+        )
+        for each in report.slowest
+    )
+    head = ("row", "id", "status", "transport", "payload", "total ms", "longest phase", "inference id")
+    return Table(_titled("the slowest rows", report), head, lines, frozenset({1, 2, 3, 6, 7}), frozenset({1}))
+
+
+def slowest_steps(report: Report) -> tuple[str, ...]:
+    """What can be done about the slowest rows, by the phase that took the longest of each."""
+    phases = dict.fromkeys(each.phase for each in report.slowest)
+    steps = tuple(f"{phase}: {BY_PHASE[phase]}" for phase in phases)
+    return ("Next step, by the longest phase:", *steps) if steps else ()
+
+
+def tail(report: Report) -> Table | None:
+    """What the slowest hundredth takes longer than the others, phase by phase."""
+    found = report.tail
+    if found is None:
+        return None
+    lines = tuple(
+        (phase, f"{more:+,.1f}", percent(more / found.excess_ms))
+        for phase, more in found.by_phase
+        if abs(more) >= 0.05
+    )
+    title = f"what the {found.rows:,} slowest rows take longer than the others, on average"
+    return Table(_titled(title, report), ("phase", "ms", "share"), lines)
+
+
+def shifts(report: Report) -> list[str]:
+    """What is told of a cold start and of drift, in sentences."""
+    found = report.over_time
+    if found is None:
+        return []
+    if not found.judged:
+        return ["Under 200 rows succeeded: too few to tell a cold start or a drift from chance."]
+    told = [shift_text(report, each.kind) for each in found.shifts]
+    return told or [
+        "No cold start and no drift: the first and the last tenth of the rows took as long as others."
+    ]
+
+
+def by_time(report: Report) -> Table | None:
+    """Whole latencies by when rows were due, step by step."""
+    found = report.over_time
+    if found is None or len(found.steps) < 2:
+        return None
+    lines = tuple(
+        (
+            seconds_text(step.from_s),
+            f"{step.n:,}",
+            *(ms(value) for value in (step.p50, step.p90, step.p99, step.p999)),
+        )
+        for step in found.steps
+    )
+    title = f"whole latency in milliseconds, by when rows were due, {seconds_text(found.step_s)} a step"
+    return Table(_titled(title, report), ("since the start", "rows", *QUANTILES[:4]), lines)
 
 
 def costs(report: Report) -> Table:
@@ -148,13 +260,24 @@ def costs(report: Report) -> Table:
     return Table(_titled("requests to S3, SNS and SQS", report), ("", "US dollars"), tuple(lines))
 
 
+def not_counted(report: Report) -> list[str]:
+    """What the dollars leave out, the instances first."""
+    used = report.cost.instances
+    if used is None:
+        return ["the endpoint's instances, which are not known", *NOT_COUNTED]
+    types = ", ".join(f"{number} x {kind}" for kind, number in used.types.items())
+    priced = f": {dollars(used.dollars)} by [prices.instances]" if used.dollars is not None else ""
+    return [f"the endpoint's instances: {types}, {used.hours:,.2f} instance hours{priced}", *NOT_COUNTED]
+
+
 def files(report: Report) -> Table:
     """Where the rows come from."""
     lines = tuple(
         (file.path, file.run, file.endpoint or "", _YES_NO[file.simulated], f"{file.rows:,}")
         for file in report.files
     )
-    return Table("files", ("file", "run", "endpoint", "simulated", "rows"), lines, frozenset({0, 1, 2, 3}))
+    head = ("file", "run", "endpoint", "simulated", "rows")
+    return Table("files", head, lines, frozenset({0, 1, 2, 3}), frozenset({0}))
 
 
 def notes(report: Report) -> list[str]:
@@ -171,62 +294,28 @@ def notes(report: Report) -> list[str]:
             found.append("Not measured: the client was the limit, not the service.")
         elif experiment.verdict.limit == "throttling":
             found.append("Not measured: throttling was the limit, not the service.")
-        found += [_sentence(text) for text in (*experiment.verdict.reasons, *experiment.verdict.warnings)]
+        found += [sentence(text) for text in (*experiment.verdict.reasons, *experiment.verdict.warnings)]
         if experiment.incomplete:
             found.append(f"{experiment.incomplete:,} pairs are left out: a request of theirs failed.")
+    if report.client is not None and report.client.limit == "client":
+        found.append(
+            f"{report.client.late_share:.0%} of the requests left more than 10 ms after they were due: latencies hold "
+            "waiting in this client, and say less about the service."
+        )
     return [escape(note) for note in found]
 
 
-def saved_text(report: Report) -> str | None:
-    """What a million rows save, in a sentence."""
-    saved = report.experiment.savings if report.experiment else None
-    if saved is None:
-        return None
-    return (
-        f"Per million rows, inline saves {saved.puts:,} PUTs, {saved.gets:,} GETs by SageMaker and "
-        f"{dollars(saved.dollars)}: {dollars(saved.inline_dollars)} for requests instead of "
-        f"{dollars(saved.s3_dollars)}."
-    )
+def _named(row: int, ident: str | None) -> str:
+    return f"{row:,}" if ident is None else f"{row:,} ({ident})"
 
 
-def ms(value: float) -> str:
-    """Return milliseconds for a table."""
-    return f"{value:,.1f}"
-
-
-def quantile(found: Quantiles | None) -> str:
-    """Return a median, or nothing."""
-    return "" if found is None else ms(found.p50)
-
-
-def difference(found: Interval | None) -> tuple[str, str]:
-    """Return a median difference and its interval."""
-    if found is None:
-        return "", ""
-    return f"{found.median:+,.1f}", f"{found.low:+,.1f} to {found.high:+,.1f}"
-
-
-def dollars(value: float) -> str:
-    """Return money, with more digits where cents say nothing."""
-    return f"${value:,.2f}" if value >= 1 or value == 0 else f"${value:.4f}"
-
-
-def seconds_text(seconds: float) -> str:
-    """Return a duration as people say it."""
-    if seconds < 120:
-        return f"{seconds:,.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def _comparison(report: Report) -> Comparison | None:
-    return report.experiment.comparison if report.experiment else None
+def _setting(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _titled(title: str, report: Report) -> str:
-    return f"{title} (simulated)" if report.simulated else title
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+    return titled(title, simulated=report.simulated)

@@ -51,7 +51,7 @@ def waterfalls(outputs: Outputs) -> tuple[Waterfall, ...]:
     slowest: tuple[float, str] | None = None
     for way in WAYS:
         chosen = (pc.field("transport") == way) & (pc.field("status") == "succeeded")
-        totals = pc.drop_null(outputs.table(["total_ms"], where=chosen)["total_ms"])
+        totals = pc.drop_null(outputs.latencies(["total_ms"], where=chosen)["total_ms"])
         if not len(totals):
             continue
         # The lower median is a latency that a row really had.
@@ -67,10 +67,10 @@ def waterfalls(outputs: Outputs) -> tuple[Waterfall, ...]:
 
 def _waterfall(outputs: Outputs, which: str, way: str, total_ms: float) -> Waterfall:
     same = (pc.field("transport") == way) & (pc.field("status") == "succeeded")
-    columns = ["row", "payload_bytes", "upload_ms", "total_ms", *_INSTANTS]
-    row = outputs.first(columns, where=same & (pc.field("total_ms") == total_ms))
+    columns = ["row", "attempts", "payload_bytes", "upload_ms", "total_ms", *_INSTANTS]
+    row = outputs.first(columns, where=outputs.counting(same & (pc.field("total_ms") == total_ms)))
     instants = row.select(list(_INSTANTS)).cast(pa.schema([(name, pa.int64()) for name in _INSTANTS]))
-    facts = row.select(["row", "payload_bytes", "upload_ms", "total_ms"]).to_pylist()[0]
+    facts = row.select(["row", "attempts", "payload_bytes", "upload_ms", "total_ms"]).to_pylist()[0]
     return Waterfall(
         which, facts["row"], way, facts["payload_bytes"], total_ms, bars(facts | instants.to_pylist()[0])
     )
@@ -79,6 +79,7 @@ def _waterfall(outputs: Outputs, which: str, way: str, total_ms: float) -> Water
 def bars(row: dict[str, Any]) -> tuple[Bar, ...]:
     """Return the phases of a row: instants in microseconds, `upload_ms` and `total_ms` in milliseconds.
 
+    What lies before the last request of a row that took several is `retry`, as everywhere in a report.
     Service is drawn on SageMaker's clock as it is: where the two clocks differ, it shows.
     """
 
@@ -87,15 +88,16 @@ def bars(row: dict[str, Any]) -> tuple[Bar, ...]:
         return None if row[name] is None else (row[name] - row["fetched_at"]) / 1e3 + row["total_ms"]
 
     due, sent = at("due_at"), at("sent_at")
+    before = "retry" if (row.get("attempts") or 0) > 1 else "wait"
     spans: list[tuple[str, float | None, float | None]] = []
     upload = row["upload_ms"]
     if upload is not None and due is not None and sent is not None:
         if due > 0:  # an ordinary run: the upload began before the request was due
-            spans += [("upload", 0.0, upload), ("wait", due, sent)]
+            spans += [("upload", 0.0, upload), (before, due, sent)]
         else:  # an experiment: due first, then uploaded, then sent
             spans += [("wait", 0.0, max(sent - upload, 0.0)), ("upload", max(sent - upload, 0.0), sent)]
     else:
-        spans.append(("wait", due, sent))
+        spans.append((before, due, sent))
     spans += [
         ("invoke", sent, at("accepted_at")),
         ("service", at("received_at"), at("completed_at")),

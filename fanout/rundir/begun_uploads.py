@@ -43,17 +43,23 @@ def begun_uploads(directory: RunDirectory) -> BegunUploads:
     Raises:
         StorageError: The file system does not tell.
     """
+    with storage(directory.uploads, "read"), suppress(FileNotFoundError):
+        return parse_uploads(directory.uploads.read_bytes())
+    return BegunUploads()
+
+
+def parse_uploads(content: bytes) -> BegunUploads:
+    """Return the uploads that the notes in `content` are of."""
     ids: set[tuple[Location, str]] = set()
     spans: list[tuple[Location, float, float]] = []
-    with storage(directory.uploads, "read"), suppress(FileNotFoundError):
-        for line in directory.uploads.read_text("utf-8", "replace").splitlines():
-            with suppress(ValueError, KeyError, TypeError):  # of a process that was killed half-way
-                told = json.loads(line)
-                location, at = Location(str(told["bucket"]), str(told["key"])), float(told["at"])
-                if told["id"] is None:
-                    spans.append((location, at, at + CALL_S))
-                else:
-                    ids.add((location, str(told["id"])))
-                    if spans and spans[-1][0] == location:
-                        spans[-1] = (location, spans[-1][1], at)
+    for line in content.decode("utf-8", "replace").splitlines():
+        with suppress(ValueError, KeyError, TypeError):  # of a process that was killed half-way
+            told = json.loads(line)
+            location, at = Location(str(told["bucket"]), str(told["key"])), float(told["at"])
+            if told["id"] is None:
+                spans.append((location, at, at + CALL_S))
+            else:
+                ids.add((location, str(told["id"])))
+                if spans and spans[-1][0] == location:
+                    spans[-1] = (location, spans[-1][1], at)
     return BegunUploads(frozenset(ids), tuple(spans))

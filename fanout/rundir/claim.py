@@ -41,7 +41,7 @@ class Owner:
 
     Attributes:
         run_id: Its run.
-        run_dir: The run's directory, absolute; None for an experiment, which keeps nothing.
+        run_dir: The run's directory, absolute, or its place in S3; None for an experiment, which keeps nothing.
         host: Its machine.
         pid: Its number there.
         started_at: When it claimed the output, in seconds since the epoch, by its own clock: for people only.
@@ -56,7 +56,7 @@ class Owner:
     begun: bool = False
 
     @classmethod
-    def here(cls, run_id: str, *, run_dir: Path | None, now: float, begun: bool = False) -> Owner:
+    def here(cls, run_id: str, *, run_dir: Path | str | None, now: float, begun: bool = False) -> Owner:
         """Return this process as the owner for a run."""
         directory = None if run_dir is None else str(run_dir)
         return cls(run_id, directory, socket.gethostname(), os.getpid(), now, begun)
@@ -238,11 +238,8 @@ def _make_room(directory: Path) -> None:
         with usable(each), storage(each, "create"):
             try:
                 each.mkdir(mode=0o700)
-            except (
-                FileExistsError,
-                FileNotFoundError,
-            ):  # opening the file says what is wrong, if anything is
-                continue
+            except (FileExistsError, FileNotFoundError):
+                continue  # opening the file says what is wrong, if anything is
         with suppress(StorageError):
             sync_directory(each.parent)
 

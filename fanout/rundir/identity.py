@@ -22,6 +22,10 @@ _BOOT = Path(
 )  # proc(5): drawn anew at every start, the same in every container
 
 
+class CopiedRun(JournalError):  # noqa: N818 - reads as what is the case
+    """A run directory is a copy, was moved to another file system, or what would tell is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What names the files of a run directory.
@@ -74,7 +78,7 @@ def check_identity(directory: RunDirectory) -> None:
     """Return if `directory` is the one that the run was left in, or has no journal to tell it by.
 
     Raises:
-        JournalError: It is a copy, was moved to another file system, or what would tell is gone.
+        CopiedRun: It is a copy, was moved to another file system, or what would tell is gone.
     """
     if not directory.journal.exists() or not directory.parts.exists():
         return  # opening the journal, or reading the parts, says so
@@ -82,7 +86,7 @@ def check_identity(directory: RunDirectory) -> None:
     if then is not None and then.is_of(identify(directory)):
         return
     known = f"its files are not those of {then.path}" if then else f"{directory.identity.name} is gone"
-    raise JournalError(
+    raise CopiedRun(
         f"{path} is a copy, or was moved to another file system ({known}), and two that go on would send rows twice. "
         f"If no process has used another one since: `fanout resume {path} --moved`. "
         f"If one has, but none will: `fanout resume {path} --rebuild` looks in S3 for what it sent. "

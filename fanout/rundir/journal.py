@@ -302,8 +302,11 @@ def count_states(path: Path) -> dict[RowState, int] | None:
         JournalError: It is damaged.
         StorageError: It cannot be read.
     """
+    # A process at a run has a log there. Without one the file is all there is, and is read as what does not change: a
+    # reader in the common way makes a log and its index, which stay behind.
+    how = "mode=ro" if _log_of(path).exists() else "mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.0)) as db:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, timeout=0.0)) as db:
             return _counted(db, path)
     except sqlite3.Error as error:
         meant = _translated(error, path)
@@ -327,7 +330,7 @@ def _counted(db: sqlite3.Connection, path: Path) -> dict[RowState, int]:
 
 def _counted_in_memory(path: Path) -> dict[RowState, int]:
     """Count without writing a byte: on a disk that is full, or in a directory that is read-only."""
-    log = path.with_name(f"{path.name}-wal")
+    log = _log_of(path)
     with storage(path, "read"):
         content = committed(path.read_bytes(), log.read_bytes() if log.exists() else b"")
     try:
@@ -337,6 +340,10 @@ def _counted_in_memory(path: Path) -> dict[RowState, int]:
             return _counted(db, path)
     except sqlite3.Error as error:
         raise _translated(error, path) from error
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
 
 
 _REBUILD = "`fanout resume --rebuild` makes a new one from the parts and the listing of the outputs"
@@ -360,5 +367,5 @@ def _translated(error: sqlite3.Error, path: Path) -> JournalError | StorageError
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
         return JournalInUse(f"{path.parent} is in use by another process: wait for it, or stop it")
     if code in _STORAGE:
-        return StorageError(f"{path}: {error}; free some space or repair the disk, {THEN_RESUME}")
+        return StorageError(f"{path}: {error}. Free some space or repair the disk, {THEN_RESUME}")
     return JournalError(f"{path} is damaged ({error}): {_REBUILD}")

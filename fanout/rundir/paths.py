@@ -6,6 +6,7 @@ Directories are 0700 and files 0600: results may be confidential.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,21 @@ class RunDirectory:
         return f"{self.path / 'output'}{'/' if dataset else '.parquet'}"
 
     @property
+    def plan(self) -> Path:
+        """Which units of the input each shard reads; there for a run whose input is divided."""
+        return self.path / "plan.json"
+
+    @property
+    def cancel(self) -> Path:
+        """Stops every shard as long as it is there."""
+        return self.path / "cancel"
+
+    @property
+    def slots(self) -> Path:
+        """Directory of what bounds the shards that are at work at once."""
+        return self.path / "slots"
+
+    @property
     def shards(self) -> Path:
         """Directory of the shards of a run on several processes."""
         return self.path / "shards"
@@ -85,31 +101,44 @@ class RunDirectory:
 
     def shard(self, index: int) -> RunDirectory:
         """Return the directory of one shard, a run directory of its own."""
-        return RunDirectory(self.shards / f"{index:02d}")
+        return RunDirectory(self.shards / f"{index:03d}")
 
     @property
     def whole(self) -> RunDirectory:
         """The directory of the run that the shard in this one belongs to."""
         return RunDirectory(self.path.parent.parent)
 
-    def create(self) -> None:
-        """Make the directory and its `parts`, and the directories above.
+    def create(self) -> tuple[Path, ...]:
+        """Make the directory and its `parts`, and the directories above; return those above that it made, lowest first.
 
         Raises:
             UsageError: It holds a run already, or cannot have this name.
             StorageError: It cannot be made.
         """
         with usable(self.path):
-            for directory in reversed((self.parts, *self.parts.parents)):
-                if not directory.is_dir():
-                    make_directory(directory)
+            missing = [each for each in (self.parts, *self.parts.parents) if not each.is_dir()]
+            for directory in reversed(missing):
+                make_directory(directory)
         # A journal alone is what a process leaves that was killed before run.json: nothing was sent.
         if self.manifest.exists():
             raise UsageError(
                 f"{self.path} holds a run already: `fanout resume {self.path}`, or name another directory"
             )
-        with storage(self.inputs, "remove"):  # of a process that was killed before it wrote run.json
-            self.inputs.unlink(missing_ok=True)
+        # Of a process that was killed before it wrote run.json, or after it had removed that of a finished run.
+        for file in (self.inputs, self.summary):
+            with storage(file, "remove"):
+                file.unlink(missing_ok=True)
+        return tuple(each for each in missing if each in self.path.parents)
+
+    def remove_finished(self) -> None:
+        """Remove what a finished run keeps here, and leave the directory to another run.
+
+        What tells that it has finished goes last: killed half-way, this can be done again.
+
+        Raises:
+            StorageError: The file system refused.
+        """
+        self._remove(last=(self.manifest, self.summary))
 
     def remove(self) -> list[Path]:
         """Remove the run's own files, its `run.json` last, and return what else stands in its directory, which stays.
@@ -119,15 +148,8 @@ class RunDirectory:
         Raises:
             StorageError: The file system refused.
         """
-        built = (Path(self.built(dataset=True)), Path(self.built(dataset=False)))
-        files = (self.status, self.summary, self.subtotal, self.identity, self.uploads, self.inputs, built[1])
+        self._remove(last=(self.summary, self.manifest))
         with storage(self.path, "remove"):
-            for directory in (self.shards, self.parts, built[0]):
-                if directory.is_dir():
-                    shutil.rmtree(directory)
-            for file in (*files, *self.path.glob(f"{journal.NAME}*"), self.manifest):
-                file.unlink(missing_ok=True)
-                file.with_suffix(".tmp").unlink(missing_ok=True)  # `files.write_json`
             left = sorted(self.path.iterdir())
             if not left:
                 self.path.rmdir()
@@ -135,11 +157,26 @@ class RunDirectory:
                     self.path.parent.rmdir()
         return left
 
+    def _remove(self, *, last: Sequence[Path]) -> None:
+        """Remove the run's own files, `last` after all others and in this order."""
+        built = (Path(self.built(dataset=True)), Path(self.built(dataset=False)))
+        files = (
+            *(self.status, self.subtotal, self.identity, self.uploads, self.inputs),
+            *(self.plan, self.cancel, built[1]),
+        )
+        with storage(self.path, "remove"):
+            for directory in (self.shards, self.slots, self.parts, built[0]):
+                if directory.is_dir():
+                    shutil.rmtree(directory)
+            for file in (*files, *self.path.glob(f"{journal.NAME}*"), *last):
+                file.unlink(missing_ok=True)
+                file.with_suffix(".tmp").unlink(missing_ok=True)  # `files.write_json`
+
     def remove_if_unused(self) -> None:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
         if self.has_shards:
             return
-        own = (self.manifest, self.inputs, self.status, self.identity, self.uploads)
+        own = (self.manifest, self.inputs, self.status, self.identity, self.uploads, self.plan)
         drafts = (file.with_suffix(".tmp") for file in own)  # of a process that was killed as it wrote one
         for file in (*own, *drafts, *self.path.glob(f"{journal.NAME}*")):
             with suppress(OSError):

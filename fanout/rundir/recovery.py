@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.domain.tally import Tally
 from fanout.errors import JournalError, StorageError
+from fanout.files import damage
 from fanout.output.parts import Part, read_parts
 from fanout.rundir.journal import Journal
 
@@ -31,6 +32,7 @@ class Recovered:
         last: The highest row that the journal knows, -1 if none.
         parts: The durable parts.
         meta: The journal's own facts.
+        tally: What the durable rows came to, if that is known without reading the parts.
     """
 
     durable: bytearray = field(default_factory=bytearray)
@@ -38,6 +40,7 @@ class Recovered:
     last: int = -1
     parts: Sequence[Part] = ()
     meta: Mapping[str, str] = field(default_factory=dict)
+    tally: Tally | None = None
 
     @property
     def may_be_received(self) -> bool:
@@ -77,7 +80,7 @@ def _known_parts(journal: Journal, directory: Path) -> tuple[list[Part], Part | 
     try:
         parts = read_parts(directory)
     except StorageError as error:
-        raise JournalError(f"{error}; if it is damaged, {_WAY_OUT}") from error
+        raise JournalError(str(error)) from error
     orphans = [part for part in parts if part.number not in known]
     found = [part for part in parts if part.number in known]
     if len(orphans) > 1:  # one at a time is written: the journal has lost commits
@@ -114,11 +117,13 @@ def _read(part: Part, columns: list[str]) -> pa.Table:
             known = file.schema_arrow.names  # an earlier version's has fewer
             return file.read(columns=[name for name in columns if name in known])
     except (OSError, pa.ArrowException) as error:
-        raise JournalError(f"{part.path} is damaged ({error}): {_WAY_OUT}") from error
+        raise JournalError(f"{part.path} is damaged ({damage(error)}): {_WAY_OUT}") from error
 
 
 def recovered_tally(recovered: Recovered) -> Tally:
     """Return the counts of the rows whose outcomes are durable, read from the parts a few columns at a time."""
+    if recovered.tally is not None:
+        return recovered.tally
     tally = Tally()
     for part in recovered.parts:
         for line in _read(part, _COUNTED).to_pylist():

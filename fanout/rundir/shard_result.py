@@ -5,13 +5,12 @@ The run's summary is made of the sum.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fanout.domain.tally import EXAMPLES_MAX, Tally
+from fanout.domain.tally import Tally
 from fanout.errors import JournalError
 from fanout.files import read_json, write_json
 
@@ -40,7 +39,7 @@ class ShardResult:
         """
         content = {
             "version": VERSION,
-            "tally": {field.name: getattr(self.tally, field.name) for field in fields(Tally)},
+            "tally": self.tally.dump(),
             "throttles": self.throttles,
             "warnings": self.warnings,
         }
@@ -57,25 +56,14 @@ def read_shard_result(path: Path) -> ShardResult:
 
 
 def _shard_result_of(content: dict[str, Any]) -> ShardResult:
-    tally = Tally(**content["tally"])
-    for name in _COUNTERS:
-        setattr(tally, name, Counter(getattr(tally, name)))
-    return ShardResult(tally, int(content["throttles"]), tuple(content["warnings"]))
+    return ShardResult(Tally.load(content["tally"]), int(content["throttles"]), tuple(content["warnings"]))
 
 
 def total(subtotals: Iterable[ShardResult]) -> ShardResult:
     """Return the sum; a warning that several gave is in it once."""
     tally, throttles, warnings = Tally(), 0, dict[str, None]()
     for each in subtotals:
-        for field in fields(Tally):
-            if field.name != "examples":
-                setattr(tally, field.name, getattr(tally, field.name) + getattr(each.tally, field.name))
-        for code, example in each.tally.examples.items():
-            if len(tally.examples) < EXAMPLES_MAX:
-                tally.examples.setdefault(code, example)
+        tally.merge(each.tally)
         throttles += each.throttles
         warnings |= dict.fromkeys(each.warnings)
     return ShardResult(tally, throttles, tuple(warnings))
-
-
-_COUNTERS = ("by_status", "by_transport", "errors")

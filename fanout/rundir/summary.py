@@ -7,19 +7,23 @@ and seconds elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from fanout.domain.percentiles import P999_MIN
 from fanout.domain.tally import Tally
 from fanout.errors import Exit, JournalError
 from fanout.files import read_json, write_json
 from fanout.text import iso
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 VERSION = 1
-PHASES = ("wait_ms", "upload_ms", "invoke_ms", "service_ms", "notify_ms", "fetch_ms", "total_ms")
-QUANTILES = (0.5, 0.9, 0.99, 1.0)
-_QUANTILE_NAMES = ("p50", "p90", "p99", "max")
+PHASES = ("wait_ms", "retry_ms", "upload_ms", "invoke_ms", "service_ms", "notify_ms", "fetch_ms", "total_ms")
+QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
+_MANY_ROWS = 2_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,12 @@ class Summary:
         ended_here: Rows that ended in the process that finished the run; the others had ended before it began.
         started_at: When the process that finished the run began, as an ISO 8601 text in UTC.
         seconds: How long that process took, in whole milliseconds: what is printed is what is read back later.
-        latency: For each phase that occurred: p50, p90, p99 and max in milliseconds, over all rows.
+        rows_seconds: From the first row that was due to the last that ended, over all processes of the run, as its
+            report says; None if none was sent, or where an earlier version wrote the summary.
+        latency: For each phase that occurred: p50, p90, p99, p999 (of 1,000 rows or more) and max in milliseconds,
+            over all rows.
         simulated: The endpoint was the local AWS: latencies say nothing about SageMaker.
+        finished_before: The run had finished before this process began, which sent nothing. No file says it.
     """
 
     run_id: str
@@ -57,6 +65,8 @@ class Summary:
     warnings: tuple[str, ...] = ()
     possible_resends: int = 0
     ended_here: int | None = None
+    rows_seconds: float | None = None
+    finished_before: bool = field(default=False, compare=False)
 
     @property
     def resends_certain(self) -> int:
@@ -78,6 +88,10 @@ class Summary:
     def exit(self) -> Exit:
         """The exit code that this run deserves."""
         return Exit.OK if self.by_status.get("succeeded", 0) == self.rows else Exit.ROWS_FAILED
+
+    def lasted(self, *, started_at: float, seconds: float) -> Summary:
+        """Return it with when the process began, in seconds since the epoch, and how long it took."""
+        return replace(self, started_at=iso(started_at), seconds=round(seconds, 3))
 
     def as_dict(self) -> dict[str, Any]:
         """Return the summary as JSON values."""
@@ -104,6 +118,7 @@ class Summary:
             "throttles": self.throttles,
             "started_at": self.started_at,
             "seconds": self.seconds,
+            "rows_seconds": self.rows_seconds,
             "ended_here": self.rows if self.ended_here is None else self.ended_here,
             "rows_per_s": None if self.rows_per_s is None else round(self.rows_per_s, 1),
             "latency_ms": {phase: dict(values) for phase, values in self.latency.items()},
@@ -117,7 +132,7 @@ def summarize(
     endpoint: str,
     output: str,
     built: str,
-    run_dir: Path,
+    run_dir: Path | str,
     output_bytes: int,
     tally: Tally,
     throttles: int,
@@ -152,6 +167,7 @@ def summarize(
         warnings=warnings,
         possible_resends=tally.possible_resends,
         ended_here=ended_since(built, started_at),
+        rows_seconds=rows_seconds(built),
     )
 
 
@@ -160,7 +176,7 @@ def nothing_new(
     run_id: str,
     endpoint: str,
     output: str,
-    run_dir: Path,
+    run_dir: Path | str,
     started_at: float,
     simulated: bool,
     why: str,
@@ -191,18 +207,28 @@ def nothing_new(
 
 
 def latencies(output: str) -> dict[str, dict[str, float]]:
-    """Return quantiles of each phase in milliseconds, read from an output file or dataset a column at a time."""
-    import pyarrow.compute as pc
-    import pyarrow.dataset as ds
+    """Return quantiles of each phase in milliseconds, read from an output file or dataset a column at a time.
 
-    rows = ds.dataset(output, format="parquet")
+    What lies before the last request of a row that took several is `retry`, not `wait`: the client did not stall.
+    """
+    import pyarrow.compute as pc
+
+    from fanout.concurrency.interpreter import release_memory
+
     found: dict[str, dict[str, float]] = {}
     for phase in PHASES:
-        column = rows.to_table(columns=[phase]).column(phase)
-        values = pc.quantile(column, q=list(QUANTILES)).to_pylist()
-        if values[0] is not None:
+        name, again = {"wait_ms": ("wait_ms", False), "retry_ms": ("wait_ms", True)}.get(phase, (phase, None))
+        column = _column(output, name, again=again)
+        present = len(column) - column.null_count
+        values = pc.quantile(column, q=list(QUANTILES.values())).to_pylist()
+        if len(column) > _MANY_ROWS:  # the next column takes as much: of ten million rows, 40 MB and its copy
+            del column
+            release_memory()
+        if present:
             found[phase.removesuffix("_ms")] = {
-                name: round(value, 3) for name, value in zip(_QUANTILE_NAMES, values, strict=True)
+                name: round(value, 3)
+                for name, value in zip(QUANTILES, values, strict=True)
+                if name != "p999" or present >= P999_MIN
             }
     return found
 
@@ -210,10 +236,53 @@ def latencies(output: str) -> dict[str, dict[str, float]]:
 def ended_since(output: str, instant: float) -> int:
     """Return how many rows of an output ended at `instant` or later, in seconds since the epoch."""
     import pyarrow.compute as pc
-    import pyarrow.dataset as ds
 
-    ended = ds.dataset(output, format="parquet").to_table(columns=["ended_at"]).column("ended_at")
-    return int(pc.sum(pc.greater_equal(ended.cast("int64"), round(instant * 1e6))).as_py() or 0)
+    since = round(instant * 1e6)
+    ended = _column(output, "ended_at").chunks
+    return sum(pc.sum(pc.greater_equal(chunk.cast("int64"), since)).as_py() or 0 for chunk in ended)
+
+
+def _column(output: str, name: str, *, again: bool | None = None) -> pa.ChunkedArray:
+    """Return one column of an output file or of a directory of files; nothing else is held for it.
+
+    Durations of very many rows are cut to seven digits, which takes half of the memory.
+
+    Args:
+        output: The file or directory.
+        name: The column.
+        again: Of rows that took several requests alone, or of the others alone; None for all.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    path = Path(output)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    many = sum(pq.read_metadata(file).num_rows for file in files) > _MANY_ROWS
+    chunks: list[pa.Array] = []
+    for file in files:
+        with pq.ParquetFile(file, pre_buffer=False, memory_map=False) as opened:
+            kind = opened.schema_arrow.field(name).type
+            kind = pa.float32() if many and kind == pa.float64() else kind
+            names = [name] if again is None else [name, "attempts"]
+            for batch in opened.iter_batches(columns=names, use_threads=False):
+                column = batch.column(name)
+                if again is not None:
+                    several = pc.fill_null(pc.greater(batch.column("attempts"), 1), False)  # noqa: FBT003 - pyarrow's
+                    column = column.filter(several if again else pc.invert(several))
+                chunks.append(column.cast(kind, safe=False))
+    return pa.chunked_array(chunks, type=kind)
+
+
+def rows_seconds(output: str) -> float | None:
+    """Return the seconds from the first row of an output that was due, or ended, to the last; None without any."""
+    import pyarrow.compute as pc
+
+    names = ("due_at", "sent_at", "ended_at")
+    bounds = [pc.min_max(_column(output, name).cast("int64")).as_py() for name in names]
+    firsts = [each["min"] for each in bounds if each["min"] is not None]
+    lasts = [each["max"] for each in bounds if each["max"] is not None]
+    return (max(lasts) - min(firsts)) / 1e6 if firsts else None
 
 
 def write_summary(summary: Summary, path: Path) -> None:
@@ -244,6 +313,7 @@ def _summary_of(content: dict[str, Any]) -> Summary:
         warnings=tuple(content["warnings"]),
         possible_resends=content.get("possible_resends", 0),  # an earlier version told neither
         ended_here=content.get("ended_here"),
+        rows_seconds=content.get("rows_seconds"),
         **{name: content[name] for name in _PLAIN},
     )
 

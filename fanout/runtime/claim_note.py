@@ -13,6 +13,7 @@ from fanout.rundir.claim import VERSION, Owner, parse_owner
 from fanout.rundir.journal import count_states
 from fanout.rundir.manifest import is_owed, read_manifest
 from fanout.rundir.paths import RunDirectory
+from fanout.runtime.place.run_place import is_place
 
 SILENT_S = 45.0
 """How long a claim that is not renewed counts: three renewals, with what a slow call may take."""
@@ -114,9 +115,14 @@ def judge(note: Note, mine: Owner, *, sight: Sight, age_s: float, renewed: bool)
     owner = note.owner
     if note.state == "released":
         return Verdict.TAKE if age_s >= RELEASED_S else Verdict.WATCH
+    unlocked = owner.run_id != mine.run_id and is_place(owner.run_dir or "")
+    if unlocked and note.state == "held" and (renewed or age_s < SILENT_S):
+        # Nothing locks a place, so that the claim alone tells whether its owner lives.
+        return Verdict.IN_USE if renewed else Verdict.WATCH
     if owner.run_id == mine.run_id:
-        # We have its journal open, so that no other process of this machine has.
-        if (owner.host, owner.run_dir) == (mine.host, mine.run_dir) or note.state == "stopped":
+        # We own its journal, so that no other process of this machine, or none at all if it is in S3, goes on with it.
+        here = owner.host == mine.host or is_place(mine.run_dir or "")
+        if (here and owner.run_dir == mine.run_dir) or note.state == "stopped":
             return Verdict.TAKE
     elif sight is Sight.LIVE:
         return Verdict.IN_USE

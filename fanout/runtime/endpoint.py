@@ -21,6 +21,12 @@ _log = logging.getLogger(__name__)
 CHECK_EVERY_S = 1.0
 """How often at most the endpoint is asked after in mid-run; rows that were refused wait for the next look together."""
 
+START_PATIENCE_S = 120.0
+"""How long the start of a run asks an AWS that does not answer or refuses the credentials: a refresh, a bad minute."""
+
+LOOK_PATIENCE_S = 10.0
+"""How long a verb asks that sends nothing, and whose answer a person waits for."""
+
 NO_SUCH_ENDPOINT = MISSING | {"ValidationException"}
 """DescribeEndpoint's codes for a name that it does not know: "Could not find endpoint"."""
 
@@ -32,15 +38,27 @@ def _say(error: CallError) -> None:
     _log.warning("sagemaker:DescribeEndpoint: %s; trying again", error.message or error.code)
 
 
-async def discover(control: Control, name: str, *, clock: Clock) -> Endpoint | None:
+async def discover(
+    control: Control, name: str, *, clock: Clock, patience_s: float = START_PATIENCE_S
+) -> Endpoint | None:
     """Return the endpoint, or None if this role may not describe it.
+
+    Args:
+        control: Describes it.
+        name: Its name.
+        clock: The session's clock.
+        patience_s: Seconds in which a call that failed is made again.
 
     Raises:
         RunError: There is no such endpoint, it is not asynchronous, or it takes no requests now.
     """
     try:
         endpoint = await retry_call(
-            lambda: control.describe(name), operation="sagemaker:DescribeEndpoint", clock=clock, retrying=_say
+            lambda: control.describe(name),
+            operation="sagemaker:DescribeEndpoint",
+            clock=clock,
+            give_up_after_s=patience_s,
+            retrying=_say,
         )
     except CallError as error:
         if error.code in NOT_PERMITTED:

@@ -11,7 +11,7 @@ from fanout.runtime.supervisor import Work
 
 
 class Executor(Protocol):
-    """Makes the work of one run; `InProcess` here, `shards.processes.ProcessExecutor` in several processes."""
+    """Makes the work of one run; `InProcess` here, `shards.executor.ShardExecutor` in several processes."""
 
     def check_free(self) -> None:
         """Return if no process of an earlier start is still at a part of the run.

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
 from fanout.concurrency.interpreter import tuned_gc
+from fanout.config.model import Config
 from fanout.domain.records import Outcome
 from fanout.domain.tally import Tally
+from fanout.engine.journal_writer import JournalWriter
+from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
 from fanout.engine.snapshot import Progress, Snapshot, snapshot
@@ -25,18 +29,33 @@ from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
 from fanout.source.subset import Subset
 
+if TYPE_CHECKING:
+    from fanout.runtime.kept_place import KeptPlace
+
 
 class InProcess:
     """`runtime.executor.Executor`: all rows of a run, or of a shard, in this process.
 
     Args:
         spec: The run.
-        journal: Its journal, None if it keeps none.
+        journal: Its journal on this machine, None if it keeps none there.
         recovered: What earlier processes left behind.
+        kept: Its place in S3, None if it is kept on this machine.
+        pacer: Decides when requests are due; by default one that goes by the configuration.
     """
 
-    def __init__(self, spec: RunSpec, *, journal: Journal | None, recovered: Recovered) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        *,
+        journal: Journal | None,
+        recovered: Recovered,
+        kept: KeptPlace | None = None,
+        pacer: Pacer | None = None,
+    ) -> None:
+        self._pacer = pacer
         self._spec = spec
+        self._kept = kept
         self._journal = journal
         self._recovered = recovered
 
@@ -49,8 +68,10 @@ class InProcess:
         work: EngineWork | None = None
 
         def resumable() -> bool:
-            if self._journal is None or not spec.can_be_resumed:
+            if (self._journal is None and self._kept is None) or not spec.can_be_resumed:
                 return False
+            if self._kept is not None and self._kept.log.fenced:
+                return True  # the queue is its new owner's
             # A resume that fails early leaves the earlier process's queue alone.
             return recovered.may_be_received if work is None else work.rows_left
 
@@ -71,7 +92,9 @@ class InProcess:
             tally=tally,
             folds=(*((fold.add,) if fold is not None else ()), *outcome_folds()),
             journal=self._journal,
+            make_journal=self._kept.make_journal if self._kept is not None else None,
             recovered=recovered,
+            pacer=self._pacer,
         )
         count = subset.count if subset is not None else lambda rows: rows
         work = EngineWork(
@@ -130,6 +153,17 @@ class EngineWork:
         return snapshot(self._pipeline, self._source, self._tally, wanted=self._wanted)
 
 
+def make_pacer(config: Config, *, leased: bool = False) -> Pacer:
+    """Return what decides when requests are due.
+
+    Args:
+        config: Says the rates.
+        leased: See `Pacer`.
+    """
+    pacing = config.pacing
+    return Pacer(rate_per_s=pacing.rate, bytes_per_s=pacing.bytes_per_s, burst=pacing.burst, leased=leased)
+
+
 async def build_pipeline(
     session: Session,
     run_id: str,
@@ -140,8 +174,10 @@ async def build_pipeline(
     tally: Tally,
     folds: Sequence[Callable[[Outcome], None]] = (),
     journal: Journal | None = None,
+    make_journal: Callable[[OpenRows], JournalWriter] | None = None,
     recovered: Recovered | None = None,
     deliver: Callable[[Outcome], None] | None = None,
+    pacer: Pacer | None = None,
 ) -> Pipeline:
     """Return the engine that takes the rows of `source` to their end; nothing of it runs yet.
 
@@ -154,13 +190,14 @@ async def build_pipeline(
         tally: Counts the outcomes.
         folds: Take every outcome, too.
         journal: The open journal; None to keep none.
+        make_journal: Makes what writes the journal, where that is not a file of this machine.
         recovered: What earlier processes of the run left behind.
         deliver: Takes each outcome at once; None to write part files.
+        pacer: Decides when requests are due; by default one that goes by the configuration.
 
     Raises:
         RunError: The endpoint is not there, or rows cannot travel as configured.
     """
-    pacing = session.config.pacing
     return Pipeline(
         Wiring(
             settings=await session.engine_settings(run_id, parts=parts, notified=queue is not None),
@@ -168,11 +205,12 @@ async def build_pipeline(
             cloud=session.cloud,
             queue=queue,
             clock=session.clock,
-            pacer=Pacer(rate_per_s=pacing.rate, bytes_per_s=pacing.bytes_per_s, burst=pacing.burst),
+            pacer=make_pacer(session.config) if pacer is None else pacer,
             check_endpoint=session.endpoint_check(),
             tally=tally,
             folds=folds,
             journal=journal,
+            make_journal=make_journal,
             recovered=recovered,
             deliver=deliver,
             warn=session.warnings.warn,

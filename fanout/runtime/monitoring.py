@@ -23,11 +23,14 @@ class Monitor:
         observers: Watch the run.
         fold: Counts every outcome; None if no metrics are asked for.
         completed: Call it with the exit code once the output is written.
+        ended: Records how the run ended, by the error that ended it; None once its output is there. On leaving, that
+            is done at the latest.
     """
 
     observers: tuple[Observer, ...]
     fold: Fold | None
     completed: Callable[[Exit], None]
+    ended: Callable[[BaseException | None], None]
 
 
 @asynccontextmanager
@@ -50,17 +53,25 @@ async def monitoring(
         spec.directory.status,
         run_id=spec.run_id,
         now=now,
-        every_s=EVERY_S if spec.stripe is None else FOLLOW_S,
+        every_s=EVERY_S if not spec.is_shard else FOLLOW_S,
         more=counted,
     )
+
+    def ended(error: BaseException | None) -> None:
+        if error is None:
+            status.finished()
+        else:
+            status.stopped(str(error) if isinstance(error, RunError) else type(error).__name__)
+
     try:
         async with exporting(spec.config, now=now, warn=warn) as exporters:
             yield Monitor(
                 (status, *exporters.observers),
                 fold or exporters.fold,
                 lambda code: exporters.completed(code, now=now()),
+                ended,
             )
     except BaseException as error:
-        status.stopped(str(error) if isinstance(error, RunError) else type(error).__name__)
+        ended(error)
         raise
-    status.finished()
+    ended(None)

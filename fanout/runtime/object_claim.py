@@ -27,6 +27,8 @@ from fanout.ports import Clock, Invoker, ObjectInfo, ObjectStore
 from fanout.rundir.claim import Owner, in_use
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.claim_note import Note, Sight, State, Verdict, judge, look, parse_note
+from fanout.runtime.claim_place import look_at_place
+from fanout.runtime.place.run_place import is_place
 
 _log = logging.getLogger(__name__)
 
@@ -110,17 +112,40 @@ class ObjectClaim:
                 return
             first = first or info
             age_s = (info.seen_at or info.modified_at) - info.modified_at
-            sight = look(note.owner)
+            sight = await self._look(note.owner)
             verdict = judge(note, self._note.owner, sight=sight, age_s=age_s, renewed=info.etag != first.etag)
             if verdict is Verdict.WATCH:
                 await self._clock.sleep(WATCH_S)
             elif verdict is Verdict.TAKE:
-                if sight is Sight.NEVER_BEGUN and note.owner.run_id != self._note.owner.run_id:
+                kept_here = not is_place(note.owner.run_dir or "")
+                if kept_here and sight is Sight.NEVER_BEGUN and note.owner.run_id != self._note.owner.run_id:
                     RunDirectory(Path(note.owner.run_dir or "")).remove_if_unused()
                 if await self._write(self._note, if_match=info.etag):
                     return
             else:
                 raise self._refusal(verdict, note.owner)
+
+    async def check(self) -> None:
+        """Return if `take` would not be refused by what is seen now; nothing is written.
+
+        Raises:
+            OutputInUse: A live run has the output, or one that was live a moment ago.
+            UnfinishedRun: It has one that is here.
+            UsageError: It has one that is not here.
+            JournalError: Its claim is damaged, or of a later version.
+            RunError: S3 does not permit it.
+        """
+        found = await self._read()
+        if found is None:
+            return
+        note, info = found
+        age_s = (info.seen_at or info.modified_at) - info.modified_at
+        sight = await self._look(note.owner)
+        verdict = judge(note, self._note.owner, sight=sight, age_s=age_s, renewed=False)
+        if verdict is Verdict.WATCH and note.state == "held":
+            verdict = Verdict.IN_USE
+        if verdict not in {Verdict.TAKE, Verdict.WATCH}:
+            raise self._refusal(verdict, note.owner)
 
     async def begin(self) -> None:
         """Note, before `run.json` is there or the run goes on, that there is a run from now on.
@@ -209,6 +234,21 @@ class ObjectClaim:
             await self.take()
             await self.release("released")
 
+    async def clear(self, *, if_match: str) -> str | None:
+        """Remove the claim of an owner that is gone, as it was found; return why it stays, if it does.
+
+        An owner that is alive after all has lost it then, and sends nothing more.
+
+        Args:
+            if_match: The ETag that it was found with.
+
+        Raises:
+            RunError: S3 does not permit it, or does not answer.
+        """
+        if not await self._write(replace(self._note, state="released"), if_match=if_match):
+            return "it was renewed, or taken over, since it was found"
+        return None if await self._delete() else "it says that the output is free: grant s3:DeleteObject"
+
     # Calls.
 
     async def _put_if_absent(self) -> bool:
@@ -278,15 +318,20 @@ class ObjectClaim:
             raise RunError(f"{self._location.uri}: {remedy('s3:GetObject', error)}") from error
         return parse_note(content, self._location.uri), info
 
-    async def _delete(self) -> None:
+    async def _look(self, owner: Owner) -> Sight:
+        """Return what is seen of the owner's run, here or at its place in S3."""
+        return await look_at_place(self._objects, owner, clock=self._clock) or look(owner)
+
+    async def _delete(self) -> bool:
         with suppress(CallError):
             refused = await self._call(lambda: self._objects.delete([self._location]), "s3:DeleteObject")
             if not refused:
-                return
+                return True
         _log.warning(
             "%s could not be removed and says that the output is free: grant s3:DeleteObject",
             self._location.uri,
         )
+        return False
 
     async def _call(self, call: Callable[[], Awaitable[T]], operation: str) -> T:
         return await retry_call(call, operation=operation, clock=self._clock, give_up_after_s=LAPSE_S)
@@ -306,7 +351,7 @@ class ObjectClaim:
             return UnfinishedRun(
                 f"{self._output} has an unfinished run, {owner.run_id}, whose rows a new one would send again: "
                 f"`fanout resume {owner.run_dir}` goes on; `fanout discard {owner.run_dir}` gives it up",
-                directory=Path(owner.run_dir or ""),
+                where=owner.run_dir or "",
             )
         return UsageError(
             f"{self._output} has an unfinished run, and its directory {owner.run_dir} is not here: {owner}; resume it "

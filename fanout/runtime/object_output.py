@@ -74,14 +74,14 @@ class ObjectOutput:
         run_id: str,
         overwrite: bool,
         clock: Clock,
-        note: Callable[[Location, str | None], None] | None = None,
+        note: Callable[[Location, str | None], Awaitable[None]] | None = None,
     ) -> None:
         self._objects = objects
         self._place = place
         self._run_id = run_id
         self._overwrite = overwrite
         self._clock = clock
-        self._note = note or (lambda _location, _upload_id: None)
+        self._note = note or _note_nothing
 
     async def prove(self, *, warn: Callable[[str], None] = _log.warning) -> None:
         """Return if the output may be written as far as can be known before the first row is sent.
@@ -234,10 +234,10 @@ class ObjectOutput:
             metadata={RUN: self._run_id},
             if_none_match=if_none_match,
         )
-        await anyio.to_thread.run_sync(self._note, location, None)
+        await self._note(location, None)
         upload = await self._call(begin, "s3:PutObject")
         try:
-            await anyio.to_thread.run_sync(self._note, location, upload.id)
+            await self._note(location, upload.id)
         except BaseException:
             with anyio.CancelScope(shield=True):  # in bounded time
                 await upload.abort()
@@ -258,6 +258,10 @@ class ObjectOutput:
             return await retry_call(call, operation=operation, clock=self._clock)
         except CallError as error:
             raise RunError(f"{self._place.uri}: {remedy(operation, error)}") from error
+
+
+async def _note_nothing(_location: Location, _upload_id: str | None) -> None:
+    """Note nothing."""
 
 
 _CONFLICT = "ConditionalRequestConflict"

@@ -17,7 +17,9 @@ from fanout.runtime.spec import RunSpec
 
 @contextmanager
 def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
-    """Yield the run's journal, None if it keeps none; the directory of a new run that sent nothing is removed.
+    """Yield the run's journal on this machine, None if it keeps none here.
+
+    The directory of a new run that sent nothing is removed.
 
     Raises:
         UsageError: The directory holds a run whose `run.json` is gone.
@@ -25,6 +27,9 @@ def open_journal(spec: RunSpec) -> Iterator[Journal | None]:
         RunError: Of the block; a run that can be resumed says so.
     """
     directory = spec.directory
+    if spec.place is not None:
+        yield None
+        return
     if spec.begun and spec.config.run.journal:
         check_identity(directory)
     journal = Journal(directory.journal, must_exist=spec.begun) if spec.config.run.journal else None

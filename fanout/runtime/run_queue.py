@@ -6,7 +6,7 @@ As long as it is open, a tag of the run's own queue is renewed, by which a clean
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -14,8 +14,9 @@ import anyio
 
 from fanout.config.model import CollectSection
 from fanout.domain.failures import MISSING, NOT_PERMITTED
+from fanout.domain.queue_policy import allows_topic
 from fanout.domain.queue_urls import queue_region
-from fanout.domain.queues import RENEW_EVERY_S
+from fanout.domain.queues import RENEW_EVERY_S, parse_redrive
 from fanout.domain.remedies import remedy
 from fanout.errors import CallError, RunError
 from fanout.ports import Clock, Cloud, Control, Endpoint, Queue, RunQueue
@@ -60,7 +61,8 @@ async def open_run_queue(
         RunError: The queue cannot be made, is not there, or makes dead letters of what others wait for.
     """
     if collect.queue_url is not None:
-        await _check_shared(cloud, collect.queue_url, redrive=collect.redrive, warn=warn)
+        topics = () if endpoint is None else endpoint.topics
+        await _check_shared(cloud, collect.queue_url, topics=topics, redrive=collect.redrive, warn=warn)
         yield cloud.queue(collect.queue_url)
         return
     topics = endpoint.topics if endpoint is not None and collect.notifications else ()
@@ -126,9 +128,14 @@ def check_queue_region(url: str | None, *, region: str) -> None:
 
 
 async def _check_shared(
-    cloud: Cloud, url: str, *, redrive: Literal["refuse", "accept"], warn: Callable[[str], None]
+    cloud: Cloud,
+    url: str,
+    *,
+    topics: Sequence[str],
+    redrive: Literal["refuse", "accept"],
+    warn: Callable[[str], None],
 ) -> None:
-    """Return if a queue that others use, too, can be listened to.
+    """Return if a queue that others use, too, can be listened to; warn where SNS may not send to it.
 
     Every receive counts for its redrive policy, whatever is done with the message afterwards: what a run receives and
     leaves to its owner would become a dead letter.
@@ -137,7 +144,7 @@ async def _check_shared(
         RunError: It has such a policy, or is not there.
     """
     try:
-        found = await cloud.control.redrive(url)
+        attributes = await cloud.control.queue_attributes(url)
     except CallError as error:
         if error.code in MISSING:
             raise RunError(
@@ -151,6 +158,14 @@ async def _check_shared(
                 "messages of others end as dead letters when this run has received them too often"
             )
         return
+    silent = [topic for topic in topics if not allows_topic(attributes.get("Policy", ""), topic)]
+    if silent:
+        warn(
+            f"the policy of the queue {url} does not let {' and '.join(silent)} send to it, as far as can be told: "
+            "SNS drops such messages, and results are found by listing S3, about ten seconds later. Allow "
+            "sqs:SendMessage to the service sns.amazonaws.com with that aws:SourceArn"
+        )
+    found = parse_redrive(attributes.get("RedrivePolicy"))
     if found is not None and redrive == "refuse":
         times = "a few times" if found.max_receives is None else f"{found.max_receives} times"
         raise RunError(

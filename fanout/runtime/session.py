@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.from_thread import BlockingPortal
@@ -25,7 +26,7 @@ from fanout.observability.warnings import WarningLog
 from fanout.ports import Clock, Endpoint, Queue
 from fanout.runtime import settings as compose
 from fanout.runtime.descriptors import ensure_descriptors
-from fanout.runtime.endpoint import EndpointCheck, discover, endpoint_check
+from fanout.runtime.endpoint import START_PATIENCE_S, EndpointCheck, discover, endpoint_check
 from fanout.runtime.endpoint_warnings import endpoint_warnings
 from fanout.runtime.input import open_input
 from fanout.runtime.object_claim import ObjectClaim
@@ -34,6 +35,10 @@ from fanout.runtime.run_queue import Beside, check_queue_region, open_run_queue
 from fanout.runtime.simulated import SimulatorAddress, local_aws
 from fanout.source.source import Source
 from fanout.source.stdin import STDIN, kept_stdin
+from fanout.source.units import InputPart
+
+if TYPE_CHECKING:
+    from fanout.runtime.kept_place import KeptPlace
 
 
 @asynccontextmanager
@@ -45,6 +50,7 @@ async def open_session(
     simulator: SimulatorAddress | None = None,
     deadline_at: float | None = None,
     chosen: Path | None = None,
+    part: InputPart | None = None,
 ) -> AsyncIterator[Session]:
     """Yield AWS, opened; whatever the session opens is closed when the block ends, the last first.
 
@@ -56,6 +62,7 @@ async def open_session(
             configuration asks for it.
         deadline_at: When to give up opening, by the clock; None for never. What is open stays open.
         chosen: Where a run keeps which files it reads; None for what is no run.
+        part: The part of the input that a shard reads; None for all of it.
 
     Raises:
         UsageError: The local AWS's settings do not fit, this process may not open so many connections, or standard
@@ -65,7 +72,7 @@ async def open_session(
     """
     clock = clock or SystemClock()
     in_time = partial(by_deadline, clock, deadline_at)
-    if config.run.processes == 1:  # else each of them sees to its own
+    if config.run.shard_count == 1:  # else each of them sees to its own
         ensure_descriptors(compose.descriptors(config))
     with unwrapped():
         async with AsyncExitStack() as stack:
@@ -93,6 +100,7 @@ async def open_session(
                 stack=stack,
                 in_time=in_time,
                 chosen=chosen,
+                part=part,
             )
 
 
@@ -138,9 +146,11 @@ class Session:
         simulator: The local AWS, if that is what it is.
         warnings: What a person was warned of; `warn` adds to it.
         claim: That of a run on its output in S3; None without one.
+        kept: The place of a run whose state is in S3; None without one.
     """
 
     claim: ObjectClaim | None = None
+    kept: KeptPlace | None = None
 
     def __init__(
         self,
@@ -155,6 +165,7 @@ class Session:
         stack: AsyncExitStack,
         in_time: Callable[[str], AbstractContextManager[None]],
         chosen: Path | None,
+        part: InputPart | None = None,
     ) -> None:
         self.config = config
         self.cloud = cloud
@@ -167,6 +178,7 @@ class Session:
         self._stack = stack
         self._in_time = in_time
         self._chosen = chosen
+        self._part = part
         self._found: tuple[Endpoint | None] | None = None  # a role that may not describe it is an answer, too
         self._source: Source | None = None
 
@@ -183,8 +195,11 @@ class Session:
             self.config.endpoint.name, "no endpoint: name it with --endpoint, or try --local"
         )
 
-    async def endpoint(self) -> Endpoint | None:
+    async def endpoint(self, *, patience_s: float = START_PATIENCE_S) -> Endpoint | None:
         """Return what is known of the endpoint, None if this role may not describe it.
+
+        Args:
+            patience_s: Seconds in which AWS is asked again that does not answer or refuses the credentials.
 
         Raises:
             UsageError: The configuration names none.
@@ -192,7 +207,8 @@ class Session:
         """
         if self._found is None:
             with self._in_time("the endpoint was described"):
-                self._found = (await discover(self.cloud.control, self.endpoint_name, clock=self.clock),)
+                control, name = self.cloud.control, self.endpoint_name
+                self._found = (await discover(control, name, clock=self.clock, patience_s=patience_s),)
         return self._found[0]
 
     async def is_simulated(self) -> bool:
@@ -221,6 +237,7 @@ class Session:
                     portal=self._portal,
                     clock=self.clock,
                     chosen=self._chosen,
+                    part=self._part,
                 )
             self._stack.push_async_callback(self._source.aclose)
             for text in self._source.warnings:

@@ -9,6 +9,7 @@ from fanout.config.model import Config
 from fanout.domain.limits import INLINE_MAX_BYTES
 from fanout.domain.location import parse_prefix
 from fanout.domain.records import Options
+from fanout.domain.response_fields import Responses
 from fanout.domain.retry_policy import PATTERNS, ModelRetry
 from fanout.domain.routing import Routing
 from fanout.engine.reconcile.schedule import LookupPolicy
@@ -16,6 +17,8 @@ from fanout.engine.settings import EngineLimits, EngineSettings
 from fanout.engine.stages.write import PartLimits
 from fanout.errors import UsageError
 from fanout.ports import Endpoint
+from fanout.runtime.place.release import LAPSE_S
+from fanout.runtime.place.run_place import is_place
 from fanout.runtime.simulated import SimulatorAddress
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
@@ -157,6 +160,7 @@ def job(
         keep_inputs=config.transport.keep_inputs,
         kms_key_id=config.transport.kms_key_id,
         input_tags=config.transport.input_tags,
+        responses=responses(config),
         seed=config.run.seed,
     )
 
@@ -182,12 +186,17 @@ def limits(config: Config) -> EngineLimits:
 
 def lookup_policy(config: Config, *, notified: bool) -> LookupPolicy:
     """Return how long to wait before looking into S3."""
-    collect = config.collect
+    collect, kept_in_s3 = config.collect, is_place(config.run.dir or "")
+    unknown_s = collect.unknown_wait_s
+    if unknown_s is not None and kept_in_s3:
+        unknown_s = max(unknown_s, LAPSE_S)  # so long, the owner before may still send
     return LookupPolicy(
         notified=notified,
         quiet_s=collect.quiet_s,
-        unknown_s=collect.unknown_wait_s,
+        unknown_s=unknown_s,
         unknown=collect.unknown,
+        # A lost host leaves more such rows than a killed process, and may have left all rows as such.
+        alone_after_loss_s=float("inf") if kept_in_s3 else None,
     )
 
 
@@ -195,6 +204,12 @@ def model_retry(config: Config) -> ModelRetry:
     """Return which rows that the model failed are sent again."""
     given = config.retry
     return ModelRetry(given.generations, PATTERNS if given.patterns is None else given.patterns)
+
+
+def responses(config: Config) -> Responses:
+    """Return what is wanted of every response."""
+    output = config.output
+    return Responses(output.response, tuple(field.of(name) for name, field in output.fields.items()))
 
 
 def absolute(config: Config) -> Config:

@@ -41,6 +41,6 @@ async def local_aws(config: Config) -> AsyncIterator[SimulatorAddress | None]:
         settings = SimulatorSettings.model_validate(DEFAULTS | config.local.simulator)
     except ValidationError as error:
         problems = (f"[local.simulator] {problem}" for problem in explain(error, SimulatorSettings))
-        raise UsageError("; ".join(problems)) from error
+        raise UsageError(*problems) from error
     async with start(settings) as simulator:
         yield simulator

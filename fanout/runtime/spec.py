@@ -10,6 +10,9 @@ from fanout.domain.row_ranges import Ranges, Stripe, Wanted
 from fanout.errors import THEN_RESUME, UsageError
 from fanout.rundir.manifest import Manifest
 from fanout.rundir.paths import RunDirectory
+from fanout.runtime.command_line import command
+from fanout.runtime.place.run_place import RunPlace
+from fanout.source.units import InputPart
 
 AGAIN = "start it again"
 """The next step where nothing has begun that could be resumed."""
@@ -21,9 +24,11 @@ class RunSpec:
 
     Attributes:
         config: Its configuration, paths absolute.
-        directory: Its directory; exists.
+        directory: Its directory; exists. Scratch, where its state is kept in S3.
+        place: Where its state is kept in S3; None where that is its directory.
         rows: The rows to send; None for all of the input, or of the stripe.
-        stripe: Which of several processes' shares it is; None for a run of its own.
+        stripe: Which of several processes' shares it is, dealt out row by row; None for a run of its own.
+        part: The part of a divided input that it reads as one of several shards; None for a run of its own.
         retry_of: The run whose rows these are.
         fingerprint: Fingerprint that the input must have; None for any.
         begun: An earlier process wrote the run's `run.json`.
@@ -34,12 +39,22 @@ class RunSpec:
     directory: RunDirectory
     rows: Ranges | None = None
     stripe: Stripe | None = None
+    part: InputPart | None = None
     retry_of: str | None = None
     fingerprint: str | None = None
     begun: bool = False
+    place: RunPlace | None = None
 
     @classmethod
-    def resumed(cls, manifest: Manifest, directory: RunDirectory, *, config: Config) -> RunSpec:
+    def resumed(
+        cls,
+        manifest: Manifest,
+        directory: RunDirectory,
+        *,
+        config: Config,
+        part: InputPart | None = None,
+        place: RunPlace | None = None,
+    ) -> RunSpec:
         """Return the run that an earlier process began; `config` may differ in what does not matter to its result."""
         return cls(
             run_id=manifest.run_id,
@@ -47,10 +62,22 @@ class RunSpec:
             directory=directory,
             rows=manifest.rows,
             stripe=manifest.stripe,
+            part=part,
             retry_of=manifest.retry_of,
             fingerprint=manifest.fingerprint,
             begun=True,
+            place=place,
         )
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it is a part of another run, in whose directory it stands."""
+        return self.stripe is not None or self.part is not None
+
+    @property
+    def run_path(self) -> Path:
+        """The directory of the run, or of the one that it is a part of."""
+        return (self.directory.whole if self.is_shard else self.directory).path
 
     @property
     def wanted(self) -> Wanted | None:
@@ -58,9 +85,16 @@ class RunSpec:
         return self.rows if self.rows is not None else self.stripe
 
     @property
+    def where(self) -> str:
+        """What a person names the run by: its place in S3, or the directory of all of it."""
+        if self.place is not None:
+            return (self.place.whole if self.is_shard else self.place).uri
+        return str(self.run_path)
+
+    @property
     def inputs(self) -> Path:
         """Where it is kept which files the run reads: all processes of it read the same."""
-        return (self.directory.whole if self.stripe is not None else self.directory).inputs
+        return (self.directory.whole if self.is_shard else self.directory).inputs
 
     @property
     def can_be_resumed(self) -> bool:
@@ -71,7 +105,7 @@ class RunSpec:
     @property
     def next_step(self) -> str:
         """What a person can do if the run stops early, as a sentence's end."""
-        path = (self.directory.whole if self.stripe is not None else self.directory).path
+        path = self.where
         if not self.config.run.journal:
             return "it kept no journal and cannot be resumed: start a new run"
         if self.config.local.enabled:
@@ -83,19 +117,19 @@ class RunSpec:
     @property
     def after_failures(self) -> str:
         """What a person can do if too many rows have failed; nothing for a shard, whose run says it."""
-        if self.stripe is not None:
+        if self.is_shard:
             return ""
         step = self.next_step
         if not step.startswith("`fanout resume"):
             return step
-        return f"`fanout resume {self.directory.path} --max-failures N` goes on, {self.exported}"
+        return f"`fanout resume {self.where} --max-failures N` goes on, {self.exported}"
 
     @property
     def exported(self) -> str:
         """How a person gets the rows that have ended, whatever has become of the input; nothing as above."""
-        if self.stripe is not None or not self.config.run.journal:
+        if self.is_shard or not self.config.run.journal:
             return ""
-        return f"`fanout export {self.directory.path} -o FILE` writes the rows that have ended"
+        return f"`fanout export {self.where} -o FILE` writes the rows that have ended"
 
     def unsent(self, text: str) -> str:
         """Return an error's `text` as it is for a run that has sent nothing and whose directory is gone again."""
@@ -129,4 +163,6 @@ class RunSpec:
             rows=self.rows,
             retry_of=self.retry_of,
             stripe=self.stripe,
+            shard=None if self.part is None else (self.part.index, self.part.of),
+            command=command(),
         )

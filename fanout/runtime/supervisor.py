@@ -85,6 +85,11 @@ class Supervisor:
             raise self._reason
         return result[0]
 
+    @property
+    def reason(self) -> RunError | None:
+        """What a signal, an order or the deadline has stopped the run for; None while nothing has."""
+        return self._reason
+
     def alongside(self, task: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Have `task` go on beside `main` until that has ended; what it raises ends `main`, at once."""
         assert self._beside is not None, "main is not running"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from anyio.abc import ByteReceiveStream
@@ -24,12 +24,14 @@ class LogRelay:
 
     Args:
         warning_log: The warnings that a person has read; one for all children of a run.
+        asked: Called when the child asks for its share of the rate: with the grant that it holds, and when it asked.
 
     Attributes:
         last_word: Why the child could not finish, in its own words; None if it has not said.
     """
 
-    def __init__(self, warning_log: WarningLog) -> None:
+    def __init__(self, warning_log: WarningLog, *, asked: Callable[[int, float], None] | None = None) -> None:
+        self._asked = asked
         self.last_word: str | None = None
         self._warning_log = warning_log
         self._rest = b""
@@ -37,17 +39,26 @@ class LogRelay:
     async def lines(self, stream: ByteReceiveStream) -> None:
         """Pass on every line until the stream ends; may be cancelled and called again."""
         async for data in stream:
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            for line in lines:
-                self._pass(line)
+            self.take(data)
         if self._rest:
             self._pass(self._rest)
             self._rest = b""
+
+    def take(self, data: bytes) -> None:
+        """Pass on the lines that end in `data`."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._pass(line)
 
     def _pass(self, line: bytes) -> None:
         """Log a line; one that carries an exit code is kept instead, for the error that ends the run."""
         try:
             content = json.loads(line)
+            if "lease" in content:
+                held, at = content["lease"]
+                if self._asked is not None:
+                    self._asked(int(held), float(at))
+                return
             name, level, message = content["logger"], content["level"], str(content["message"])
         except (ValueError, KeyError, TypeError):
             sys.stderr.write(f"{escape(line.decode(errors='replace'))}\n")

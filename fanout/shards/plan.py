@@ -1,4 +1,4 @@
-"""Splits the configuration of a run into one for each of its processes; pure.
+"""Splits the configuration of a run into one for each of the shards that are at work at once; pure.
 
 The sum of the shares never exceeds what is configured. Whole requests a second are dealt out one by one and a fraction
 goes to one process, since a rate of 1.5 lets two requests through in some second: in any second, the shares together
@@ -22,16 +22,20 @@ _EACH_NEEDS_ONE = (
 )
 
 
-def split_config(config: Config) -> list[Config]:
-    """Return the configuration of each of `run.processes` processes, each that of a run of one process.
+def split_config(config: Config, *, at_once: int | None = None) -> list[Config]:
+    """Return the configurations of so many shards that are at work at once, each that of a run of its own.
 
     The deadline and the metrics stay with the process that started them; `max_failures` is asked by both.
 
+    Args:
+        config: Of the run.
+        at_once: How many; by default the run's processes.
+
     Raises:
-        UsageError: There is less of something than processes, or something cannot be shared; with the next step.
+        UsageError: There is less of something than shards, or something cannot be shared; with the next step.
     """
-    processes = config.run.processes
-    if processes == 1:
+    processes = config.run.processes if at_once is None else at_once
+    if config.run.shard_count == 1:
         return [config]
     _check(config, processes)
     pacing, transport, collect, output = config.pacing, config.transport, config.collect, config.output
@@ -71,6 +75,10 @@ def split_config(config: Config) -> list[Config]:
                     update={
                         "dir": None,
                         "processes": 1,
+                        "shards": None,
+                        "at_once": None,
+                        "engine": "processes",
+                        "ray_address": None,
                         "deadline_s": None,
                         # The jitter of processes that fail together must not bring them back together.
                         "seed": None if config.run.seed is None else config.run.seed + index,
@@ -102,22 +110,26 @@ def deal_rate(whole: float | None, processes: int) -> list[float | None]:
 def _check(config: Config, processes: int) -> None:
     if "-" in config.input.paths:
         raise UsageError(
-            "standard input can be read once, and each of several processes reads the whole input: "
-            "write it to a file first, or leave out --processes"
+            "standard input can be read once and from its start alone, and each of several shards or processes reads "
+            "a part: write it to a file first, or leave out --processes and --shards"
         )
     if config.collect.queue_url is not None:
         raise UsageError(
-            "collect.queue_url names one queue, and each of several processes needs its own: leave it out, "
-            "find results by listing (--no-notifications), or leave out --processes"
+            "collect.queue_url names one queue, and each of several shards or processes needs its own: leave it out, "
+            "find results by listing (--no-notifications), or leave out --processes and --shards"
         )
     for section, key in _EACH_NEEDS_ONE:
         value = getattr(getattr(config, section), key)
         if value is not None and value < processes:
             raise UsageError(
-                f"{section}.{key} = {value:g} is less than one for each of {processes} processes: "
+                f"{section}.{key} = {value:g} is less than one for each of {processes} {_name(config)}: "
                 f"raise it, or start at most {max(math.floor(value), 1)}"
             )
     if config.pacing.held_bytes < processes:
         raise UsageError(
-            f"pacing.held_bytes = {config.pacing.held_bytes} cannot be shared by {processes} processes"
+            f"pacing.held_bytes = {config.pacing.held_bytes} cannot be shared by {processes} {_name(config)}"
         )
+
+
+def _name(config: Config) -> str:
+    return "processes" if config.run.shards is None else "shards at once (--at-once)"

@@ -96,8 +96,16 @@ def _total_statistics(told: Sequence[PipelineStatistics]) -> PipelineStatistics:
 
 
 def _total_pacer(told: Sequence[PacerStatistics]) -> PacerStatistics:
-    """Return the sum, with the greatest share that one of the processes tolerates: shares do not add up."""
-    return replace(_add(told), tolerated=max(each.tolerated for each in told))
+    """Return the sum, with the greatest share that one of the processes tolerates: shares do not add up.
+
+    Its phase is that of the processes that have one, if it is the same.
+    """
+    phases = {each.phase for each in told} - {None}
+    return replace(
+        _add([replace(each, phase=None) for each in told]),
+        tolerated=max(each.tolerated for each in told),
+        phase=phases.pop() if len(phases) == 1 else None,
+    )
 
 
 def _total_collect(told: Sequence[PollStatistics]) -> PollStatistics | None:

@@ -11,19 +11,22 @@ import logging
 import sys
 from pathlib import Path
 
-from fanout.concurrency.threads import run_in_thread
-from fanout.errors import Exit, RunError
+from fanout.errors import Exit, JournalError, RunError
 from fanout.observability.logging import configure
 from fanout.observability.metrics.fold import Fold
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RunDirectory
-from fanout.rundir.shard_result import ShardResult
+from fanout.rundir.shard_plan import read_plan
+from fanout.runtime import settings as compose
 from fanout.runtime.event_loop import run_in_event_loop
-from fanout.runtime.result import RunResult
+from fanout.runtime.place.run_place import run_place
 from fanout.runtime.runner import Runner
-from fanout.runtime.session import Session
+from fanout.runtime.session import open_session
 from fanout.runtime.spec import RunSpec
 from fanout.shards.assignment import Assignment, ParentPipe
+from fanout.shards.kept_shards import read_plan_at
+from fanout.shards.lease_keeper import LeaseKeeper
+from fanout.shards.one_shard import kept_shard_spec, note_result, shard_spec
 from fanout.source.stdin import kept_stdin
 
 
@@ -33,17 +36,38 @@ async def run_shard(directory: RunDirectory, assignment: Assignment, parent: Par
     Raises:
         RunError: It could not be finished.
     """
+    spec = _spec(directory, assignment) if assignment.place is None else await _kept(directory, assignment)
     runner = Runner(
-        _spec(directory, assignment),
+        spec,
         simulator=assignment.simulator,
         fold=Fold() if assignment.counts else None,
         orders=parent.orders,
+        pace=LeaseKeeper(parent).keep if assignment.leased else None,
     )
-    await runner.run(functools.partial(_note, directory))
+    await runner.run(functools.partial(note_result, directory))
+
+
+async def _kept(directory: RunDirectory, assignment: Assignment) -> RunSpec:
+    """Return the shard of a run that is kept in S3 as a run; its directory is scratch of this process."""
+    assert assignment.place is not None
+    assert assignment.shard is not None
+    place = run_place(assignment.place)
+    async with open_session(compose.s3_alone(assignment.config)) as session:
+        objects, clock = session.cloud.objects, session.clock
+        plan = await read_plan_at(objects, place, clock=clock)
+        if plan is None:
+            raise JournalError(f"{place.plan.uri} is gone: put it back (S3 versioning, a backup)")
+        return await kept_shard_spec(
+            objects, place, plan, assignment.shard, directory, config=assignment.config, clock=clock
+        )
 
 
 def _spec(directory: RunDirectory, assignment: Assignment) -> RunSpec:
     """Return the shard as a run: the one that its directory holds, or a new one of the assigned rows."""
+    if assignment.shard is not None:
+        plan = read_plan(directory.whole)
+        return shard_spec(plan, assignment.shard, directory, config=assignment.config)
+    assert assignment.stripe is not None
     if directory.manifest.exists():
         return RunSpec.resumed(read_manifest(directory), directory, config=assignment.config)
     whole = read_manifest(directory.whole)
@@ -57,11 +81,6 @@ def _spec(directory: RunDirectory, assignment: Assignment) -> RunSpec:
         retry_of=whole.retry_of,
         fingerprint=whole.fingerprint,
     )
-
-
-async def _note(directory: RunDirectory, result: RunResult, _session: Session, /) -> None:
-    subtotal = ShardResult(result.tally, result.throttles, result.warnings)
-    await run_in_thread(functools.partial(subtotal.write, directory.subtotal))
 
 
 def main(path: str) -> int:

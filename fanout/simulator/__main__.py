@@ -120,7 +120,7 @@ def _object(value: object) -> Tree:
 
 
 def _explain(error: Exception) -> str:
-    return "; ".join(explain(error, SimulatorSettings)) if isinstance(error, ValidationError) else str(error)
+    return "\n".join(explain(error, SimulatorSettings)) if isinstance(error, ValidationError) else str(error)
 
 
 def _stop(message: str, code: Exit) -> NoReturn:

@@ -50,6 +50,11 @@ def with_key(key: str) -> Kept:
     return Kept(((SSE, "aws:kms"), (KMS_KEY, key)))
 
 
+def md5_etag(body: bytes) -> str:
+    """Return the quoted ETag of what was put as a whole."""
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
+
+
 class StoredObject(NamedTuple):
     """One object.
 
@@ -57,7 +62,7 @@ class StoredObject(NamedTuple):
         body: The whole of it.
         content_type: Its type, if the writer named one.
         modified_at: When it was stored, in seconds since the epoch.
-        multipart_etag: Its ETag if it was made of parts.
+        known_etag: Its ETag, where that is not the MD5 of its body, or takes long to make; None for nearly every one.
         metadata: Pairs of name, in lower case, and value.
         flaw: Why it can never be read; None for nearly every one.
         kept: Encryption and tags.
@@ -66,7 +71,7 @@ class StoredObject(NamedTuple):
     body: bytes
     content_type: str | None
     modified_at: float
-    multipart_etag: str | None = None
+    known_etag: str | None = None
     metadata: tuple[tuple[str, str], ...] = ()
     flaw: Flaw | None = None
     kept: Kept = NOTHING_KEPT
@@ -74,9 +79,7 @@ class StoredObject(NamedTuple):
     @property
     def etag(self) -> str:
         """The quoted ETag: MD5 of the body, or of the parts' MD5s and their count."""
-        if self.multipart_etag is not None:
-            return self.multipart_etag
-        return f'"{hashlib.md5(self.body, usedforsecurity=False).hexdigest()}"'
+        return md5_etag(self.body) if self.known_etag is None else self.known_etag
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from fanout.simulator.errors import ServiceError
 from fanout.simulator.settings import FaultSettings
 
 FOREIGN_LOCATION = "s3://somebody-elses-bucket/outputs/foreign.out"
-"""What a 202 names as OutputLocation under `InvokeFault.FOREIGN_LOCATION`."""
+"""What a 202 names as OutputLocation under `InvokeFault.WRONG_LOCATION`."""
 
 
 @unique

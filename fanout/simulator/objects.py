@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count, pairwise
 
-from fanout.simulator.bucket import NOTHING_KEPT, Bucket, Flaw, Kept, StoredObject
+from fanout.simulator.bucket import NOTHING_KEPT, Bucket, Flaw, Kept, StoredObject, md5_etag
 from fanout.simulator.errors import ServiceError
 
 __all__ = ["MAX_KEYS", "Flaw", "Kept", "Listing", "Objects", "StoredObject"]
 
 MAX_KEYS = 1_000  # S3 API reference: ListObjectsV2 and DeleteObjects handle at most this many keys a call
+LARGE_BYTES = 1 << 20
+"""From here on an ETag is made once: hashing 1 GB takes seconds, and it is read in many ranges."""
 MIN_PART_BYTES = 5 * 1024 * 1024  # S3 API reference: every part but the last
 MAX_PART_NUMBER = 10_000  # S3 API reference
 MAX_KEY_BYTES = 1_024  # S3 API reference, in UTF-8
@@ -101,7 +103,9 @@ class Objects:
             raise precondition_failed()
         if if_none_match and key in objects.objects:
             raise precondition_failed()
-        stored = StoredObject(body, content_type, now, metadata=metadata, flaw=flaw, kept=kept)
+        # That of a small one is made when it is asked for: most results are read once.
+        known = md5_etag(body) if len(body) >= LARGE_BYTES else None
+        stored = StoredObject(body, content_type, now, known, metadata, flaw, kept)
         objects.put(key, stored)
         return stored
 
@@ -216,7 +220,7 @@ class Objects:
                 400, "InvalidArgument", "Part number must be an integer between 1 and 10000, inclusive"
             )
         upload.parts[part_number] = body
-        return _part_etag(body)
+        return md5_etag(body)
 
     def complete_multipart(
         self,
@@ -241,7 +245,7 @@ class Objects:
         bodies: list[bytes] = []
         for number, etag in parts:
             body = upload.parts.get(number)
-            if body is None or _part_etag(body).strip('"') != etag.strip('"'):
+            if body is None or md5_etag(body).strip('"') != etag.strip('"'):
                 raise ServiceError(
                     400, "InvalidPart", "One or more of the specified parts could not be found."
                 )
@@ -313,7 +317,3 @@ _REFUSALS: dict[Flaw, tuple[int, str, str]] = {
     ),
 }
 """What S3 answers to a GET of such an object: status, code, message."""
-
-
-def _part_etag(body: bytes) -> str:
-    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'

@@ -209,6 +209,8 @@ class SimulatorSettings(_Model):
         mailbox_visibility_s: VisibilityTimeout of the queues that `ports` opens for a run.
         output_kms_key: KmsKeyId of the endpoint's OutputConfig: what encrypts outputs and failures.
         verify_signatures: Whether `http` checks SigV4.
+        session_s: How long session tokens live that `http` gives out at `/_simulator/credentials`, and the one that it
+            reports at its start; None for ever. They are looked at where signatures are.
         policy: What the caller may do, as an IAM policy document; None for everything (`http` alone).
     """
 
@@ -238,6 +240,7 @@ class SimulatorSettings(_Model):
     mailbox_visibility_s: Annotated[int, Field(ge=0, le=43_200)] = 600
     output_kms_key: str | None = None
     verify_signatures: bool = False
+    session_s: Annotated[float, Field(gt=0.0)] | None = None
     policy: dict[str, Any] | None = None
     throttle: ThrottleSettings = ThrottleSettings()
     notifications: NotificationSettings = NotificationSettings()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fanout.domain.records import Record, Rejected
+from fanout.domain.records import Record, Rejected, value_bytes
 from fanout.source.settings import CHUNK_BYTES, CHUNK_ROWS
 
 Chunk = list[Record | Rejected]
@@ -42,7 +42,4 @@ def in_chunks(items: Iterable[Record | Rejected | None]) -> Iterator[Chunk]:
 def weight_bytes(item: Record | Rejected) -> int:
     """Return about how many bytes of its own a row holds."""
     weight = len(item.payload) if isinstance(item, Record) else len(item.message)
-    for value in item.passthrough:
-        if isinstance(value, str | bytes):
-            weight += len(value)
-    return weight
+    return weight + sum(map(value_bytes, item.passthrough))

@@ -102,7 +102,10 @@ def _format(path: str, head: bytes, *, settings: InputSettings) -> Format:
         return "jsonl"
     if first == b"[":
         raise InputError(f"{path}: looks like one JSON array; make it JSON Lines with: jq -c '.[]'")
-    raise InputError(f"{path}: neither JSON Lines nor Parquet by its name or first bytes; set the format")
+    raise InputError(
+        f"{path}: neither JSON Lines nor Parquet by its name or first bytes. "
+        'Write it as one of them, or say which it is: input.format = "jsonl" or "parquet" in the TOML file (-c)'
+    )
 
 
 def check_text(path: str, head: bytes) -> None:
@@ -116,8 +119,8 @@ def check_text(path: str, head: bytes) -> None:
     packed = compression_of_bytes(head)
     if packed != "none":
         raise InputError(
-            f"{path}: what is read is still {packed} data; if it was compressed twice, unpack it once: "
-            f"{UNPACK[packed]}; if compression is set, leave that out"
+            f"{path}: what is read is still {packed} data. If it was compressed twice, unpack it once: "
+            f"{UNPACK[packed]}. If input.compression is set, leave that out"
         )
     if head.startswith(PARQUET):
         raise InputError(f"{path}: is Parquet, not JSON Lines; save it as a file whose name ends in .parquet")

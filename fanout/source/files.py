@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import closing
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote
@@ -12,7 +14,7 @@ from urllib.parse import unquote
 from fanout.errors import InputError, NothingFound
 from fanout.ports import ObjectInfo
 from fanout.source import stdin
-from fanout.source.remote import Check, Remote, RemoteFile, RemoteStream
+from fanout.source.remote import BLOCK_BYTES, Check, Remote, RemoteStream
 from fanout.source.settings import Compression, Format
 from fanout.source.stdin import STDIN
 
@@ -36,6 +38,21 @@ class ByteStream(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The part of a file that is read.
+
+    Attributes:
+        start: The first byte of plain JSON Lines, or row group of Parquet; `end` is the one behind the last. A line
+            is read where its first byte is among them.
+        size_bytes: Bytes of the file that stand behind it.
+    """
+
+    start: int
+    end: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class InputFile:
     """A file to read, as it was when the run began.
 
@@ -47,6 +64,7 @@ class InputFile:
         inode: Tells a replaced local file from a touched one; None in S3.
         object: What S3 said of it, its ETag among that; None for a local file.
         remote: Where it is; None for a local file.
+        span: What of it is read; None for all.
     """
 
     path: str
@@ -57,6 +75,12 @@ class InputFile:
     compression: Compression = "none"
     object: ObjectInfo | None = None
     remote: Remote | None = field(default=None, repr=False, compare=False)
+    span: Span | None = None
+
+    @property
+    def read_bytes(self) -> int | None:
+        """How many of its bytes are read; None as for `size_bytes`."""
+        return self.size_bytes if self.span is None else self.span.size_bytes
 
     @property
     def partitions(self) -> dict[str, str | None]:
@@ -106,22 +130,44 @@ def remote_file(info: ObjectInfo, remote: Remote) -> InputFile:
     return InputFile(info.location.uri, info.size_bytes, None, object=info, remote=remote)
 
 
-def open_bytes(file: InputFile, *, check: Check = lambda: None) -> ByteStream:
-    """Open the file for reading in order; `check` is called while S3 is waited for, and may raise to stop.
+def open_bytes(
+    file: InputFile,
+    *,
+    check: Check = lambda: None,
+    request_bytes: int = BLOCK_BYTES,
+    start: int = 0,
+    end: int | None = None,
+) -> ByteStream:
+    """Open the file for reading in order, `request_bytes` a request in S3.
+
+    Args:
+        file: The file.
+        check: Called while S3 is waited for; may raise to stop.
+        request_bytes: What one request fetches in S3.
+        start: The byte to begin at.
+        end: The byte before which reading in S3 ends, None for the last; of a local file, more may be read.
 
     Raises:
         InputError: It cannot be opened.
     """
     if file.remote is not None:
         assert file.object is not None
-        return RemoteStream(file.remote, file.object, check=check)
+        return RemoteStream(
+            file.remote, file.object, check=check, block_bytes=request_bytes, start=start, end=end
+        )
     try:
         if file.path == STDIN:
             # A descriptor of its own: closing it leaves the process its stdin.
             return os.fdopen(os.dup(stdin.descriptor()), "rb", buffering=0)
-        return Path(file.path).open("rb", buffering=0)
+        return _sought(Path(file.path).open("rb", buffering=0), start)
     except OSError as error:
         raise InputError(f"{file.path}: {reason(error)}") from error
+
+
+def _sought(stream: FileIO, start: int) -> FileIO:
+    if start:
+        stream.seek(start)
+    return stream
 
 
 def read_head(file: InputFile, size_bytes: int) -> bytes:
@@ -132,7 +178,10 @@ def read_head(file: InputFile, size_bytes: int) -> bytes:
     """
     if file.remote is not None:
         assert file.object is not None
-        return RemoteFile(file.remote, file.object, check=lambda: None).read(size_bytes)
+        # Not by `RemoteFile`, which would fetch a small object whole, as its tail.
+        end = min(size_bytes, file.object.size_bytes)
+        with closing(RemoteStream(file.remote, file.object, check=lambda: None, end=end)) as head:
+            return head.read(size_bytes)
     stream = open_bytes(file)
     try:
         return stream.read(size_bytes)

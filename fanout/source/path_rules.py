@@ -45,7 +45,8 @@ def wanted(names: Iterable[str], *, of: str, settings: InputSettings) -> tuple[l
     if not taken:
         kind_text = "JSON Lines or Parquet" if settings.format == "auto" else settings.format
         raise NothingFound(
-            f"{of}: no {kind_text} file in this directory; other suffixes must be named by a glob"
+            f"{of}: no {kind_text} file in this directory. "
+            f"To read files of another suffix, name them by a glob, such as '{of}/*.txt'"
         )
     return taken, left_out
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -12,19 +12,21 @@ import pyarrow as pa
 from anyio import CapacityLimiter, from_thread, to_thread
 
 from fanout.domain.records import Rejected
-from fanout.errors import InputError
+from fanout.errors import InputError, UsageError
 from fanout.source.chunks import Chunk, in_chunks
 from fanout.source.detect import compression_of_name, identify
 from fanout.source.discovery import Inventory, take_inventory
 from fanout.source.files import InputFile
 from fanout.source.jsonl.field_check import check_others, first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
-from fanout.source.parquet.footers import read_footer
+from fanout.source.known import Known
+from fanout.source.parquet.footers import Group, read_footer
 from fanout.source.parquet.reader import ParquetRows
 from fanout.source.remote import Remote
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter, SourceStatistics
+from fanout.source.units import InputPart, Unit, divided, unit_file
 
 # First bytes are fetched from this many files at once: a bucket answers in 30 ms, a directory may have thousands.
 _LOOKS = 16
@@ -38,21 +40,26 @@ class Source:
             `Record.passthrough`. From JSON Lines they are JSON texts, marked by the field's metadata `fanout:json`.
         inputs: The files, in the order in which they are read.
         warnings: What a person should know of the input: files that are not read, or are empty.
+        known: What a shard has to know of it, whichever part it reads.
     """
 
     def __init__(
         self,
         inputs: tuple[InputFile, ...],
         reader: JsonLines | ParquetRows,
+        known: Known,
         *,
         limit: int | None,
         warnings: tuple[str, ...] = (),
+        groups: Mapping[str, Sequence[Group]] = {},
     ) -> None:
         self.inputs = inputs
         self.warnings = warnings
-        self.passthrough_schema: pa.Schema = reader.passthrough_schema
+        self.known = known
+        self.passthrough_schema: pa.Schema = known.passthrough_schema
         self._reader = reader
         self._limit = limit
+        self._groups = groups
         self._meter = Meter()
         self._open: Generator[Chunk, None, None] | None = None
 
@@ -60,21 +67,37 @@ class Source:
         """Return a SHA-256 over path, size and version of every file, in order; a resume compares it."""
         digest = hashlib.sha256()
         for file in self.inputs:
+            span = "" if file.span is None else f"{file.span.start}\0{file.span.end}\0"
             digest.update(
-                f"{file.path}\0{file.size_bytes}\0{file.version}\0".encode("utf-8", "surrogateescape")
+                f"{file.path}\0{file.size_bytes}\0{file.version}\0{span}".encode("utf-8", "surrogateescape")
             )
         return digest.hexdigest()
 
+    def units(self, shards: int) -> list[tuple[Unit, ...]]:
+        """Return what each of so many shards reads, in the order of the rows.
+
+        Raises:
+            UsageError: Something of it can be read only once, or rows would have to be counted.
+        """
+        if self._limit is not None:
+            raise UsageError(
+                "input.limit counts rows from the first one, and a shard does not know how many stand before its own: "
+                "leave it out, or name fewer files"
+            )
+        return divided(self.inputs, self._groups, shards=shards)
+
     def total_rows(self) -> int | None:
-        """Return how many rows there will be, None if only reading can tell (JSON Lines)."""
-        if not isinstance(self._reader, ParquetRows):
-            return None
+        """Return how many rows there will be, None as long as only reading can tell (JSON Lines)."""
+        if self._meter.ended:
+            return self._meter.rows
         total = self._reader.total_rows
+        if total is None:
+            return None
         return total if self._limit is None else min(total, self._limit)
 
     def statistics(self) -> SourceStatistics:
         """Return how far the reading has come."""
-        sizes = [file.size_bytes for file in self.inputs]
+        sizes = [file.read_bytes for file in self.inputs]
         total = None if None in sizes else sum(size for size in sizes if size is not None)
         meter = self._meter
         return SourceStatistics(
@@ -115,6 +138,7 @@ class Source:
                 meter.rows += len(chunk)
                 meter.rejected += sum(isinstance(item, Rejected) for item in chunk)
                 yield chunk
+        meter.ended = True
 
     def _items(self, meter: Meter, check: Callable[[], None]) -> Generator[Item, None, None]:
         row = 0
@@ -159,17 +183,56 @@ def open_source(
         formats = {file.format: file.path for file in files}
         if len(formats) > 1:
             raise InputError(
-                f"{formats['jsonl']} is JSON Lines and {formats['parquet']} is Parquet: one run reads one format; "
-                f"name the files by a glob or set the format"
+                f"{formats['jsonl']} is JSON Lines and {formats['parquet']} is Parquet: one run reads one format. "
+                f"Name the files by a glob, or set input.format in the TOML file (-c)"
             )
         if "parquet" in formats:
             footers = list(pool.map(read_footer, files))
             rows = ParquetRows(footers, selection, settings)
-            return Source(files, rows, limit=settings.limit, warnings=(*warnings, *rows.warnings))
+            return Source(
+                files,
+                rows,
+                rows.known,
+                limit=settings.limit,
+                warnings=(*warnings, *rows.warnings),
+                groups={footer.path: footer.groups for footer in footers},
+            )
         first = first_rows(files, settings=settings)
         resolved = selection.resolved(first.fields)
         first.check(resolved)
         others = [file for file in files if file.path != first.path]
         check_others(others, resolved, settings=settings, pool=pool)
     lines = JsonLines(resolved, settings, known=first.fields)
-    return Source(files, lines, limit=settings.limit, warnings=warnings)
+    known = Known(first.path, first.fields, lines.passthrough_schema)
+    return Source(files, lines, known, limit=settings.limit, warnings=warnings)
+
+
+def open_part(
+    part: InputPart,
+    settings: InputSettings,
+    selection: Selection,
+    *,
+    remote: Remote | None = None,
+) -> Source:
+    """Return the rows of a part of an input, numbered from 0; nothing else of the input is looked at.
+
+    Args:
+        part: Of `Source.units` of the whole input.
+        settings: As the whole input was opened.
+        selection: Likewise.
+        remote: Reads `s3://` uris.
+
+    Raises:
+        InputError: A file is not there any more, or is another one than it was.
+        UsageError: The selection contradicts itself.
+    """
+    files = tuple(unit_file(unit, remote=remote) for unit in part.units)
+    known = part.known
+    reader: JsonLines | ParquetRows
+    if files and files[0].format == "parquet":
+        with ThreadPoolExecutor(max_workers=_LOOKS) as pool:
+            footers = list(pool.map(read_footer, files))
+        reader = ParquetRows(footers, selection, settings, known=known)
+    else:  # JSON Lines, or nothing at all
+        reader = JsonLines(selection.resolved(known.names), settings, known=known.names)
+    return Source(files, reader, known, limit=None)

@@ -27,7 +27,7 @@ class SourceStatistics:
 
     @property
     def share(self) -> float | None:
-        """Share of what is to be read that was, 0..1, by bytes or by rows up to the limit; None if nobody can tell."""
+        """Share of what is to be read that was, 0..1, by bytes or by rows up to the limit; None if it is not known."""
         by_bytes = self.bytes_read / self.bytes_total if self.bytes_total else None
         by_rows = self.rows / self.limit if self.limit else None
         return max((share for share in (by_bytes, by_rows) if share is not None), default=None)
@@ -41,3 +41,4 @@ class Meter:
     rejected: int = 0
     bytes_read: int = 0
     files_read: int = 0
+    ended: bool = False

@@ -33,6 +33,9 @@ def descriptor() -> int:
     return _kept
 
 
+_CLOSED = "-: standard input is closed: send it the rows through a pipe, or name a file"
+
+
 @contextmanager
 def kept_stdin() -> Iterator[int]:
     """Keep standard input, and yield its descriptor, which no child inherits; at the end it is back at 0.
@@ -49,7 +52,12 @@ def kept_stdin() -> Iterator[int]:
         try:
             own = fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, _FIRST_OWN)
         except OSError as error:
-            raise UsageError(f"-: standard input cannot be read: {error.strerror}") from error
+            raise UsageError(_CLOSED) from error
+        if (
+            fcntl.fcntl(own, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY
+        ):  # see `cli.console.open_descriptors`
+            os.close(own)
+            raise UsageError(_CLOSED)
         null = os.open(os.devnull, os.O_RDONLY)
         try:
             os.dup2(null, 0)

@@ -28,7 +28,7 @@ class Subset:
         self._wanted = wanted
 
     def count(self, rows: int | None) -> int | None:
-        """Return how many of the first `rows` rows are wanted, of ranges how many in all; None if nobody knows."""
+        """Return how many of the first `rows` rows are wanted, of ranges how many in all; None if not known."""
         if not isinstance(self._wanted, Stripe):
             return sum(end - start for start, end in self._wanted)
         return None if rows is None else self._wanted.count(rows)

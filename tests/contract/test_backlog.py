@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 def hour_ago(inference):
     """A full minute an hour ago, from which on the simulated endpoint has had 3 requests, and for two minutes none."""
     if inference.world is None:
-        pytest.skip("nobody can say what its backlog was")
+        pytest.skip("a live endpoint's backlog cannot be set, so what it was is not known")
     began_at = (time.time() - 3_600.0) // 60.0 * 60.0
     history = inference.world.endpoint.backlog = BacklogHistory()
     for seconds, size in ((0.0, 3), (90.0, 5), (100.0, 1), (130.0, 0)):

@@ -165,7 +165,7 @@ async def keys_of_missing(harness, run):
     ],
 )
 async def test_an_object_that_can_never_be_read(inference, run, flaw, error, told):
-    """Only of the simulator, which shows what S3 says: nobody archives objects for a test."""
+    """Only of the simulator, which shows what S3 says: no test archives objects."""
     if inference.world is None:
         pytest.skip("needs objects with flaws")
     here = Location(inference.bucket, f"contract/{run}/key")

@@ -38,15 +38,15 @@ from fanout.config.load import load_config
 from fanout.config.model import BenchSection, InputSection
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
+from fanout.engine import result_objects
 from fanout.engine.snapshot import Quiet
-from fanout.engine.stages import fetch
 from fanout.errors import RunError
 from fanout.runtime.session import open_session
 from fanout.simulator.authorization import Authorization
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 OUTPUT_KEY = "arn:aws:kms:us-east-1:123456789012:key/66666666-7777-8888-9999-000000000000"
-BUCKETS = ["results", "lake", "uploads", "outputs"]
+BUCKETS = ["results", "lake", "uploads", "outputs", "state"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,9 @@ WAYS = {
     "output: a dataset": Way({"output": {"path": "s3://outputs/answers/"}}),
     "output: a dataset that is replaced": Way(
         {"output": {"path": "s3://outputs/old/", "overwrite": True}}, uses=frozenset({"s3:DeleteObject"})
+    ),
+    "state in S3": Way(
+        {"run": {"dir": "s3://state/runs/"}}, uses=frozenset({"s3:DeleteObject", "s3:ListBucket"})
     ),
     "shared queue": Way({"collect": {"queue_url": "QUEUE"}}),
     "without notifications": Way({"collect": {"notifications": False}}, uses=frozenset({"s3:ListBucket"})),
@@ -131,6 +134,8 @@ NEEDED = [
     ("outputs with a key", "DecryptResults", "fails", "kms:Decrypt"),
     ("output: an object", "WriteTheOutput", "fails", "s3:PutObject"),
     ("output: an object", "ClaimTheOutput", "fails", "s3:PutObject"),
+    ("state in S3", "KeepTheStateOfTheRun", "fails", "s3:GetObject"),
+    ("state in S3", "TellWhatIsAtThePlace", "fails", "s3:ListBucket"),
     ("output: a dataset", "WriteTheOutput", "fails", "s3:PutObject"),
     ("output: a dataset", "ListTheOutput", "fails", "s3:ListBucket"),
 ]
@@ -176,7 +181,8 @@ class Account:
             objects.put("outputs", f"old/{name}", old, content_type=None, now=0.0)
         sections.setdefault("input", {}).setdefault("paths", [str(tmp_path / "rows.jsonl")])
         sections.setdefault("output", {}).setdefault("path", str(tmp_path / "out.parquet"))
-        sections.setdefault("run", {}).update(dir=str(tmp_path / "run"), grace_s=1.0)
+        sections["run"] = {"dir": str(tmp_path / "run"), "grace_s": 1.0, **sections.get("run", {})}
+        sections["run"]["scratch"] = str(tmp_path / "scratch")
         sections.setdefault("collect", {}).setdefault("quiet_s", 0.2)
         sections["endpoint"] = {"name": "Simulated"}
         if sections["collect"].get("queue_url"):
@@ -226,10 +232,13 @@ def outcome(account, caplog):
     return "warns", " ".join((*summary.warnings, caplog.text))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(("account", "sid", "how", "right"), NEEDED, indirect=["account"])
 def test_without_any_one_statement_something_fails_by_name(account, sid, how, right, caplog, monkeypatch):
-    monkeypatch.setattr(fetch, "DENIED_S", 0.2)  # how long refusals go on until the run believes them,
-    monkeypatch.setattr(fetch, "LOOKS", 2)  # and how many there must be of each object
+    monkeypatch.setattr(
+        result_objects, "DENIED_S", 0.2
+    )  # how long refusals go on until the run believes them,
+    monkeypatch.setattr(result_objects, "LOOKS", 2)  # and how many there must be of each object
     assert sid in account.statements
     account.granted(without=sid)
     found, said = outcome(account, caplog)
@@ -240,7 +249,8 @@ def test_every_statement_is_taken_out_once():
     """By the page, which has every statement (`tests/unit/commands/infra/test_permissions.py`)."""
     page = Path(__file__).parents[2] / "docs" / "infra.md"
     below = {"AskForTheBacklog", "FindUploadsForARebuild"}
-    assert set(re.findall(r"^\| `([A-Z]\w+)` \|", page.read_text(), re.MULTILINE)) == below | {
+    of_runs, _, _ = page.read_text().partition("And of `--for gc`")
+    assert set(re.findall(r"^\| `([A-Z]\w+)` \|", of_runs, re.MULTILINE)) == below | {
         sid for _, sid, _, _ in NEEDED
     }
 

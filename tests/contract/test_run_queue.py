@@ -10,7 +10,7 @@ from support.stalls import watched
 
 from fanout.domain.ids import new_run
 from fanout.domain.queue_policy import allows_topic
-from fanout.domain.queues import Redrive
+from fanout.domain.queues import Redrive, parse_redrive
 from fanout.errors import CallError, Phase
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -193,7 +193,7 @@ async def test_the_attributes_of_a_queue_are_told_by_their_names(storage, run):
 async def test_a_redrive_policy_is_told(storage, run):
     dead, control = new_run(), storage.cloud.control
     async with storage.run_queue(run) as run_queue, storage.run_queue(dead) as letters:
-        assert await control.redrive(run_queue.url) is None
+        assert "RedrivePolicy" not in await control.queue_attributes(run_queue.url)
         arn = f"{storage.topics[0].replace(':sns:', ':sqs:').rpartition(':')[0]}:fanout-{dead}"
         attributes = {"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 5})}
         if storage.name == "memory":
@@ -201,8 +201,9 @@ async def test_a_redrive_policy_is_told(storage, run):
         else:
             sqs = storage.cloud._clients["sqs"]
             await sqs.set_queue_attributes(QueueUrl=run_queue.url, Attributes=attributes)
-        assert await control.redrive(run_queue.url) == Redrive(arn, 5)
-        assert await control.redrive(letters.url) is None
+        told = await control.queue_attributes(run_queue.url)
+        assert parse_redrive(told["RedrivePolicy"]) == Redrive(arn, 5)
+        assert "RedrivePolicy" not in await control.queue_attributes(letters.url)
     with pytest.raises(CallError) as caught:
-        await control.redrive(f"{run_queue.url}-missing")
+        await control.queue_attributes(f"{run_queue.url}-missing")
     assert (caught.value.phase, caught.value.code, caught.value.status) == (Phase.REPLY, MISSING, 400)

@@ -1,10 +1,12 @@
 """Kills runs at random moments, has `fanout gc` clear away what they left, and counts what is there afterwards.
 
+Every other run keeps its state in S3: its place, its claim on the output and what it noted there are cleared away, too.
+
     python tests/crash/clean_up.py --kills 50 --seed 1 [--rows 300] [--client wire]
 
-Beside the runs that are killed one lives, and other programs have queues, subscriptions, objects and uploads of their
-own with names like ours. Leaves with 1 if anything of a killed run is left, if anything of others is gone, or if the
-run that lives comes to another end than undisturbed.
+Beside the runs that are killed two live, one in a directory and one at a place, and other programs have queues,
+subscriptions, objects and uploads of their own with names like ours. Leaves with 1 if anything of a killed run is left,
+if anything of others is gone, or if a run that lives comes to another end than undisturbed.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ from fanout.aws.session import AwsCloud, open_cloud
 from fanout.domain.ids import parse_input_key
 from fanout.domain.location import Location
 from fanout.failpoints import POINTS, VARIABLE
+from fanout.output.object_place import CLAIM_SUFFIX
+from fanout.runtime.place.run_place import run_place
 
+PLACES = "runs/"
 LOOKS_LIKE = "aaaaaaaaaa"
 """A run id by which other programs call their things."""
 
@@ -47,6 +52,8 @@ class Things(NamedTuple):
     subscriptions: frozenset[tuple[str, str]]
     payloads: frozenset[str]
     uploads: frozenset[tuple[str, str]]
+    kept: frozenset[str]
+    """Objects at places of runs, and claims that runs hold which are kept there."""
 
     def minus(self, other: Things) -> Things:
         return Things(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
@@ -103,11 +110,15 @@ def things(aws: LocalAws) -> Things:
             info.location.key async for page in cloud.objects.list(aws.bucket, "inputs/") for info in page
         ]
         uploads = await finds.uploads(aws.bucket, "")
+        kept = [info.location.key async for page in cloud.objects.list(aws.bucket, PLACES) for info in page]
+        async for page in cloud.objects.list(aws.bucket, "outputs-of-tests/kept-"):
+            kept += [info.location.key for info in page if info.location.key.endswith(CLAIM_SUFFIX)]
         return Things(
             frozenset(url.rpartition("/")[2] for url in urls),
             frozenset((each.arn, each.queue) for each in subscriptions),
             frozenset(keys),
             frozenset((each.location.key, each.id) for each in uploads),
+            frozenset(kept),
         )
 
     return in_account(aws, look)
@@ -127,12 +138,20 @@ def others(aws: LocalAws) -> None:
         for key in (f"inputs/01/{LOOKS_LIKE}/0", "inputs/00/not-a-run/0", "inputs/readme", "theirs/big"):
             await cloud.objects.put(Location(aws.bucket, key), b"theirs")
             await cloud.objects.begin_upload(Location(aws.bucket, key))
+        for key in (
+            "theirs/run.json",
+            "theirs/journal/latest",
+            "theirs/summary.json",
+            "readme",
+            "living/theirs",
+        ):
+            await cloud.objects.put(Location(aws.bucket, PLACES + key), b'{"run": "theirs"}')
 
     in_account(aws, make)
 
 
 def start(aws: LocalAws, work: Path, given: Input, output: str, *more: object, **variables: str) -> Running:
-    """Start a run, whose directory stands in `.fanout` below `work`."""
+    """Start a run, whose directory stands in `.fanout` below `work` unless another is named."""
     return Running(
         "run", given.path, "--endpoint", aws.endpoint, "-o", output, "--id-column", "id", "-q", *more,
         aws=aws, directory=work, **variables,
@@ -148,14 +167,47 @@ def kill_many(aws: LocalAws, work: Path, given: Input, *, kills: int, rng: rando
     for number in range(4 * kills):
         if killed == kills:
             break
-        output = in_s3(aws, f"killed-{number}") if number % 2 else f"killed-{number}.parquet"
+        kept = number % 2
+        name = f"kept-{number}" if kept else f"killed-{number}"
+        output = in_s3(aws, name) if number % 4 > 1 else f"{name}.parquet"
+        more = ("--run-dir", f"s3://{aws.bucket}/{PLACES}{name}") if kept else ()
         if number % 3:
-            exited = start(aws, work, given, output).kill_after(rng.uniform(0.2, 1.1) * seconds)
+            exited = start(aws, work, given, output, *more).kill_after(rng.uniform(0.2, 1.1) * seconds)
         else:
             point = points[(number // 3) % len(points)]
-            exited = start(aws, work, given, output, **{VARIABLE: point}).wait()
+            exited = start(aws, work, given, output, *more, **{VARIABLE: point}).wait()
         killed += exited.code == KILLED
     return killed
+
+
+@dataclass
+class Living:
+    """A run that lives, so slow that it is at work until it is told to stop."""
+
+    where: str
+    output: str
+    process: Running
+    work: Path
+    run: str = ""
+
+    def accepted(self, aws: LocalAws) -> list[dict[str, object]]:
+        """Return what the endpoint has accepted of it."""
+        self.run = self.run or _run_at(aws, self.where, self.work)
+        return aws.of(self.run) if self.run else []
+
+
+def _run_at(aws: LocalAws, where: str, work: Path) -> str:
+    if not where.startswith("s3://"):
+        path = work / where / "run.json"
+        return str(orjson.loads(path.read_bytes())["run"]) if path.exists() else ""
+    manifest = run_place(where).manifest
+
+    async def read(cloud: AwsCloud) -> str:
+        if await cloud.objects.head(manifest) is None:
+            return ""
+        return str(orjson.loads((await cloud.objects.get(manifest)).body)["run"])
+
+    return in_account(aws, read)
 
 
 def clean_up(aws: LocalAws, work: Path, *, kills: int, rows: int, seed: int) -> Found:
@@ -164,35 +216,37 @@ def clean_up(aws: LocalAws, work: Path, *, kills: int, rows: int, seed: int) -> 
     given = make_input(work / "in.jsonl", rows, seed=seed)
     others(aws)
     theirs = things(aws)
-    # So slowly that it is at work until it is told to stop.
     slowly = {"FANOUT_PACING_RATE": "0.5", "FANOUT_PACING_BURST": "10"}
-    living = start(aws, work, given, "living.parquet", "--run-dir", "living", **slowly)
-    journal = work / "living" / "journal.sqlite"
-    living.until(lambda: len(_lived(aws, work)) > 3)
-    assert journal.exists()
+    every = []
+    for where in ("living", f"s3://{aws.bucket}/{PLACES}living"):
+        output = f"living-{len(every)}.parquet"
+        process = start(aws, work, given, output, "--run-dir", where, **slowly)
+        every.append(Living(where, output, process, work))
+    for living in every:
+        living.process.until(lambda living=living: len(living.accepted(aws)) > 3)
     found = Found(kills=kill_many(aws, work, given, kills=kills, rng=rng))
-    before = things(aws)
-    run = _run_of(work)
-    found.left_behind = _not_of(before.minus(theirs), run).count
+    before, runs = things(aws), [living.run for living in every]
+    found.left_behind = _not_of(before.minus(theirs), runs).count
     exited = Running(
-        "gc", "--delete", "--older-than", "0s", "--input-prefix", f"s3://{aws.bucket}/inputs",
-        "--run-dir", "living", "--json", aws=aws, directory=work,
+        "gc", "--delete", "--older-than", "0s", "--unfinished", "--input-prefix", f"s3://{aws.bucket}/inputs",
+        "--run-dir", "living", "--run-dir", f"s3://{aws.bucket}/{PLACES}", "--json", aws=aws, directory=work,
     ).wait()  # fmt: skip
     found.said = exited.stderr
     if exited.code != 0:
         found.complaint = f"gc: exit {exited.code}: {exited.stderr}"
     after = things(aws)
-    found.left = [each for kind in _not_of(after.minus(theirs), run) for each in kind]
+    found.left = [each for kind in _not_of(after.minus(theirs), runs) for each in kind]
     found.missing = [each for kind in theirs.minus(after) for each in kind]
-    if not any(run in name for name in after.queues):
-        found.missing.append("the queue of the run that lives")
     told = orjson.loads(exited.stdout)
-    if any(each["outcome"] == "removed" for each in told["found"] if each["run"] == run):
-        found.missing.append("something of the run that lives")
-    living.signal(signal.SIGTERM)
-    assert living.wait().code == 75
-    resumed = Running("resume", "living", "--rate", "1000", "-q", aws=aws, directory=work).wait()
-    found.complaint = found.complaint or _complaint(aws, work, given, resumed)
+    for living in every:
+        if not any(living.run in name for name in after.queues):
+            found.missing.append(f"the queue of the run that lives in {living.where}")
+        if any(each["outcome"] == "removed" for each in told["found"] if each["run"] == living.run):
+            found.missing.append(f"something of the run that lives in {living.where}")
+        living.process.signal(signal.SIGTERM)
+        assert living.process.wait().code == 75
+        resumed = Running("resume", living.where, "--rate", "1000", "-q", aws=aws, directory=work).wait()
+        found.complaint = found.complaint or _complaint(aws, work, given, living, resumed)
     return found
 
 
@@ -210,35 +264,33 @@ def discarded(aws: LocalAws, work: Path, *, rows: int, seed: int) -> Things:
     return things(aws).minus(before)
 
 
-def _lived(aws: LocalAws, work: Path) -> list[dict[str, object]]:
-    """Return what the endpoint has accepted of the run that lives."""
-    return aws.of(_run_of(work)) if (work / "living" / "run.json").exists() else []
+def _not_of(these: Things, runs: Sequence[str]) -> Things:
+    """Return what is not of the runs that live."""
 
+    def is_of(name: str) -> bool:
+        return any(run in name for run in runs)
 
-def _run_of(work: Path) -> str:
-    return str(orjson.loads((work / "living" / "run.json").read_bytes())["run"])
-
-
-def _not_of(these: Things, run: str) -> Things:
-    """Return what is not of the run that lives."""
-    payloads = frozenset(key for key in these.payloads if (parse_input_key(key, "inputs") or ("",))[0] != run)
+    payloads = frozenset(
+        key for key in these.payloads if (parse_input_key(key, "inputs") or ("",))[0] not in runs
+    )
     return Things(
-        frozenset(name for name in these.queues if run not in name),
-        frozenset(each for each in these.subscriptions if run not in each[1]),
+        frozenset(name for name in these.queues if not is_of(name)),
+        frozenset(each for each in these.subscriptions if not is_of(each[1])),
         payloads,
-        frozenset(each for each in these.uploads if run not in each[0]),
+        frozenset(each for each in these.uploads if not is_of(each[0])),
+        frozenset(key for key in these.kept if not key.startswith(f"{PLACES}living/")),
     )
 
 
-def _complaint(aws: LocalAws, work: Path, given: Input, exited: Exited) -> str | None:
-    """Return what is wrong with the run that lived, None if nothing is."""
+def _complaint(aws: LocalAws, work: Path, given: Input, living: Living, exited: Exited) -> str | None:
+    """Return what is wrong with a run that lived, None if nothing is."""
     if exited.code != 0:
-        return f"the run that lived: exit {exited.code}: {exited.stderr}"
-    table = pq.read_table(work / "living.parquet")
+        return f"the run that lived in {living.where}: exit {exited.code}: {exited.stderr}"
+    table = pq.read_table(work / living.output)
     try:
-        audit(table, given.payloads, accepted=_lived(aws, work), exit_code=0)
+        audit(table, given.payloads, accepted=living.accepted(aws), exit_code=0)
     except AssertionError as error:
-        return f"the run that lived: {error}"
+        return f"the run that lived in {living.where}: {error}"
     return None
 
 
@@ -258,9 +310,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     lines = (
         ("client", options.client),
         ("runs killed", f"{found.kills:,}"),
-        ("queues, subscriptions, payloads and uploads that they left", f"{found.left_behind:,}"),
-        ("... after `fanout gc --delete --older-than 0s`", f"{len(found.left):,}"),
-        ("things of others, or of the run that lived, that are gone", f"{len(found.missing):,}"),
+        (
+            "queues, subscriptions, payloads, uploads, and objects of places that they left",
+            f"{found.left_behind:,}",
+        ),
+        ("... after `fanout gc --delete --older-than 0s --unfinished`", f"{len(found.left):,}"),
+        ("things of others, or of the runs that lived, that are gone", f"{len(found.missing):,}"),
     )
     table = ["| | |", "|---|---:|", *(f"| {name} | {value} |" for name, value in lines)]
     sys.stdout.write("\n".join(table) + "\n")

@@ -16,10 +16,16 @@ def aws():
 
 
 @pytest.fixture(scope="module")
-def slow_aws():
-    """An endpoint that takes two seconds: whoever is interrupted has rows waiting there."""
-    with local_aws(*QUICK, "service_time.median_s=2", "service_time.sigma=0") as running:
+def _held_aws():
+    with local_aws(*QUICK, "cold_start_s=3600") as running:
         yield running
+
+
+@pytest.fixture
+def held_aws(_held_aws):
+    """An endpoint without instances: what it accepts waits there until the test scales it up."""
+    _held_aws.scale(0)
+    return _held_aws
 
 
 @pytest.fixture(scope="module")

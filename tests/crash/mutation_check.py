@@ -53,7 +53,7 @@ BUGS = (
         (
             Change(
                 "engine/outcomes.py",
-                '        await self._journal.part(part.number, numbers)\n        failpoint("part.committed")\n',
+                '        await self._journal.part(part, numbers)\n        failpoint("part.committed")\n',
                 "",
             ),
             Change(
@@ -61,7 +61,7 @@ BUGS = (
                 "            await self._clock.sleep(0.0)\n",
                 "            await self._clock.sleep(0.0)\n"
                 "        await self._clock.sleep(0.1)\n"
-                "        await self._journal.part(part.number, numbers)\n",
+                "        await self._journal.part(part, numbers)\n",
             ),
         ),
     ),
@@ -169,7 +169,7 @@ def plant(bug: Bug, package: Path) -> None:
 def passes(test: str, directory: Path) -> bool:
     """Run `test` on the package in `directory`, in processes that see no other; return whether it passed."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", test, "-n", "0", "-p", "no:cacheprovider", "-x", "-q"],
+        [sys.executable, "-m", "pytest", test, "-m", "", "-n", "0", "-p", "no:cacheprovider", "-x", "-q"],
         cwd=directory,
         env=os.environ | {"PYTHONPATH": str(directory), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from crash.campaign import disturbed, random_kills
+from crash.campaign import KEPT, disturbed, random_kills
 from support.outputs_in_s3 import in_s3
 from support.processes import make_input, sent
 
 from fanout.failpoints import POINTS
+
+pytestmark = pytest.mark.campaign
 
 SENDING = (
     "journal.opened", "manifest.written", "upload.stored", "intent.durable", "send.accepted", "accept.durable",
@@ -47,7 +49,7 @@ def test_an_output_in_s3_is_one_object_wherever_its_run_is_killed(aws, given, tm
 
 
 def test_these_are_all_points():
-    assert {*SENDING, *COLLECTING, *PLACED} == POINTS
+    assert {*SENDING, *COLLECTING, *PLACED, *KEPT} == POINTS
 
 
 def test_what_the_endpoint_took_is_found_and_not_sent_again(aws, given, tmp_path):

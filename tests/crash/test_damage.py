@@ -38,7 +38,7 @@ from fanout.rundir.manifest import changes, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.recovery import recover
 
-REBUILD = (*RESUME, "--rebuild")
+REBUILD = (*RESUME, "--rebuild", "--unknown", "resend")
 SMALL_PARTS = {"FANOUT_OUTPUT_PART_ROWS": "40"}
 
 
@@ -381,8 +381,11 @@ def test_a_damaged_run_json_is_refused(tmp_path, content):
 def test_a_sound_run_json_is_read(tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(SOUND))
     assert read_manifest(RunDirectory(tmp_path)).run_id == "abcdefghij"
-    with pytest.raises(UsageError, match="holds no run"):
+    with pytest.raises(UsageError, match="elsewhere: no such file or directory"):
         read_manifest(RunDirectory(tmp_path / "elsewhere"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="holds no run"):
+        read_manifest(RunDirectory(tmp_path / "empty"))
 
 
 def test_what_changed_is_refused_and_named(aws, tmp_path):

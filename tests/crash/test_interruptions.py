@@ -13,6 +13,8 @@ from support.processes import RESUME, Running, fanout, finished, make_input, run
 from fanout.domain.row_state import RowState
 
 ROWS = 200
+HELD = 100
+INSTANCES = 4
 ON = (*RESUME, "--rate", "2000")
 """Resume what was stopped, and do not dawdle: that a rate holds is tested elsewhere."""
 
@@ -23,17 +25,21 @@ def many(tmp_path_factory):
 
 
 def begin(given, aws, directory, *more, least=20):
-    """Start a run, of 4 s unless `more` says otherwise, and return it once the endpoint has taken `least` rows."""
-    running = Running(*run_command(given, aws, "--rate", "50", *more), aws=aws, directory=directory)
+    """Start a run that sends `HELD` rows and then waits for results; return it once the endpoint has taken `least`."""
+    command = run_command(given, aws, "--rate", "500", *more)
+    running = Running(*command, aws=aws, directory=directory, FANOUT_PACING_WINDOW=str(HELD))
     manifest = directory / "rd" / "run.json"
     running.until(lambda: manifest.exists() and len(sent(aws, directory)) >= least)
     return running
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_the_first_signal_drains_what_the_endpoint_has(many, aws, tmp_path, number):
+def test_the_first_signal_drains_what_the_endpoint_has(many, held_aws, tmp_path, number):
+    aws = held_aws
     running = begin(many, aws, tmp_path)
     running.signal(number)
+    running.until(lambda: "again to stop at once" in running.stderr())
+    aws.scale(INSTANCES)
     exited = running.wait()
     assert exited.code == 75, exited.stderr
     assert number.name in exited.stderr
@@ -41,7 +47,7 @@ def test_the_first_signal_drains_what_the_endpoint_has(many, aws, tmp_path, numb
     assert not (tmp_path / "out.parquet").exists()
     left = leftovers(tmp_path / "rd")
     taken = len(sent(aws, tmp_path))
-    assert 20 <= taken < ROWS
+    assert 20 <= taken <= HELD
     assert left.durable == taken, "every row that was accepted is durable"
     assert set(left.states) <= {RowState.DURABLE, RowState.READY}, "no row is in doubt after a drain"
     exported = fanout("export", "rd", "-o", "partial.parquet", aws=aws, directory=tmp_path)
@@ -55,33 +61,36 @@ def test_the_first_signal_drains_what_the_endpoint_has(many, aws, tmp_path, numb
     assert told == [len(sent(aws, tmp_path)), 0] == [ROWS, 0], "what was only intended is no request"
 
 
-def test_a_resume_whose_output_is_taken_sends_nothing(many, aws, tmp_path):
-    running = begin(many, aws, tmp_path)
+def test_a_resume_whose_output_is_taken_sends_nothing(many, held_aws, tmp_path):
+    aws = held_aws
+    running = begin(many, aws, tmp_path, "--grace", "0.1")
     running.signal(signal.SIGINT)
     assert running.wait().code == 75
     taken = len(sent(aws, tmp_path))
-    (tmp_path / "out.parquet").write_bytes(b"of somebody else")
+    (tmp_path / "out.parquet").write_bytes(b"of another program")
     refused = fanout(*ON, aws=aws, directory=tmp_path)
     assert refused.code == 2
     assert "out.parquet exists: move it away, or replace it with --overwrite" in refused.stderr
     assert len(sent(aws, tmp_path)) == taken
+    aws.scale(INSTANCES)
     finished(many, aws, tmp_path, fanout(*ON, "--overwrite", aws=aws, directory=tmp_path))
 
 
-def test_the_grace_is_kept(many, slow_aws, tmp_path):
-    running = begin(many, slow_aws, tmp_path, "--grace", "0.5")
+def test_the_grace_is_kept(many, held_aws, tmp_path):
+    running = begin(many, held_aws, tmp_path, "--grace", "0.5")
     running.signal(signal.SIGTERM)
     exited = running.wait()
     assert exited.code == 75, exited.stderr
     left = leftovers(tmp_path / "rd")
-    assert left.states.get(RowState.ACCEPTED, 0) > 0, "the endpoint takes 2 s, the grace was 0.5 s"
-    table = finished(many, slow_aws, tmp_path, fanout(*ON, aws=slow_aws, directory=tmp_path))
+    assert left.states.get(RowState.ACCEPTED, 0) >= 20, "what the endpoint has is not waited for longer"
+    held_aws.scale(INSTANCES)
+    table = finished(many, held_aws, tmp_path, fanout(*ON, aws=held_aws, directory=tmp_path))
     assert sum(table["resends"].to_pylist()) == 0
-    assert len(sent(slow_aws, tmp_path)) == ROWS
+    assert len(sent(held_aws, tmp_path)) == ROWS
 
 
-def test_the_second_signal_stops_at_once(many, slow_aws, tmp_path):
-    running = begin(many, slow_aws, tmp_path)
+def test_the_second_signal_stops_at_once(many, held_aws, tmp_path):
+    running = begin(many, held_aws, tmp_path)
     running.signal(signal.SIGINT)
     running.until(lambda: "again to stop at once" in running.stderr())
     running.signal(signal.SIGINT)
@@ -89,11 +98,13 @@ def test_the_second_signal_stops_at_once(many, slow_aws, tmp_path):
     assert exited.code == 75, exited.stderr
     assert "stopped at once" in exited.stderr
     assert leftovers(tmp_path / "rd").states.get(RowState.ACCEPTED, 0) > 0, "nothing was waited for"
-    finished(many, slow_aws, tmp_path, fanout(*ON, aws=slow_aws, directory=tmp_path))
+    held_aws.scale(INSTANCES)
+    finished(many, held_aws, tmp_path, fanout(*ON, aws=held_aws, directory=tmp_path))
 
 
-def test_a_run_has_one_process(many, aws, tmp_path):
-    running = begin(many, aws, tmp_path, "--rate", "100")
+def test_a_run_has_one_process(many, held_aws, tmp_path):
+    aws = held_aws
+    running = begin(many, aws, tmp_path)
     running.signal(signal.SIGSTOP)  # its journal stays open for as long as the others take
     try:
         for command in (RESUME, ("export", "rd", "-o", "partial.parquet"), (*RESUME, "--rebuild")):
@@ -109,6 +120,7 @@ def test_a_run_has_one_process(many, aws, tmp_path):
         assert "holds a run already" in again.stderr
     finally:
         running.signal(signal.SIGCONT)
+    aws.scale(INSTANCES)
     finished(many, aws, tmp_path, running.wait())
 
 

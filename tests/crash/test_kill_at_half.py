@@ -19,12 +19,15 @@ def test_an_uncounted_acceptance_and_a_late_start_are_told(changes, sound):
     assert dataclasses.replace(GOOD, **changes).sound is sound
 
 
+@pytest.mark.campaign
 def test_a_run_is_killed_at_half_and_resumed(tmp_path):
     rows = 3_000
     given = make_input(tmp_path / "in.jsonl", rows, seed=1, large_share=0.0)
     with local_aws("instances=1", "concurrency_per_instance=100000") as aws:
         found = halve(aws, given, tmp_path)
-    assert (found.rows, found.at_kill) == (rows, pytest.approx(rows / 2, abs=rows / 2 - 1))
+    # What was in flight may have been accepted, too: 64 requests at a time.
+    assert found.rows == rows
+    assert rows / 2 <= found.at_kill <= rows / 2 + 64
     assert rows <= found.accepted <= rows + found.resends
     assert 0 < found.first_s <= found.first_sent_s <= found.whole_s
     assert f"| re-sends, counted | {found.resends:,} |" in found.table()

@@ -32,6 +32,7 @@ def test_text_that_has_gone_is_noticed(tmp_path):
         )
 
 
+@pytest.mark.campaign
 def test_a_planted_bug_is_caught():
     caught, _ = is_caught(next(bug for bug in BUGS if bug.name == "delete before commit"))
     assert caught

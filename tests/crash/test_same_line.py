@@ -9,6 +9,8 @@ from crash.same_line import kills, races
 from support.outputs_in_s3 import in_s3
 from support.processes import OUTPUT, make_input
 
+pytestmark = pytest.mark.campaign
+
 
 @pytest.fixture(scope="module")
 def few(tmp_path_factory):

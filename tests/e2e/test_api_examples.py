@@ -16,6 +16,7 @@ SHOWN = (
     ("run", fanout.run),
     ("plan", fanout.plan),
     ("resume", fanout.resume),
+    ("merge", fanout.merge),
     ("retry", fanout.retry),
     ("export", fanout.export),
     ("status", fanout.status),

@@ -110,7 +110,7 @@ def test_a_baseline_a_condition_and_the_exit_code(quick, tmp_path):
         ),
         (["--fail-if", "total.p50@3KB > 1ms"], "no payload of 3 KB will be tried, only 1 KB, 8 KB"),
         (["--fail-if", "total.p50 > 1,5ms"], "column 13: '1,5ms' is not a duration with its unit"),
-        (["--baseline", "nowhere.json"], "nowhere.json: cannot be read"),
+        (["--baseline", "nowhere.json"], "--baseline nowhere.json: no such file or directory"),
         (["--sizes", "1KB,200KB"], "'200KB' is not a size between 1 and 128,000 bytes"),
         (["--arrivals", "bursty"], "bench.arrivals"),
     ],
@@ -154,6 +154,7 @@ def test_a_dataset_goes_both_ways_where_it_can(tmp_path):
     assert "rows of the input left out: 1 too large to go inline" in done.stderr
 
 
+@pytest.mark.campaign
 def test_an_overloaded_client_says_so_instead_of_numbers(tmp_path):
     done = fanout(
         "bench", "--local", "--rate", 200, "--concurrency", 1, "--pairs", 30, "--warmup", 4, "--sizes", "1KB",
@@ -198,6 +199,7 @@ def test_an_experiment_that_was_interrupted_says_so_by_its_exit_code(tmp_path):
     assert (tmp_path / "bench.parquet").exists()
 
 
+@pytest.mark.campaign
 def test_a_client_stalled_for_two_seconds_shows_from_the_due_time_and_not_raw(tmp_path):
     plan = ("--rate", "60", "--pairs", "190", "--warmup", "6", "--arrivals", "constant")
     with (

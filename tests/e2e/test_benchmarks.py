@@ -91,6 +91,7 @@ def throughput(path, mode, *contenders):
     return said, found, rows
 
 
+@pytest.mark.campaign
 def test_throughput_submit_only(tmp_path):
     said, found, rows = throughput(tmp_path / "found.json", "submit", "fanout", "wrk")
     if shutil.which("wrk"):
@@ -101,6 +102,7 @@ def test_throughput_submit_only(tmp_path):
     assert "submit, 1,000 bytes" in said
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("contenders", [{"boto3": [5, 30]}, {"aiobotocore": [5, 40], "fanout": [20, 400]}])
 def test_throughput_end_to_end(tmp_path, contenders):
     # The SDK's environment takes a minute to make: its script is left to the benchmark itself.
@@ -110,6 +112,7 @@ def test_throughput_end_to_end(tmp_path, contenders):
     assert "end to end, 1,000 bytes" in said
 
 
+@pytest.mark.campaign
 def test_start(tmp_path):
     path = tmp_path / "start.json"
     said = benchmark("start", "--rounds", 2, "--json", path)
@@ -122,6 +125,64 @@ def test_start(tmp_path):
     assert f"{sum(ours) / 2:.2f} ({ours[0]:.2f}-{ours[1]:.2f})" in said
 
 
+@pytest.mark.campaign
+def test_responses():
+    lines = benchmark("responses", "--scale", 0.0001).splitlines()
+    assert lines[:2] == ["| responses | client | peak | bound | seconds |", "|---|---|---:|---:|---:|"]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    assert [(first, client, bound) for first, client, _, bound, _ in cells] == [
+        ("24 of 0.006 MB", "wire", "268 MB"),
+        ("24 of 0.006 MB", "aiobotocore", "268 MB"),
+        ("1 of 0.1 MB", "wire", "269 MB"),
+        ("1 of 0.1 MB", "aiobotocore", "269 MB"),
+    ]
+    assert all(50 < int(peak.removesuffix(" MB")) < 268 for _, _, peak, *_ in cells)
+
+
+@pytest.mark.campaign
+def test_place(tmp_path):
+    path = tmp_path / "place.json"
+    said = benchmark("place", "--rounds", 1, "--scale", 0.0005, "--json", path)
+    samples = json.loads(path.read_text())["samples"]
+    assert {sample["contender"] for sample in samples} == {"sqlite", "s3"}
+    assert all(bool(sample["segments"]) == (sample["contender"] == "s3") for sample in samples)
+    assert "PUTs/s" in said
+    assert "| s3, 500 a second |" in table_of(path)
+
+
+@pytest.mark.campaign
+def test_remote(tmp_path):
+    path = tmp_path / "remote.json"
+    said = benchmark("remote", "--rounds", 1, "--scale", 0.002, "--json", path)
+    samples = json.loads(path.read_text())["samples"]
+    inputs = [(each["format"], each["contender"]) for each in samples if each["kind"] == "input"]
+    assert inputs == [("jsonl", "file"), ("jsonl", "s3"), ("parquet", "file"), ("parquet", "s3")]
+    assert "parquet in S3 beside a file: " in said
+    assert "output: 1 object of " in said
+    assert "| until its upload is to be completed |" in table_of(path)
+
+
+@pytest.mark.campaign
+def test_merge(tmp_path):
+    path = tmp_path / "merge.json"
+    said = benchmark("merge", "--rows", 20_000, "--shards", 3, "--rounds", 1, "--json", path)
+    samples = json.loads(path.read_text())["samples"]
+    assert {sample["way"] for sample in samples} == {"one", "shards"}
+    assert samples[0]["output_bytes"] == pytest.approx(samples[1]["output_bytes"], rel=0.05)
+    assert "rows/s | CPU us a row | peak MB" in said
+
+
+def table_of(results):
+    """Return the page of figures that is made of one benchmark's results alone."""
+    pages = [results.parent / "README.md", results.parent / "docs" / "figures.md"]
+    pages[1].parent.mkdir()
+    for page in pages:
+        page.write_text("<!-- benchmark -->\n<!-- /benchmark -->\n")
+    benchmark("table", "--results", results.parent, "--root", results.parent)
+    return pages[1].read_text()
+
+
+@pytest.mark.campaign
 def test_journal(tmp_path):
     path = tmp_path / "journal.json"
     said = benchmark("journal", "--rounds", 1, "--scale", 0.0005, "--clients", "wire", "--json", path)
@@ -134,6 +195,7 @@ def test_journal(tmp_path):
     assert "wire" in said
 
 
+@pytest.mark.campaign
 def test_scale(tmp_path):
     path = tmp_path / "scale.json"
     benchmark(
@@ -161,6 +223,7 @@ def test_scale(tmp_path):
     assert all(sample["cpu_s"] > 0 and sample["start_cpu_s"] > 0 for sample in samples)
 
 
+@pytest.mark.campaign
 def test_upload(tmp_path):
     path = tmp_path / "upload.json"
     size = 16 * 1024 * 1024  # goes in parts; two files at least, however small the scale
@@ -172,6 +235,7 @@ def test_upload(tmp_path):
     assert all(sample["cpu_s"] > 0 for sample in samples)
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("mode", ["submit", "end to end"])
 def test_pacing(tmp_path, mode):
     path = tmp_path / "pacing.json"

@@ -1,4 +1,4 @@
-"""What somebody meets who tries the command for the first time, and gets a word wrong: no traceback, the next step."""
+"""What a person meets who tries the command for the first time, and gets a word wrong: no traceback, the next step."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_paid_for(tmp_pat
     [
         (("-o", "gs://bucket/out.parquet"), "outputs are files here or in S3, not gs://: choose a path"),
         (("-o", "s3://bucket/out.parquet"), "the local AWS ends with the run, and its S3 with it"),
-        (("-o", "out.parquet", "--run-dir", "s3://bucket/rd"), "the run's directory is on this machine"),
+        (("-o", "out.parquet", "--run-dir", "s3://bucket/rd"), "its S3 with it: choose a path for"),
     ],
 )
 def test_an_output_that_cannot_be_is_said_before_anything_is_made(tmp_path, arguments, words):
@@ -120,10 +120,11 @@ def test_a_service_that_cannot_be_reached_is_said_at_once_and_can_be_interrupted
 
 
 def test_help_says_what_every_command_does_in_whole_sentences():
-    listed = fanout("--help", env={"COLUMNS": "80"}).stdout.partition("Commands:\n")[2].splitlines()
+    listed = fanout("--help", env={"COLUMNS": "80"}).stdout.partition("Commands:\n")[2]
+    listed = listed.partition("\n\n")[0].splitlines()
     assert [line.split()[0] for line in listed] == [
-        "run", "plan", "doctor", "simulate", "resume", "retry", "export", "status", "runs", "discard", "gc",
-        "bench", "report", "infra",
+        "run", "plan", "doctor", "simulate", "resume", "merge", "cancel", "retry", "export", "status", "runs",
+        "discard", "gc", "bench", "report", "schema", "infra",
     ]  # fmt: skip
     assert all(line.endswith(".") and not line.endswith("...") for line in listed), listed
     assert "fanout run [OPTIONS] [INPUT]...\n" in fanout("run", "--help").stdout
@@ -163,6 +164,7 @@ def size_of(picture: Path) -> tuple[int, int]:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")
+@pytest.mark.campaign
 def test_the_pictures_of_the_readme_are_made_by_the_command_that_it_names(tmp_path):
     readme = (ROOT / "README.md").read_text()
     named = re.findall(r'<img src="docs/pictures/(\w+\.png)" [^>]*alt="Simulated\. [^"]+">', readme)

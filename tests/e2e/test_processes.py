@@ -11,7 +11,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
-from support.audit import RATE_SLACK, audit, busiest_second
+from support.audit import RATE_SLACK, audit, busiest_second, rows_before, run_of
 from support.cli import fanout as command
 from support.cli import local_aws, write_jsonl
 from support.processes import QUICK, RESUME, Running, fanout, make_input, run_command
@@ -113,11 +113,19 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
     answers = [table.select(same).to_pylist() for table in tables]
     for line in (line for lines in answers for line in lines if line["response"]):
         line["response"] = json.loads(line["response"])["sha256"]
+    # Lines are counted by one process alone; of several, each tells the byte.
+    said = [answer[good].pop("error_message").split("in.jsonl", 1)[1] for answer in answers]
+    byte = (tmp_path / "in.jsonl").read_bytes().index(b"not json")
+    assert said[0] == f":{good + 1}: invalid literal, expected 'null' at column 1"
+    assert said[1] == f": byte {byte}, row {good}: invalid literal, expected 'null' at column 1"
     assert answers[0] == answers[1]
     senders = {name[:10] for name in tables[1]["inference_id"].to_pylist() if name}
     assert len(senders) == 2, "both processes sent"
     summaries = [json.loads(done.stdout) for done in (one, two)]
     assert summaries[1]["run"] not in senders
+    (example,) = (error.pop("example") for error in summaries[1]["errors"])
+    assert example.endswith(said[1]), "with the row that it has in the input"
+    assert [error.pop("example") for error in summaries[0]["errors"]] != [example]
     for key in (
         "rows",
         "by_status",
@@ -129,7 +137,7 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
         "simulated",
     ):
         assert summaries[0][key] == summaries[1][key], key
-    assert json.loads((tmp_path / "rd" / "summary.json").read_text()) == summaries[1]
+    assert json.loads((tmp_path / "rd" / "summary.json").read_text()) == json.loads(two.stdout)
     metrics = (tmp_path / "two.prom").read_text()
     assert f'fanout_records_total{{job="fanout",status="succeeded",transport="inline"}} {good}.0' in metrics
     assert f'fanout_rows_ended{{job="fanout"}} {good + 1}.0' in metrics
@@ -139,7 +147,7 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
     assert (found.state, found.rows, found.next) == (
         "finished",
         good + 1,
-        f"fanout retry {tmp_path}/rd -o FILE",
+        "mend the rejected rows in the input, then start a new run of them",
     )
     assert command("resume", "rd", "--json", "-q", cwd=tmp_path).stdout == two.stdout, "nothing to do"
     again = command("retry", "rd", "-o", "again.parquet", "--json", "-q", cwd=tmp_path)
@@ -147,40 +155,52 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
     assert pq.read_table(tmp_path / "again.parquet")["row"].to_pylist() == [good]
 
 
-def test_a_killed_child_stops_the_run_and_a_resume_loses_and_doubles_nothing(given, aws, tmp_path):
+def test_a_killed_child_is_started_again_and_nothing_is_lost_or_doubled(given, aws, tmp_path):
+    running = begin(given, aws, tmp_path, rate="400")
+    child = pids(tmp_path)["001"]
+    os.kill(child, signal.SIGKILL)
+    exited = running.wait()
+    finished(given, aws, tmp_path, exited)
+    assert exited.stderr.count("\n") == 1
+    assert (
+        f"shard 001 ({child}) was ended by SIGKILL: it is started again, and goes on where" in exited.stderr
+    )
+
+
+def test_a_stopped_child_stops_the_run_and_a_resume_loses_and_doubles_nothing(given, aws, tmp_path):
     running = begin(given, aws, tmp_path)
     live = run_status(tmp_path / "rd")
     assert (live.state, live.pid) == ("running", running.process.pid)
     children = pids(tmp_path)
     assert {shard.state for shard in live.shards} == {"running"}
-    os.kill(children["01"], signal.SIGKILL)
+    os.kill(children["001"], signal.SIGTERM)
     exited = running.wait()
     assert exited.code == 75, exited.stderr
-    assert f"shard 01 ({children['01']}) was ended by SIGKILL" in exited.stderr
-    assert f"`fanout resume {tmp_path}/rd` goes on" in exited.stderr
-    assert exited.stderr.count("\n") == 1, "the other one's end is no news"
+    assert f"SIGTERM: stopped; `fanout resume {tmp_path}/rd` goes on" in exited.stderr
     assert not (tmp_path / "out.parquet").exists()
 
     found = run_status(tmp_path / "rd")
     assert (found.state, found.next) == ("stopped", f"fanout resume {tmp_path}/rd")
-    assert [shard.state for shard in found.shards] == ["stopped", "dead"]
+    assert [shard.state for shard in found.shards] == ["stopped", "stopped"]
     assert found.durable == sum(shard.durable for shard in found.shards) > 0
     assert (found.shards[0].accepted, found.shards[0].unknown) == (0, 0), "the other one was stopped in order"
     said = command("status", tmp_path / "rd").stdout
-    assert f"shard 00: stopped, {found.shards[0].rows:,} rows ended" in said
-    assert "shard 01: dead" in said
+    assert f"shard 000: stopped, {found.shards[0].rows:,} rows ended" in said
+    assert "shard 001: stopped" in said
     exported = fanout("export", "rd", "-o", "some.parquet", aws=aws, directory=tmp_path)
     assert exported.code == 0, exported.stderr
     some = pq.read_table(tmp_path / "some.parquet")
     assert some.num_rows == found.durable
 
-    for name, words in (("rd/shards/00", f"resume {tmp_path}/rd"), ("rd", "run.processes differ")):
+    for name, words in (("rd/shards/000", f"resume {tmp_path}/rd"), ("rd", "run.processes differ")):
         refused = fanout("resume", name, aws=aws, directory=tmp_path, FANOUT_RUN_PROCESSES="3")
         assert refused.code == 2
         assert words in refused.stderr
     table = finished(given, aws, tmp_path, fanout(*ON, aws=aws, directory=tmp_path))
-    kept = {line["row"]: line for line in table.to_pylist()}
-    assert all(kept[line["row"]] == line for line in some.to_pylist()), "what was durable is what came of it"
+    # The rows of the second shard have got their numbers meanwhile, as the first one knows how many it has.
+    lines = [each.drop_columns("row").to_pylist() for each in (table, some)]
+    kept, was = ({line["inference_id"]: line for line in each} for each in lines)
+    assert all(kept[name] == line for name, line in was.items()), "what was durable is what came of it"
     before = aws.stats()["requests"]
     assert fanout(*RESUME, aws=aws, directory=tmp_path).code == 0
     assert aws.stats()["requests"] == before, "a finished run is resumed by doing nothing"
@@ -202,8 +222,9 @@ def test_a_signal_drains_all_processes_which_together_kept_to_the_rate(given, aw
     table = finished(given, aws, tmp_path, fanout(*ON, aws=aws, directory=tmp_path))
     assert sum(table["resends"].to_pylist()) == 0
     assert len(sent(aws, tmp_path)) == ROWS
-    sent_at = table["sent_at"].to_pylist()
-    assert busiest_second([sent_at[line["row"]].timestamp() for line in log]) <= 201 * RATE_SLACK
+    sent_at, before = table["sent_at"].to_pylist(), rows_before(table)
+    rows = [line["row"] + before[run_of(line["inference_id"])] for line in log]  # a shard counts from 0
+    assert busiest_second([sent_at[row].timestamp() for row in rows]) <= 201 * RATE_SLACK
 
 
 def test_the_second_signal_stops_at_once_and_a_lost_journal_is_made_anew_for_its_shard(
@@ -222,23 +243,23 @@ def test_the_second_signal_stops_at_once_and_a_lost_journal_is_made_anew_for_its
     assert found.accepted > 0, "nothing was waited for"
     assert {shard.state for shard in found.shards} == {"stopped"}
 
-    for file in (tmp_path / "rd/shards/01").glob("journal.sqlite*"):
+    for file in (tmp_path / "rd/shards/001").glob("journal.sqlite*"):
         file.unlink()
     refused = fanout(*RESUME, "--rate", "2", aws=slow_aws, directory=tmp_path, FANOUT_RUN_GRACE_S="0")
     assert refused.code == 5, refused.stderr
-    assert "shards/01/journal.sqlite is missing" in refused.stderr
+    assert "shards/001/journal.sqlite is missing" in refused.stderr
     assert "--rebuild" in refused.stderr
-    rebuilt = fanout(*ON, "--rebuild", aws=slow_aws, directory=tmp_path)
+    rebuilt = fanout(*ON, "--rebuild", "--unknown", "resend", aws=slow_aws, directory=tmp_path)
     finished(given, slow_aws, tmp_path, rebuilt)
     assert "journal rebuilt" in rebuilt.stderr
-    assert not list(tmp_path.glob("rd/shards/00/*.damaged")), "the other one's was sound"
+    assert not list(tmp_path.glob("rd/shards/000/*.damaged")), "the other one's was sound"
 
 
 def test_children_do_not_outlive_a_killed_parent_for_long_and_are_named(given, slow_aws, tmp_path):
     running = begin(given, slow_aws, tmp_path, least=50)
     children = pids(tmp_path)
     watched = [os.pidfd_open(child) for child in children.values()]
-    os.kill(children["01"], signal.SIGSTOP)  # it holds its shard for as long as the others take
+    os.kill(children["001"], signal.SIGSTOP)  # it holds its shard for as long as the others take
     try:
         running.signal(signal.SIGKILL)
         running.wait()
@@ -249,7 +270,7 @@ def test_children_do_not_outlive_a_killed_parent_for_long_and_are_named(given, s
             rf"in use by another process \(({'|'.join(map(str, children.values()))})\)", early.stderr
         )
     finally:
-        os.kill(children["01"], signal.SIGCONT)
+        os.kill(children["001"], signal.SIGCONT)
     assert not alive(watched), "they go on for ever"
     found = run_status(tmp_path / "rd")
     assert (found.state, found.accepted) == ("dead", 0)

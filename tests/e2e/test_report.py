@@ -1,18 +1,14 @@
-"""The real `fanout report`: of a real run, in every form, and its page in a real browser."""
+"""The real `fanout report` of a real run, in every form; `tests/browser/check_report.py` opens its page."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
 
 import duckdb
 import pytest
-from support.browser import CHROMIUM, open_page
 from support.cli import fanout, write_jsonl
-
-FIGURES = ["timeline", "distributions", "percentiles", "sizes", "waterfall"]
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +91,9 @@ def test_prices_of_the_configuration(output, tmp_path):
 
 def test_without_the_extra_a_sentence_says_what_to_install(output, tmp_path):
     script = (
-        "import sys; sys.modules['matplotlib'] = None\n"
+        "import sys; sys.modules['vl_convert'] = None\n"
         "import importlib.util as u; real = u.find_spec\n"
-        "u.find_spec = lambda name, *rest: None if name == 'matplotlib' else real(name, *rest)\n"
+        "u.find_spec = lambda name, *rest: None if name == 'vl_convert' else real(name, *rest)\n"
         "from fanout.cli import main\n"
         f"main(['report', {str(output)!r}, '-o', {str(tmp_path / 'r.html')!r}])"
     )
@@ -113,76 +109,43 @@ def test_a_form_that_is_none(output):
     assert "known are text, json, markdown, html" in done.stderr
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium here")
-def test_the_page_in_a_browser(output, tmp_path):
-    assert fanout("report", output, "-o", tmp_path / "r.html").returncode == 0
+def test_what_a_run_recorded_of_itself_is_told(output, tmp_path):
     found = json.loads(fanout("report", output, "--format", "json").stdout)
-
-    async def look():
-        async with open_page() as page:
-            await page.resize(1280, 800)
-            await page.open(tmp_path / "r.html")
-            colours = {}
-            for scheme in ("light", "dark"):
-                await page.emulate(scheme=scheme)
-                colours[scheme] = await page.evaluate(_COLOURS)
-            await page.emulate(scheme="dark", media="print")
-            colours["print"] = await page.evaluate(_COLOURS)
-            await page.emulate()
-            facts = await page.evaluate(_FACTS)
-            overflow = {}
-            for width in (1280, 420):
-                await page.resize(width, 800)
-                overflow[width] = await page.evaluate("document.documentElement.scrollWidth > innerWidth")
-            return page.problems, page.requests, colours, facts, overflow
-
-    problems, requests, colours, facts, overflow = asyncio.run(look())
-    assert problems == []
-    assert requests == [(tmp_path / "r.html").as_uri()]
-    assert [figure["id"] for figure in facts["figures"]] == [f"figure-{name}" for name in FIGURES]
-    assert all(figure["height"] > 100 and figure["width"] > 600 for figure in facts["figures"])
-    assert overflow == {1280: False, 420: False}
-    # Dark paper is dark, print is white in either scheme, and what is written on them can be read.
-    assert colours["light"]["paper"] == colours["print"]["paper"] == [255, 255, 255]
-    assert max(colours["dark"]["paper"]) < 50
-    for each in colours.values():
-        for role in ("ink", "muted", "figure"):
-            assert contrast(each["paper"], each[role]) >= 4.5, (role, each)
-    total = next(each for each in found["latency"] if each["phase"] == "total")
-    numbers = [f"{total[name]:,.1f}" for name in ("p50", "p90", "p99", "max")]
-    assert ["total", "inline", f"{total['n']:,}", *numbers] in facts["rows"]
-    assert facts["tiles"]["rows"] == "201"
-    assert facts["tiles"]["not succeeded"] == "1"
+    said = found["files"][0]["provenance"]
+    assert said["commands"] == [["fanout", "run", "in.jsonl", "--local", "-o", "out.parquet", "-q"]]
+    assert (said["account"], said["region"]) == ("123456789012", "us-east-1")
+    assert said["settings"]["local"] == {"enabled": True}
+    answers = {each["question"]: each["answer"] for each in found["answers"]}
+    assert answers["Where?"].startswith(
+        "Endpoint simulated in us-east-1, account 123456789012, 4 x ml.m5.large."
+    )
 
 
-def contrast(one, other):
-    """WCAG's contrast ratio of two colours of 0..255."""
+def test_a_gate_of_a_run_decides_on_the_exit_code(output, tmp_path):
+    conditions = ("--fail-if", "total.p50 > 0.001ms", "--fail-if", "failures > 90%")
+    done = fanout("report", output, "-o", tmp_path / "r.md", *conditions)
+    assert done.returncode == 3
+    assert done.stderr.startswith("FAILED: --fail-if 'total.p50 > 0.001ms': inline ")
+    assert "| FAILED | total.p50 \\> 0.001ms |" in (tmp_path / "r.md").read_text()
+    assert fanout("report", output, "-o", tmp_path / "r.md", "--fail-if", "failures > 90%").returncode == 0
+    done = fanout("report", output, "--fail-if", "total.p50 > baseline")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "needs an earlier run: name it first, and add --compare" in done.stderr
 
-    def luminance(colour):
-        parts = [c / 255 for c in colour]
-        parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-_COLOURS = """(() => {
-  const rgb = (element, name) => getComputedStyle(element)[name].match(/\\d+/g).slice(0, 3).map(Number);
-  return {paper: rgb(document.body, 'backgroundColor'), ink: rgb(document.body, 'color'),
-          muted: rgb(document.querySelector('caption'), 'color'),
-          figure: rgb(document.querySelector('svg text'), 'fill')};
-})()"""
-
-_FACTS = """(() => {
-  const text = element => element.textContent.trim();
-  return {
-    figures: [...document.querySelectorAll('svg[role=img]')].map(svg => {
-      const box = svg.getBoundingClientRect();
-      return {id: svg.id, width: box.width, height: box.height};
-    }),
-    rows: [...document.querySelectorAll('tbody tr')].map(row => [...row.cells].map(text)),
-    tiles: Object.fromEntries([...document.querySelectorAll('.tiles div')].map(
-      tile => [text(tile.children[0]), text(tile.children[1])])),
-  };
-})()"""
+def test_two_runs_stand_side_by_side(output, tmp_path):
+    again = fanout(
+        "run", output.parent / "in.jsonl", "--local", "-o", tmp_path / "two.parquet", "-q", cwd=tmp_path
+    )
+    assert again.returncode == 3
+    done = fanout("report", output, tmp_path / "two.parquet", "--compare", "--format", "json")
+    found = json.loads(done.stdout)["compared_with"]
+    assert (found["pairing"]["key"], found["pairing"]["shared"]) == ("row", 201), found["pairing"]
+    sql = f"""select median(b.total_ms - a.total_ms) from '{output}' a join '{tmp_path / "two.parquet"}' b using (row)
+              where a.status = 'succeeded' and b.status = 'succeeded'"""
+    total = next(each for each in found["changes"] if (each["phase"], each["way"]) == ("total", "inline"))
+    assert total["change"]["median"] == pytest.approx(duckdb.sql(sql).fetchall()[0][0])
+    assert total["pairs"] == 200
+    alone = fanout("report", output, "--compare")
+    assert alone.returncode == 2
+    assert "--compare takes two outputs, the earlier one first, and 1 were named" in alone.stderr

@@ -15,7 +15,9 @@ import pytest
 from support.audit import audit, busiest_second, sha256
 from support.cli import environment, fanout, local_aws, write_jsonl
 
+from fanout.domain.prices import Prices
 from fanout.engine.pacing import CATCH_UP_S
+from fanout.report.build import report_of
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +44,13 @@ def test_jsonl_lines_are_the_payloads(tmp_path):
     assert set(table["transport"].to_pylist()) == {"inline"}
     assert summary["rows"] == 400
     assert summary["by_status"] == {"succeeded": 400}
+    report = report_of([str(tmp_path / "out.parquet")], Prices())
+    assert report.timeline.seconds == summary["rows_seconds"], "the summary agrees with the report"
+    told = {
+        line.phase: {name: round(getattr(line, name), 3) for name in ("p50", "p90", "p99", "max")}
+        for line in report.spreads
+    }
+    assert told == summary["latency_ms"]
     assert summary["simulated"] is True
     assert summary["payload_bytes"] == sum(map(len, lines))
 
@@ -291,3 +300,32 @@ def test_help_answers_without_loading_the_engine():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert "--input-prefix" in done.stdout
+
+
+def test_fields_of_responses_are_columns_and_what_lacks_one_is_sent_again_by_retry(tmp_path, aws):
+    lines = write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(20)])
+    (tmp_path / "job.toml").write_text(
+        '[output]\nresponse = "json"\n[output.fields]\n'
+        'payload = "$.sha256"\nrow_number = { path = "$.row", type = "int16" }\n'
+    )
+    run = ("run", tmp_path / "in.jsonl", "--endpoint", aws.endpoint, "-o", tmp_path / "out.parquet", "--json")
+    summary = said(fanout(*run, "-c", tmp_path / "job.toml", env=aws.env), 0)
+    table = pq.read_table(tmp_path / "out.parquet")
+    assert table["payload"].to_pylist() == [sha256(line) for line in lines]
+    assert table["row_number"].cast("int64").equals(table["row"])
+    assert [json.loads(text)["row"] for text in table["response"].to_pylist()] == list(range(20))
+
+    with (tmp_path / "job.toml").open("a") as file:
+        file.write('wrong = { path = "$.bytes", type = "string" }\n')
+    summary = said(
+        fanout(*run, "-c", tmp_path / "job.toml", "--overwrite", "--processes", "2", env=aws.env), 3
+    )
+    assert summary["by_status"] == {"invalid": 20}
+    assert [(error["code"], error["count"]) for error in summary["errors"]] == [("FieldType", 20)]
+    table = pq.read_table(tmp_path / "out.parquet")
+    reasons = {f"wrong: at $.bytes, {size} is not string" for size in map(len, lines)}
+    assert set(table["error_message"].to_pylist()) == reasons
+    kept = [json.loads(text)["sha256"] for text in table["response"].to_pylist()]
+    assert kept == [sha256(line) for line in lines]
+    again = ("retry", summary["run_dir"], "-o", tmp_path / "again.parquet", "--json")
+    assert said(fanout(*again, env=aws.env), 3)["by_status"] == {"invalid": 20}

@@ -14,6 +14,7 @@ import pytest
 from support.cli import environment, fanout, local_aws, write_jsonl
 from support.fork_server import Started
 
+from fanout import __version__
 from fanout.cli.status_text import table
 from fanout.commands.status import RunStatus, run_status, runs
 from fanout.rundir.journal import Journal
@@ -169,10 +170,11 @@ def test_the_summary_keeps_to_its_schema(finished):
         assert json.loads((path / "summary.json").read_text()) == summary
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(bad | {"rows": -1}, SCHEMA)
-    assert [(each["state"], each["rows"], each["next"]) for each in map(status_of, (good, bad))] == [
-        ("finished", 1, None),
-        ("finished", 3, f"fanout retry {bad['run_dir']} -o FILE"),
-    ]
+    said = [(each["state"], each["by_status"], each["next"]) for each in map(status_of, (good, bad))]
+    step = (
+        "mend the rejected rows in the input, then start a new run of them"  # a retry would reject the same
+    )
+    assert said == [("finished", good["by_status"], None), ("finished", bad["by_status"], step)]
 
 
 def status_of(summary):
@@ -209,7 +211,7 @@ def test_runs_are_listed_the_oldest_first(finished):
         ("damaged", None),
     ]
     assert [Path(line["output"]).name for line in listed[:2]] == ["good.parquet", "bad.parquet"]
-    assert "run.json cannot be read" in listed[2]["reason"]
+    assert "run.json is damaged: it is no whole JSON document" in listed[2]["reason"]
     lines = table(runs(place))
     assert fanout("runs", place).stdout.splitlines() == lines
     assert lines[0].split() == ["run", "state", "rows", "started", "output"]
@@ -237,7 +239,8 @@ def test_no_secret_and_no_payload_is_logged_at_any_level(aws, tmp_path):
     for form in ("text", "json"):
         done = fanout(
             "run", "in.jsonl", "--endpoint", aws.endpoint, "-o", f"{form}.parquet", "--log-level", "debug",
-            "--log-format", form, "--input-prefix", f"s3://{aws.bucket}/in", env=aws.env, cwd=tmp_path,
+            "--log-format", form, "--input-prefix", f"s3://{aws.bucket}/in", "--custom-attributes", "CANARY-TOKEN",
+            env=aws.env, cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         logged = done.stderr
@@ -251,7 +254,13 @@ def test_no_secret_and_no_payload_is_logged_at_any_level(aws, tmp_path):
             accepted = {line["row"] for line in lines if line["message"] == "accepted" and line["request_id"]}
             ended = {line["row"] for line in lines if line["logger"] == "fanout.rows"}
             assert accepted == ended == set(range(21))
-            assert {line["run"] for line in lines if "row" in line} == {path.name}
+            assert {line["run"] for line in lines} == {path.name}
+            first = lines[0]
+            assert (first["versions"]["fanout"], first["settings"]["endpoint"]["name"]) == (
+                __version__,
+                aws.endpoint,
+            )
+            assert first["settings"]["payload"] == {"custom_attributes": "(set, not shown)"}
             assert lines[-1]["exit_code"] == 0
         else:
             line = rf"accepted \[run={path.name} row=\d+ request_id=[\w-]+\]$"

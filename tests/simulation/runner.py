@@ -1,5 +1,7 @@
 """Runs many seeds of the simulated engine: `python tests/simulation/runner.py --seeds 2000 --processes 2`.
 
+With `--kept` the state of each run is in S3: hosts are lost, and owners are stopped while another takes the run over.
+
 Prints each seed that breaks an invariant with the command that repeats it, and a table in markdown; exits 1 if any did.
 """
 
@@ -23,12 +25,13 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from support.place_run import draw_sleeps, live_kept
 from support.scenario import draw
 from support.seed_run import Report, live
 
 CHUNK = 10  # seeds that a process takes at a time
 FAST = Path("/dev/shm")  # fsync costs nothing there; what a disk loses in a power cut is not simulated
-REPEAT = "python tests/simulation/runner.py --seeds 1 --start {seed} --rows {rows} --processes 1"
+REPEAT = "python tests/simulation/runner.py --seeds 1 --start {seed} --rows {rows} --processes 1{kept}"
 
 
 @dataclass
@@ -100,17 +103,22 @@ def _plain(name: str) -> str:
     return name.removesuffix("_share").replace("_", " ")
 
 
-def run_seed(seed: int, *, rows: int) -> Report:
+def run_seed(seed: int, *, rows: int, kept: bool = False) -> Report:
     """Run one seed in a directory of its own.
 
     Raises:
         AssertionError: An invariant does not hold.
     """
     with tempfile.TemporaryDirectory(dir=FAST if os.access(FAST, os.W_OK) else None) as directory:
-        return live(draw(seed, rows=rows), Path(directory))
+        if not kept:
+            return live(draw(seed, rows=rows), Path(directory))
+        report, sends = live_kept(draw(seed, rows=rows), Path(directory), sleeps=draw_sleeps(seed))
+        assert sends.late == 0, "it sent after its release had lapsed"
+        report.endings["sent while another owned the run, before the lapse"] += sends.within
+        return report
 
 
-def run_seeds(seeds: range, rows: int) -> Total:
+def run_seeds(seeds: range, rows: int, kept: bool = False) -> Total:
     """Run seeds one after the other; a failing one does not stop the rest."""
     total = Total()
     began = _cpu_s()
@@ -119,7 +127,7 @@ def run_seeds(seeds: range, rows: int) -> Total:
     pa.set_cpu_count(1)  # as many processes as cores run already
     for seed in seeds:
         try:
-            total.add(run_seed(seed, rows=rows))
+            total.add(run_seed(seed, rows=rows, kept=kept))
         except Exception as error:
             total.failed[seed] = explain(error)
         gc.collect()
@@ -140,14 +148,14 @@ def _cpu_s() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def run_all(seeds: range, *, rows: int, processes: int) -> Iterator[Total]:
+def run_all(seeds: range, *, rows: int, processes: int, kept: bool = False) -> Iterator[Total]:
     """Yield the totals of chunks of seeds as they come."""
     chunks = [seeds[start : start + CHUNK] for start in range(0, len(seeds), CHUNK)]
     if processes == 1:
-        yield from (run_seeds(chunk, rows) for chunk in chunks)
+        yield from (run_seeds(chunk, rows, kept) for chunk in chunks)
         return
     with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(run_seeds, chunks, [rows] * len(chunks))
+        yield from pool.map(run_seeds, chunks, [rows] * len(chunks), [kept] * len(chunks))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -157,15 +165,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--kept", action="store_true", help="keep the state of each run in S3")
     asked = parser.parse_args(arguments)
     began = time.monotonic()
     total = Total()
     for part in run_all(
-        range(asked.start, asked.start + asked.seeds), rows=asked.rows, processes=asked.processes
+        range(asked.start, asked.start + asked.seeds),
+        rows=asked.rows,
+        processes=asked.processes,
+        kept=asked.kept,
     ):
         total.merge(part)
         for seed, problem in part.failed.items():
-            print(f"seed {seed}: {problem}\n    {REPEAT.format(seed=seed, rows=asked.rows)}", flush=True)  # noqa: T201 - the person who started it reads it
+            repeat = REPEAT.format(seed=seed, rows=asked.rows, kept=" --kept" if asked.kept else "")
+            print(f"seed {seed}: {problem}\n    {repeat}", flush=True)  # noqa: T201 - the person who started it reads it
     print(total.table(time.monotonic() - began))  # noqa: T201 - its result
     return 1 if total.failed else 0
 

@@ -302,7 +302,7 @@ def test_one_seed_is_one_run(tmp_path):
 
 
 def test_an_outage_of_the_service_fails_no_row(tmp_path):
-    """Server errors for longer than any row's own retries: nobody else is accepted either, so no row is at fault."""
+    """Server errors for longer than any row's own retries: no other row is accepted either, so no row is at fault."""
     payloads = random_payloads(60, seed=30)
 
     def breaks(world):
@@ -475,7 +475,7 @@ def test_a_resumed_row_that_went_via_s3_goes_on_so(tmp_path):
 
 @pytest.mark.parametrize("size", [128_001, 1], ids=["uploaded", "refused inline"])
 def test_a_run_that_is_refused_takes_its_uploads_back(tmp_path, size):
-    """One a night under a scheduler: what was uploaded and never sent is nobody's any more."""
+    """One a night under a scheduler: what was uploaded and never sent belongs to no run any more."""
     worlds = []
 
     def refuses(world):

@@ -13,6 +13,7 @@ from support.settings import engine_limits, lookup_policy, model_retry, routing
 
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record
+from fanout.domain.response_fields import TAKES_ANY
 from fanout.domain.tally import Tally
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
@@ -41,6 +42,7 @@ async def serving(*, window=10_000, rate=None, settings=QUICK):
     submissions = Submissions()
     wiring = Wiring(
         settings=EngineSettings(
+            responses=TAKES_ANY,
             run_id=RUN,
             endpoint=simulator.endpoint_name,
             output_path=endpoint.output_path,

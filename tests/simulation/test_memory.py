@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from support.audit import audit
 from support.engine import random_payloads, records, run_engine
@@ -9,6 +10,7 @@ from support.faults import QUICK
 from support.settings import engine_limits
 
 from fanout.concurrency.byte_limiter import COPIES, ByteLimiter
+from fanout.domain.records import Options, Record
 from fanout.simulator.settings import SimulatorSettings
 
 HELD = 256_000
@@ -53,3 +55,17 @@ def test_a_response_over_the_limit_fails_its_row_unread(tmp_path, peaks):
     assert set(result.table["error_code"].to_pylist()) == {"OutputTooLarge"}
     assert "4,000 are taken. Raise collect.response_max_bytes" in result.table["error_message"].to_pylist()[0]
     assert len(result.accepted) == len(payloads)
+
+
+def test_kept_values_of_open_rows_are_within_the_bound_of_payloads(tmp_path):
+    texts = [f"{row:05}" * 10_000 for row in range(40)]
+    rows = [Record(row, None, b"{}", Options(), (text,)) for row, text in enumerate(texts)]
+    ran = run_engine(
+        rows,
+        tmp_path,
+        simulator=SimulatorSettings.model_validate(QUICK),
+        limits=engine_limits(held_bytes=HELD),
+        kept=pa.schema([("text", pa.string())]),
+    )
+    assert ran.table["text"].to_pylist() == texts
+    assert HELD / 2 < ran.peak_held_bytes <= HELD

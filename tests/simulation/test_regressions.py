@@ -90,7 +90,7 @@ def test_an_endpoint_that_goes_away_rejects_no_row(tmp_path):
 
 @pytest.mark.parametrize("step", [110, 190, 270])
 def test_rows_that_were_on_their_way_to_an_upload_do_not_block_a_resume(tmp_path, step):
-    """They waited for room in a window full of rows that nobody collected before all of them were known again."""
+    """They waited for room in a window full of rows that were not collected before all of them were known again."""
     payloads = [b"p" * 128_001 if row % 10 == 9 else b"payload %d" % row for row in range(120)]
     limits = engine_limits(concurrency=8, window=10, uploads=1, pollers=1, parts=part_limits(age_s=60.0))
     world = {"latency": {"s3": {"median_s": 1.0}}, "service_time": {"median_s": 0.05}}
@@ -126,7 +126,7 @@ def test_payloads_in_s3_have_their_generations_too(tmp_path):
 
 
 def test_a_notice_that_s3_does_not_confirm_does_not_take_a_row_out_of_doubt(tmp_path):
-    """The row was claimed and given back, and nobody was left to send it again."""
+    """The row was claimed and given back, and no task was left to send it again."""
     faults = {"hang_share": 0.3, "complete_without_object_share": 0.3}
     report = live(plain(*small(40), world={"faults": faults}), tmp_path)
     assert report.statuses["unknown"] == 0

@@ -9,7 +9,7 @@ from support.audit import audit
 from support.engine import random_payloads, records, run_engine
 from support.faults import QUICK
 
-from fanout.engine.stages.fetch import UNREADABLE_MAX
+from fanout.engine.result_objects import UNREADABLE_MAX
 from fanout.errors import RunError
 from fanout.simulator.settings import SimulatorSettings
 

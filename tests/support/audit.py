@@ -53,7 +53,10 @@ def audit(
     """
     rows = table.column("row").to_pylist()
     assert rows == list(range(len(payloads))), "I1: each input row once, in order"
-    found = table.select(["status", "response", "payload_bytes", "resends", "error_code"]).to_pylist()
+    before = rows_before(table)
+    found = table.select(
+        ["status", "response", "payload_bytes", "resends", "error_code", "inference_id"]
+    ).to_pylist()
     for row, (line, payload) in enumerate(zip(found, payloads, strict=True)):
         if line["status"] == "succeeded":
             assert payload is not None, f"row {row} is bad input and succeeded"
@@ -61,7 +64,7 @@ def audit(
                 continue
             answer = orjson.loads(line["response"])
             assert answer["sha256"] == sha256(payload), f"I1: row {row} has another row's result"
-            assert answer["row"] == row
+            assert answer["row"] == row - before[run_of(line["inference_id"])]
             assert answer["bytes"] == len(payload)
             assert line["error_code"] is None
         else:
@@ -73,7 +76,7 @@ def audit(
         assert all(at <= line["ended_at"] for at in earlier), f"row {row} ended before {earlier}"
     if statuses is not None:
         assert Counter(line["status"] for line in found) == Counter(statuses)
-    log = list(accepted)
+    log = [{**line, "row": int(str(line["row"])) + before[run_of(line["inference_id"])]} for line in accepted]
     ids = Counter(line["inference_id"] for line in log)
     assert all(count == 1 for count in ids.values()), "I2: an inference id was accepted twice"
     taken = Counter(int(str(line["row"])) for line in log)
@@ -94,6 +97,20 @@ def audit(
     if exit_code is not None:
         expected = 0 if all(line["status"] == "succeeded" for line in found) else 3
         assert exit_code == expected, f"I8: left with {exit_code}, not {expected}"
+
+
+def rows_before(table: pa.Table) -> Counter[str]:
+    """Return how many rows of the output stand before those of each shard, by its run id: a shard counts from 0."""
+    before: Counter[str] = Counter()
+    for row, name in zip(table["row"].to_pylist(), table["inference_id"].to_pylist(), strict=True):
+        if name is not None:
+            run, own, *_ = name.split(".")
+            assert before.setdefault(run, row - int(own)) == row - int(own), f"row {row} is out of its place"
+    return before
+
+
+def run_of(inference_id: object) -> str:
+    return str(inference_id).partition(".")[0]
 
 
 def uncounted_resends(log: Log, table: pa.Table) -> dict[int, int]:

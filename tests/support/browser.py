@@ -61,6 +61,12 @@ class Page:
         assert "exceptionDetails" not in result, result
         return result["result"].get("value")
 
+    async def settled(self, script: str) -> Any:
+        """Evaluate a script that promises a value, and return that."""
+        result = await self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in result, result
+        return result["result"].get("value")
+
     async def emulate(self, *, scheme: str = "light", media: str = "") -> None:
         await self.call(
             "Emulation.setEmulatedMedia",
@@ -81,9 +87,10 @@ class Page:
         shot = await self.call("Page.captureScreenshot", captureBeyondViewport=True)
         path.write_bytes(base64.b64decode(shot["data"]))
 
-    async def pdf(self, path: Path) -> None:
+    async def printed(self) -> bytes:
+        """Return the page as a PDF."""
         printed = await self.call("Page.printToPDF", printBackground=False, preferCSSPageSize=True)
-        path.write_bytes(base64.b64decode(printed["data"]))
+        return base64.b64decode(printed["data"])
 
     async def _next(self) -> dict[str, Any]:
         message: dict[str, Any] = json.loads((await self._socket.receive(timeout=30)).data)

@@ -66,6 +66,7 @@ class LocalAws:
     endpoint: str
     bucket: str
     env: dict[str, str]
+    topics: tuple[str, ...] = ()
 
     def log(self, prefix: str = "") -> list[dict[str, object]]:
         """Accepted invocations, in order; those alone whose inference id begins with `prefix`."""
@@ -75,6 +76,12 @@ class LocalAws:
     def stats(self) -> dict[str, object]:
         with urllib.request.urlopen(f"{self.url}/_simulator/stats") as reply:
             return dict(json.load(reply))
+
+    def scale(self, instances: int) -> None:
+        """Change the endpoint's number of instances; at 0 it accepts, and results come when it has some again."""
+        url = f"{self.url}/_simulator/scale?instances={instances}"
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST")):
+            pass
 
     def of(self, run: str) -> list[dict[str, object]]:
         """Accepted invocations of one run."""
@@ -96,7 +103,8 @@ def local_aws(*assignments: str) -> Iterator[LocalAws]:
                 "AWS_SECRET_ACCESS_KEY": ready["secret_access_key"],
                 "AWS_SESSION_TOKEN": ready["session_token"],
             }
-            yield LocalAws(ready["url"], ready["endpoint"], ready["input_bucket"], env)
+            topics = tuple(topic for topic in (ready["success_topic"], ready["error_topic"]) if topic)
+            yield LocalAws(ready["url"], ready["endpoint"], ready["input_bucket"], env, topics)
         finally:
             process.terminate()
 

@@ -164,7 +164,7 @@ class _Queue:
         send = _send_of(body)
         if send is None or send.run_id != watch.run_id:
             if watch.shared_queue:
-                watch.note("I3: a message of somebody else's was deleted from a shared queue")
+                watch.note("I3: a message of another run's was deleted from a shared queue")
         elif send.row not in watch.durable and not watch.superseded(send):
             watch.note(f"I3: a message of row {send.row} was deleted before the row was durable")
 

@@ -17,7 +17,7 @@ GRID_HZ = 32.0  # a power of two, so that instants of the grid are exact
 
 
 def driven(world: World, clock: LoopClock) -> MemoryCloud:
-    """Return a cloud on a world that somebody drives."""
+    """Return a cloud on a world that a test drives."""
     cloud = MemoryCloud(world, clock)
     wire = cloud._wire
 

@@ -16,6 +16,7 @@ from support.settings import engine_limits, lookup_policy, model_retry, routing
 
 from fanout.domain.location import Location
 from fanout.domain.records import Options, Record, Rejected
+from fanout.domain.response_fields import TAKES_ANY
 from fanout.domain.routing import Mode
 from fanout.domain.tally import Tally
 from fanout.engine.open_row import OpenRow
@@ -50,6 +51,9 @@ class ListRows:
         for start in range(0, len(self.rows), self.chunk):
             await anyio.lowlevel.checkpoint()
             yield list(self.rows[start : start + self.chunk])
+
+
+NO_COLUMNS = pa.schema([])
 
 
 @dataclass
@@ -95,8 +99,10 @@ def run_engine(
     seed: int = 0,
     before: Callable[[World], None] = lambda world: None,
     recovered: Recovered | None = None,
+    kept: pa.Schema = NO_COLUMNS,
 ) -> Ran:
     """Run to the end on a virtual clock, and merge the output."""
+    random.seed(seed)  # the jitter of repeated calls is drawn from it
 
     async def main() -> Ran:
         clock = LoopClock()
@@ -110,12 +116,13 @@ def run_engine(
             await cloud.control.open_run_queue(RUN, endpoint.topics) if notified and endpoint.topics else None
         )
         tally = Tally()
-        source = ListRows(rows)
+        source = ListRows(rows, passthrough_schema=kept)
         parts = directory / "parts"
         parts.mkdir()
         journal = Journal(directory / "journal.sqlite")
         wiring = Wiring(
             settings=EngineSettings(
+                responses=TAKES_ANY,
                 run_id=RUN,
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,

@@ -337,7 +337,7 @@ class _Output(ByteReceiveStream):
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for keepers
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no process waits for keepers
     _prepare()
     program = _serve(socket.socket(fileno=os.dup(0)))
     main = importlib.import_module(PROGRAMS[program]).main

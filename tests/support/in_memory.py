@@ -69,7 +69,11 @@ def in_memory(
 
     @asynccontextmanager
     async def open_cloud(_settings: object) -> AsyncIterator[RegionalCloud]:
-        yield account.cloud
+        invoker = account.cloud.invoker
+        try:
+            yield account.cloud
+        finally:
+            account.cloud.invoker = invoker  # a run has put others around it, which end with the run
 
     original = session.open_input
 

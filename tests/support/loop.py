@@ -23,7 +23,7 @@ EPOCH = 1_700_000_000.0
 
 
 class NothingLeftError(AssertionError):
-    """Everything waits for something that nobody will ever do."""
+    """Everything waits for something that no task will ever do."""
 
 
 class Call(Handle):
@@ -111,7 +111,7 @@ class SeededLoop(asyncio.BaseEventLoop):
 
 
 class Nap:
-    """A wait for an instant, or for somebody who wakes it before; a third of what a cancel scope costs."""
+    """A wait for an instant, or for a task that wakes it before; a third of what a cancel scope costs."""
 
     __slots__ = ("_over", "_timer")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import resource
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from fanout.domain.records import Outcome
 from fanout.output.parts import Part, write_part
@@ -76,3 +78,12 @@ def file_size_limit(limit_bytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def footer_of(table: pa.Table, **options: object) -> bytes:
+    """Return the footer of a file that pyarrow writes of the table."""
+    out = io.BytesIO()
+    pq.write_table(table, out, **options)
+    content = out.getvalue()
+    length = int.from_bytes(content[-8:-4], "little")
+    return content[-8 - length : -8]

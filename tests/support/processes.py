@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,13 +63,20 @@ class Running:
     What it prints goes to files without names: it never waits for a reader, and a kill leaves nothing behind.
     """
 
-    def __init__(self, *arguments: object, aws: LocalAws, directory: Path, **variables: str) -> None:
+    def __init__(
+        self,
+        *arguments: object,
+        aws: LocalAws,
+        directory: Path,
+        waits: Mapping[str, str] = IMPATIENT,
+        **variables: str,
+    ) -> None:
         prefix = {"FANOUT_TRANSPORT_INPUT_PREFIX": f"s3://{aws.bucket}/inputs"}
         self._files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]  # noqa: SIM115 - closed by `wait`
         self.began_at = time.time()
         self.process = Started(
             *arguments,
-            env=environment(**(aws.env | prefix | IMPATIENT | variables)),
+            env=environment(**(aws.env | prefix | dict(waits) | variables)),
             cwd=directory,
             stdout=self._files[0],
             stderr=self._files[1],
@@ -90,8 +97,8 @@ class Running:
             self.process.kill()
         return self.wait()
 
-    def wait(self) -> Exited:
-        code = self.process.wait(PATIENCE_S)
+    def wait(self, timeout_s: float = PATIENCE_S) -> Exited:
+        code = self.process.wait(timeout_s)
         texts = []
         for file in self._files:
             file.seek(0)

@@ -22,7 +22,7 @@ class Flaw(Enum):
     NO_INTENT = "the intent is not journalled before the send"
     SDK_RETRIES = "the SDK repeats a request whose reply was lost"
     UNJOURNALLED_RESENDS = "re-sends are counted in memory alone"
-    NO_RECONCILER = "nobody looks for outputs"
+    NO_RECONCILER = "no reconciler looks for outputs"
     NO_DEDUPLICATION = "a second notification is taken for a second result"
     UNKNOWN_IS_NEW = "after a crash, an intended row is taken for one that was never sent"
     DELETE_FIRST = "messages are deleted when they are received"
@@ -101,7 +101,7 @@ def _world(state: State) -> Iterator[Step]:
 
 
 def _crashed(state: State) -> State:
-    """Memory is gone, messages become visible again, a reply under way has nobody to go to."""
+    """Memory is gone, messages become visible again, a reply under way has no process to go to."""
     return state._replace(
         up=False,
         row="new",

@@ -99,7 +99,7 @@ class Served:
     ended: int = 0
     requests: list[Request] = field(default_factory=list)
     close: Callable[[], None] = lambda: None
-    """Lets in nobody else."""
+    """Lets in no other client."""
 
 
 @asynccontextmanager

@@ -221,7 +221,7 @@ def _world(
 def _forged(settings: SimulatorSettings, seed: int, *, trusts: bool) -> SimulatorSettings:
     """Return the world with forged ends in a third of the seeds; drawn apart, so that nothing else is drawn anew."""
     rng = random.Random(f"{seed}.forgery")
-    if trusts or not _chance(rng, 0.35):  # whoever trusts the topic has been promised that nobody forges
+    if trusts or not _chance(rng, 0.35):  # who trusts the topic has been promised that no message is forged
         return settings
     statuses = rng.choice((("Failed",), ("Expired",), ("Completed",), ("Failed", "Expired", "Completed")))
     forgery = ForgerySettings(
@@ -279,7 +279,7 @@ _FAULTS: tuple[tuple[str, float, float], ...] = (
 def _faults(rng: random.Random, *, trusts: bool) -> dict[str, object]:
     chosen = rng.sample(_FAULTS, rng.choices((0, 1, 2, 4, 8), (2, 3, 3, 2, 1))[0])
     drawn: dict[str, object] = {name: rng.uniform(least, most) for name, least, most in chosen}
-    if trusts:  # whoever trusts the topic has been promised that nobody forges
+    if trusts:  # who trusts the topic has been promised that no message is forged
         drawn.pop("forged_messages", None)
     if _chance(rng, 0.15):
         drawn["s3_forbidden_for_missing"] = True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,15 +25,19 @@ from support.settings import routing
 
 from fanout.domain.ids import Send
 from fanout.domain.location import Location
+from fanout.domain.response_fields import TAKES_ANY
 from fanout.domain.tally import Tally
+from fanout.engine.journal_writer import JournalWriter
+from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
+from fanout.engine.reconcile.schedule import LookupPolicy
 from fanout.engine.settings import EngineSettings
 from fanout.engine.wiring import Wiring
-from fanout.errors import Interrupted, RunError, StorageError
+from fanout.errors import Fenced, Interrupted, RunError, StorageError
 from fanout.output.finish import finish
 from fanout.output.parts import Part
-from fanout.ports import RunQueue
+from fanout.ports import Clock, RunQueue
 from fanout.rundir.recovery import Recovered, recover, recovered_tally
 from fanout.runtime.endpoint import discover, endpoint_check
 from fanout.simulator.ports.cloud import MemoryCloud
@@ -64,10 +69,12 @@ def live(scenario: Scenario, directory: Path) -> Report:
         AssertionError: An invariant does not hold.
     """
     random.seed(scenario.seed)  # tenacity draws its jitter from it
-    return run_seeded(_Run(scenario, directory).main, seed=scenario.seed)
+    return run_seeded(SeedRun(scenario, directory).main, seed=scenario.seed)
 
 
-class _Run:
+class SeedRun:
+    """A run whose journal is a file; `support.place_run` has one whose state is kept in S3."""
+
     def __init__(self, scenario: Scenario, directory: Path) -> None:
         self._scenario = scenario
         self._directory = directory
@@ -126,12 +133,16 @@ class _Run:
             fault_counts,
             sent_at=self._sent_at,
             sent_ids=self._sent_ids,
-            journal=self._directory / "journal.sqlite",
+            journal=self._journal(world),
         )
         attempts = zip(table["attempts"].to_pylist(), table["possible_attempts"].to_pylist(), strict=True)
         report.attempts = [sum(column) for column in zip(*attempts, strict=True)]
         assert report.statuses == self._tally.by_status, "the summary's counts are not the output's"
         return report
+
+    def _journal(self, world: World) -> Path:
+        """Return the journal as a file, in which no secret may stand."""
+        return self._directory / "journal.sqlite"
 
     async def _lives(self, world: World, cloud: MemoryCloud) -> list[Part]:
         """Run process after process; return the parts of the one that ended by itself."""
@@ -195,26 +206,33 @@ class _Run:
     def _compose(
         self,
         cloud: MemoryCloud,
-        journal: WatchedJournal,
+        journal: WatchedJournal | None,
         recovered: Recovered,
         run_queue: RunQueue | None,
         *,
         fate: KillSwitch,
         watch: Watch,
+        mortal: CrashableCloud | None = None,
+        make_journal: Callable[[OpenRows], JournalWriter] | None = None,
+        clock: Clock | None = None,
+        parts: Path | None = None,
+        tally: Tally | None = None,
+        policy: LookupPolicy | None = None,
     ) -> Pipeline:
         scenario = self._scenario
         simulator, limits = scenario.simulator, scenario.limits
-        mortal = CrashableCloud(cloud, fate, watch)
+        mortal = mortal or CrashableCloud(cloud, fate, watch)
         wiring = Wiring(
             settings=EngineSettings(
+                responses=TAKES_ANY,
                 run_id=scenario.run,
                 endpoint=simulator.endpoint_name,
                 output_path=simulator.output_path,
                 failure_path=simulator.failure_path,
                 routing=routing(scenario.run, uploads=Location(BUCKET, "inputs")),
-                parts=self._parts,
+                parts=parts or self._parts,
                 limits=limits,
-                lookup=scenario.patience,
+                lookup=policy or scenario.patience,
                 retry=scenario.retry,
                 shared_queue=scenario.shared_queue,
                 hears_failures=run_queue is not None and simulator.error_topic is not None,
@@ -226,11 +244,12 @@ class _Run:
             source=self._source,
             cloud=mortal,
             queue=mortal.queue(run_queue.url) if run_queue else None,
-            clock=self._clock,
+            clock=clock or self._clock,
             pacer=Pacer(rate_per_s=scenario.rate, bytes_per_s=scenario.bytes_per_s),
             check_endpoint=endpoint_check(cloud.control, simulator.endpoint_name, clock=self._clock),
-            tally=self._tally,
+            tally=self._tally if tally is None else tally,
             journal=journal,
+            make_journal=make_journal,
             recovered=recovered,
             run_blocking=fate.run_blocking,
         )
@@ -292,6 +311,8 @@ async def _doom(interruption: Interruption, pipeline: Pipeline, fate: KillSwitch
 def _expected(error: RunError, interruption: Interruption | None, world: World) -> str:
     """Return the name of an ending that was asked for; raise if it was not."""
     kind = interruption.kind if interruption else None
+    if isinstance(error, Fenced):
+        raise error  # no file is taken over: a process of `support.place_run` is meant
     if kind == "disk" and isinstance(error, StorageError):
         return "disk full"
     if kind == "stop" and isinstance(error, Interrupted):

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from fanout.cli import app as command_line
 from fanout.observability import logging as logs
 
 
@@ -24,3 +25,17 @@ def configured():
     yield configure
     root.handlers[:] = handlers
     root.setLevel(level)
+
+
+@pytest.fixture
+def typed(capsys, monkeypatch):
+    """Calls the command line in this process; returns the exit code, stdout and stderr."""
+    monkeypatch.setattr(command_line.allocators, "choose", lambda: None)  # it starts another process
+
+    def call(*words):
+        with pytest.raises(SystemExit) as left:
+            command_line.main([str(word) for word in words])
+        told = capsys.readouterr()
+        return left.value.code, told.out, told.err
+
+    return call

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from fanout import errors
@@ -144,3 +146,11 @@ def test_where_there_is_nothing_to_resume_an_error_of_the_disk_says_another_step
         raise error
     assert caught.value is error
     assert str(error) == "cannot write out.parquet: full; free space there, then export it again"
+
+
+def test_several_mistakes_are_a_line_each_and_a_file_s_text_begins_none():
+    several = UsageError("rate: should be a number", "unknown key 'x'")
+    assert several.lines == ("rate: should be a number", "unknown key 'x'")
+    assert str(several).splitlines() == list(several.lines)
+    assert UsageError("a name with\na line end").lines == ("a name with\na line end",)
+    assert pickle.loads(pickle.dumps(several)).args == several.args

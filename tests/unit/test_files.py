@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fanout.errors import Exit, RunError, StorageError, UsageError
 from fanout.files import (
+    _DAMAGES,
     durable_file,
     make_directory,
     publish,
@@ -132,18 +136,21 @@ def test_json_that_cannot_be_written_leaves_what_was_there(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "cannot be read: .*No such file"),
-        (b"", "cannot be read: "),
-        (b"{", "cannot be read: "),
-        (b"\xff\xfe{", "cannot be read: "),
-        (b"[" * 100_000, "cannot be read: "),
+        (None, r"cannot be read: no such file or directory$"),
+        (b"", r"is damaged: it is no whole JSON document\. Put back a copy of it"),
+        (b"{", r"is damaged: it is no whole JSON document\. Put back a copy of it"),
+        (b"\xff\xfe{", r"is damaged: it is no whole JSON document\. Put back a copy of it"),
+        (b"[" * 100_000, r"is damaged: it is no whole JSON document\. Put back a copy of it"),
         (b"null", "is damaged: it has no version"),
         (b"[1]", "is damaged: it has no version"),
         (b'{"rows": 7}', "is damaged: it has no version"),
         (b'{"version": 2, "rows": 7}', "was written by another version of fanout"),
         (b'{"version": "1", "rows": 7}', "was written by another version of fanout"),
-        (b'{"version": 1}', "is damaged: KeyError: 'rows'"),
-        (b'{"version": 1, "rows": "7"}', "is damaged: TypeError: "),
+        (b'{"version": 1}', r"is damaged: it lacks 'rows'\. Put back a copy"),
+        (
+            b'{"version": 1, "rows": "7"}',
+            r"is damaged: a value in it is not what fanout writes\. Put back a copy",
+        ),
     ],
 )
 def test_json_that_cannot_be_used_is_an_error_of_the_callers_that_names_the_file(
@@ -175,3 +182,39 @@ def test_only_a_wrong_name_is_a_mistake_in_what_was_asked(tmp_path: Path, number
     with pytest.raises(kind) as caught, usable(tmp_path), storage(tmp_path, "create"):
         raise OSError(number, os.strerror(number))
     assert type(caught.value) is kind
+
+
+def test_no_damage_of_a_parquet_file_is_told_in_the_words_of_a_library(tmp_path: Path) -> None:
+    """Each file is damaged in another way: cut off, bytes changed, its footer changed, bytes taken out."""
+    rng = random.Random(26)
+    written = []
+    for codec in ("zstd", "snappy", "gzip", "none"):
+        path = tmp_path / f"{codec}.parquet"
+        table = pa.table({"row": range(2_000), "text": [f"x{n % 7}" for n in range(2_000)]})
+        pq.write_table(table, path, compression=codec, write_page_checksum=True)
+        written.append(path.read_bytes())
+    told = set()
+    path = tmp_path / "damaged.parquet"
+    for n in range(300):
+        content = bytearray(rng.choice(written))
+        footer = int.from_bytes(content[-8:-4], "little") + 8
+        at, low = rng.randrange(len(content)), len(content) - footer
+        match n % 4:
+            case 0:
+                del content[at:]
+            case 1:
+                content[at] ^= rng.randrange(1, 256)
+            case 2:
+                content[rng.randrange(low, len(content) - 8)] ^= rng.randrange(1, 256)
+            case _:
+                del content[at : at + rng.randrange(1, 200)]
+        path.write_bytes(content)
+        try:
+            with readable(path), pq.ParquetFile(path, page_checksum_verification=n % 3 > 0) as file:
+                file.read()
+        except StorageError as error:
+            told.add(str(error).removeprefix(f"{path} cannot be read back: ").partition(". The disk")[0])
+        except UnicodeDecodeError:  # of a name in the schema
+            continue
+    assert {"it is no Parquet file, or its end is missing", "a page does not match its CRC checksum"} <= told
+    assert told <= {said for _, said in _DAMAGES} | {"what it holds cannot be decoded: it is damaged"}

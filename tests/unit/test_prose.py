@@ -15,7 +15,7 @@ from fanout.engine.open_row import TRANSITIONS, State
 ROOT = Path(__file__).parents[2]
 HOUSE = Path(fanout.__file__).parent
 GUIDES = ("CONTRIBUTING.md", "docs/architecture.md")
-PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")))
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")))
 MODULES = sorted(HOUSE.rglob("*.py"))
 
 PLAIN = (
@@ -46,8 +46,9 @@ RETIRED = {
 """Words that were given up, and what stands for them now."""
 
 KEPT = (
-    ("commands/resume.py", "nobody knows what it has sent"),  # an error text, and error texts stay
-    ("shards/processes.py", "relay"),  # the variables that hold a LogRelay
+    *(
+        (f"shards/{name}.py", "relay") for name in ("launcher", "processes", "ray", "work")
+    ),  # variables that hold a LogRelay
 )
 """Texts of a file that hold a retired word for good; the rest of their lines is searched like any other."""
 
@@ -97,10 +98,18 @@ def test_every_command_in_a_guide_can_be_given(page):
     """Its script is there and knows its flags."""
     commands = [text.split() for text in quoted(page) if text.startswith(("python ", "pytest "))]
     for program, target, *arguments in commands:
+        if target == "-m":
+            module, *_ = arguments
+            path = ROOT / module.replace(".", "/")
+            here = path.is_dir() or path.with_suffix(".py").is_file()
+            assert here or module in text_of("pyproject.toml"), module
+            continue
         assert (ROOT / target).exists(), target
         flags = {argument.partition("=")[0] for argument in arguments if argument.startswith("--")}
         if program == "python":
             known = text_of(target)
+            shared = re.findall(r"^from support\.(\w+) import", known, flags=re.MULTILINE)
+            known += "".join(text_of(f"tests/support/{name}.py") for name in shared)
             assert {flag for flag in flags if f'"{flag}"' not in known} == set(), target
         else:
             assert flags <= {"--hypothesis-profile"}, flags
@@ -136,7 +145,7 @@ def test_the_documented_layers_are_the_contracts():
     """The picture of the packages is the list that lint-imports checks."""
     contract = re.search(r"^layers = \[\n(.*?)^\]", text_of("pyproject.toml"), re.DOTALL | re.MULTILINE)
     layers = re.findall(r'^  "([^"]+)",$', contract[1], re.MULTILINE)
-    drawn = re.search(r"## The packages\n.*?```\n(.*?)```", text_of("docs/architecture.md"), re.DOTALL)
+    drawn = re.search(r"## The packages\n.*?```text\n(.*?)```", text_of("docs/architecture.md"), re.DOTALL)
     found = [re.split(r"\s{2,}", line.strip())[0] for line in drawn[1].splitlines()]
     assert found == [layer.removesuffix(" | _version") for layer in layers]
 
@@ -176,19 +185,20 @@ def test_files_that_a_docstring_names_exist():
     assert {found for found in named if not (exists(found[1]) or (HOUSE / found[1]).exists())} == set()
 
 
-@pytest.mark.parametrize("word", RETIRED)
-def test_retired_words_stay_away(word):
-    pattern = re.compile(rf"\b(?:{word})\b(?!-)", re.IGNORECASE)
+def test_retired_words_stay_away():
+    # One pattern for all: the house is read once, and most lines hold none of them.
+    retired = re.compile(rf"\b(?:{'|'.join(f'({word})' for word in RETIRED)})\b(?!-)", re.IGNORECASE)
+    instead = [*RETIRED.values()]
     here = [path for path in MODULES if path.relative_to(HOUSE).parts[0] in PLAIN]
-    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("configs/**/*.*"), ROOT / "CONTRIBUTING.md"]
+    pages = [*ROOT.glob("docs/**/*.md"), *ROOT.glob("configs/**/*.*"), ROOT / "CONTRIBUTING.md"]
     found = {
-        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()} (say {instead[match.lastindex - 1]})"
         for path in (*here, *pages)
         if path.suffix in {".py", ".md", ".toml", ".yml", ".json"}
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if pattern.search(without_kept(path, line))
+        for match in retired.finditer(without_kept(path, line))
     }
-    assert found == set(), f"say {RETIRED[word]}"
+    assert found == set()
 
 
 def without_kept(path, line):

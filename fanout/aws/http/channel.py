@@ -20,7 +20,7 @@ from fanout.aws.http.pool import Pool
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.sigv4 import Keys, Signer, Template
 from fanout.domain.failures import EXPIRED, TOLERATED_SKEW_S
-from fanout.errors import CallError
+from fanout.errors import CallError, not_released
 from fanout.ports import Admit
 
 HOLD_BYTES = 256 * 1024
@@ -73,6 +73,7 @@ class HttpChannel:
         cap_bytes: int,
         body: bytes | memoryview = b"",
         admit: Admit | None = None,
+        may_leave: Callable[[], bool] | None = None,
     ) -> Answer:
         """Return the reply, a success.
 
@@ -84,13 +85,21 @@ class HttpChannel:
             cap_bytes: A reply with a larger body is a failure.
             body: What follows the head.
             admit: Awaited with the size of the reply's body before that is read, if it is large.
+            may_leave: Asked right before the request is written whether it may still be sent; None if it always may.
 
         Raises:
-            CallError: It failed, or the reply is a refusal.
+            CallError: It failed, or the reply is a refusal; `NOT_RELEASED` if it might not be sent any more.
         """
         deadline = self._now() + timeout_s
         answer, keys, signed_at = await self._exchange(
-            template, values, payload=payload, deadline=deadline, cap_bytes=cap_bytes, body=body, admit=admit
+            template,
+            values,
+            payload=payload,
+            deadline=deadline,
+            cap_bytes=cap_bytes,
+            body=body,
+            admit=admit,
+            may_leave=may_leave,
         )
         if answer.status < 300:
             return answer
@@ -110,6 +119,7 @@ class HttpChannel:
                 cap_bytes=cap_bytes,
                 body=body,
                 admit=admit,
+                may_leave=may_leave,
             )
             if answer.status < 300:
                 return answer
@@ -130,6 +140,7 @@ class HttpChannel:
         cap_bytes: int,
         body: bytes | memoryview,
         admit: Admit | None,
+        may_leave: Callable[[], bool] | None,
     ) -> tuple[Answer, Keys, float]:
         """Return a reply, whatever it says, and the keys and the instant that its request was signed with."""
         keys = self._signing_keys.keys_nowait() or await self._signing_keys.keys(deadline=deadline)
@@ -143,6 +154,9 @@ class HttpChannel:
         except CallError:
             self.pool.give_back(connection)
             raise
+        if may_leave is not None and not may_leave():
+            self.pool.give_back(connection)
+            raise not_released()
         future = connection.send(
             head,
             body,

@@ -6,8 +6,7 @@ is refusing the signature: the request was not taken, so it may be signed and se
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
+from fanout.aws.errors import http_date
 from fanout.aws.http.reply_parser import Answer
 from fanout.domain.failures import BAD_SIGNATURE, TOLERATED_SKEW_S, WRONG_CLOCK
 
@@ -37,11 +36,8 @@ class ClockSkew:
         """
         if code not in REFUSALS:
             return False
-        try:
-            theirs = parsedate_to_datetime(answer.headers[b"date"].decode("latin-1")).timestamp()
-        except (KeyError, ValueError, TypeError):
-            return False
-        if abs(theirs - signed_at) < TOLERATED_SKEW_S:
+        theirs = http_date(answer.headers.get(b"date", b"").decode("latin-1"))
+        if theirs is None or abs(theirs - signed_at) < TOLERATED_SKEW_S:
             return False
         self.offset_s = theirs - now
         return True

@@ -1,7 +1,7 @@
 """Makes the calls that are made once a run, or once a minute, under the names that aiobotocore gives them.
 
-So `fanout.aws.control` and `fanout.aws.run_queue` use it as a client. It passes on to aiobotocore's what is not listed
-here, and what no channel leads to.
+So `control`, `run_queue` and `leftovers` of `fanout.aws` use it as a client. It passes on to aiobotocore's what is not
+listed here, and what no channel leads to.
 """
 
 from __future__ import annotations

@@ -52,6 +52,7 @@ class HttpInvoker:
             body=body,
             timeout_s=self._timeout_s,
             cap_bytes=REPLY_CAP_BYTES,
+            may_leave=invocation.may_leave,
         )
         told = {
             "InferenceId": json_object(answer).get("InferenceId"),

@@ -50,8 +50,10 @@ async def list_page(
 
 
 def _info(answer: Answer, bucket: str, entry: Element, *, in_url: bool) -> ObjectInfo:
-    # An empty text is no key, no number and no time: what is missing fails below.
+    # An empty text is no number and no time: what is missing fails below.
     key, size, modified = (entry.findtext(name, "") for name in ("Key", "Size", "LastModified"))
+    if not key:
+        raise unreadable(answer, "an object without a key")
     try:
         return ObjectInfo(
             Location(bucket, unquote_plus(key) if in_url else key),

@@ -21,7 +21,7 @@ PutPart = Callable[..., Awaitable[Answer]]
 
 
 class HttpUpload:
-    """`ports.Upload`; made by `begin`.
+    """`ports.Upload`; made by `HttpObjects.begin_upload`.
 
     Args:
         upload_id: S3's name for it.

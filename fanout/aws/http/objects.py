@@ -18,13 +18,23 @@ from fanout.aws.http.channels import HttpChannels
 from fanout.aws.http.checksums import verify_checksum
 from fanout.aws.http.listing import delete_objects, list_page
 from fanout.aws.http.multipart import HttpUpload, create_upload
+from fanout.aws.http.object_headers import (
+    CRC32,
+    HASH,
+    TYPE,
+    conditions,
+    metadata_of,
+    modified_at,
+    noted,
+    to_template,
+)
 from fanout.aws.http.reply_errors import header, unreadable
 from fanout.aws.http.reply_parser import Answer
 from fanout.aws.http.s3_call import call, path_of
 from fanout.aws.http.sigv4 import EMPTY_SHA256, UNSIGNED, Template
 from fanout.aws.pages import Pages
 from fanout.aws.parts import upload_whole
-from fanout.aws.s3_arguments import crc32, headers_of_every_call, headers_of_storage, tagging
+from fanout.aws.s3_arguments import crc32, headers_of_every_call, headers_of_storage
 from fanout.aws.sdk.objects import S3Objects
 from fanout.aws.settings import AwsSettings
 from fanout.aws.timeouts import transfer_s
@@ -38,11 +48,12 @@ OBJECT_CAP_BYTES = 2 * 1024**3
 """Above all that is ever admitted: `collect.response_max_bytes` can be no more than a page of Parquet holds."""
 REPLY_CAP_BYTES = 1024 * 1024
 
-_ELSEWHERE = frozenset({"PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed"})
+_ELSEWHERE = frozenset({
+    "PermanentRedirect", "TemporaryRedirect", "Redirect", "AuthorizationHeaderMalformed",
+    "IllegalLocationConstraintException",  # of a region that an account has to opt in to
+})  # fmt: skip
 """S3 says with these that the bucket is in another region; botocore finds it."""
-_META = "x-amz-meta-"
 _PARTIAL = 206
-_CRC32, _HASH, _TYPE = "x-amz-checksum-crc32", "x-amz-content-sha256", "content-type"
 
 
 class HttpObjects:
@@ -79,7 +90,7 @@ class HttpObjects:
                 location, content_type=content_type, metadata=metadata, tags=tags, if_none_match=if_none_match
             )
             return await upload_whole(upload, memoryview(body), settings=self._settings)
-        told = {**_noted(metadata, tags), **_conditions(if_match, if_none_match)}
+        told = {**noted(metadata, tags), **conditions(if_match, if_none_match)}
 
         async def put(channel: HttpChannel) -> str:
             answer = await self._put(channel, location, body, content_type=content_type, told=told)
@@ -111,7 +122,7 @@ class HttpObjects:
             template = self._template(channel, "PUT", typed=content_type is not None)
             return await self._send_body(channel, template, (path_of(channel, location.key), *typed), body)
         # With metadata or on a condition, as is done seldom.
-        headers = {**self._described(content_type), **told, _CRC32: crc32(body)}
+        headers = {**self._described(content_type), **told, CRC32: crc32(body)}
         timeout_s = self._timeout_s + transfer_s(len(body))
         return await call(channel, "PUT", location.key, headers=headers, body=body, timeout_s=timeout_s)
 
@@ -125,7 +136,7 @@ class HttpObjects:
         if_none_match: Literal["*"] | None = None,
     ) -> Upload:
         """Begin an upload in parts; see `ports.ObjectStore`."""
-        headers = {**self._described(content_type), **_noted(metadata, tags)}
+        headers = {**self._described(content_type), **noted(metadata, tags)}
 
         async def begin(channel: HttpChannel) -> Upload:
             return HttpUpload(
@@ -134,7 +145,7 @@ class HttpObjects:
                 location,
                 put_part=self._put_part,
                 of_every_call=self._of_every_call,
-                condition=_conditions(None, if_none_match),
+                condition=conditions(None, if_none_match),
                 timeout_s=self._timeout_s,
             )
 
@@ -150,7 +161,7 @@ class HttpObjects:
 
     async def read(self, location: Location, *, start: int, size_bytes: int, etag: str) -> bytes:
         """Return a range of an object; see `ports.ObjectStore`."""
-        wanted = {"range": f"bytes={start}-{start + size_bytes - 1}", **_conditions(etag or None, None)}
+        wanted = {"range": f"bytes={start}-{start + size_bytes - 1}", **conditions(etag or None, None)}
 
         async def read(channel: HttpChannel) -> bytes:
             answer = await call(
@@ -183,7 +194,7 @@ class HttpObjects:
             raise unreadable(answer, "the reply does not say how long the object is")
         verify_checksum(answer)
         return Object(
-            body=answer.body, content_type=header(answer, b"content-type"), modified_at=_modified_at(answer)
+            body=answer.body, content_type=header(answer, b"content-type"), modified_at=modified_at(answer)
         )
 
     async def head(self, location: Location) -> ObjectInfo | None:
@@ -196,7 +207,8 @@ class HttpObjects:
         except CallError as error:
             if error.status in {403, 404}:
                 return None
-            if error.status in {301, 307, 400}:  # a HEAD has no body to name the reason in
+            # A HEAD has no body to name the reason in.
+            if self._is_elsewhere(location, error) or error.status == 400:
                 return await self._otherwise.head(location)
             raise
         length = header(answer, b"content-length")
@@ -205,9 +217,9 @@ class HttpObjects:
         return ObjectInfo(
             location,
             int(length),
-            _modified_at(answer),
+            modified_at(answer),
             header(answer, b"etag") or "",
-            _metadata(answer),
+            metadata_of(answer),
             http_date(header(answer, b"date") or ""),
         )
 
@@ -331,62 +343,13 @@ class HttpObjects:
 
     def _headers(self, kind: str) -> dict[str, str]:
         if kind == "GET":
-            return {_HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._of_every_call}
+            return {HASH: EMPTY_SHA256, "x-amz-checksum-mode": "ENABLED", **self._of_every_call}
         if kind == "HEAD":
-            return {_HASH: EMPTY_SHA256, **self._of_every_call}
+            return {HASH: EMPTY_SHA256, **self._of_every_call}
         if kind == "PUT":
             return headers_of_storage(self._settings) | self._of_every_call
         return dict(self._of_every_call)
 
     def _described(self, content_type: str | None) -> dict[str, str]:
-        typed = {} if content_type is None else {_TYPE: content_type}
+        typed = {} if content_type is None else {TYPE: content_type}
         return {**self._headers("PUT"), **typed}
-
-
-def to_template(channel: HttpChannel, kind: str, *, headers: Mapping[str, str], typed: bool) -> Template:
-    """Return a kind of request to a bucket.
-
-    Args:
-        channel: To the bucket.
-        kind: `GET`, `HEAD`, `PUT` or `PUT part`.
-        headers: Constant headers.
-        typed: Whether a Content-Type is given.
-    """
-    has_body = kind.startswith("PUT")
-    varying = (*((_TYPE,) if typed else ()), *((_CRC32, _HASH) if has_body else ()))
-    return Template(
-        kind[:4].strip(),
-        host=channel.route.host,
-        path=None,
-        headers=headers,
-        varying=varying,
-        unsigned={"user-agent": channel.route.user_agent},
-        is_s3=True,
-        has_query=kind == "PUT part",
-        has_body=has_body,
-    )
-
-
-def _noted(metadata: Mapping[str, str] | None, tags: Mapping[str, str] | None) -> dict[str, str]:
-    tagged = {"x-amz-tagging": tagging(tags)} if tags else {}
-    return {_META + name: value for name, value in (metadata or {}).items()} | tagged
-
-
-def _metadata(answer: Answer) -> dict[str, str]:
-    return {
-        name.decode("latin-1").removeprefix(_META): value.decode("utf-8", "replace")
-        for name, value in answer.headers.items()
-        if name.startswith(_META.encode())
-    }
-
-
-def _conditions(if_match: str | None, if_none_match: str | None) -> dict[str, str]:
-    told = {"if-match": if_match, "if-none-match": if_none_match}
-    return {name: value for name, value in told.items() if value is not None}
-
-
-def _modified_at(answer: Answer) -> float:
-    instant = http_date(header(answer, b"last-modified") or "")
-    if instant is None:
-        raise unreadable(answer, "the reply has no readable Last-Modified")
-    return instant

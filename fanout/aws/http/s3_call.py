@@ -89,7 +89,8 @@ def document(answer: Answer, name: str) -> Element:
 
 def _parsed(body: bytes) -> Element | None:
     try:
-        root = fromstring(body)  # noqa: S314 - entities need a DOCTYPE, which was refused
+        # White space keeps a connection alive while S3 completes an upload, and no declaration may stand behind it.
+        root = fromstring(body.lstrip())  # noqa: S314 - entities need a DOCTYPE, which was refused
     except ParseError:
         return None
     for element in root.iter():  # S3 and what is compatible with it spell the namespace in three ways

@@ -12,7 +12,7 @@ from typing import Any
 from fanout.aws.errors import UNREADABLE
 from fanout.aws.timeouts import bounded
 from fanout.domain.records import Invocation, Reply
-from fanout.errors import CallError, Phase
+from fanout.errors import CallError, Phase, not_released
 
 
 class SageMakerInvoker:
@@ -30,6 +30,8 @@ class SageMakerInvoker:
     async def invoke(self, invocation: Invocation) -> Reply:
         """Return the checked 202; see `ports.Invoker`."""
         parameters = to_parameters(invocation)
+        if invocation.may_leave is not None and not invocation.may_leave():
+            raise not_released()
         async with bounded(self._timeout_s):
             answer = await self._client.invoke_endpoint_async(**parameters)
         return to_reply(answer, sent=invocation.inference_id)

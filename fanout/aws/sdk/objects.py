@@ -95,11 +95,9 @@ class S3Objects:
                 body: bytes = await stream.read()
         if len(body) != answer.get("ContentLength", len(body)):
             message = f"{len(body)} of {answer['ContentLength']} bytes arrived"
-            raise CallError(Phase.EXCHANGE, "IncompleteBody", message=message)
+            raise CallError(Phase.EXCHANGE, INCOMPLETE, message=message)
         if answer["ResponseMetadata"]["HTTPStatusCode"] != 206 or len(body) > size_bytes:
-            raise CallError(
-                Phase.EXCHANGE, UNREADABLE, message="the reply is not the range that was asked for"
-            )
+            raise _unreadable("the reply is not the range that was asked for")
         return body
 
     async def get(self, location: Location, *, admit: Admit = at_once) -> Object:
@@ -124,9 +122,7 @@ class S3Objects:
         if len(body) != length:
             message = f"{len(body)} of {length} bytes arrived"
             raise CallError(Phase.EXCHANGE, INCOMPLETE, message=message)
-        return Object(
-            body=body, content_type=answer.get("ContentType"), modified_at=answer["LastModified"].timestamp()
-        )
+        return Object(body=body, content_type=answer.get("ContentType"), modified_at=_modified_at(answer))
 
     async def head(self, location: Location) -> ObjectInfo | None:
         """Return what is known of the object, None when S3 says 404 or 403."""
@@ -139,8 +135,8 @@ class S3Objects:
             raise
         return ObjectInfo(
             location,
-            answer["ContentLength"],
-            answer["LastModified"].timestamp(),
+            _length(answer),
+            _modified_at(answer),
             answer.get("ETag", ""),
             answer.get("Metadata", {}),
             http_date(answer["ResponseMetadata"]["HTTPHeaders"].get("date", "")),
@@ -176,17 +172,22 @@ class S3Objects:
             return found, None
         next_token = page.get("NextContinuationToken")
         if not next_token or next_token == token:  # it would end early, or never
-            message = "a truncated listing names no next page"
-            raise CallError(Phase.EXCHANGE, UNREADABLE, message=message)
+            raise _unreadable("a truncated listing names no next page")
         return found, next_token
 
 
 def _length(answer: Mapping[str, Any]) -> int:
     length = answer.get("ContentLength")
     if length is None:
-        message = "the reply does not say how long the object is"
-        raise CallError(Phase.EXCHANGE, UNREADABLE, message=message)
+        raise _unreadable("the reply does not say how long the object is")
     return int(length)
+
+
+def _modified_at(answer: Mapping[str, Any]) -> float:
+    instant = answer.get("LastModified")
+    if instant is None:
+        raise _unreadable("the reply has no readable Last-Modified")
+    return float(instant.timestamp())
 
 
 async def _read(stream: Any) -> bytes:
@@ -198,5 +199,12 @@ async def _read(stream: Any) -> bytes:
 
 
 def _info(bucket: str, entry: Mapping[str, Any]) -> ObjectInfo:
-    modified_at = entry["LastModified"].timestamp()
-    return ObjectInfo(Location(bucket, entry["Key"]), entry["Size"], modified_at, entry.get("ETag", ""))
+    try:
+        modified_at = entry["LastModified"].timestamp()
+        return ObjectInfo(Location(bucket, entry["Key"]), entry["Size"], modified_at, entry.get("ETag", ""))
+    except KeyError as error:
+        raise _unreadable("an object without size or time") from error
+
+
+def _unreadable(message: str) -> CallError:
+    return CallError(Phase.EXCHANGE, UNREADABLE, message=message)

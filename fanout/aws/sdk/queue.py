@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from fanout.aws.errors import UNREADABLE
 from fanout.aws.timeouts import bounded
 from fanout.domain.records import Message
+from fanout.errors import CallError, Phase
 
 BATCH = 10
 """Messages of one ReceiveMessage or DeleteMessageBatch (API reference)."""
@@ -43,10 +45,14 @@ class SqsQueue:
             answer = await self._client.receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=min(BATCH, max_messages), WaitTimeSeconds=seconds
             )
-        return [
-            Message(body=found["Body"], receipt=found["ReceiptHandle"])
-            for found in answer.get("Messages", ())
-        ]
+        try:
+            return [
+                Message(body=found["Body"], receipt=found["ReceiptHandle"])
+                for found in answer.get("Messages", ())
+            ]
+        except KeyError as error:
+            message = "a message without body or receipt"
+            raise CallError(Phase.EXCHANGE, UNREADABLE, message=message) from error
 
     async def delete(self, receipts: Sequence[str]) -> Sequence[str]:
         """Delete up to 10 messages; return the receipts that the reply does not call successful.

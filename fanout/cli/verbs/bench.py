@@ -42,7 +42,9 @@ def bench(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print bench.json on stdout.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Nothing on stderr.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Nothing on stderr but why it failed.")
+    ] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides.")] = False,
 ) -> None:
     """Send each payload both ways, inline and via S3, and tell which is faster, by how much, and how surely."""
@@ -51,7 +53,7 @@ def bench(
     from fanout.bench.experiment import ask
     from fanout.bench.experiment import bench as experiment
     from fanout.bench.settings import DOCUMENT
-    from fanout.bench.text import print_result
+    from fanout.bench.text import print_failures, print_result
     from fanout.config.load import load_config
 
     if until is not None:
@@ -70,7 +72,9 @@ def bench(
         observer=observer_on(console, quiet=quiet),
         overwrite=overwrite,
     )
-    if not quiet:
+    if quiet:
+        print_failures(result, console)
+    else:
         print_result(result, console, document=directory / DOCUMENT)
     if as_json:
         print_json(result.as_dict())

@@ -24,20 +24,26 @@ def gc(
         Path | None, typer.Option("-c", "--config", help="TOML file; names the account, as for a run.")
     ] = None,
     run_dir: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(
             "--run-dir",
-            help="A run's directory, or one that holds some, beside .fanout here; may come again.",
+            help="A run's directory, one that holds some, or s3://BUCKET/runs/, beside .fanout here; may come again.",
         ),
     ] = None,
     older_than: Annotated[
         str, typer.Option("--older-than", metavar="AGE", help="How long a run was silent: 90s, 15m, 12h, 1d.")
     ] = "1d",
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished", help="Places in S3 of runs that could be resumed go, too: results are lost."
+        ),
+    ] = False,
     delete: Annotated[bool, typer.Option("--delete", help="Remove what is marked to go.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table.")] = False,
 ) -> None:
-    """List queues, subscriptions and uploads of runs that are gone; remove them with --delete.
+    """List queues, subscriptions, uploads, claims and places of runs that are gone; remove them with --delete.
 
     Nothing of a run that lives, or may live, is touched, and nothing that is not certainly a run's.
     """
@@ -54,7 +60,11 @@ def gc(
 
     async def go() -> Cleared:
         return await collect_garbage(
-            loaded, run_dirs=run_dir or [], older_than_s=older_than_s, mode="delete" if delete else "list"
+            loaded,
+            run_dirs=run_dir or [],
+            older_than_s=older_than_s,
+            mode="delete" if delete else "list",
+            unfinished="give up" if unfinished else "keep",
         )
 
     again = "what was removed is gone: start it again for the rest"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fanout.cli.help import Verb, Verbs
 from fanout.cli.options import from_flags
 from fanout.config.flags import INFRA, RUN, Sections
 from fanout.errors import Exit, UsageError
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
 
 infra = typer.Typer(
     no_args_is_help=True,
+    cls=Verbs,
     rich_markup_mode=None,
     help="Print what to grant and to create on AWS: a policy, a CloudFormation template.",
 )
 
 
-@infra.command(epilog="Exit codes: 0 the policy is whole; 2 usage; 4 placeholders stand in it.")
+@infra.command(cls=Verb)
 @from_flags(RUN)
 def iam(
     *,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file of the run.")] = None,
     flags: Sections,
     verb: Annotated[
-        str, typer.Option("--for", metavar="VERB", help="What the role is to do: run, bench or doctor.")
+        str, typer.Option("--for", metavar="VERB", help="What the role is to do: run, bench, doctor or gc.")
     ] = "run",
     account: Annotated[
         str | None, typer.Option(metavar="ID", help="The account, where the endpoint cannot be asked.")
@@ -56,12 +58,15 @@ def iam(
     loaded = load_config(config, environ=os.environ, flags=flags)
     not_asked = Described(None, loaded.endpoint.region or _region(os.environ), OFFLINE)
     grant(loaded, wanted, not_asked, account_id=account)  # mistakes are told before AWS is asked
-    described = not_asked if offline else run_in_event_loop(lambda: describe(loaded))
+    if loaded.endpoint.name is None:  # gc is of the account, where none is named
+        not_asked = Described(None, not_asked.region, "No endpoint is named, which would tell.")
+    asks = not offline and loaded.endpoint.name is not None
+    described = run_in_event_loop(lambda: describe(loaded)) if asks else not_asked
     granted = grant(loaded, wanted, described, account_id=account)
     _end(granted, what="policy")
 
 
-@infra.command(epilog="Exit codes: 0 the template is whole; 2 usage.")
+@infra.command(cls=Verb)
 def cfn(
     model: Annotated[
         str | None, typer.Option(metavar="NAME", help="Model; left out, CloudFormation asks for it.")
@@ -127,9 +132,7 @@ def cfn(
     _print(stack(options))
 
 
-@infra.command(
-    epilog="Exit codes: 0 the template is whole; 2 usage; 4 placeholders stand in it, or no topic is there."
-)
+@infra.command(cls=Verb)
 @from_flags(INFRA)
 def queue(
     *,

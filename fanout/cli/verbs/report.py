@@ -12,10 +12,11 @@ import typer
 from fanout.cli.console import write_out
 from fanout.cli.options import from_flags
 from fanout.config.flags import REPORT, Sections
-from fanout.errors import UsageError
+from fanout.errors import Exit, UsageError
 
 if TYPE_CHECKING:
     from fanout.config.model import Config
+    from fanout.report.build import Asked
     from fanout.report.document import Report
 
 FORMATS = ("text", "json", "markdown", "html")
@@ -39,12 +40,30 @@ def report(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write; default stdout.")
     ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CONDITION",
+            help="Exit with 3 if it holds: 'total.p99 > 2s', 's3.fetch.p99.9 > 500ms', 'failures > 5%' (1% by "
+            "default); with --compare 'total.p50 > baseline + 10%', worse.",
+        ),
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Compare the second of two outputs with the first, row by row where they share rows.",
+        ),
+    ] = False,
     config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file with [prices].")] = None,
     flags: Sections,
 ) -> None:
     """Tell what came of a run, from its output alone: counts, errors, latencies, throughput, cost."""
+    from fanout.analysis.fail_conditions import parse_condition
     from fanout.commands.find_run import output_of
     from fanout.config.load import load_config
+    from fanout.report.build import Asked
+    from fanout.text import escape
 
     chosen = form or _format_of(output)
     if chosen not in FORMATS:
@@ -54,27 +73,32 @@ def report(
     if chosen == "html":
         _require_figures()
     loaded = load_config(config, environ=os.environ, flags=flags)
-    found = _found([output_of(each) for each in outputs], loaded)
+    asked = Asked(tuple(parse_condition(each) for each in fail_if or ()), compare)
+    found = _found([output_of(each) for each in outputs], loaded, asked)
     text = _rendered(found, chosen, width=_width(output))
     if output is None:
         write_out(text)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+    else:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{output}: cannot be written ({error.strerror})") from error
+    if fail_if and found.gates is not None and found.gates.failed:
+        for each in found.gates.failed:
+            sys.stderr.write(f"{escape(str(each))}\n")
+        raise typer.Exit(int(Exit.ROWS_FAILED))
 
 
-def _found(outputs: list[str], config: Config) -> Report:
+def _found(outputs: list[str], config: Config, asked: Asked) -> Report:
     from fanout.output.object_place import is_remote
 
     if any(map(is_remote, outputs)):  # all of AWS has to be loaded
-        from fanout.commands.report import make_report
+        from fanout.commands.report import report_with_s3
 
-        return make_report(outputs, config)
-    from fanout.report.document import report_of
+        return report_with_s3(outputs, config, asked)
+    from fanout.report.build import make_report
 
-    return report_of(outputs, config.prices)
+    return make_report(outputs, config.prices, asked)
 
 
 def _format_of(output: Path | None) -> str:
@@ -102,7 +126,9 @@ def _rendered(found: Report, form: str, *, width: int | None) -> str:
     if form == "json":
         import orjson
 
-        return orjson.dumps(found.as_dict(), option=orjson.OPT_INDENT_2).decode() + "\n"
+        from fanout.report.json_form import as_dict
+
+        return orjson.dumps(as_dict(found), option=orjson.OPT_INDENT_2).decode() + "\n"
     if form == "markdown":
         from fanout.report.markdown import markdown
 
@@ -124,15 +150,15 @@ def _rendered(found: Report, form: str, *, width: int | None) -> str:
 
 def _width(output: Path | None) -> int | None:
     """Return the columns to fill: the terminal's, or enough for every table in a file or pipe."""
-    return None if output is None and sys.stdout.isatty() else 120
+    return None if output is None and sys.stdout.isatty() else 140
 
 
 def _require_figures() -> None:
     """Refuse, before a long fold, what cannot be drawn at its end."""
     from importlib.util import find_spec
 
-    if find_spec("matplotlib") is None:
+    if missing := [name for name in ("vl_convert", "jinja2") if find_spec(name) is None]:
         raise UsageError(
-            "an HTML report needs matplotlib for its figures: pip install 'sagemaker-fanout[report]' "
-            "(text, json and markdown do without)"
+            f"an HTML report needs {' and '.join(missing)} for its figures and its page: pip install "
+            "'sagemaker-fanout[report]' (text, json and markdown do without)"
         )

@@ -31,13 +31,10 @@ def retry(
     Each is a new send: what ended `unsettled` or `unknown` may have been served before.
     """
     from fanout.api.verbs import retry as retry_rows
-    from fanout.commands.find_run import find_run
+    from fanout.cli.named_run import named
     from fanout.config.load import load_config
-    from fanout.rundir.manifest import read_manifest
-    from fanout.rundir.paths import RunDirectory
 
     reporting.configure_logging()
-    earlier = find_run(run)
-    base = None if config else read_manifest(RunDirectory(earlier)).config
-    changed = load_config(config, environ=os.environ, flags=flags, base=base)
-    reporting.show(lambda observer: retry_rows(earlier, output, observer=observer, config=changed))
+    earlier = named(run, config, flags)
+    changed = load_config(config, environ=os.environ, flags=flags, base=None if config else earlier.config)
+    reporting.show(lambda observer: retry_rows(earlier.where, output, observer=observer, config=changed))

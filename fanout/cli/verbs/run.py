@@ -38,7 +38,10 @@ def run(
     from fanout.api.verbs import run as run_to_the_end
 
     try:
-        reporting.show(lambda observer: run_to_the_end(loaded, observer=observer))
+        reporting.show(
+            lambda observer: run_to_the_end(loaded, observer=observer),
+            rows_failed_exit=loaded.run.rows_failed_exit,
+        )
     except UnfinishedRun as unfinished:
         unfinished.name_line(shlex.join(["fanout", *sys.argv[1:], "--resume"]))
         raise

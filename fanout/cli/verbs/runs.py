@@ -1,7 +1,8 @@
-"""Lists the runs in a directory: `fanout runs`."""
+"""Lists the runs in a directory, or below a prefix in S3: `fanout runs`."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -9,22 +10,39 @@ from typing import Annotated
 import typer
 
 from fanout.cli.console import print_json, write_out
+from fanout.cli.options import from_flags
+from fanout.config.flags import REPORT, Sections
 
 
+@from_flags(REPORT)
 def runs(
-    directory: Annotated[Path, typer.Argument(help="Directory whose .fanout holds the runs.")] = Path(),
+    *,
+    place: Annotated[
+        str,
+        typer.Argument(metavar="PLACE", help="Directory whose .fanout holds the runs, or s3://BUCKET/runs/."),
+    ] = ".",
+    config: Annotated[
+        Path | None,
+        typer.Option("-c", "--config", help="TOML file; leads to S3, for runs that are kept there."),
+    ] = None,
+    flags: Sections,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
 ) -> None:
-    """List the runs in a directory, the oldest first."""
+    """List the runs in a directory, or below a prefix in S3, the oldest first."""
+    from fanout.api.verbs import runs as find
     from fanout.cli.status_text import table
-    from fanout.commands.status import runs as find
+    from fanout.commands.find_run import in_s3
+    from fanout.config.load import load_config
     from fanout.text import escape
 
-    found = find(directory)
+    found = find(place, config=load_config(config, environ=os.environ, flags=flags))
     if not found and not as_json:
-        sys.stderr.write(
-            f"fanout: no runs in {escape(str(directory))}: they stand in .fanout beside their outputs\n"
+        where = (
+            "they stand below it where --run-dir named it"
+            if in_s3(place)
+            else "they stand in .fanout beside their outputs"
         )
+        sys.stderr.write(f"fanout: no runs in {escape(place)}: {where}\n")
     if as_json:
         for each in found:
             print_json(each.as_dict())

@@ -22,20 +22,24 @@ from fanout.commands.doctor.finding import (
     ok,
     warning,
 )
-from fanout.commands.doctor.objects import check_results, check_uploads
+from fanout.commands.doctor.objects import check_claim, check_place, check_results, check_uploads
 from fanout.commands.doctor.queue import check_queue
 from fanout.commands.doctor.rows import Head, first_payloads, judge_input, judge_rows, read_head
 from fanout.commands.doctor.send import send_rows
+from fanout.concurrency.clock import SystemClock
 from fanout.concurrency.side_by_side import side_by_side
 from fanout.config.model import Config
 from fanout.domain.ids import new_run
 from fanout.domain.routing import Routing
-from fanout.errors import Exit, RunError, UsageError
-from fanout.output.object_place import is_remote
+from fanout.errors import Exit, RunError, UnfinishedRun, UsageError
+from fanout.output.object_place import is_remote, object_place
 from fanout.ports import Endpoint
 from fanout.runtime import settings as compose
+from fanout.runtime.endpoint import LOOK_PATIENCE_S
 from fanout.runtime.finish import prove_output
+from fanout.runtime.place.run_place import is_place, run_place
 from fanout.runtime.run_queue import check_queue_region
+from fanout.runtime.schedule import scheduled
 from fanout.runtime.session import Session, open_session
 from fanout.source.stdin import STDIN
 
@@ -81,9 +85,12 @@ async def examine(config: Config, *, environ: Mapping[str, str], send: int = 0) 
         send: Rows to send through, if no check fails.
     """
     began = monotonic()
-    config = compose.absolute(config)
+    try:
+        config = scheduled(compose.absolute(config), now=SystemClock().now())
+    except UsageError as error:
+        return Report(tuple(failure(CONFIGURATION, line) for line in error.lines), monotonic() - began)
     examination = _Examination(config)
-    findings = [*here.configuration(config), *here.descriptors(config), *here.network(environ)]
+    findings = [*here.configuration(config, environ), *here.descriptors(config), *here.network(environ)]
     findings += here.output(config, run_id=examination.run_id)
     findings += await examination.ask_aws(said={each.text for each in findings})
     findings += here.disk(config, input_bytes=examination.input_bytes)
@@ -147,6 +154,8 @@ class _Examination:
             asked.append(partial(needed, "input", partial(self._input, session)))
         if is_remote(config.output.path or "") and not config.local.enabled:
             asked.append(partial(needed, "output", partial(self._output, session)))
+        if is_place(config.run.dir or "") and not config.local.enabled:
+            asked.append(partial(needed, "place", partial(self._place, session)))
         findings += [each for part in await side_by_side(asked) for each in part]
         if not any(each.check == "clock" for each in findings):  # else a refusal has said so
             findings += judge_clock(session.cloud.control.clock_skew_s())
@@ -166,7 +175,7 @@ class _Examination:
         described: list[Endpoint | None] = []
 
         async def ask() -> list[Finding]:
-            described.append(await session.endpoint())
+            described.append(await session.endpoint(patience_s=LOOK_PATIENCE_S))
             return judge_endpoint(described[0], self._config.collect)
 
         findings = await needed("endpoint", ask)
@@ -234,8 +243,30 @@ class _Examination:
         self.head = await read_head(await session.source())
         return judge_rows(self.head, self._routing)
 
+    async def _place(self, session: Session) -> list[Finding]:
+        warnings: list[str] = []
+        place = run_place(self._config.run.dir or "", run_id=self.run_id)
+        return await check_place(
+            session.cloud.objects,
+            place,
+            resumes=self._config.run.resume,
+            clock=session.clock,
+            warn=warnings.append,
+        ) + [warning("place", text) for text in warnings]
+
     async def _output(self, session: Session) -> list[Finding]:
         warnings: list[str] = []
+        place = object_place(self._config.output.path or "")
+        try:
+            await check_claim(
+                session.cloud.objects, place, run_id=self.run_id, clock=session.clock, warn=warnings.append
+            )
+        except UnfinishedRun as earlier:
+            if not self._config.run.resume:
+                raise
+            return [
+                ok("output", f"{place.uri} has an unfinished run, {earlier.where}: a run goes on with it")
+            ]
         await prove_output(session, self._config, run_id=self.run_id, warn=warnings.append)
         text = f"{self._config.output.path}: an upload was begun and aborted"
         return found("output", text, warnings=warnings)

@@ -13,7 +13,7 @@ CONFIGURATION = "configuration"
 CHECKS = (
     CONFIGURATION, "descriptors", "network", "credentials", "identity", "clock", "transport", "endpoint",
     "notifications", "failures", "responses", "backlog", "queue", "results", "uploads", "input", "rows", "output",
-    "disk", "send",
+    "place", "disk", "send",
 )  # fmt: skip
 """What is checked, in the order in which it is shown."""
 

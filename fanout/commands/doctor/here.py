@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,8 +11,8 @@ from urllib.parse import urlsplit
 
 from fanout.aws.http.dialer import check_bundle
 from fanout.commands.doctor.finding import CONFIGURATION, Finding, failure, found, ok
-from fanout.commands.new_run import run_directory
-from fanout.commands.paths import check_complete, check_names, check_places
+from fanout.commands.earlier_run import seen_unfinished, unfinished_error
+from fanout.commands.paths import check_complete, check_host, check_names, check_places, run_directory
 from fanout.config.model import Config
 from fanout.errors import RunError, UsageError, next_time
 from fanout.files import storage, usable
@@ -19,6 +20,8 @@ from fanout.output.destination import check_name, claim
 from fanout.output.object_place import is_remote
 from fanout.runtime import settings as compose
 from fanout.runtime.descriptors import ensure_descriptors
+from fanout.runtime.place.run_place import is_place
+from fanout.runtime.place.scratch import scratch_root
 from fanout.runtime.spec import AGAIN
 from fanout.shards.plan import split_config
 
@@ -27,12 +30,13 @@ _SECOND_COPY = 2
 """Part files and the output that is made of them stand side by side until the output is whole."""
 
 
-def configuration(config: Config) -> list[Finding]:
-    """Return what is wrong with the configuration by itself, all of it."""
+def configuration(config: Config, environ: Mapping[str, str]) -> list[Finding]:
+    """Return what is wrong with the configuration by itself, or on such a host, all of it."""
     output = config.output.path or ""
     checks: list[Callable[[], object]] = [
         lambda: check_complete(config),
         lambda: check_places(config),
+        lambda: check_host(config, environ),
         lambda: split_config(config),
     ]
     if config.input.paths and output:  # else `check_complete` has said so
@@ -42,7 +46,7 @@ def configuration(config: Config) -> list[Finding]:
         try:
             check()
         except UsageError as error:
-            problems.append(failure(CONFIGURATION, str(error)))
+            problems += [failure(CONFIGURATION, line) for line in error.lines]
     return problems or [ok(CONFIGURATION, "it is complete and contradicts itself nowhere")]
 
 
@@ -98,9 +102,19 @@ def output(config: Config, *, run_id: str) -> list[Finding]:
     path = config.output.path
     if not path:
         return []
-    directory = run_directory(config, run_id).path
+    directory = _own_files(config, run_id)
     try:
-        if config.run.dir and (directory / "run.json").exists():
+        earlier = None if is_remote(path) else seen_unfinished(path)
+        if earlier is not None:
+            if config.run.resume:
+                return [
+                    ok(
+                        "output",
+                        f"{path} has an unfinished run, {earlier.directory.path}: a run goes on with it",
+                    )
+                ]
+            raise unfinished_error(path, earlier)
+        if config.run.dir and not is_place(config.run.dir) and (directory / "run.json").exists():
             raise UsageError(
                 f"{directory} holds a run already: `fanout resume {directory}`, or name another directory"
             )
@@ -118,6 +132,13 @@ def output(config: Config, *, run_id: str) -> list[Finding]:
     return [ok("output", f"{path} can be written, and {directory.parent} as well, for the run's own files")]
 
 
+def _own_files(config: Config, run_id: str) -> Path:
+    """Return where a run puts its own files on this machine: its directory, or scratch, if its state is in S3."""
+    if is_place(config.run.dir or ""):
+        return scratch_root(config.run.scratch, os.environ) / "run"
+    return run_directory(config, run_id).path
+
+
 def disk(config: Config, *, input_bytes: int | None) -> list[Finding]:
     """Return whether there is room for what a run writes; how large responses are is not known before.
 
@@ -128,9 +149,7 @@ def disk(config: Config, *, input_bytes: int | None) -> list[Finding]:
     output = config.output.path
     if not output:
         return []
-    places = {run_directory(config, "run").path} | (
-        set() if is_remote(output) else {Path(output.rstrip("/")).parent}
-    )
+    places = {_own_files(config, "run")} | (set() if is_remote(output) else {Path(output.rstrip("/")).parent})
     free = {}
     for place in places:
         ground = _ground(place)

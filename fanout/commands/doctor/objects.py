@@ -1,22 +1,30 @@
-"""Proves the rights in S3: on results by looking for some that are not there, on uploads by one that is aborted."""
+"""Proves the rights in S3: on results by looking for some that are not there, on uploads by one that is aborted.
+
+Whose an output in S3 is, its claim says, which is read and not written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from fanout.commands.doctor.finding import Finding, failure, found, ok, warning
+from fanout.concurrency.clock import uptime_s
 from fanout.config.model import TransportSection
 from fanout.domain.failures import NOT_PERMITTED
 from fanout.domain.ids import PREFIX, input_key
 from fanout.domain.location import Location, parse_prefix
 from fanout.domain.remedies import remedy, upload_remedy
 from fanout.engine.retrying import retry_call
-from fanout.errors import CallError
+from fanout.errors import CallError, RunError
+from fanout.output.object_place import ObjectPlace
 from fanout.ports import Clock, ObjectStore
+from fanout.rundir.claim import Owner
+from fanout.runtime.endpoint import LOOK_PATIENCE_S
+from fanout.runtime.object_claim import ObjectClaim, claim_location
+from fanout.runtime.place.replay import list_journal, read_object
+from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.upload_proof import prove_upload
-
-_PATIENCE_S = 10.0
 
 
 async def check_uploads(
@@ -29,20 +37,97 @@ async def check_uploads(
     """
     location = Location(uploads.bucket, input_key(uploads.key, run_id, 0))
     uri = f"s3://{uploads.bucket}/{uploads.key}".rstrip("/")
-    begin = partial(objects.begin_upload, location, tags=transport.input_tags)
     warnings: list[str] = []
     try:
-        await prove_upload(
-            lambda: retry_call(begin, operation="s3:PutObject", clock=clock, give_up_after_s=_PATIENCE_S),
-            uri=location.uri,
-            clock=clock,
-            warn=warnings.append,
-        )
+        await _prove(objects, location, tags=transport.input_tags, clock=clock, warn=warnings.append)
     except CallError as error:
         text = upload_remedy(location, error, kms_key_id=transport.kms_key_id, tags=transport.input_tags)
         return [failure("uploads", text)]
     key = f", encrypted with {transport.kms_key_id}" if transport.kms_key_id else ""
     return found("uploads", f"to {uri}: one was begun and aborted{key}", warnings=warnings)
+
+
+async def check_claim(
+    objects: ObjectStore, place: ObjectPlace, *, run_id: str, clock: Clock, warn: Callable[[str], None]
+) -> None:
+    """Return if a run could claim its output in S3 as far as can be seen without writing a claim.
+
+    Args:
+        objects: S3.
+        place: The output.
+        run_id: The run.
+        clock: The clock.
+        warn: Called with what a person should know if what was begun to see it stays.
+
+    Raises:
+        OutputInUse: A live run has the output.
+        UnfinishedRun: It has one that is here.
+        RunError: It has one elsewhere, or S3 does not permit it, or does not answer.
+    """
+    owner = Owner.here(run_id, run_dir=None, now=clock.now())
+    await ObjectClaim(objects, place, owner=owner, clock=clock, uptime=uptime_s).check()
+    await _prove_permitted(objects, claim_location(place), clock=clock, warn=warn)
+
+
+async def check_place(
+    objects: ObjectStore,
+    place: RunPlace,
+    *,
+    resumes: bool,
+    clock: Clock,
+    warn: Callable[[str], None],
+) -> list[Finding]:
+    """Return whether a run could keep its state at `place`: nothing is written that stays.
+
+    Args:
+        objects: S3.
+        place: The place.
+        resumes: Whether the run goes on with one that is there.
+        clock: The clock.
+        warn: Called with what a person should know if what was begun to see it stays.
+
+    Raises:
+        RunError: S3 does not permit it, or does not answer.
+    """
+    there = await read_object(objects, place.manifest, clock=clock) is not None
+    if there and not resumes:
+        return [
+            failure(
+                "place",
+                f"{place.uri} holds a run already: `fanout resume {place.uri}`, or name another place, or a parent of "
+                "places with a slash at its end",
+            )
+        ]
+    await list_journal(objects, place, clock=clock)
+    await _prove_permitted(objects, place.segment(1), clock=clock, warn=warn)
+    what = "a run is there, which this one goes on with or finds finished" if there else "no run is there"
+    return [ok("place", f"{place.uri}: {what}; an upload was begun and aborted")]
+
+
+async def _prove_permitted(
+    objects: ObjectStore, location: Location, *, clock: Clock, warn: Callable[[str], None]
+) -> None:
+    try:
+        await _prove(objects, location, clock=clock, warn=warn)
+    except CallError as error:
+        raise RunError(f"{location.uri}: {remedy('s3:PutObject', error)}") from error
+
+
+async def _prove(
+    objects: ObjectStore,
+    location: Location,
+    *,
+    tags: Mapping[str, str] | None = None,
+    clock: Clock,
+    warn: Callable[[str], None],
+) -> None:
+    begin = partial(objects.begin_upload, location, tags=tags)
+    await prove_upload(
+        lambda: retry_call(begin, operation="s3:PutObject", clock=clock, give_up_after_s=LOOK_PATIENCE_S),
+        uri=location.uri,
+        clock=clock,
+        warn=warn,
+    )
 
 
 async def check_results(
@@ -107,7 +192,7 @@ def judge_results(
 
 async def _refusal(call: Callable[[], Awaitable[object]], operation: str, clock: Clock) -> CallError | None:
     try:
-        await retry_call(call, operation=operation, clock=clock, give_up_after_s=_PATIENCE_S)
+        await retry_call(call, operation=operation, clock=clock, give_up_after_s=LOOK_PATIENCE_S)
     except CallError as error:
         return error
     return None

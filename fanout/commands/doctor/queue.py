@@ -11,7 +11,6 @@ from fanout._version import __version__
 from fanout.commands.doctor.finding import Finding, failure, found, ok
 from fanout.config.model import CollectSection
 from fanout.domain.failures import NOT_PERMITTED
-from fanout.domain.queue_policy import allows_topic
 from fanout.domain.queues import queue_tags
 from fanout.domain.remedies import remedy
 from fanout.errors import CallError
@@ -71,39 +70,29 @@ async def check_queue(
     if refused:
         return refused
     if shared is not None:
-        topics = () if endpoint is None else endpoint.topics
-        warnings += await _shared_warnings(cloud, shared, topics=topics, part_s=part_s)
+        warnings += await _shared_warnings(cloud, shared, part_s=part_s)
         text = f"{shared} is there; nothing is received from it here, so sqs:ReceiveMessage shows when a run begins"
     else:
         text = "one was made, subscribed, asked and removed again"
     return found("queue", text, warnings=warnings)
 
 
-async def _shared_warnings(cloud: Cloud, url: str, *, topics: Sequence[str], part_s: float) -> Iterator[str]:
+async def _shared_warnings(cloud: Cloud, url: str, *, part_s: float) -> Iterator[str]:
     try:
         attributes = await cloud.control.queue_attributes(url)
     except CallError:  # said when it was opened
         return iter(())
-    return shared_warnings(url, attributes, topics=topics, part_s=part_s)
+    return shared_warnings(url, attributes, part_s=part_s)
 
 
-def shared_warnings(
-    url: str, attributes: Mapping[str, str], *, topics: Sequence[str], part_s: float
-) -> Iterator[str]:
+def shared_warnings(url: str, attributes: Mapping[str, str], *, part_s: float) -> Iterator[str]:
     """Yield what the attributes of a named queue mean for a run; pure.
 
     Args:
         url: The queue.
         attributes: By SQS's names.
-        topics: The endpoint's.
         part_s: How long an outcome may wait for its part, after which its message is deleted.
     """
-    silent = [topic for topic in topics if not allows_topic(attributes.get("Policy", ""), topic)]
-    if silent:
-        yield (
-            f"the policy of {url} does not let {' and '.join(silent)} send to it, as far as can be told: SNS drops "
-            "such messages. Allow sqs:SendMessage to the service sns.amazonaws.com with that aws:SourceArn"
-        )
     hidden_s = int(attributes.get("VisibilityTimeout", "30"))
     if hidden_s < part_s + _WRITTEN_WITHIN_S:
         yield (

@@ -11,7 +11,8 @@ from itertools import groupby
 
 from fanout.commands.infra.uses import Key, Place, Uses
 from fanout.domain.ids import PREFIX
-from fanout.output.object_place import CLAIM_SUFFIX
+from fanout.output.object_place import CLAIM, CLAIM_SUFFIX
+from fanout.runtime.place.run_place import OWN
 
 VERSION = "2012-10-17"  # of the policy language, IAM reference
 Condition = Mapping[str, Mapping[str, object]]
@@ -51,12 +52,31 @@ def policy(uses: Uses) -> dict[str, object]:
 
 def statements(uses: Uses) -> Iterator[Statement]:
     """Yield a statement for each thing that is done, in the order in which a run does them."""
+    if uses.cleans:
+        yield from _clean_up(uses)
+        return
     yield from _endpoint(uses)
     yield from _input(uses)
     yield from _uploads(uses)
     yield from _messages(uses)
     yield from _results(uses)
+    yield from _run_place(uses)
     yield from _output(uses)
+
+
+def _run_place(uses: Uses) -> Iterator[Statement]:
+    place = uses.run_place
+    if place is None:
+        return
+    yield Statement(
+        sid="KeepTheStateOfTheRun",
+        # Segments, snapshots and parts. Segments go after a snapshot, parts once the run has finished.
+        actions=["s3:PutObject", "s3:GetObject", "s3:DeleteObject"],
+        resources=[place.objects],
+    )
+    if place.bucket not in {each.bucket for each in uses.results}:
+        # Without a condition on prefixes, as of the results: whether a run is there is told by what is missing.
+        yield Statement(sid="TellWhatIsAtThePlace", actions=["s3:ListBucket"], resources=[place.bucket])
 
 
 def _endpoint(uses: Uses) -> Iterator[Statement]:
@@ -167,6 +187,70 @@ def _output(uses: Uses) -> Iterator[Statement]:
     if key is not None:
         # Decrypt, too: S3 opens the data key again for each part.
         yield _with_key("EncryptWhatIsWritten", ["kms:GenerateDataKey", "kms:Decrypt"], key)
+
+
+def _clean_up(uses: Uses) -> Iterator[Statement]:
+    """Yield what `gc` needs: first to find, which suffices for a list, then to remove."""
+    queues = [uses.account.arn("sqs", f"{PREFIX}-*")]
+    topics = list(uses.topics) or [uses.account.arn("sns", "*")]
+    if uses.endpoint:
+        configs = uses.account.arn("sagemaker", "endpoint-config/*")
+        yield Statement(
+            sid="DescribeTheEndpoint",
+            actions=["sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig"],
+            resources=[uses.endpoint, configs],
+        )
+    # Neither list is about a resource (service authorization references of SQS and SNS).
+    yield Statement(sid="FindQueues", actions=["sqs:ListQueues"], resources=["*"])
+    yield Statement(sid="ReadTagsOfQueues", actions=["sqs:ListQueueTags"], resources=queues)
+    if uses.topics:
+        yield Statement(
+            sid="FindSubscriptionsOfTheEndpoint",
+            actions=["sns:ListSubscriptionsByTopic"],
+            resources=topics,
+        )
+    else:
+        yield Statement(sid="FindSubscriptions", actions=["sns:ListSubscriptions"], resources=["*"])
+    yield Statement(
+        sid="ReadFiltersOfSubscriptions", actions=["sns:GetSubscriptionAttributes"], resources=topics
+    )
+    uploads, left = uses.uploads, uses.left_below
+    written = [place for place in (uploads, left) if place is not None]
+    if uploads is not None:
+        yield from _listing("FindUploadedPayloads", [uploads], uses=uses)
+    if written:
+        buckets = list(dict.fromkeys(place.bucket for place in written))
+        yield Statement(
+            sid="FindUnfinishedUploads", actions=["s3:ListBucketMultipartUploads"], resources=buckets
+        )
+    claims = [] if left is None else [f"{left.objects}{CLAIM_SUFFIX}", f"{left.objects}{CLAIM}"]
+    if left is not None:
+        yield from _listing("FindClaims", [left], uses=uses)
+        yield Statement(sid="ReadClaims", actions=["s3:GetObject"], resources=claims)
+    places = uses.run_place
+    if places is not None:
+        # Without a condition on prefixes, as of a run's own place: an object may go while it is looked at.
+        yield Statement(sid="FindPlaces", actions=["s3:ListBucket"], resources=[places.bucket])
+        yield Statement(sid="ReadPlaces", actions=["s3:GetObject"], resources=[places.objects])
+    yield Statement(sid="RemoveQueues", actions=["sqs:DeleteQueue"], resources=queues)
+    yield Statement(sid="RemoveSubscriptions", actions=["sns:Unsubscribe"], resources=topics)
+    if uploads is not None:
+        yield Statement(
+            sid="RemoveUploadedPayloads", actions=["s3:DeleteObject"], resources=[uploads.objects]
+        )
+    if written:
+        yield Statement(
+            sid="AbortUnfinishedUploads",
+            actions=["s3:AbortMultipartUpload"],
+            resources=[place.objects for place in written],
+        )
+    if left is not None:
+        yield Statement(sid="RemoveClaims", actions=["s3:PutObject", "s3:DeleteObject"], resources=claims)
+    if places is not None:
+        names = [f"{places.objects}{name}" for name in OWN]
+        # By a segment that keeps an owner away that comes back.
+        yield Statement(sid="FencePlaces", actions=["s3:PutObject"], resources=names[:1])
+        yield Statement(sid="RemovePlaces", actions=["s3:DeleteObject"], resources=names)
 
 
 def _written_with(uses: Uses) -> Key | None:

@@ -36,7 +36,7 @@ def shared_queue(topics: Sequence[str], described: Described | None, *, name: st
     if not _NAME.fullmatch(name):
         wrong.append(f"--name {name}: a queue's name has up to 80 letters, digits, - and _")
     if wrong:
-        raise UsageError("; ".join(wrong))
+        raise UsageError(*wrong)
     if described is None:
         return Document(queue_template(tuple(dict.fromkeys(topics)), name=name))
     endpoint = described.endpoint

@@ -91,7 +91,7 @@ def check(options: StackOptions) -> None:
         and not re.fullmatch(_KEY, options.kms_key),
     }
     if said := [text for text, is_wrong in wrong.items() if is_wrong]:
-        raise UsageError("; ".join(said))
+        raise UsageError(*said)
 
 
 def stack(options: StackOptions) -> Json:

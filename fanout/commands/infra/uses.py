@@ -15,6 +15,7 @@ from fanout.errors import UsageError
 from fanout.output.object_place import is_remote, object_place
 from fanout.ports import Endpoint
 from fanout.runtime import settings as compose
+from fanout.runtime.place.run_place import is_place
 from fanout.source.detect import format_of_name
 from fanout.source.path_rules import GLOB
 
@@ -33,9 +34,11 @@ class Verb(Enum):
     BENCH = "bench"
     DOCTOR = "doctor"
     """It looks at what `run` needs, by the same calls."""
+    GC = "gc"
+    """It finds, and removes, what runs left."""
 
 
-NOT_YET = ("submit", "collect", "gc")
+NOT_YET = ("submit", "collect")
 """Verbs that are to come, and will have rights of their own."""
 
 
@@ -95,6 +98,10 @@ class Uses:
         shared_queue: ARN of the queue that is listened to instead.
         output: Where in S3 the output is put; None if it is not.
         dataset: Whether the output is a prefix of files.
+        run_place: Where the run's state is kept in S3, or where a clean-up looks for places of runs; None where it is
+            kept on a disk.
+        left_below: Where a clean-up looks for claims on outputs, and for uploads to them; None where it does not.
+        cleans: Whether it is for a clean-up, of which the endpoint is named or not.
     """
 
     account: Account
@@ -111,6 +118,9 @@ class Uses:
     shared_queue: str | None = None
     output: Place | None = None
     dataset: bool = False
+    run_place: Place | None = None
+    left_below: Place | None = None
+    cleans: bool = False
 
 
 def uses_of(
@@ -129,6 +139,8 @@ def uses_of(
         UsageError: The configuration names no endpoint, or is for the local AWS, which asks for no rights.
     """
     refuse_local(config)
+    if verb is Verb.GC:
+        return _uses_of_clean_up(config, endpoint=endpoint, region=region, account_id=account_id)
     name = compose.required(config.endpoint.name, "no endpoint: name it with --endpoint")
     account = account_of(endpoint, region, account_id)
     transport, collect = config.transport, config.collect
@@ -155,6 +167,36 @@ def uses_of(
         shared_queue=None if collect.queue_url is None else account.queue(collect.queue_url),
         output=None if place is None else _at(account, place.bucket, place.key, "*" if place.dataset else ""),
         dataset=place is not None and place.dataset,
+        run_place=None if verb is Verb.BENCH else _run_place(config, account),
+    )
+
+
+def _run_place(config: Config, account: Account) -> Place | None:
+    """Return what a run keeps of its state in S3: below the place that is named, or below the parent of places."""
+    named = (config.run.dir or "").partition("{")[0]
+    if not is_place(config.run.dir or ""):
+        return None
+    bucket, _, key = named[len("s3://") :].partition("/")
+    whole = named == config.run.dir and not key.endswith("/")
+    return _at(account, bucket, f"{key}/" if whole else key, "*")
+
+
+def _uses_of_clean_up(
+    config: Config, *, endpoint: Endpoint | None, region: str | None, account_id: str | None
+) -> Uses:
+    """Return what `gc` uses: it needs no endpoint, and looks for uploads, claims and places where it is told."""
+    name, prefix, output = config.endpoint.name, config.transport.input_prefix, config.output.path or ""
+    account = account_of(endpoint, region, account_id)
+    uploads = parse_prefix(prefix) if prefix else None
+    bucket, _, key = output.partition("{")[0][len("s3://") :].partition("/")
+    return Uses(
+        account=account,
+        endpoint="" if name is None else (endpoint and endpoint.arn) or account.endpoint(name),
+        uploads=None if uploads is None else below(account, uploads.bucket, uploads.key),
+        topics=() if name is None else topics_of(endpoint, account),
+        left_below=_at(account, bucket, key, "*") if is_remote(output) else None,
+        run_place=_run_place(config, account),
+        cleans=True,
     )
 
 

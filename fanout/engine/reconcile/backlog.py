@@ -38,6 +38,8 @@ class BacklogWatch:
         self._behind_s = 0.0
         self.told = False
         """Whether it was told at least once: then it will be told again."""
+        self.refused = False
+        """Whether no answer will ever come."""
 
     @property
     def empty_from(self) -> float | None:
@@ -49,8 +51,8 @@ class BacklogWatch:
         self._behind_s = max(self._behind_s, modified_at - self._clock.now())
 
     def want(self, since: float) -> None:
-        """Have the backlog asked for: a row waits that was accepted at `since`."""
-        self._since = since
+        """Have the backlog asked for: a row waits that was accepted, or sent, at `since`."""
+        self._since = since if self._since is None else min(self._since, since)
         self._wanted.notify()
 
     async def worker(self) -> None:
@@ -74,6 +76,7 @@ class BacklogWatch:
             _log.debug("the endpoint's backlog was not told: %s", error)
             return True
         if points is None:
+            self.refused = True
             _log.info("the endpoint's backlog is not told: rows without a result wait for their deadlines")
             return False
         self.told = self.told or bool(points)

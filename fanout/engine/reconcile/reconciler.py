@@ -6,6 +6,7 @@ or not configured; the rows that it finds are fetched like noticed ones.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,18 +15,24 @@ from fanout.domain.records import Upload
 from fanout.engine.flow import Flow
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
+from fanout.engine.reconcile.backlog import BacklogWatch
+from fanout.engine.reconcile.drained import Drained
 from fanout.engine.reconcile.lookup import Lookup
 from fanout.engine.reconcile.schedule import LookupPolicy, next_look
 from fanout.engine.reconcile.service_times import ServiceTimes
 from fanout.engine.reconcile.settle import Settle
-from fanout.engine.reconcile.unknown_wait import LEAST_S, Answers, lost_at, next_question
+from fanout.engine.reconcile.unknown_wait import ALONE_S, LEAST_S, Answers, lost_at, next_question
 from fanout.ports import Clock
 
+_log = logging.getLogger(__name__)
 MAX_RESENDS = 8
 """Re-sends of one row whose replies are lost again and again: its payload may be what breaks the connection."""
 
 
 _ANSWERABLE = frozenset({State.ACCEPTED})
+LostFrom = Callable[[float, float], float]
+"""Returns from when on a row counts as lost: of when it was sent, and after how long it must have ended (s)."""
+_PATIENT = {"wait", "never"}  # of the policies: no uncertain row is sent again before its deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,7 @@ class Reconciler:
         flow: Passes rows on to the stages.
         lookup: Looks into S3.
         settle: Decides on rows whose result is nowhere.
+        backlog: Knows since when the endpoint's backlog was empty.
         clock: The run's clock.
         service_times: How long rows took so far.
         last_notice_at: When a message last claimed a row; None if notifications are not configured or none came.
@@ -61,6 +69,7 @@ class Reconciler:
         flow: Flow,
         lookup: Lookup,
         settle: Settle,
+        backlog: BacklogWatch,
         clock: Clock,
         service_times: ServiceTimes,
         last_notice_at: Callable[[], float | None],
@@ -72,6 +81,9 @@ class Reconciler:
         self._flow = flow
         self._lookup = lookup
         self._settle = settle
+        self._backlog = backlog
+        self._drained = Drained()
+        self._warned = False
         self._clock = clock
         self._service_times = service_times
         self._last_notice_at = last_notice_at
@@ -80,6 +92,8 @@ class Reconciler:
         self._wakeup = Notify()
         self._looked_at: float | None = None
         self._look_now = resumed
+        after_loss_s = policy.alone_after_loss_s if resumed else None
+        self._alone_s = ALONE_S if after_loss_s is None else after_loss_s
         self._look_took_s = 0.0
         self._fruitless = 0
         self._looks = 0
@@ -96,14 +110,47 @@ class Reconciler:
 
     def _wait_on(self, rows: Sequence[OpenRow], now: float) -> None:
         """Give another turn to the uncertain ones among `rows` whose result may still come, as things stand."""
-        oldest_wait = next((row.accepted_at for row in self._rows.waiting(_ANSWERABLE)), None)
-        answers = Answers(self._service_times, oldest_wait)
+        lost_from = (
+            self._by_the_endpoint(now) if self._policy.unknown == "settle" else self._by_other_rows(now)
+        )
         for row in rows:
             if row.state is State.UNCERTAIN:
                 since = now if row.failed_at is None else row.failed_at
-                lost = lost_at(since, longest_s=row.patience_s, answers=answers)
+                lost = lost_from(since, row.patience_s)
                 if lost > now:
                     self._rows.defer(row, until=next_question(now, since=since, lost=lost))
+                    if self._policy.unknown == "settle":
+                        self._backlog.want(since)
+
+    def _by_other_rows(self, now: float) -> LostFrom:
+        oldest_wait = next((row.accepted_at for row in self._rows.waiting(_ANSWERABLE)), None)
+        answers = Answers(self._service_times, oldest_wait, self._alone_s)
+
+        def lost_from(since: float, longest_s: float) -> float:
+            lost = lost_at(since, longest_s=longest_s, answers=answers)
+            if self._alone_s == ALONE_S or lost < since + longest_s:
+                return lost
+            # No result was seen, and none may come: an endpoint that has nothing left tells as much.
+            self._backlog.want(since)
+            self._see_drained(now)
+            return min(lost, self._drained.lost_at(since, longest_s))
+
+        return lost_from
+
+    def _by_the_endpoint(self, now: float) -> LostFrom:
+        if self._backlog.refused and not self._warned:
+            self._warned = True
+            _log.warning(
+                "the endpoint's backlog is not told, by which --unknown settle goes "
+                "(grant cloudwatch:GetMetricStatistics): rows that may "
+                "have been sent wait until their TTL and timeout have passed"
+            )
+        self._see_drained(now)
+        return self._drained.lost_at
+
+    def _see_drained(self, now: float) -> None:
+        last_result_at = self._service_times.last_result_at
+        self._drained.see(now, empty_from=self._backlog.empty_from, last_result_at=last_result_at)
 
     def listen_no_more(self) -> None:
         """Look into S3 all the time from now on: no notification will come any more."""
@@ -166,14 +213,12 @@ class Reconciler:
     async def _take_turns(self, now: float) -> None:
         """Send again each row whose turn has come; an uncertain one only if its output is nowhere."""
         due = self._rows.deferrals.due(now)
-        if due and self._policy.unknown_s is None:
+        if due and (self._policy.unknown_s is None or self._policy.unknown == "settle"):
             self._wait_on(due, now)
         await self._lookup.find([row for row in due if row.state is State.UNCERTAIN and row.turn is None])
         for row in due:
-            if (
-                row.turn is not None
-            ):  # too early, or a notice gave it another while the earlier ones were looked for
-                continue
+            if row.turn is not None:
+                continue  # too early, or a notice gave it another while the earlier ones were looked for
             if row.state is State.DEFERRED:
                 await self._send(row)
             elif row.state is State.UNCERTAIN:
@@ -181,7 +226,7 @@ class Reconciler:
 
     async def _decide(self, row: OpenRow, now: float) -> None:
         """Decide on an uncertain row that is nowhere."""
-        if self._policy.unknown != "resend":
+        if self._policy.unknown in _PATIENT:
             self._rows.prolong(row, now=now)  # it waits for a notice, the listing or its deadline
         elif row.resends < self._max_resends or not row.suspect:
             await self._send(row)
@@ -189,9 +234,7 @@ class Reconciler:
             self._settle.conclude(row)
 
     async def _send(self, row: OpenRow) -> None:
-        if isinstance(
-            row.item, Upload
-        ):  # the journal of an earlier process does not say whether it was uploaded
+        if isinstance(row.item, Upload):  # it may not be uploaded yet
             await self._flow.upload(row)
             return
         self._rows.requeue(row)
@@ -205,7 +248,7 @@ class Reconciler:
             if not _is_idle(row):
                 continue
             uncertain = row.state is State.UNCERTAIN
-            if uncertain and self._policy.unknown == "wait" and row.resends < self._max_resends:
+            if uncertain and self._policy.unknown in {"wait", "settle"} and row.resends < self._max_resends:
                 await self._send(row)  # TTL and timeout have passed: the earlier send cannot be served
             else:
                 self._settle.conclude(row)

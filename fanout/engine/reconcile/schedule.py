@@ -18,7 +18,6 @@ SPACING = 20.0
 MAX_SPACING_S = 300.0  # between looks that find nothing; the next message is likelier than the next object
 POLL_SPACING_S = 15.0  # the same without notifications, when nothing else shows a result
 PAGE = 1_000  # keys of a ListObjectsV2 reply, API reference
-FOREVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,16 @@ class LookupPolicy:
         unknown_s: Wait before an uncertain row is looked for and sent again; None for one that follows the service
             times (`unknown_wait`).
         unknown: What becomes of such a row when it is not found: sent again, sent again only when its deadline
-            has passed, or never sent again.
+            has passed, sent again once the endpoint has drained (`drained`), or never.
+        alone_after_loss_s: The wait of rows that an earlier process left, before any result was seen and where no other
+            row is with the endpoint that could show one; their TTL and timeout bound it. None as for any other.
     """
 
     notified: bool
     quiet_s: float
     unknown_s: float | None
-    unknown: Literal["resend", "wait", "never"]
+    unknown: Literal["resend", "wait", "settle", "never"]
+    alone_after_loss_s: float | None = None
 
 
 def next_look(

@@ -5,8 +5,10 @@ Of fixed size, and it forgets: when the endpoint's queue has grown or drained, w
 
 from __future__ import annotations
 
+import json
 import math
 from bisect import bisect_right
+from collections.abc import Mapping
 
 from fanout.domain.records import Outcome
 
@@ -34,6 +36,16 @@ class Durations:
         if self._total > REMEMBERED:
             self._counts = {each: (count + 1) // 2 for each, count in self._counts.items() if count > 1}
             self._total = sum(self._counts.values())
+
+    def dump(self) -> dict[str, int]:
+        """Return what `load` takes."""
+        return {str(bucket): count for bucket, count in self._counts.items()}
+
+    def load(self, counts: Mapping[str, int]) -> None:
+        """Begin with what another one has counted."""
+        self._counts = {int(bucket): int(count) for bucket, count in counts.items()}
+        self._total = sum(self._counts.values())
+        self._quantiles.clear()
 
     def quantile(self, share: float) -> float | None:
         """Return the duration that about `share` (0..1) of them did not exceed, None if there is none."""
@@ -92,6 +104,16 @@ class ServiceTimes:
             self._answered.append(fetched_at)
             if len(self._accepted) > 2 * OVERTAKINGS:
                 del self._accepted[:OVERTAKINGS], self._answered[:OVERTAKINGS]
+
+    def dump(self) -> str:
+        """Return what a later process of the run takes by `load`: how long rows took, not when."""
+        return json.dumps({"whole": self.whole.dump(), "late": self.late.dump()})
+
+    def load(self, text: str) -> None:
+        """Begin with what an earlier process of the run saw."""
+        told = json.loads(text)
+        self.whole.load(told["whole"])
+        self.late.load(told["late"])
 
     def overtaken_at(self, accepted_at: float) -> float | None:
         """Return when a row that was accepted later than at this instant had its result, None if none has yet."""

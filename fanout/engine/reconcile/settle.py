@@ -157,12 +157,12 @@ class Settle:
 
     def _want_backlog(self, now: float) -> None:
         """Have the backlog asked for if rows wait that nothing else can settle."""
-        since = [instant for instant in (self._rows.unconfirmed.oldest(),) if instant is not None]
+        since = self._rows.unconfirmed.oldest()
         oldest = None if self._tells_all() else self._rows.oldest_wait()
         if oldest is not None and now - oldest > max(OVERDUE_S, OVERDUE_TIMES * self._ends.slowest_s):
-            since.append(oldest)
-        if since:
-            self._backlog.want(min(since))
+            since = oldest if since is None else min(since, oldest)
+        if since is not None:
+            self._backlog.want(since)
 
     def _ended(self, now: float) -> list[OpenRow]:
         """Return the rows that have certainly ended; cheap while there are none."""

@@ -30,10 +30,12 @@ class Answers:
     Attributes:
         seen: How long they took.
         oldest_wait: The earliest acceptance among rows that were accepted and not answered; None if there are none.
+        alone_s: The wait before any result was seen, where there are none.
     """
 
     seen: ServiceTimes
     oldest_wait: float | None
+    alone_s: float = ALONE_S
 
 
 def lost_at(since: float, *, longest_s: float, answers: Answers) -> float:
@@ -51,7 +53,7 @@ def _lost_at(since: float, answers: Answers) -> float:
     seen, oldest_wait = answers.seen, answers.oldest_wait
     slow_s = seen.whole.quantile(SLOW)
     if slow_s is None:  # a cold start: the first result, or the row's own deadline
-        return since + ALONE_S if oldest_wait is None else float("inf")
+        return since + answers.alone_s if oldest_wait is None else float("inf")
     late_s = seen.late.quantile(SLOW)
     overtaken_at = seen.overtaken_at(since)
     if oldest_wait is not None and (oldest_wait <= since or overtaken_at is None):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import anyio
 
 from fanout.domain.location import Location
-from fanout.domain.records import Inline, Record, Rejected, Routed, Upload
+from fanout.domain.records import Inline, Record, Rejected, Routed, Upload, value_bytes
 from fanout.domain.routing import Router
 from fanout.domain.row_state import RowRecord, RowState
 from fanout.engine.flow import Flow
@@ -29,7 +29,7 @@ class AdmitLimits:
 
     Attributes:
         window: Rows.
-        held_bytes: Payload bytes in memory; one larger payload is let through alone.
+        held_bytes: Bytes of payloads and passthrough values in memory; one larger row is let through alone.
         keep_inputs: Leave uploaded payloads where they are.
     """
 
@@ -105,7 +105,7 @@ class Admit:
         elif record.row <= self._recovered.last:
             await self._take_again(record, item)
         else:
-            await self._has_room(payload_bytes(item))
+            await self._has_room(payload_bytes(item) + sum(map(value_bytes, record.passthrough)))
             await self._start(self._rows.admit(record, item, upload=self.upload_of(item)))
 
     async def _has_room(self, size: int) -> None:

@@ -65,6 +65,8 @@ class Poll:
         clock: The run's clock.
         shared: The queue serves others too: leave what is not ours.
         trust: Take responses out of notifications.
+        exclusive: No other process ever sends rows of this run. Where one may have taken it over, a message of a send
+            that is not known here is left: it may be of the other's.
         warn: Called with what a person should know.
         lost: Called once when the queue cannot be read any more: results are to be found by listing.
     """
@@ -78,6 +80,7 @@ class Poll:
         clock: Clock,
         shared: bool,
         trust: bool,
+        exclusive: bool = True,
         warn: Callable[[str], None],
         lost: Callable[[], None],
         wait_s: float = 20.0,
@@ -88,6 +91,7 @@ class Poll:
         self._clock = clock
         self._shared = shared
         self._trust = trust
+        self._exclusive = exclusive
         self._warn = warn
         self._lost = lost
         self._wait_s = wait_s
@@ -157,7 +161,8 @@ class Poll:
             return self._rows.get(notice.row)
         if claim in {Claim.DONE, Claim.STRANGER}:
             self._foreign[claim.value] += 1
-            useless.append(message.receipt)
+            if claim is Claim.DONE or self._exclusive:
+                useless.append(message.receipt)
         return None
 
     def statistics(self) -> PollStatistics:

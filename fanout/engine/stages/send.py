@@ -16,13 +16,13 @@ from fanout.domain.ids import output_extension, output_filename
 from fanout.domain.records import Inline, Invocation, Sendable, Status, Upload
 from fanout.domain.remedies import remedy
 from fanout.domain.retry_policy import backoff_s
-from fanout.engine.flow import Flow
+from fanout.engine.flow import Clearance, Flow
 from fanout.engine.inline_support import HOPELESS_ROWS, InlineSupport, Refusal
 from fanout.engine.journal_writer import JournalWriter
 from fanout.engine.open_row import OpenRow, State
 from fanout.engine.open_rows import OpenRows
 from fanout.engine.pacing import Gate
-from fanout.errors import CallError, RunError
+from fanout.errors import NOT_RELEASED, CallError, RunError
 from fanout.failpoints import failpoint
 from fanout.ports import Clock, Invoker
 
@@ -48,6 +48,7 @@ class Send:
         flow: Passes rows on to the other stages.
         journal: Records what was accepted, and what was certainly not received.
         gate: Waits until a request is due.
+        clearance: Says whether this process may send; None if it always may.
         clock: The run's clock.
         rng: Draws the jitter.
         check_endpoint: Raises RunError when the endpoint is gone or not in service after the given instant. Whether
@@ -66,6 +67,7 @@ class Send:
         flow: Flow,
         journal: JournalWriter,
         gate: Gate,
+        clearance: Clearance | None,
         clock: Clock,
         rng: random.Random,
         check_endpoint: Callable[[float], Awaitable[None]],
@@ -79,6 +81,7 @@ class Send:
         self._flow = flow
         self._journal = journal
         self._gate = gate
+        self._clearance = clearance
         self._clock = clock
         self._rng = rng
         self._check_endpoint = check_endpoint
@@ -108,10 +111,10 @@ class Send:
         if item is None or isinstance(item, Upload):  # it has ended while it waited
             return True
         due = await self._gate.wait(size_bytes=item.body_bytes)
-        if not self._rows.may_send(
-            row
-        ):  # a notice claimed it while it waited: an earlier send had been taken
-            return True
+        if self._clearance is not None and not self._clearance.holds():
+            await self._cleared(self._clearance, size_bytes=item.body_bytes)
+        if not self._rows.may_send(row):
+            return True  # a notice claimed it while it waited: an earlier send had been taken
         if self._flow.stopping:
             self._unsent(row)
             return True
@@ -133,6 +136,14 @@ class Send:
         if claimed:
             await self._flow.fetch(row)
         return True
+
+    async def _cleared(self, clearance: Clearance, *, size_bytes: int) -> None:
+        """Return once this process may send, in the request's turn: turns that passed meanwhile would come at once."""
+        while True:
+            await clearance.wait()
+            await self._gate.wait(size_bytes=size_bytes)
+            if clearance.holds():
+                return
 
     def _invocation(self, row: OpenRow, item: Sendable, inference_id: str) -> Invocation:
         return Invocation(
@@ -162,7 +173,7 @@ class Send:
         if claimed:
             await self._flow.fetch(row)
             return True
-        if kind is FailureKind.THROTTLED:
+        if kind is FailureKind.THROTTLED or error.code == NOT_RELEASED:
             return False
         if kind is FailureKind.ROW:
             await self._refused(row, error)

@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from fanout.concurrency.notify import Notify
 from fanout.concurrency.threads import RunBlocking, run_in_thread
-from fanout.domain.records import Outcome
+from fanout.domain.records import Outcome, value_bytes
 from fanout.engine.flow import SinkStatistics
 from fanout.output.parts import Part, write_part
 from fanout.output.row_order import CorruptParts
-from fanout.output.schema import derive, gather
+from fanout.output.schema import NO_FIELDS, derive, gather
 from fanout.ports import Clock
 
 BATCH_ROWS = 500
@@ -51,6 +51,7 @@ class Write:
     Args:
         directory: Where parts are written; exists.
         passthrough_schema: Types of the passthrough columns.
+        fields: Columns of the fields of responses.
         on_durable: Awaited with each part and its rows once the file is durable.
         run_blocking: Runs the writing of a file: on a thread, or in place where time is virtual.
         earlier: Durable parts of an earlier process of the run.
@@ -61,6 +62,7 @@ class Write:
         *,
         directory: Path,
         passthrough_schema: pa.Schema,
+        fields: pa.Schema = NO_FIELDS,
         clock: Clock,
         on_durable: Callable[[Part, list[int]], Awaitable[None]],
         limits: PartLimits,
@@ -69,6 +71,7 @@ class Write:
     ) -> None:
         self._directory = directory
         self._passthrough_schema = passthrough_schema
+        self._fields = fields
         self._clock = clock
         self._on_durable = on_durable
         self._limits = limits
@@ -96,7 +99,9 @@ class Write:
         if self._oldest_at is None:
             self._oldest_at = self._clock.now()
             self._arrived.notify()
-        size = len(outcome.response or b"") + sum(map(_size_bytes, outcome.passthrough))
+        size = len(outcome.response or b"") + sum(map(value_bytes, outcome.passthrough))
+        if outcome.fields:
+            size += sum(map(value_bytes, outcome.fields))
         self._rows.append(outcome.row)
         self._bytes += size
         self._largest = max(self._largest, size)
@@ -112,7 +117,7 @@ class Write:
         if not self._fresh:
             return
         try:
-            self._tables.append(gather(self._fresh, self._passthrough_schema))
+            self._tables.append(gather(self._fresh, self._passthrough_schema, self._fields))
         except BaseException:  # what made no columns stays where it is: no later part may be said to hold it
             self._failed = True
             raise
@@ -188,7 +193,8 @@ class Write:
         found = sum(table.num_rows for table in tables)
         if found != rows:  # reported durable is what was counted, not what was written
             raise CorruptParts(f"part {number} would hold {found} of {rows} rows, which is a bug")
-        return write_part(self._directory, number, derive(_joined(tables), self._passthrough_schema))
+        table = derive(_joined(tables), self._passthrough_schema, self._fields)
+        return write_part(self._directory, number, table)
 
     async def _due(self) -> None:
         """Return when a part should be written, or the sink is closed."""
@@ -215,15 +221,3 @@ def _joined(tables: list[pa.Table]) -> pa.Table:
     table = pa.concat_tables(tables)
     tables.clear()
     return table
-
-
-def _size_bytes(value: object) -> int:
-    """Return about how many bytes a passthrough value takes as part of a column."""
-    if isinstance(value, str | bytes):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(_size_bytes, value.values()))
-    if isinstance(value, list | tuple) and value:  # a map is a list of pairs
-        # An embedding is a thousand numbers: looking at each would cost more than making columns of them.
-        return 8 * len(value) if isinstance(value[0], int | float) else sum(map(_size_bytes, value))
-    return 8

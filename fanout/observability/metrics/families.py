@@ -44,7 +44,7 @@ GAUGES: Mapping[str, tuple[str, Read]] = {
         "Share of requests that is refused whatever the rate, so that pacing does not slow down for it.",
         lambda s: s.pacer.tolerated,
     ),
-    "fanout_held_bytes": ("Payload bytes in memory.", lambda s: s.held_bytes),
+    "fanout_held_bytes": ("Bytes of payloads and kept values in memory.", lambda s: s.held_bytes),
     "fanout_sink_buffered_rows": ("Outcomes that wait to become a part.", lambda s: s.sink.buffered_rows),
     "fanout_sink_buffered_bytes": ("Their responses and passthrough values, in bytes.",
         lambda s: s.sink.buffered_bytes,
@@ -123,7 +123,11 @@ def _facts(facts: Facts) -> Iterator[Metric]:
     )
     yield _gauge("fanout_running", "1 while the run goes on, 0 once it has ended.", facts.exit_code is None)
     yield _gauge("fanout_window_rows", "Rows that may be open at once.", facts.window_rows)
-    yield _gauge("fanout_held_limit_bytes", "Payload bytes that may be in memory.", facts.held_bytes)
+    yield _gauge(
+        "fanout_held_limit_bytes",
+        "What fanout_held_bytes may be at most.",
+        facts.held_bytes,
+    )
     for name, text, value in (
         ("fanout_start_timestamp_seconds", "When this process began the run.", facts.started_at),
         (

@@ -1,141 +1,197 @@
-"""Draws the figures of latencies: their distributions, their percentiles, and how they grow with the payload."""
+"""Draws the figures of latency: by phase, by percentile, by payload."""
 
 from __future__ import annotations
 
 import math
-
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator
+from collections.abc import Iterator, Sequence
 
 from fanout.analysis.units import size_text
 from fanout.report.document import Report
-from fanout.report.figures.canvas import milliseconds, sheet
-from fanout.report.figures.theme import DASHES, MARKERS, NAMES, STANDINS
-from fanout.report.latency import PHASES, shares
+from fanout.report.figures.figure import Figure, told
+from fanout.report.figures.theme import SHAPES, Spec, at_least, by_way, colour, milliseconds, sheet
+from fanout.report.latency import Spread, shares
+from fanout.report.table import NAMES
+from fanout.report.wording import ms as ms_text
 
-NINES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
-
-
-def draw_distributions(report: Report) -> Figure | None:
-    """The cumulative distribution of every phase, a line for each transport. None without rows to draw."""
-    phases = [phase for phase in PHASES if phase in report.phases]
-    if not phases:
-        return None
-    rows = math.ceil(len(phases) / 4)
-    figure = sheet(1.95 * rows + 0.2)
-    grid = figure.subplots(rows, 4, squeeze=False, sharey=True)
-    cells = list(grid.flat)
-    for axes, phase in zip(cells, phases, strict=False):
-        for way in report.ways:
-            spread = report.spread(phase, way)
-            if spread is not None:
-                points = [
-                    (max(ms, 1e-3), 100 * q) for ms, q in zip(spread.curve, shares(spread.n), strict=True)
-                ]
-                axes.plot(
-                    *zip(*points, strict=True),
-                    color=STANDINS[way],
-                    linestyle=DASHES[way],
-                    label=NAMES[way],
-                    drawstyle="steps-post",
-                )
-        axes.set_title(phase)
-        milliseconds(axes, "x")
-        axes.set_ylim(0, 100)
-    for axes in cells[len(phases) :]:
-        axes.set_visible(False)
-    for row in grid:
-        row[0].set_ylabel("% of rows")
-    handles, labels = cells[phases.index("total") if "total" in phases else 0].get_legend_handles_labels()
-    spare = cells[len(phases)] if len(phases) < len(cells) else None
-    if spare is not None:
-        spare.set_visible(True)
-        spare.axis("off")
-        spare.legend(handles, labels, loc="center left", title="milliseconds, log scale", alignment="left")
-    else:
-        cells[0].legend(handles, labels)
-    return figure
+_NINES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999)
+_HOVER = {"way": "transport", "share": "percentile", "ms": "milliseconds"}
 
 
-def draw_percentiles(report: Report) -> Figure | None:
-    """Whole latencies by percentile, the tail spread out, on a logarithmic scale. None without rows to draw."""
-    spreads = [each for each in report.spreads if each.phase == "total"]
-    if not spreads:
-        return None
-    figure = sheet(2.9)
-    axes = figure.subplots()
-    for spread in spreads:
-        points = [
-            (_nines(q), max(ms, 1e-3)) for ms, q in zip(spread.curve, shares(spread.n), strict=True) if q < 1
+def draw_distributions(report: Report) -> Iterator[Figure]:
+    """The share of rows that took at most so long, one figure a phase."""
+    for phase in report.phases:
+        found = [each for each in report.spreads if each.phase == phase]
+        ways = [each.way for each in found]
+        values = [
+            {"way": NAMES[each.way], "ms": at_least(ms), "share": round(100 * share, 4)}
+            for each in found
+            for share, ms in zip(shares(each.n), each.curve, strict=True)
         ]
-        end = _nines(1 - 1 / spread.n) if spread.n > 1 else 0.0
-        points.append((max(end, points[-1][0] if points else 0.0), max(spread.max, 1e-3)))
-        axes.plot(
-            *zip(*points, strict=True),
-            color=STANDINS[spread.way],
-            linestyle=DASHES[spread.way],
-            label=NAMES[spread.way],
-        )
-        axes.plot(*points[-1], marker=MARKERS[spread.way], color=STANDINS[spread.way], markersize=4)
-    ticks = [q for q in NINES if (1 - q) * max(each.n for each in spreads) >= 1] or [0.5]
-    axes.xaxis.set_major_locator(FixedLocator([0.0, *(_nines(q) for q in ticks)]))
-    axes.set_xticklabels(["min", *(f"p{100 * q:.6g}" for q in ticks)])
-    axes.set_xlim(left=0)
-    axes.set_title("total latency in milliseconds, by percentile; the last point is the maximum")
-    milliseconds(axes, "y")
-    axes.legend(loc="upper left")
-    return figure
+        line: Spec = {
+            "data": {"values": values},
+            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
+            "encoding": {
+                "x": milliseconds("ms", grid=False),
+                "y": {
+                    "field": "share",
+                    "type": "quantitative",
+                    "axis": {"title": "% of rows", "tickCount": 5},
+                    "scale": {"domain": [0, 100]},
+                },
+                **by_way(ways, legend=len(report.ways) > 1),
+            },
+        }
+        yield Figure(
+            name=f"distribution-{phase}", section="latency", title=f"Distribution: {phase}",
+            spec=sheet([line], height=150),
+            label=f"Cumulative distribution of the phase {phase}, in milliseconds, by transport", hover=_HOVER,
+            small=True,
+        )  # fmt: skip
 
 
-def draw_sizes(report: Report) -> Figure | None:
-    """Whole latencies by payload size. None without rows to draw."""
+def draw_percentiles(report: Report) -> Iterator[Figure]:
+    """Whole latencies by percentile, the tail spread out."""
+    spreads = [each for each in report.spreads if each.phase == "total"]
+    if spreads:
+        layer = _by_percentile([(NAMES[each.way], each) for each in spreads])
+        layer["encoding"] |= by_way([each.way for each in spreads])
+        yield Figure(
+            name="percentiles", section="latency", title="Total latency, percentile by percentile",
+            label="Percentiles of the total latency on a logarithmic scale, by transport",
+            caption="The tail is spread out; the last point is the maximum.", hover=_HOVER,
+            spec=sheet([layer], height=260),
+        )  # fmt: skip
+
+
+def draw_compared(report: Report) -> Iterator[Figure]:
+    """Whole latencies by percentile, of an earlier run and of this one."""
+    if report.earlier is None:
+        return
+    for way in report.ways:
+        sides = [
+            (name, side.spread("total", way))
+            for name, side in (("then", report.earlier.report), ("now", report))
+        ]
+        found = [(name, spread) for name, spread in sides if spread is not None]
+        if len(found) < 2:
+            continue
+        layer = _by_percentile(found)
+        layer["encoding"] |= {
+            "color": {
+                "field": "way", "type": "nominal",
+                "scale": {"domain": ["then", "now"], "range": [colour("muted"), colour(way)]},
+            },
+            "strokeDash": {
+                "field": "way", "type": "nominal", "scale": {"domain": ["then", "now"], "range": [[4, 3], [1, 0]]},
+            },
+        }  # fmt: skip
+        yield Figure(
+            name=f"compared-{way}", section="compared", title=f"Total latency then and now, {NAMES[way]}",
+            label=f"Percentiles of the total latency {NAMES[way]}, of the earlier run and of this one",
+            hover={"way": "run", "share": "percentile", "ms": "milliseconds"}, spec=sheet([layer], height=240),
+        )  # fmt: skip
+
+
+def draw_sizes(report: Report) -> Iterator[Figure]:
+    """Whole latencies by payload size."""
     classes = list(dict.fromkeys((each.from_bytes, each.to_bytes) for each in report.sizes))
     if len(classes) < 2:
-        return None
-    figure = sheet(2.9)
-    axes = figure.subplots()
-    for way in ("inline", "s3"):
-        found = [each for each in report.sizes if each.way == way]
-        if not found:
-            continue
-        places = [classes.index((each.from_bytes, each.to_bytes)) for each in found]
-        shift = {"inline": -0.08, "s3": 0.08}[way]
-        places_shifted = [place + shift for place in places]
-        axes.vlines(
-            places_shifted,
-            [each.p50 for each in found],
-            [each.p99 for each in found],
-            color=STANDINS[way],
-            linewidth=1,
-            alpha=0.7,
-        )
-        axes.plot(
-            places_shifted,
-            [each.p90 for each in found],
-            color=STANDINS[way],
-            linestyle="none",
-            marker="_",
-            markersize=9,
-        )
-        axes.plot(
-            places_shifted,
-            [each.p50 for each in found],
-            color=STANDINS[way],
-            linestyle=DASHES[way],
-            marker=MARKERS[way],
-            markersize=5,
-            label=NAMES[way],
-        )
-    axes.set_xticks(
-        range(len(classes)),
-        [size_text(high) if low == high else f"≤ {size_text(high)}" for low, high in classes],
+        return
+    names = [size_text(high) if low == high else f"≤ {size_text(high)}" for low, high in classes]
+    ways = [way for way in ("inline", "s3") if any(each.way == way for each in report.sizes)]
+    values = [
+        {
+            "label": names[classes.index((each.from_bytes, each.to_bytes))], "way": NAMES[each.way], "n": each.n,
+            "p50": at_least(each.p50), "p90": at_least(each.p90), "p99": at_least(each.p99),
+            "p999": ms_text(each.p999),  # a text: of too few rows there is none
+        }
+        for each in report.sizes
+    ]  # fmt: skip
+    place: Spec = {
+        "x": {
+            "field": "label", "type": "nominal", "sort": names, "scale": {"domain": names},
+            "axis": {"title": "payload", "labelAngle": -30, "labelOverlap": False},
+        },
+        "xOffset": {
+            "field": "way",
+            "type": "nominal",
+            "scale": {"domain": [NAMES[way] for way in ways], "paddingOuter": 0.6},
+        },
+    }  # fmt: skip
+    lined = by_way(ways)["color"]
+    shaped = {
+        "color": lined,
+        "shape": {
+            "field": "way",
+            "type": "nominal",
+            "scale": {"domain": [NAMES[way] for way in ways], "range": [SHAPES[way] for way in ways]},
+        },
+    }
+    tip = told(
+        {
+            "label": "payload",
+            "way": "transport",
+            "n": "rows",
+            "p50": "p50",
+            "p90": "p90",
+            "p99": "p99",
+            "p999": "p99.9",
+        }
     )
-    axes.set_xlim(-0.5, len(classes) - 0.5)
-    axes.set_title("total latency in milliseconds, by payload: median, bar at p90, line up to p99")
-    milliseconds(axes, "y")
-    axes.set_ylim(top=axes.get_ylim()[1] * 1.4)  # room for the legend
-    axes.legend(loc="upper left", ncols=2)
-    return figure
+    y = milliseconds("p50")
+    layers: list[Spec] = [
+        {
+            "mark": {"type": "rule", "strokeWidth": 1.5},
+            "encoding": {**place, "y": y, "y2": {"field": "p99"}, "color": lined},
+        },
+        {
+            "mark": {"type": "tick", "thickness": 2, "width": 9, "orient": "horizontal"},
+            "encoding": {**place, "y": {**y, "field": "p90"}, "color": lined},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 60, "opacity": 1},
+            "encoding": {**place, "y": y, **shaped, "tooltip": tip},
+        },
+    ]
+    yield Figure(
+        name="sizes", section="sizes", title="Total latency by payload", zooms=False,
+        spec=sheet(layers, height=260, data={"values": values}),
+        label="Total latency by payload size and transport",
+        caption="Point: median. Bar: p90. The line ends at the p99.",
+    )  # fmt: skip
+
+
+def _by_percentile(series: Sequence[tuple[str, Spread]]) -> Spec:
+    values = []
+    for name, spread in series:
+        points = [(share, ms) for ms, share in zip(spread.curve, shares(spread.n), strict=True) if share < 1]
+        points.append((1 - 1 / max(spread.n, 2), spread.max))
+        values += [
+            {
+                "way": name,
+                "nines": round(_nines(share), 4),
+                "share": round(100 * share, 5),
+                "ms": at_least(ms),
+            }
+            for share, ms in points
+        ]
+    most = max(spread.n for _, spread in series)
+    ticks = [share for share in _NINES if (1 - share) * most >= 1] or [0.5]
+    names = "".join(f"datum.value == {_nines(share):.6f} ? 'p{100 * share:.6g}' : " for share in ticks)
+    return {
+        "data": {"values": values},
+        "mark": {"type": "line", "strokeWidth": 2},
+        "encoding": {
+            "x": {
+                "field": "nines", "type": "quantitative",
+                "axis": {
+                    "title": "percentile", "values": [round(_nines(share), 6) for share in ticks],
+                    "labelExpr": f"{names}''", "labelOverlap": False,
+                },
+            },
+            "y": milliseconds("ms"),
+        },
+    }  # fmt: skip
 
 
 def _nines(share: float) -> float:

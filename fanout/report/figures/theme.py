@@ -1,78 +1,91 @@
-"""Sets colours and type of the figures: matplotlib draws in stand-in colours, which become CSS variables of the page.
+"""Sets colours, type and axes of the figures, once for all of them; `page.css` says what each name looks like.
 
-One drawing serves light, dark and print; `page.css` says what each name looks like. Dashes repeat what colours say,
-for readers who do not see them and for printers that have none.
+Colours are CSS variables of the page, so that one drawing serves light, dark and print. Dashes and shapes repeat what
+colours say, for readers who do not see them and for printers that have none.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-STANDINS = {
-    "ink": "#010101",
-    "muted": "#020202",
-    "grid": "#030303",
-    "paper": "#040404",
-    "inline": "#050505",
-    "s3": "#060606",
-    "existing": "#070707",
-    "wait": "#080808",
-    "upload": "#090909",
-    "invoke": "#0a0a0a",
-    "service": "#0b0b0b",
-    "notify": "#0c0c0c",
-    "fetch": "#0d0d0d",
-}
-DASHES: dict[str, Any] = {"inline": "solid", "s3": (0, (5, 1.5)), "existing": (0, (1.5, 1.5))}
-MARKERS = {"inline": "o", "s3": "s", "existing": "^"}
-NAMES = {"inline": "inline", "s3": "S3", "existing": "S3, there before"}
+from fanout.report.table import NAMES
 
-RC: dict[str, Any] = {
-    "svg.fonttype": "none",  # text stays text: searchable, and in the reader's own font
-    "font.size": 9,
-    "axes.edgecolor": STANDINS["muted"],
-    "axes.labelcolor": STANDINS["muted"],
-    "axes.titlecolor": STANDINS["ink"],
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.facecolor": "none",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": STANDINS["grid"],
-    "grid.linewidth": 0.6,
-    "figure.facecolor": "none",
-    "xtick.color": STANDINS["muted"],
-    "ytick.color": STANDINS["muted"],
-    "text.color": STANDINS["ink"],
-    "legend.frameon": False,
-    "lines.linewidth": 1.6,
-    "axes.linewidth": 0.7,
-}
+Spec = dict[str, Any]
+"""A Vega-Lite specification, or a part of one."""
 
-_FONT = re.compile(r'font-family:[^;"]*')
-_DROPPED = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", re.DOTALL)
-_IDS = re.compile(r'(\bid="|url\(#|href="#)')
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
+"""The name of the language: it is never fetched."""
+ROLES = (
+    "ink", "muted", "grid", "paper", "inline", "s3", "existing", "wait", "retry", "upload", "invoke", "service",
+    "notify", "fetch",
+)  # fmt: skip
+"""The colours that the page has."""
+WAYS = ("inline", "s3", "existing")
+DASHES = {"inline": [1, 0], "s3": [6, 3], "existing": [2, 2]}
+SHAPES = {"inline": "circle", "s3": "square", "existing": "triangle-up"}
+LEAST_MS = 0.001  # what a logarithmic axis draws of zero, and of less: two clocks differ
+
+CONFIG: Spec = {
+    # The figure as a whole has a label; thousands of marks are no text to listen to.
+    "aria": False,
+    "mark": {"aria": False},
+    "background": None,
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": "var(--muted)", "titleColor": "var(--muted)", "titleFontWeight": "normal", "labelFontSize": 12,
+        "titleFontSize": 12, "gridColor": "var(--grid)", "domainColor": "var(--muted)", "tickColor": "var(--muted)",
+        "labelOverlap": "greedy",
+    },
+    "legend": {
+        "labelColor": "var(--ink)", "titleColor": "var(--muted)", "labelFontSize": 12, "orient": "top", "title": None,
+        "symbolStrokeColor": "var(--ink)",
+    },
+    "text": {"color": "var(--ink)", "fontSize": 12},
+    "rule": {"color": "var(--ink)"},
+}  # fmt: skip
 
 
-def themed(svg: str, *, name: str, label: str) -> str:
-    """Return matplotlib's SVG as an element of the page: no prolog, no metadata, own ids, CSS colours, a label.
+def colour(role: str) -> str:
+    """Return a colour of the page."""
+    return f"var(--{role})"
 
-    Args:
-        svg: What `savefig` wrote.
-        name: Unique on the page.
-        label: What a screen reader says of it.
-    """
-    body = svg[svg.index("<svg") :]
-    body = _DROPPED.sub("", body)  # a style inside an inline SVG would hold for the whole page
-    body = _IDS.sub(rf"\g<1>{name}-", body.replace("xlink:href", "href"))
-    body = _FONT.sub("font-family: var(--sans)", body)
-    for role, standin in STANDINS.items():
-        body = body.replace(standin, f"var(--{role})")
-    box = re.search(r'viewBox="[^"]*"', body)
-    assert box is not None, "savefig always writes a viewBox"
-    head = f'<svg id="{name}" role="img" aria-label="{label}" {box[0]}>'
-    body = re.sub(r"<svg[^>]*>", head, body, count=1)
-    return re.sub(r"\n\s*", "\n", body).strip()
+
+def by_way(ways: list[str], *, legend: bool = True) -> Spec:
+    """Return the encodings of a line by transport: its colour and its dashes."""
+    names = [NAMES[way] for way in ways]
+    shown = {} if legend else {"legend": None}
+    return {
+        "color": {
+            "field": "way",
+            "type": "nominal",
+            "scale": {"domain": names, "range": [colour(way) for way in ways]},
+            **shown,
+        },
+        "strokeDash": {
+            "field": "way",
+            "type": "nominal",
+            "scale": {"domain": names, "range": [DASHES[way] for way in ways]},
+            **shown,
+        },
+    }
+
+
+def milliseconds(field: str, title: str = "milliseconds, log scale", *, grid: bool = True) -> Spec:
+    """Return the encoding of milliseconds on a logarithmic axis."""
+    return {
+        "field": field,
+        "type": "quantitative",
+        "scale": {"type": "log", "nice": grid},  # a curve at the edge of an axis across would be cut
+        "axis": {"title": title, "format": ",~r", "tickCount": 5, "grid": grid},
+    }
+
+
+def at_least(value: float) -> float:
+    """Return a latency as a logarithmic axis can draw it."""
+    return round(max(value, LEAST_MS), 4)
+
+
+def sheet(layers: list[Spec], *, height: int, **more: Any) -> Spec:
+    """Return a figure of these layers; whatever draws it sets its width."""
+    return {"$schema": SCHEMA, "height": height, "layer": layers, "config": CONFIG, **more}

@@ -27,6 +27,7 @@ from fanout.simulator.http.sqs import Sqs
 from fanout.simulator.http.sqs_messages import Messages
 from fanout.simulator.http.sts import Sts
 from fanout.simulator.settings import Spread
+from fanout.simulator.timestamps import iso_ms
 from fanout.simulator.world import World
 
 CONTROL = "/_simulator/"  # no bucket's name may begin with an underscore, so S3 has no such path
@@ -169,7 +170,39 @@ class Application:
             self.clockwork.before(self._now())
             polls = self.clockwork.polls.statistics()
             return json_reply(200, {**self._world.stats(), "requests": self._requests, "polls": polls})
-        return Reply(404, [("Content-Type", "text/plain")], b"log and stats are all there is here\n")
+        if request.method == "POST" and asked == "scale":
+            return self._scale(request.parameters().get("instances", ""))
+        if request.method == "GET" and asked == "credentials" and self._identity is not None:
+            return json_reply(200, _credentials(self._identity, self._now()))
+        return _text(
+            404, "log, stats, scale and credentials (where signatures are verified) are all there is here"
+        )
+
+    def _scale(self, instances: str) -> Reply:
+        """Change the number of instances: at 0 requests wait, so that a test can say when results come."""
+        if not (instances.isascii() and instances.isdigit()):
+            return _text(400, f"instances={instances} is no number of instances")
+        now = self._now()
+        self.clockwork.before(now)
+        self._world.scale(int(instances), now=now)
+        self.clockwork.after(now)
+        return _text(200, f"the endpoint has {instances} instances")
+
+
+def _credentials(identity: Identity, now: float) -> dict[str, object]:
+    """Return keys as a `credential_process` prints them (AWS SDKs and tools reference guide)."""
+    expires = {} if identity.session_s is None else {"Expiration": iso_ms(now + identity.session_s)}
+    return {
+        "Version": 1,
+        "AccessKeyId": identity.access_key_id,
+        "SecretAccessKey": identity.secret_access_key,
+        "SessionToken": identity.issue(now),
+        **expires,
+    }
+
+
+def _text(status: int, said: str) -> Reply:
+    return Reply(status, [("Content-Type", "text/plain")], f"{said}\n".encode())
 
 
 def _bug(service: Service, request: Request) -> Reply:

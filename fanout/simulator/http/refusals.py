@@ -10,18 +10,21 @@ _JSON = {
     Refusal.INCOMPLETE: (400, "IncompleteSignatureException"),
     Refusal.UNKNOWN_KEY: (403, "UnrecognizedClientException"),
     Refusal.BAD_TOKEN: (403, "UnrecognizedClientException"),
+    Refusal.EXPIRED: (403, "ExpiredTokenException"),
 }
 _QUERY = {
     Refusal.MISSING: (403, "MissingAuthenticationToken"),
     Refusal.INCOMPLETE: (400, "IncompleteSignature"),
     Refusal.UNKNOWN_KEY: (403, "InvalidClientTokenId"),
     Refusal.BAD_TOKEN: (403, "InvalidClientTokenId"),
+    Refusal.EXPIRED: (403, "ExpiredToken"),
 }
 _S3 = {
     Refusal.MISSING: (403, "AccessDenied"),
     Refusal.INCOMPLETE: (400, "AuthorizationHeaderMalformed"),
     Refusal.UNKNOWN_KEY: (403, "InvalidAccessKeyId"),
     Refusal.BAD_TOKEN: (400, "InvalidToken"),
+    Refusal.EXPIRED: (400, "ExpiredToken"),
     Refusal.SCOPE: (400, "AuthorizationHeaderMalformed"),
     Refusal.SKEWED: (403, "RequestTimeTooSkewed"),
     Refusal.PAYLOAD_HEADER: (400, "InvalidRequest"),

@@ -44,7 +44,7 @@ class Server:
             "region": self.identity.region,
             "access_key_id": self.identity.access_key_id,
             "secret_access_key": self.identity.secret_access_key,
-            "session_token": self.identity.session_token,
+            "session_token": self.identity.issue(SystemClock().now()),
             "endpoint": settings.endpoint_name,
             "account_id": settings.account_id,
             "input_bucket": settings.buckets[-1],
@@ -64,7 +64,7 @@ async def open_server(settings: SimulatorSettings, *, port: int = 0) -> AsyncIte
     """
     now = SystemClock().now
     world = World(settings, now=now())
-    identity = _new_identity(settings.region)
+    identity = _new_identity(settings.region, session_s=settings.session_s)
     application = Application(world, identity=identity if settings.verify_signatures else None, now=now)
     connections: set[Connection] = set()
     listener = await asyncio.get_running_loop().create_server(
@@ -131,7 +131,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-def _new_identity(region: str) -> Identity:
+def _new_identity(region: str, *, session_s: float | None) -> Identity:
     """Return fresh credentials, so that no request meant for another server is ever taken."""
     key = "ASIA" + "".join(secrets.choice(_KEY_ALPHABET) for _ in range(16))
-    return Identity(key, secrets.token_urlsafe(30), secrets.token_urlsafe(60), region)
+    return Identity(key, secrets.token_urlsafe(30), secrets.token_urlsafe(60), region, session_s)

@@ -30,6 +30,7 @@ UNSIGNED_TRAILER = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _EMPTY_SHA256 = sha256(b"").hexdigest()
 _UNRESERVED_PATH = re.compile(r"[A-Za-z0-9/_.~-]*")
+_SECONDS = re.compile(r"[0-9]{1,15}[.][0-9]{3}")
 _SPACES = re.compile(r"[ \t]+")
 
 
@@ -41,6 +42,7 @@ class Refusal(Enum):
     INCOMPLETE = "incomplete"
     UNKNOWN_KEY = "unknown key"
     BAD_TOKEN = "bad token"  # noqa: S105 - a reason, not a secret
+    EXPIRED = "expired"
     SCOPE = "scope"
     SKEWED = "skewed"
     MISMATCH = "mismatch"
@@ -60,12 +62,43 @@ class SignatureRefused(Exception):  # noqa: N818 - reads as what happened
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """The one caller that the simulator knows."""
+    """The one caller that the simulator knows.
+
+    Attributes:
+        session_s: How long a session token lives from its issue; None if there is one token, which lives for ever.
+    """
 
     access_key_id: str
     secret_access_key: str
     session_token: str | None
     region: str
+    session_s: float | None = None
+
+    def issue(self, now: float) -> str | None:
+        """Return a session token, issued at `now` (seconds since the epoch)."""
+        return (
+            self.session_token
+            if self.session_s is None
+            else f"{self.session_token}.{now + self.session_s:.3f}"
+        )
+
+    def check_token(self, token: str | None, *, now: float) -> None:
+        """Return if the token is the caller's, and lives.
+
+        Raises:
+            SignatureRefused: It is not, or does not.
+        """
+        if self.session_s is not None and token is not None:
+            token, _, expires_at = token.partition(".")
+            ends_at = float(expires_at) if _SECONDS.fullmatch(expires_at) else 0.0
+            if token == self.session_token and ends_at < now:
+                raise SignatureRefused(
+                    Refusal.EXPIRED, "The security token included in the request is expired"
+                )
+        if token != self.session_token:
+            raise SignatureRefused(
+                Refusal.BAD_TOKEN, "The security token included in the request is invalid."
+            )
 
 
 class _Claim(NamedTuple):
@@ -98,8 +131,7 @@ def verify(request: Request, identity: Identity, *, service: str, now: float) ->
         )
     if claim.access_key_id != identity.access_key_id:
         raise SignatureRefused(Refusal.UNKNOWN_KEY, "The security token included in the request is invalid.")
-    if headers.get("x-amz-security-token") != identity.session_token:
-        raise SignatureRefused(Refusal.BAD_TOKEN, "The security token included in the request is invalid.")
+    identity.check_token(headers.get("x-amz-security-token"), now=now)
     timestamp = _check_time(headers, claim, now, is_s3=service == "s3")
     _check_scope(claim, identity.region, service)
     _check_signed_headers(headers, claim)

@@ -13,7 +13,7 @@ import orjson
 from fanout.domain import queues as run_queues
 from fanout.domain.account_facts import BacklogPoint, Identity
 from fanout.domain.failures import NOT_PERMITTED
-from fanout.domain.queues import SEEN_TAG, Redrive, instant_tag, parse_redrive
+from fanout.domain.queues import SEEN_TAG, instant_tag
 from fanout.errors import CallError, RunError
 from fanout.ports import Endpoint, RunQueue
 from fanout.simulator.errors import ServiceError
@@ -148,10 +148,6 @@ class MemoryControl:
             return self._world.queues.attributes(queue_name(queue_url), now=now)
 
         return await self._wire.call("GetQueueAttributes", self._latency.sqs, work)
-
-    async def redrive(self, queue_url: str) -> Redrive | None:
-        """Return the redrive policy of a queue, None if it has none."""
-        return parse_redrive((await self.queue_attributes(queue_url)).get("RedrivePolicy"))
 
     def _create(self, name: str, topics: Sequence[str], tags: Mapping[str, str], now: float) -> bool:
         """Make the queue; return whether it has its tags."""

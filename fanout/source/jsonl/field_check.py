@@ -107,8 +107,12 @@ def missing_field(path: str, name: str, rows: Iterable[Mapping[str, object]]) ->
 
 
 def _objects(file: InputFile, *, settings: InputSettings) -> list[Mapping[str, object]]:
-    raw = raw_blocks(file, block_bytes=settings.block_bytes, meter=Meter(), check=lambda: None)
-    text = decompress(raw, file.compression, step_bytes=settings.block_bytes)
+    few = settings.block_bytes
+    end = (
+        None if file.object is None else min(few, file.object.size_bytes)
+    )  # nothing is read ahead for one block
+    raw = raw_blocks(file, block_bytes=few, meter=Meter(), check=lambda: None, request_bytes=few, end=end)
+    text = decompress(raw, file.compression, step_bytes=few)
     try:
         # One block: more would unfold a bomb for a courtesy.
         for _, lines in split_lines(islice(text, 1), cap_bytes=settings.line_cap_bytes):

@@ -30,10 +30,15 @@ def split_lines(blocks: Iterable[bytes], *, cap_bytes: int) -> Iterator[Lines]:
     A byte order mark at the start is dropped; the last line needs no end. Between two blocks at most `cap_bytes`
     and a block are held.
     """
+    return cut_lines(_without_bom(blocks), cap_bytes=cap_bytes)
+
+
+def cut_lines(blocks: Iterable[bytes], *, cap_bytes: int) -> Iterator[Lines]:
+    """Yield the lines of a text that another text goes before, as `split_lines`: what looks like a mark is none."""
     tail = _Tail(cap_bytes)
     number = 1
     ended = 0  # lines of the block before: its average length is what is expected of the next
-    for block in _without_bom(blocks):
+    for block in blocks:
         whole = _cut(block) if len(block) >= ended * _LONG_BYTES else block.split(b"\n")
         ended = len(whole)
         tail.add(whole[0])

@@ -6,6 +6,7 @@ import select
 from collections.abc import Callable, Generator
 
 from fanout.source.files import ByteStream, InputFile, open_bytes
+from fanout.source.remote import BLOCK_BYTES
 from fanout.source.statistics import Meter
 
 # How long a cancelled run may wait for a pipe on which nothing comes.
@@ -13,15 +14,29 @@ _POLL_MS = 200
 
 
 def raw_blocks(
-    file: InputFile, *, block_bytes: int, meter: Meter, check: Callable[[], None]
+    file: InputFile,
+    *,
+    block_bytes: int,
+    meter: Meter,
+    check: Callable[[], None],
+    request_bytes: int = BLOCK_BYTES,
+    end: int | None = None,
 ) -> Generator[bytes, None, None]:
     """Yield the bytes of `file`; never empty.
+
+    Args:
+        file: The file.
+        block_bytes: The most that is yielded at once.
+        meter: Counts them.
+        check: Called between blocks, and while they are waited for; may raise to stop.
+        request_bytes: What one request fetches in S3.
+        end: The byte before which reading in S3 ends, None for the last.
 
     Raises:
         InputError: It cannot be opened.
         OSError: It cannot be read on.
     """
-    stream = open_bytes(file, check=check)
+    stream = open_bytes(file, check=check, request_bytes=request_bytes, end=end)
     try:
         while True:
             check()

@@ -9,6 +9,7 @@ from itertools import chain
 import orjson
 import pyarrow as pa
 
+from fanout.domain.message_rows import at_byte
 from fanout.domain.records import Passthrough, Record, Rejected
 from fanout.errors import InputError
 from fanout.source import exact_json as exact
@@ -18,8 +19,9 @@ from fanout.source.detect import MAGIC_BYTES, check_text, find_compression
 from fanout.source.files import InputFile, check_unchanged, reason
 from fanout.source.jsonl.blocks import BrokenStreamError, decompress
 from fanout.source.jsonl.field_check import required_fields
-from fanout.source.jsonl.lines import LongLine, split_lines
+from fanout.source.jsonl.lines import Lines, LongLine, cut_lines, split_lines
 from fanout.source.jsonl.raw_bytes import raw_blocks
+from fanout.source.jsonl.span import SpanLines
 from fanout.source.jsonl.stream_check import StreamCheck
 from fanout.source.jsonl.template import Template
 from fanout.source.jsonl.validity import Validity
@@ -39,7 +41,13 @@ Item = Record | Rejected | None
 
 
 class JsonLines:
-    """Reads JSON Lines files by one selection."""
+    """Reads JSON Lines files by one selection.
+
+    Attributes:
+        total_rows: None: only reading can tell.
+    """
+
+    total_rows = None
 
     def __init__(self, selection: Selection, settings: InputSettings, *, known: Collection[str] = ()) -> None:
         """Prepare to read by `selection`, which is resolved.
@@ -91,14 +99,12 @@ class JsonLines:
         return self._check.held(rows, file.path) if file.streamed and not self._check.done else rows
 
     def _rows(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
-        number = 0
+        number, place = 0, _Place(file.path)
         ahead = Meter()  # bytes are read a block at a time, and count when their rows are handed on
         before = meter.bytes_read
         unfolding = 0 if file.compression == "none" else self._settings.block_bytes
         try:
-            for first, lines in split_lines(
-                self._text(file, ahead, check), cap_bytes=self._settings.line_cap_bytes
-            ):
+            for first, lines in self._lines(file, ahead, check, place):
                 number = first - 1
                 counted = meter.bytes_read
                 each = max(0, before + ahead.bytes_read - unfolding - counted) / len(lines)
@@ -108,7 +114,7 @@ class JsonLines:
                         meter.bytes_read = counted + int(each * (number - first))
                     if not line or (isinstance(line, bytes) and line.isspace() and not line.strip(b" \t\r")):
                         continue
-                    yield self._row(row, line, file.path, number)
+                    yield self._row(row, line, place, number)
                     row += 1
                 if file.streamed:
                     yield None
@@ -118,9 +124,24 @@ class JsonLines:
                 f"line {number}, row {row}; fetch or write the file again"
             ) from error
         except OSError as error:
-            raise InputError(f"{file.path}:{number}: {reason(error)} (row {row})") from error
+            where = f"{file.path}:{number}" if file.span is None else file.path
+            raise InputError(f"{where}: {reason(error)} (row {row})") from error
         meter.bytes_read = before + ahead.bytes_read
         check_unchanged(file)
+
+    def _lines(
+        self, file: InputFile, meter: Meter, check: Callable[[], None], place: _Place
+    ) -> Iterator[Lines]:
+        cap, step = self._settings.line_cap_bytes, self._settings.block_bytes
+        if file.span is None:
+            return split_lines(self._text(file, meter, check), cap_bytes=cap)
+        place.span = SpanLines(file, file.span, block_bytes=step, meter=meter, check=check)
+        blocks = place.span.blocks()
+        if file.span.start:
+            return cut_lines(blocks, cap_bytes=cap)
+        first = next(blocks, b"")
+        check_text(file.path, first)
+        return split_lines(chain([first], blocks), cap_bytes=cap)
 
     def _text(self, file: InputFile, meter: Meter, check: Callable[[], None]) -> Iterator[bytes]:
         step = self._settings.block_bytes
@@ -140,22 +161,22 @@ class JsonLines:
         yield first
         yield from plain
 
-    def _row(self, row: int, line: bytes | LongLine, path: str, number: int) -> Record | Rejected:
+    def _row(self, row: int, line: bytes | LongLine, place: _Place, number: int) -> Record | Rejected:
         if isinstance(line, LongLine):
-            return self._too_long(row, line, path, number)
+            return self._too_long(row, line, place.of(row, number))
         try:
             if self._whole:
                 if not self._validity.is_object(line) and not self._settings.any_json:
                     raise _not_an_object()
                 return Record(row, None, line, self._options)
-            return self._selected(row, line, f"{path}:{number}")
+            return self._selected(row, line, place, number)
         except orjson.JSONDecodeError as error:
             bad = exact.explain(line, error)
         except BadRow as error:
             bad = error
-        return self._reject(row, bad, f"{path}:{number}", len(line))
+        return self._reject(row, bad, place.of(row, number), len(line))
 
-    def _selected(self, row: int, line: bytes, place: str) -> Record | Rejected:
+    def _selected(self, row: int, line: bytes, place: _Place, number: int) -> Record | Rejected:
         value = exact.parse_exact(line)
         if not isinstance(value, dict):
             if not self._settings.any_json:
@@ -175,16 +196,35 @@ class JsonLines:
             ident = self._assembler.identify(value)
             return self._assembler.record(row, value, ident=ident, payload=payload, passthrough=passthrough)
         except BadRow as bad:
-            return Rejected(row, ident, bad.code, f"{place}: {bad.message}", passthrough, len(line))
+            where = place.of(row, number)
+            return Rejected(row, ident, bad.code, f"{where}: {bad.message}", passthrough, len(line))
 
     def _reject(self, row: int, bad: BadRow, place: str, size_bytes: int) -> Rejected:
         nothing: Passthrough = (None,) * len(self._keep)
         return Rejected(row, None, bad.code, f"{place}: {bad.message}", nothing, size_bytes)
 
-    def _too_long(self, row: int, line: LongLine, path: str, number: int) -> Rejected:
+    def _too_long(self, row: int, line: LongLine, place: str) -> Rejected:
         cap = self._settings.line_cap_bytes
         message = f"the line has {line.length_bytes:,} bytes, more than input.line_max_bytes ({cap:,}) allows; raise it"
-        return self._reject(row, BadRow("LineTooLong", message), f"{path}:{number}", line.length_bytes)
+        return self._reject(row, BadRow("LineTooLong", message), place, line.length_bytes)
+
+
+class _Place:
+    """Says where a row stands: by its line, or, in a part of a file, by its byte, as its lines are not counted.
+
+    Attributes:
+        span: That part; None for a whole file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self.span: SpanLines | None = None
+
+    def of(self, row: int, number: int) -> str:
+        """Return the place of the row that is line `number` of what is read."""
+        if self.span is None:
+            return f"{self._path}:{number}"
+        return at_byte(self._path, self.span.place(number), row=row)
 
 
 def _kept(value: dict[str, object], name: str) -> str | None:

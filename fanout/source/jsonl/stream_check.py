@@ -1,4 +1,4 @@
-"""Holds the first rows of a pipe back until each needed field was seen: nobody can look into a pipe beforehand."""
+"""Holds the first rows of a pipe back until each needed field was seen: a pipe can be read only once."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pyarrow import types as pat
 
 from fanout.source.files import InputFile
 from fanout.source.parquet.footers import opened
-from fanout.source.remote import Check
+from fanout.source.remote import Check, Ranges
 
 _MAX_ROWS = 8_192
 # CPython's object and its place in a list, 49 bytes + 8 for an empty string.
@@ -38,8 +38,21 @@ class GroupReader:
         columns: Sequence[str],
         batch_bytes: int,
         check: Check = lambda: None,
+        lent: Ranges | None = None,
     ) -> None:
+        """Prepare to read.
+
+        Args:
+            parquet: The open file.
+            file: The same.
+            columns: Paths of what is read of it.
+            batch_bytes: What a batch unfolds to, aimed at.
+            check: Called while S3 is waited for; may raise to stop.
+            lent: Where `parquet` looks for ranges of an object before it asks for them: what a look at the
+                dictionaries has read.
+        """
         self._parquet = parquet
+        self._lent: Ranges = {} if lent is None else lent
         self._file = file
         self._columns = list(columns)
         self._budget = batch_bytes
@@ -132,8 +145,15 @@ class GroupReader:
         """Return the length of the group's longest dictionary entry, in bytes, by reading one row as a dictionary."""
         if self._by_dictionary is None:
             self._by_dictionary = self._closing.enter_context(
-                opened(self._file, dictionaries=self._varying, check=self._check)
+                opened(
+                    self._file,
+                    dictionaries=self._varying,
+                    check=self._check,
+                    metadata=self._parquet.metadata,
+                    lends=self._lent,
+                )
             )
+        self._lent.clear()  # of a group before: it has been read
         first = self._by_dictionary.iter_batches(
             1, row_groups=[group], columns=self._columns, use_threads=False
         )

@@ -155,9 +155,9 @@ class Columns:
     def _add_payload(self, name: str) -> None:
         place, kind = self._find(name)
         if not (_is_text_or_null(kind) or is_bytes(kind) or kind == UUID):
+            step = _inner(name, kind) or "select it as a payload field, or by a template, to send it as JSON"
             raise InputError(
-                f"{self._footer.path}: payload column {name!r} is {kind}, not bytes or text; "
-                f"select it as a payload field, or by a template, to send it as JSON"
+                f"{self._footer.path}: payload column {name!r} is {kind}, not bytes or text: {step}"
             )
         self._readings[name] = self._reading(place, kind, json_converter(kind))
 
@@ -166,7 +166,8 @@ class Columns:
         if holds_binary(kind):
             raise InputError(
                 f"{self._footer.path}: column {name!r} is {kind}, which JSON has no text for: "
-                f"use it as the payload column or leave it out{_hint(kind)}"
+                f"{_inner(name, kind) or f'send it alone (--payload-column {name})'}, or say which columns are sent "
+                f"(--payload-fields a,b){_hint(kind)}"
             )
         self._readings[name] = self._reading(place, kind, json_converter(kind))
 
@@ -179,6 +180,15 @@ class Columns:
         if is_bytes(held) and is_text(kind):
             return _Reading(place, kind, held, _decoded)
         return _Reading(place, kind, carried_type(kind), convert)
+
+
+def _inner(name: str, kind: pa.DataType) -> str | None:
+    """Return how to send the bytes in a column's field, `audio.bytes`; None where no field of it is bytes."""
+    if not pat.is_struct(kind):
+        return None
+    fields = [kind.field(n) for n in range(kind.num_fields)]
+    inner = next((f"{name}.{field.name}" for field in fields if is_bytes(plain_type(field.type))), None)
+    return None if inner is None else f"send the bytes in it (--payload-column {inner})"
 
 
 def _hint(kind: pa.DataType) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from fanout.errors import InputError
 from fanout.source.files import InputFile, reason
 from fanout.source.parquet.logical_types import marked_schema
-from fanout.source.remote import Check, RemoteFile
+from fanout.source.remote import Check, Ranges, RemoteFile
 
 # What pyarrow has been seen to raise on damaged files (MemoryError: a damaged length asks for exabytes).
 PARQUET_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -27,6 +27,13 @@ _BUFFER_MAX_LOCAL, _BUFFER_MAX_REMOTE = (
 )  # S3 answers a buffer by one request, at 20-30 ms each
 
 
+class Group(NamedTuple):
+    """A row group; its bytes are what it unfolds to, before compression."""
+
+    rows: int
+    size_bytes: int
+
+
 @dataclass(frozen=True, slots=True)
 class Footer:
     """What a Parquet file says of itself, and its path of it.
@@ -36,15 +43,24 @@ class Footer:
         partitions: Texts of the partition columns that the path names; None for a null.
         file: Where it stands.
         int96: Paths of the leaves that are INT96: instants in nanoseconds, which are read as microseconds.
+        groups: Its row groups.
+        metadata: All of it, of a file that is read in part; None otherwise, as there may be very many files.
     """
 
     path: str
     schema: pa.Schema
     rows: int
-    row_groups: int
     partitions: Mapping[str, str | None]
     file: InputFile
     int96: tuple[str, ...] = ()
+    groups: tuple[Group, ...] = ()
+    metadata: pq.FileMetaData | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def read_rows(self) -> int:
+        """How many of its rows are read: those of the file's span."""
+        span = self.file.span
+        return self.rows if span is None else sum(group.rows for group in self.groups[span.start : span.end])
 
 
 def read_footer(file: InputFile) -> Footer:
@@ -59,8 +75,16 @@ def read_footer(file: InputFile) -> Footer:
             schema = marked_schema(parquet)
             leaves = [parquet.schema.column(index) for index in range(len(parquet.schema))]
             int96 = tuple(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
+            groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
             return Footer(
-                file.path, schema, metadata.num_rows, metadata.num_row_groups, file.partitions, file, int96
+                file.path,
+                schema,
+                metadata.num_rows,
+                file.partitions,
+                file,
+                int96,
+                tuple(Group(group.num_rows, group.total_byte_size) for group in groups),
+                metadata if file.span is not None else None,
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
@@ -73,6 +97,9 @@ def opened(
     dictionaries: Sequence[str] = (),
     int96_unit: Literal["us", "ns"] = "us",
     check: Check = lambda: None,
+    metadata: pq.FileMetaData | None = None,
+    lends: Ranges | None = None,
+    takes: Ranges | None = None,
 ) -> Iterator[pq.ParquetFile]:
     """Open a Parquet file, page checksums verified, nothing mapped or read ahead.
 
@@ -82,17 +109,21 @@ def opened(
         int96_unit: As what INT96 is read. As nanoseconds, pyarrow's default, Spark's 9999-12-31 would wrap around to
             another date.
         check: Called while S3 is waited for; may raise to stop.
+        metadata: Its footer, if it was read before.
+        lends: As for `RemoteFile`, if it is in S3.
+        takes: Likewise.
 
     Raises:
         InputError: It is not Parquet, or its footer is damaged.
     """
     try:
-        handle = _handle(file, check)
+        handle = _handle(file, check, lends=lends, takes=takes)
     except PARQUET_ERRORS as error:
         raise InputError(f"{file.path}: {reason(error)}") from error
     with handle:
         try:
-            metadata = pq.read_metadata(handle)
+            if metadata is None:
+                metadata = pq.read_metadata(handle)
             largest = _BUFFER_MAX_LOCAL if file.remote is None else _BUFFER_MAX_REMOTE
             share = _BUFFERS_BYTES // max(1, metadata.num_columns)
             parquet = pq.ParquetFile(
@@ -111,11 +142,12 @@ def opened(
             yield parquet
 
 
-def _handle(file: InputFile, check: Check) -> pa.NativeFile:
+def _handle(file: InputFile, check: Check, *, lends: Ranges | None, takes: Ranges | None) -> pa.NativeFile:
     if file.remote is None:
         return pa.OSFile(file.path)
     assert file.object is not None
-    return pa.PythonFile(RemoteFile(file.remote, file.object, check=check), mode="r")
+    remote = RemoteFile(file.remote, file.object, check=check, lends=lends, takes=takes)
+    return pa.PythonFile(remote, mode="r")
 
 
 def _unreadable(file: InputFile, error: Exception) -> InputError:
@@ -129,7 +161,7 @@ def _unreadable(file: InputFile, error: Exception) -> InputError:
         return InputError(
             f"{file.path}: not Parquet, or truncated: the footer is missing; write or copy it again"
         )
-    return InputError(f"{file.path}: the Parquet footer is damaged ({text}); write or copy it again")
+    return InputError(f"{file.path}: the Parquet footer is damaged. Write or copy the file again")
 
 
 def unsupported(error: Exception) -> str | None:

@@ -12,7 +12,9 @@ from pyarrow import types as pat
 
 from fanout.errors import InputError
 from fanout.source.assembler import Assembler, Payload, column_payload
+from fanout.source.files import partitions_of
 from fanout.source.jsonl.template import Template
+from fanout.source.known import Known
 from fanout.source.parquet.arrow_types import is_bytes, kept_type, plain_type
 from fanout.source.parquet.columns import Columns
 from fanout.source.parquet.footers import Footer
@@ -41,14 +43,28 @@ class Plans(NamedTuple):
     Attributes:
         by_path: The plan of each file that has rows: one without has no say in columns or types.
         passthrough_schema: Plain types of the passthrough columns.
+        known: What a shard has to know of the files that it does not read.
     """
 
     by_path: dict[str, FilePlan]
     passthrough_schema: pa.Schema
+    known: Known
 
 
-def make_plans(footers: Sequence[Footer], selection: Selection, *, text_columns: Sequence[str]) -> Plans:
+def make_plans(
+    footers: Sequence[Footer],
+    selection: Selection,
+    *,
+    text_columns: Sequence[str],
+    known: Known | None = None,
+) -> Plans:
     """Return the plans of all files, after checking every footer against `selection`.
+
+    Args:
+        footers: Of all files that are read.
+        selection: What of a row becomes what.
+        text_columns: Binary columns whose bytes are UTF-8.
+        known: Of the whole input, if these are not all of its files.
 
     Raises:
         InputError: A file lacks a column, has it with an unfit type, or keeps it with a type that no other type
@@ -56,41 +72,60 @@ def make_plans(footers: Sequence[Footer], selection: Selection, *, text_columns:
         UsageError: The selection contradicts itself, or its template is none.
     """
     with_rows = [footer for footer in footers if footer.rows]
-    first = with_rows[0] if with_rows else footers[0]
-    selection = selection.resolved((*first.schema.names, *first.partitions))
+    path, names = (known.path, known.names) if known else _first(with_rows or footers)
+    selection = selection.resolved((*names, *partitions_of(path)))
     if not with_rows:
-        return Plans({}, _kept_of_none(footers, selection))
-    for name in text_columns:
-        place_of(first, name, optional=False)  # a typo would change nothing, and nothing would say so
-    template = _template(with_rows, selection)
+        passthrough_schema = known.passthrough_schema if known else _kept_of_none(footers, selection)
+        return Plans({}, passthrough_schema, Known(path, names, passthrough_schema))
+    if known is None:
+        for name in text_columns:
+            place_of(
+                with_rows[0], name, optional=False
+            )  # a typo would change nothing, and nothing would say so
+    template = _template(with_rows, selection, names, path=path)
     by_path = {
         footer.path: _plan(footer, selection, template, text_columns=text_columns) for footer in with_rows
     }
-    passthrough_schema = pa.schema(
-        [pa.field(name, _common_type(name, with_rows, by_path)) for name in selection.keep]
-    )
+    if known is not None:
+        passthrough_schema = known.passthrough_schema
+    else:
+        passthrough_schema = pa.schema(
+            [pa.field(name, _common_type(name, with_rows, by_path)) for name in selection.keep]
+        )
     for plan in by_path.values():
         plan.columns.keep_as(passthrough_schema)
-    return Plans(by_path, passthrough_schema)
+    return Plans(by_path, passthrough_schema, Known(path, names, passthrough_schema))
 
 
-def _template(footers: Sequence[Footer], selection: Selection) -> Template | None:
-    """Return what makes the payloads of all files; None where one column is the payload."""
+def _first(footers: Sequence[Footer]) -> tuple[str, tuple[str, ...]]:
+    return footers[0].path, tuple(footers[0].schema.names)
+
+
+def _template(
+    footers: Sequence[Footer], selection: Selection, names: tuple[str, ...], *, path: str
+) -> Template | None:
+    """Return what makes the payloads of all files; None where one column is the payload.
+
+    Args:
+        footers: Of the files that are read and have rows.
+        selection: Resolved.
+        names: Columns of the input's first file that has rows, `path`.
+        path: See `names`.
+    """
     if selection.payload_column is not None:
         return None
-    known = tuple(footers[0].schema.names)
     if not selection.whole_row:
-        return Template.of(selection, known=known)
+        return Template.of(selection, known=names)
     if selection.location_column is not None:
         return Template.of_fields(())  # the object is the payload, the row is never one
-    first = footers[0]
+    sendable = _sendable(names)
     for footer in footers:
-        if not _sendable(footer):
+        if not _sendable(footer.schema.names):
             raise InputError(
                 f"{footer.path}: has {footer.rows} rows and no column to send; name the payload's columns"
             )
-        _check_whole(footer, first)
-    return Template.of_fields(_sendable(first), known=known)
+        _check_whole(footer, sendable, first=path)
+    return Template.of_fields(sendable, known=names)
 
 
 def _plan(
@@ -105,7 +140,7 @@ def _plan(
     )
     payload = template.render if template else column_payload(selection.payload_column or "")
     defaults = replace(selection.defaults, content_type=_content_type(columns, selection))
-    return FilePlan(columns, Assembler(selection, defaults), payload, footer.rows)
+    return FilePlan(columns, Assembler(selection, defaults), payload, footer.read_rows)
 
 
 def _optional(selection: Selection, template: Template | None) -> frozenset[str]:
@@ -146,19 +181,18 @@ def _common_type(name: str, footers: Sequence[Footer], plans: Mapping[str, FileP
     return found
 
 
-def _sendable(footer: Footer) -> tuple[str, ...]:
+def _sendable(names: Sequence[str]) -> tuple[str, ...]:
     """Return the columns of a whole row: all but pandas' index, which is sent where it is asked for by name."""
-    return tuple(name for name in footer.schema.names if not _INDEX.fullmatch(name))
+    return tuple(name for name in names if not _INDEX.fullmatch(name))
 
 
-def _check_whole(footer: Footer, first: Footer) -> None:
+def _check_whole(footer: Footer, known: Sequence[str], *, first: str) -> None:
     """Refuse a file whose rows would say more than those of the first one; what it lacks is found by name."""
-    known = _sendable(first)
-    extra = [name for name in _sendable(footer) if name not in known]
+    extra = [name for name in _sendable(footer.schema.names) if name not in known]
     if extra:
         meant = did_you_mean(extra[0], known)
         raise InputError(
-            f"{footer.path}: column {extra[0]!r} is not in {first.path} ({meant}); "
+            f"{footer.path}: column {extra[0]!r} is not in {first} ({meant}); "
             "choose the payload's columns, or run the files apart"
         )
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from fanout.domain.message_rows import at_row
 from fanout.domain.records import Passthrough, Record, Rejected
 from fanout.errors import InputError
+from fanout.files import damage
 from fanout.source.bad_row import BadRow
 from fanout.source.exact_json import Unfit
-from fanout.source.files import InputFile, check_unchanged, reason
+from fanout.source.files import InputFile, check_unchanged
+from fanout.source.known import Known
 from fanout.source.parquet.batches import GroupReader
 from fanout.source.parquet.columns import RowValues
 from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened, unsupported
 from fanout.source.parquet.instants import cut_columns
 from fanout.source.parquet.plan import FilePlan, make_plans
+from fanout.source.remote import Ranges
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
@@ -27,23 +31,33 @@ class ParquetRows:
 
     Attributes:
         passthrough_schema: Plain types of the passthrough columns: no dictionaries, no views.
-        total_rows: Rows of all files, by their footers.
+        known: What a shard has to know of the whole input.
+        total_rows: Rows of all files, by their footers; of a file that is read in part, that part's.
         warnings: What a person should know.
     """
 
-    def __init__(self, footers: Sequence[Footer], selection: Selection, settings: InputSettings) -> None:
-        """Check every footer against `selection`.
+    def __init__(
+        self,
+        footers: Sequence[Footer],
+        selection: Selection,
+        settings: InputSettings,
+        *,
+        known: Known | None = None,
+    ) -> None:
+        """Check every footer against `selection`; `known` as for `make_plans`.
 
         Raises:
             InputError: A file lacks a column, has it with an unfit type, or keeps it with another type than the first.
         """
         self._settings = settings
         self._keep = selection.keep
-        self._plans, self.passthrough_schema = make_plans(
-            footers, selection, text_columns=settings.text_columns
+        self._plans, self.passthrough_schema, self.known = make_plans(
+            footers, selection, text_columns=settings.text_columns, known=known
         )
-        self.total_rows = sum(footer.rows for footer in footers)
-        self.warnings = self._cut_instants(footers)
+        self._metadata = {each.path: each.metadata for each in footers if each.metadata is not None}
+        self.total_rows = sum(footer.read_rows for footer in footers)
+        # Of a part, the look at the whole input has warned.
+        self.warnings = () if known else self._cut_instants(footers)
 
     def _cut_instants(self, footers: Sequence[Footer]) -> tuple[str, ...]:
         """Return a warning about the columns whose instants are cut when read, with the first file that has such."""
@@ -74,31 +88,41 @@ class ParquetRows:
         plan = self._plans.get(file.path)
         first, bytes_before = row, meter.bytes_read
         check_unchanged(file)
+        size_bytes = file.read_bytes or 0
         if plan is None:  # a file without rows
-            meter.bytes_read = bytes_before + (file.size_bytes or 0)
+            meter.bytes_read = bytes_before + size_bytes
             return
+        lent: Ranges = {}
         with (
-            opened(file, check=check) as parquet,
+            opened(file, check=check, takes=lent, metadata=self._metadata.get(file.path)) as parquet,
             GroupReader(
-                parquet, file, columns=plan.columns.paths, batch_bytes=self._settings.batch_bytes, check=check
+                parquet,
+                file,
+                columns=plan.columns.paths,
+                batch_bytes=self._settings.batch_bytes,
+                check=check,
+                lent=lent,
             ) as groups,
         ):
-            for group in range(parquet.metadata.num_row_groups):
+            span = (
+                (0, parquet.metadata.num_row_groups)
+                if file.span is None
+                else (file.span.start, file.span.end)
+            )
+            for group in range(*span):
                 for rows in self._group(groups, group, plan, file.path, row=row):
                     check()
                     for item in rows:
                         yield item
                         row = item.row + 1
-                    meter.bytes_read = bytes_before + (file.size_bytes or 0) * (row - first) // max(
-                        1, plan.rows
-                    )
+                    meter.bytes_read = bytes_before + size_bytes * (row - first) // max(1, plan.rows)
                 check_unchanged(file)
         check_unchanged(file)
         if row - first != plan.rows:
             raise InputError(
                 f"{file.path}: has {row - first} rows where its footer says {plan.rows}; write the file again"
             )
-        meter.bytes_read = bytes_before + (file.size_bytes or 0)
+        meter.bytes_read = bytes_before + size_bytes
 
     def _group(
         self, groups: GroupReader, group: int, plan: FilePlan, path: str, *, row: int
@@ -115,7 +139,7 @@ class ParquetRows:
                 row += batch.num_rows
         except PARQUET_ERRORS as error:
             sound = unsupported(error)
-            said = sound or f"{reason(error)}; it changed on disk or was damaged; write or copy it again"
+            said = sound or f"{damage(error)}. It changed on disk or was damaged: write or copy it again"
             raise InputError(f"{path}: row group {group}, after row {row}: {said}") from error
 
     def _rows(
@@ -130,7 +154,7 @@ class ParquetRows:
                 yield assembler.record(row, values, ident=ident, payload=payload, passthrough=passthrough)
             except BadRow as bad:
                 sound = tuple(None if isinstance(value, Unfit) else value for value in passthrough)
-                yield Rejected(row, ident, bad.code, f"{path}: row {row}: {bad.message}", sound)
+                yield Rejected(row, ident, bad.code, f"{at_row(path, row)}: {bad.message}", sound)
             row += 1
 
     def _check_values(self, passthrough: Passthrough) -> None:
@@ -146,4 +170,4 @@ class ParquetRows:
             f"({self._settings.line_cap_bytes:,}) allows; raise it, or select fewer columns"
         )
         for number in range(row, row + groups.rows(group)):
-            yield Rejected(number, None, "RowTooLarge", f"{path}: row {number}: {message}", nothing, size)
+            yield Rejected(number, None, "RowTooLarge", f"{at_row(path, number)}: {message}", nothing, size)

@@ -198,7 +198,7 @@ def test_a_long_poll_returns_as_soon_as_there_is_a_message(served, queue):
             await sender.receive_message(QueueUrl=queue)  # connects
             poll = asyncio.create_task(poller.receive_message(QueueUrl=queue, WaitTimeSeconds=20))
             while not polls(served):
-                await asyncio.sleep(0)  # until the server says that somebody waits
+                await asyncio.sleep(0)  # until the server says that a poll waits
             with watched() as machine:
                 started = time.monotonic()
                 await sender.send_message(QueueUrl=queue, MessageBody="now")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+import urllib.error
 import urllib.request
 from email.utils import parsedate_to_datetime
 
@@ -35,6 +36,26 @@ def runtime(served):
 def get_json_lines(served, path):
     with urllib.request.urlopen(f"{served.url}/_simulator/{path}") as reply:
         return [json.loads(line) for line in reply.read().splitlines()]
+
+
+def test_an_endpoint_at_0_instances_answers_when_it_is_scaled_up():
+    def scale(served, instances):
+        url = f"{served.url}/_simulator/scale?instances={instances}"
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST")) as reply:
+            return reply.read()
+
+    with serving(instances=0, cold_start_s=3_600, service_time={"median_s": 0.0}) as served:
+        reply = served.client("sagemaker-runtime").invoke_endpoint_async(EndpointName=ENDPOINT, Body=b"x")
+        bucket, _, key = reply["OutputLocation"].removeprefix("s3://").partition("/")
+        s3 = served.client("s3")
+        with pytest.raises(s3.exceptions.NoSuchKey):
+            s3.get_object(Bucket=bucket, Key=key)
+        assert scale(served, 2) == b"the endpoint has 2 instances\n"
+        assert json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())["bytes"] == 1
+        assert scale(served, 0) == b"the endpoint has 0 instances\n"
+        for wrong in ("", "-1", "many", "%C2%B2"):
+            with pytest.raises(urllib.error.HTTPError, match="400"):
+                scale(served, wrong)
 
 
 def test_an_inline_request_is_accepted_answered_and_logged(served, runtime):

@@ -1,4 +1,4 @@
-"""Names survive the way to AWS and back, keep the API's limits, and nobody else's are taken for ours."""
+"""Names survive the way to AWS and back, keep the API's limits, and no other program's are taken for ours."""
 
 from __future__ import annotations
 

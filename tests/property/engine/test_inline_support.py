@@ -20,7 +20,9 @@ EVENTS = st.lists(
 
 @given(EVENTS, st.booleans())
 def test_once_a_payload_was_accepted_in_the_request_nothing_falls_back(events, before):
-    support, proven, refused, said = InlineSupport(proven=before), before, set(), 0
+    support, proven, refused, said = InlineSupport(), before, set(), 0
+    if before:  # by an earlier process of the run
+        support.accepted_inline()
     for event, *facts in events:
         if event == "inline":
             support.accepted_inline()

@@ -60,7 +60,7 @@ class Row:
     """Its deadline is still to be reported."""
     early: Notice | None = None
     owned: bool = False
-    """Somebody won it and has not given it back."""
+    """A notice won it and has not given it back."""
     receipts: list[str] = field(default_factory=list)
 
 

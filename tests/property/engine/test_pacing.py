@@ -256,7 +256,7 @@ def play(pacer, script, *, check=lambda now: None):
 
 @SETTINGS
 @given(rate=rates, script=st.lists(steps, max_size=60))
-@example(  # a rate that rises while somebody waits for a slot of the lowered schedule
+@example(  # a rate that rises while a request waits for a slot of the lowered schedule
     rate=1.0,
     script=[
         ("send", 0.0, 0.0, None),

@@ -16,7 +16,7 @@ def test_what_is_not_an_output_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         open_outputs([tmp_path / "nothing.parquet"])
     (tmp_path / "text.parquet").write_text("hello")
-    with pytest.raises(UsageError, match="is not a Parquet file"):
+    with pytest.raises(UsageError, match="it is no Parquet file, or its end is missing"):
         open_outputs([tmp_path / "text.parquet"])
     duckdb.sql(f"copy (select 1 as a) to '{tmp_path}/other.parquet'")
     with pytest.raises(UsageError, match=r"other\.parquet: was not written by fanout"):
@@ -47,4 +47,9 @@ def test_a_later_schema_is_refused_by_name_and_version(make_output):
 def test_what_version_1_did_not_record_is_null(make_output):
     added = ("possible_attempts", "input_location", "ended_at")
     earlier = open_outputs([rewritten(make_output([outcome(0)]), version="1", without=added)])
-    assert [earlier.column(name).to_pylist() for name in ("row", *added)] == [[0], [None], [None], [None]]
+    assert [earlier.table([name])[name].to_pylist() for name in ("row", *added)] == [
+        [0],
+        [None],
+        [None],
+        [None],
+    ]

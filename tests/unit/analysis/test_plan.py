@@ -82,10 +82,11 @@ def test_its_json_says_null_for_what_is_not_known(rows):
     }  # fmt: skip
     assert (found["version"], found["exit_code"], found["instance_types"]) == (1, 0, {})
     assert found["by_transport"] == {"inline": 21, "s3": 2, "existing": 1}
-    assert found["sizes"] == {"p50": 3, "p99": 40 << 20, "max": 40 << 20}
+    assert found["sizes"] == {"p50": 3, "p99": 40 << 20, "p999": None, "max": 40 << 20}
     assert [each["options"] for each in found["first_rows"]] == [{"accept": "image/png"}] * 3
     assert json.loads(json.dumps(plan(PlannedRows()).as_dict()))["sizes"] == {
         "p50": None,
         "p99": None,
+        "p999": None,
         "max": None,
     }

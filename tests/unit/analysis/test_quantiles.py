@@ -9,7 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from fanout.analysis.quantiles import EXACT_UP_TO, Interval, bootstrap_ranks, change, interval, quantiles
+from fanout.analysis.quantiles import (
+    EXACT_UP_TO,
+    Interval,
+    bootstrap_ranks,
+    change,
+    interval,
+    quantiles,
+)
+from fanout.domain.percentiles import P999_MIN
 
 
 @pytest.mark.parametrize("n", [9, 25, 100, 151])
@@ -75,3 +83,9 @@ def test_a_change_is_as_unsure_as_both_medians_together():
     assert found == Interval(90, 10.0, 5.0, 15.0)
     assert found.excludes_zero
     assert found.half_width == 5.0
+
+
+def test_a_percentile_of_thousandths_needs_a_thousand_values():
+    assert quantiles(pa.array([float(value) for value in range(P999_MIN - 1)])).p999 is None
+    values = pa.array([float(value) for value in range(P999_MIN + 1)])
+    assert quantiles(values).p999 == pytest.approx(pc.quantile(values, q=0.999)[0].as_py())

@@ -14,7 +14,8 @@ from fanout.analysis.outputs import open_outputs
 from fanout.domain.prices import Prices
 from fanout.errors import Exit, InputError, RunError, UsageError
 from fanout.output.object_place import RUN
-from fanout.report.document import report_of
+from fanout.report.build import report_of
+from fanout.report.json_form import as_dict
 
 
 @pytest.fixture
@@ -40,15 +41,15 @@ def output(make_output):
 
 def test_an_object_and_a_file_say_the_same_in_one_report(make_output, output, tmp_path):
     rows = [outcome(row, way=("inline", "s3")[row % 2]) for row in range(50)]
-    here = report_of([make_output(rows)], Prices()).as_dict()
+    here = as_dict(report_of([make_output(rows)], Prices()))
     remote = DictRemote({("b", "k/out.parquet"): (tmp_path / "out.parquet").read_bytes()})
-    there = report_of(["s3://b/k/out.parquet"], Prices(), remote=remote).as_dict()
+    there = as_dict(report_of(["s3://b/k/out.parquet"], Prices(), remote=remote))
     assert there.pop("files")[0] == here.pop("files")[0] | {"path": "s3://b/k/out.parquet"}
     assert there == here
     other = make_output([outcome(0)], "other.parquet", run="bbbbbbbbbb")
     both = open_outputs(["s3://b/k/out.parquet", other, "s3://b/k/"], remote=remote)
     assert (both.rows, [file.path for file in both.files]) == (51, ["s3://b/k/out.parquet", str(other)])
-    assert sorted(both.column("row").to_pylist()) == [0, *range(50)]
+    assert sorted(both.latencies(["row"])["row"].to_pylist()) == [0, *range(50)]
 
 
 def test_responses_are_not_fetched(make_output):
@@ -100,7 +101,7 @@ def test_a_dataset_that_is_being_written_or_replaced_is_refused(output, marks, k
         ("s3://b/k", r"^s3://b/k: no such object or prefix$"),
         ("s3://", "names no bucket"),
         ("s3://b/rows/", r"^s3://b/rows/: holds no output of fanout$"),
-        ("s3://b/text.parquet", "is not a Parquet file that can be read"),
+        ("s3://b/text.parquet", "it is no Parquet file, or its end is missing"),
     ],
 )
 def test_what_is_no_output_is_said_by_its_name(uri, said):
@@ -150,7 +151,7 @@ def test_an_object_that_is_replaced_under_way_gives_no_wrong_figure(output):
     found = open_outputs(["s3://b/out.parquet"], remote=remote)
     remote.objects["b", "out.parquet"] = output(*range(2_000, 4_000), name="y.parquet")
     with pytest.raises(InputError, match="changed while it was being read"):
-        found.column("total_ms")
+        found.latencies(["total_ms"])
 
 
 def test_an_experiment_is_copied_first(make_output):

@@ -42,3 +42,11 @@ def test_a_quantile_is_near_the_truth_and_the_memory_small_whatever_the_sizes():
         assert sizes.quantile(q) == pytest.approx(values[round(q * len(values)) - 1], rel=0.002)
     assert sizes.quantile(1.0) == values[-1]
     assert len(sizes._buckets) < 12_000
+
+
+@pytest.mark.parametrize(("count", "p999"), [(999, None), (1_000, 999), (2_000, 1_998)])
+def test_of_too_few_a_p999_would_be_the_largest(count, p999):
+    sizes = Sizes()
+    for size in range(1, count + 1):
+        sizes.add(size)
+    assert sizes.p999 == (None if p999 is None else pytest.approx(p999, rel=0.002))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -11,6 +10,7 @@ from time import time
 import pytest
 import trustme
 from support.settings import aws_settings
+from support.sts import PROFILE, ROLE, assumed
 
 from fanout.aws.clients import ALWAYS
 from fanout.aws.session import Keys, open_cloud
@@ -18,24 +18,6 @@ from fanout.domain.failures import FailureKind, failure_kind
 from fanout.errors import CallError, Phase, RunError
 
 pytestmark = pytest.mark.asyncio
-
-ASSUMED = (
-    b"<AssumeRole{kind}Response><AssumeRole{kind}Result><Credentials><AccessKeyId>ASSUMED</AccessKeyId>"
-    b"<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>"
-    b"<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRole{kind}Result></AssumeRole{kind}Response>"
-)
-ROLE = "arn:aws:iam::123456789012:role/r"
-PROFILE = f"""[profile p]
-role_arn = {ROLE}
-source_profile = base
-[profile base]
-aws_access_key_id = A
-aws_secret_access_key = hush
-"""
-
-
-def assumed(kind: str = "") -> bytes:
-    return ASSUMED.replace(b"{kind}", kind.encode())
 
 
 async def failure(settings):
@@ -207,40 +189,6 @@ async def test_sts_that_cannot_be_reached_leads_to_the_network(wire, monkeypatch
     text = await failure(aws_settings(region="eu-west-3", profile="p"))
     assert nobody.removeprefix("http://") in text
     assert "whether this network reaches AWS" in text
-
-
-async def test_without_a_terminal_an_mfa_code_is_asked_of_nobody(monkeypatch, tmp_path):
-    (tmp_path / "config").write_text(
-        PROFILE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/me\nsource_profile")
-    )
-    open_file = os.open
-
-    def no_terminal(path, *rest, **more):
-        if path == "/dev/tty":
-            raise OSError("no such device")
-        return open_file(path, *rest, **more)
-
-    monkeypatch.setattr("os.open", no_terminal)
-    monkeypatch.setattr("fanout.aws.mfa._is_null_device", lambda descriptor: descriptor == 0)
-    text = await failure(aws_settings(region="eu-west-3", profile="p"))
-    assert (
-        "the profile asks for an MFA code (Enter MFA code for arn:aws:iam::1:mfa/me), and there is no terminal"
-        in text
-    )
-    assert "aws sts get-session-token" in text
-
-
-async def test_at_a_terminal_the_code_reaches_sts(wire, monkeypatch, tmp_path):
-    (tmp_path / "config").write_text(
-        PROFILE.replace("source_profile", "mfa_serial = arn:aws:iam::1:mfa/me\nsource_profile")
-    )
-    monkeypatch.setattr("fanout.aws.mfa._has_terminal", lambda: True)
-    monkeypatch.setattr("getpass.getpass", lambda prompt: "123456" if "mfa/me" in prompt else "")
-    async with wire.serve(wire.answering(wire.reply(200, assumed()))) as sts:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", sts.url)
-        async with open_cloud(aws_settings(region="eu-west-3", profile="p")) as cloud:
-            assert (await cloud.keys()).access_key_id == "ASSUMED"
-    assert b"TokenCode=123456" in sts.requests[0].body
 
 
 @pytest.mark.parametrize(

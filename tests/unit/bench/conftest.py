@@ -10,15 +10,13 @@ from support.engine import RUN, in_place
 from support.loop import LoopClock, run_seeded
 from support.settings import engine_limits, lookup_policy, model_retry, routing
 
-from fanout.analysis.comparison import Comparison, GroupResult, PhaseResult
-from fanout.analysis.crossover import Crossing
-from fanout.analysis.quantiles import Interval, Quantiles
 from fanout.bench.arrivals import Arrivals
 from fanout.bench.early_stop import PairTally
 from fanout.bench.payloads import Made
 from fanout.bench.plan import Plan
 from fanout.bench.run import BENCH_KEY
 from fanout.domain.location import Location
+from fanout.domain.response_fields import TAKES_ANY
 from fanout.engine.pacing import Pacer
 from fanout.engine.pipeline import Pipeline
 from fanout.engine.settings import EngineLimits, EngineSettings
@@ -64,6 +62,7 @@ def experiment(tmp_path: Path) -> Experiment:
             arrivals = Arrivals(wanted, Made(wanted), clock=clock, closed=closed is not None)
             tally = PairTally(until_ms=until_ms, enough=arrivals.end)
             job = EngineSettings(
+                responses=TAKES_ANY,
                 run_id=RUN,
                 endpoint=settings.endpoint_name,
                 output_path=endpoint.output_path,
@@ -103,28 +102,3 @@ def experiment(tmp_path: Path) -> Experiment:
         return run_seeded(main, seed=wanted.seed)
 
     return run
-
-
-def quantiles(p50, p99=None):
-    return Quantiles(100, p50, p50 - 2, p50 + 2, p50 * 1.5, p99 or p50 * 2, p50 * 3)
-
-
-def group(label, low, high, *, inline, s3):
-    phases = {
-        "invoke": PhaseResult(quantiles(inline), quantiles(s3), Interval(100, s3 - inline, 1.0, 2.0)),
-        "upload": PhaseResult(None, quantiles(50), Interval(100, 50.0, 49.0, 51.0)),
-        "total": PhaseResult(quantiles(inline + 60), quantiles(s3 + 110), Interval(100, 50.0, 45.0, 55.0)),
-    }
-    return GroupResult(label, low, high, 100, phases)
-
-
-def comparison(inline=40.0, s3=42.0):
-    return Comparison(
-        everything=group("all sizes", 1_000, 64_000, inline=inline, s3=s3),
-        groups=(
-            group("1 KB", 1_000, 1_000, inline=inline - 10, s3=s3),
-            group("64 KB", 64_000, 64_000, inline=inline + 10, s3=s3),
-        ),
-        crossing=Crossing("inline"),
-        incomplete=0,
-    )

@@ -88,6 +88,7 @@ def test_constant_latencies_are_found_exactly_phase_by_phase(experiment):
     assert differences["invoke"] == pytest.approx(0, abs=1e-2)
 
 
+@pytest.mark.campaign
 def test_at_twenty_seeds_the_intervals_cover_what_the_simulator_was_told(experiment):
     truth = {"upload": 100.0, "invoke": 40.0, "service": 50.0, "fetch": 100.0}
     hits = dict.fromkeys([*truth, "invoke difference", "upload difference", "fetch difference"], 0)

@@ -9,9 +9,10 @@ from types import SimpleNamespace
 
 from rich.console import Console
 
+from fanout.analysis.checks import Check
 from fanout.analysis.failures import Failed, Failures
 from fanout.bench.document import Result
-from fanout.bench.text import print_result
+from fanout.bench.text import print_failures, print_result
 
 EVIL = "\x1b[2J\x9b\u202e[red]x"
 
@@ -36,3 +37,26 @@ def test_no_name_and_no_code_commands_the_terminal():
     print_result(result, Console(file=buffer, width=200), document=Path(EVIL))
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", buffer.getvalue())
     assert buffer.getvalue().count(r"\x1b[2J\x9b\u202e[red]x") == 7
+
+
+def test_what_is_left_of_a_quiet_experiment_is_why_it_failed():
+    verdict = SimpleNamespace(limit="client", reasons=("half of them left late",), warnings=())
+    result = Result(
+        ran=SimpleNamespace(),
+        verdict=verdict,
+        comparison=None,
+        savings=None,
+        pairs=0,
+        incomplete=0,
+        failures=Failures(Failed(2, 0), Failed(1, 0), Failed(1, 0)),
+        checks=[
+            Check("total.p99 > 1s", holds=True, found="s3 1,200.0 ms, bound 1,000.0 ms"),
+            Check("failures > 1%", holds=False, found="0 of 2 requests (0.0%) failed"),
+        ],
+    )
+    buffer = io.StringIO()
+    print_failures(result, Console(file=buffer, width=200))
+    assert buffer.getvalue().splitlines() == [
+        "NOT MEASURED: half of them left late",
+        "FAILED: --fail-if 'total.p99 > 1s': s3 1,200.0 ms, bound 1,000.0 ms",
+    ]

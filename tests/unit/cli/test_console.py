@@ -1,4 +1,4 @@
-"""What is printed where nobody reads it, or where nothing can be written."""
+"""What is printed where no program reads it, or where nothing can be written."""
 
 from __future__ import annotations
 

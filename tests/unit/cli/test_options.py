@@ -10,6 +10,8 @@ import typer
 
 from fanout.cli.options import from_flags
 from fanout.config.flags import BENCH, RESUME, RUN, Flag
+from fanout.config.load import load_config
+from fanout.errors import UsageError
 
 GIVEN = {"text": "x", "int": "7", "float": "7.5", "names": "a, b", "paths": "a", "on": None, "off": None}
 GOT = {"text": "x", "int": 7, "float": 7.5, "names": ["a", "b"], "paths": ["a"], "on": True, "off": False}
@@ -80,7 +82,6 @@ def test_a_field_without_a_default_is_required():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--rate", "fast"], "--rate"),
         (["--raet", "5"], "--rate"),
         (["--no-local"], "--no-local"),
         (["--keep"], "--keep"),
@@ -90,6 +91,17 @@ def test_a_wrong_word_is_named_by_its_flag(call, words, said):
     with pytest.raises(Exception) as caught:  # noqa: PT011 - click's or typer's, by the version: main() shows either
         call(RUN, *words)
     assert said in caught.value.format_message()
+
+
+def test_what_is_no_number_is_left_to_the_configuration_which_tells_all_that_is_wrong_at_once(call):
+    [(_, sections, _)] = call(RUN, "--rate", "fast", "--window", "1.5", "--limit", "7")
+    assert sections == {"pacing": {"rate": "fast", "window": "1.5"}, "input": {"limit": 7}}
+    with pytest.raises(UsageError) as caught:
+        load_config(None, environ={}, flags=sections)
+    assert caught.value.lines == (
+        'pacing.rate (--rate) = "fast": should be a number',
+        'pacing.window (--window) = "1.5": should be a whole number',
+    )
 
 
 def test_help_stands_in_the_order_of_the_signature(call, capsys):

@@ -14,6 +14,7 @@ from fanout.cli.plan_text import describe
 from fanout.domain.location import Location
 from fanout.domain.prices import Prices
 from fanout.domain.records import Inline, Options, Record, Rejected, Staged, Upload
+from fanout.domain.response_fields import ResponseField, Responses
 from fanout.ports import Endpoint
 
 EVIL = "\x1b[2J\x9b\u202e\nrm -rf ."
@@ -74,7 +75,7 @@ def test_it_reads_as_this(make):
     assert describe(make(rows=filled())).splitlines() == [
         "803 rows: 802 would be sent, 1 rejected",
         r"  1 x InvalidJSON: line 1: \x1b[2J\x9b\u202e rm -rf .",
-        "  way            rows  payload bytes",
+        "  transport      rows  payload bytes",
         "  in S3 already     1      not known",
         "  inline          800          2,400",
         "  via S3            1        200,000",
@@ -92,6 +93,19 @@ def test_it_reads_as_this(make):
         "sending takes 7.0 s at the configured rate",
         "the run takes 6 min 04 s, with 8 rows in the model at once and 3.6 s a row (--service-s)",
         "meanwhile 2 x ml.g5.xlarge run 0.2020 instance hours, which cost $0.2848",
+    ]
+
+
+def test_what_is_wanted_of_responses_has_its_lines(make):
+    fields = [
+        ResponseField.of("answer", path="$[0].text"),
+        ResponseField.of("score", path="$.s", type="float", optional=True),
+    ]
+    assert describe(make(rows=filled(), responses=Responses("json", fields))).splitlines()[-4:] == [
+        "responses are written as json; a row with another is invalid",
+        "  column  type     of the response",
+        "  answer  string   $[0].text",
+        "  score   float32  $.s              null where it is missing",
     ]
 
 
@@ -141,3 +155,10 @@ def test_no_text_of_a_file_commands_the_terminal_or_begins_a_line(make):
     lines = describe(make(rows=rows, **texts)).splitlines()
     assert not any(re.search("[\x00-\x1f\x7f-\x9f\u202e]", line) for line in lines)
     assert not any(line.startswith("rm") for line in lines)
+
+
+def test_payloads_of_many_rows_have_a_p999(make):
+    rows = filled()
+    for row in range(803, 1_203):
+        rows.add(Record(row, "id", b"abc", OPTIONS), Inline(OPTIONS, b"abc"))
+    assert "payloads: p50 3 bytes, p99 3, p99.9 3, largest 200,000" in describe(make(rows=rows)).splitlines()

@@ -31,6 +31,20 @@ def test_no_text_of_a_run_commands_the_terminal_or_begins_a_line(run):
 
 
 @pytest.mark.parametrize(
+    ("pacer", "told"),
+    [
+        ({"configured_per_s": 5.0, "phase": None}, "5 sent again; paced at 5/s"),
+        ({"configured_per_s": 9.0, "phase": "probing"}, "; paced at 5/s by throttling, probing for more"),
+        ({"configured_per_s": None}, "; paced at 5/s by throttling"),  # as an earlier version wrote it
+    ],
+)
+def test_the_pacing_is_told_with_what_it_does_to_find_the_limit(pacer, told):
+    seen = SEEN | {"rate_limit_per_s": 5.0, "statistics": {"pacer": pacer}}
+    found = RunStatus(run_id="a", run_dir="rd", state="running", snapshot=seen)
+    assert describe(found).splitlines()[1].endswith(told)
+
+
+@pytest.mark.parametrize(
     ("possible", "told"),
     [
         ({}, "3 throttled, 5 sent again"),  # as an earlier version wrote it

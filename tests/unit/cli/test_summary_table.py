@@ -20,18 +20,43 @@ def summary():
         by_status={"succeeded": 2_000}, by_transport={"inline": 2_000}, errors={}, examples={},
         payload_bytes=1, response_bytes=1, output_bytes=1,
         resends=0, throttles=0, started_at="2026-11-20T09:00:00.000Z", seconds=10.0, latency={}, simulated=False,
-        ended_here=2_000,
+        ended_here=2_000, rows_seconds=8.0,
     )  # fmt: skip
 
 
 def test_a_headline_says_how_many_rows_ended_in_how_many_seconds(summary):
-    assert headline(summary) == "2,000 succeeded · 2,000 inline · 10.0 s · 200 rows/s"
+    assert headline(summary) == (
+        "2,000 succeeded · 2,000 inline · 8.0 s from the first row to the last · 250.0 rows/s · 10.0 s in all"
+    )
+    assert headline(replace(summary, rows_seconds=None)) == (
+        "2,000 succeeded · 2,000 inline · 10.0 s · 200 rows/s"
+    ), "a summary of an earlier version"
 
 
 def test_after_a_resume_rows_and_seconds_are_of_the_same_process(summary):
     assert headline(replace(summary, ended_here=500)) == (
-        "2,000 succeeded · 2,000 inline · 500 since the resume, in 10.0 s · 50 rows/s"
+        "2,000 succeeded · 2,000 inline · 500 since the resume, in 10.0 s (50 rows/s)"
     )
+
+
+def printed(summary):
+    buffer = io.StringIO()
+    print_summary(summary, Console(file=buffer, width=100))
+    return buffer.getvalue().splitlines()
+
+
+def test_a_run_that_had_finished_before_says_so_first(summary):
+    assert printed(summary)[0] == headline(summary)
+    assert printed(replace(summary, finished_before=True))[:2] == [
+        "out.parquet was finished before, by run fnaaaaaaaa. Nothing was sent now.",
+        headline(summary),
+    ]
+
+
+def test_a_percentile_that_too_few_rows_have_is_a_dash_as_in_reports(summary):
+    values = dict.fromkeys(("p50", "p90", "p99", "max"), 1.0)
+    [line] = [each for each in printed(replace(summary, latency={"total": values})) if "total" in each]
+    assert line.split() == ["total", "1.0", "1.0", "1.0", "\u2013", "1.0"]
 
 
 def test_what_was_sent_again_and_what_may_have_been_are_two_things(summary):

@@ -18,6 +18,7 @@ from fanout.commands.discard import discard
 from fanout.commands.new_run import start_run
 from fanout.commands.resume import resume_job
 from fanout.commands.retry import retry_job
+from fanout.commands.run import run_job
 from fanout.config.model import Config
 from fanout.errors import Exit, JournalError, TooManyFailures, UnfinishedRun, UsageError
 from fanout.output.object_place import object_place
@@ -84,7 +85,7 @@ def account(monkeypatch, tmp_path):
     return in_memory(monkeypatch)
 
 
-@pytest.fixture(params=["here", "s3"])
+@pytest.fixture(params=["here", pytest.param("s3", marks=pytest.mark.campaign)])
 def place(request, account, tmp_path):
     return Place(request.param, account, tmp_path)
 
@@ -206,14 +207,60 @@ def test_a_finished_run_of_the_same_input_without_resume_exists_and_is_made_anew
     assert not place.claimed
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_finished_run_in_a_directory_that_is_named_is_replaced_with_its_output(
+    account, line, place, monkeypatch, killed
+):
+    """As at a place in S3 (`test_earlier_place.py`); killed half-way, the same line does it again."""
+    run = {"dir": f"{place.folder}/tonight", "keep_dir": True}
+    first = start(line(place, **run))
+    with pytest.raises(
+        UsageError, match=r"exists: choose another name|tonight holds a run already, which has"
+    ):
+        start(line(place, **run))
+    write_jsonl(place.folder / "in.jsonl", [{"n": n} for n in range(3)])
+    if killed:
+        directory = RunDirectory(place.folder / "tonight")
+        unlink = Path.unlink
+
+        def dies(path, **more):
+            unlink(path, **more)
+            if path == directory.manifest:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "unlink", dies)
+            with pytest.raises(KeyboardInterrupt):
+                start(line(place, overwrite=True, **run))
+        assert directory.summary.exists()
+    again = start(line(place, overwrite=True, **run))
+    assert (again.rows, again.run_id != first.run_id, place.rows(), place.claimed) == (3, True, 3, False)
+    assert read_manifest(RunDirectory(place.folder / "tonight")).run_id == again.run_id
+    assert len(list((place.folder / "tonight" / "parts").iterdir())) == 1, "the one before has kept some, too"
+
+
+def test_a_finished_run_of_another_output_is_not_replaced(account, line, tmp_path):
+    run = {"dir": str(tmp_path / "tonight")}
+    start(line(**run))
+    other = line(overwrite=True, **run)
+    other = other.model_copy(
+        update={"output": other.output.model_copy(update={"path": str(tmp_path / "b.parquet")})}
+    )
+    with pytest.raises(UsageError, match=r"replaces it for a run of the same output, .*/out\.parquet"):
+        start(other)
+
+
 @pytest.mark.parametrize("overwrite", [False, True])
 @pytest.mark.parametrize("where", [None, "mine", "mine/"])
 def test_a_finished_run_of_the_same_input_with_resume_is_done(account, line, place, caplog, overwrite, where):
     run = {} if where is None else {"dir": f"{place.folder}/{where}"}
     first = start(line(place, **run))
-    assert start(line(place, resume=True, overwrite=overwrite, rate=7.0, **run)) == first
+    caplog.set_level("INFO", logger="fanout")
+    again = start(line(place, resume=True, overwrite=overwrite, rate=7.0, **run))
+    assert (again, again.finished_before, first.finished_before) == (first, True, False)
     assert accepted(account) == ROWS
     assert f"out.parquet was finished by run {first.run_id}: nothing was sent" in caplog.text
+    assert not [each for each in caplog.records if each.levelname == "WARNING"], "it is as it should be"
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -372,6 +419,25 @@ def test_a_resume_takes_the_claim_too(account, line, tmp_path, here):
     assert not claim_path(str(tmp_path / "out.parquet")).exists()
 
 
+def test_a_resume_that_stops_early_leaves_a_claim_that_names_it(account, line, here):
+    directory = leave_unfinished(line, here)
+    here.claim.unlink()
+    with pytest.raises(TooManyFailures):
+        anyio.run(resume_job, directory)
+    assert here.owner().run_dir == str(directory)
+    with pytest.raises(UnfinishedRun):
+        start(line())
+
+
+def test_a_run_that_goes_on_in_another_directory_is_claimed_from_there(account, line, here):
+    directory = leave_unfinished(line, here)
+    moved = directory.rename(here.folder / "moved")
+    take_over(RunDirectory(moved))
+    with pytest.raises(TooManyFailures):
+        anyio.run(resume_job, moved)
+    assert here.owner().run_dir == str(moved)
+
+
 def test_a_resume_of_a_run_whose_output_another_run_has_since_is_refused(account, line, tmp_path, here):
     first = leave_unfinished(line, here)
     claim_path(str(tmp_path / "out.parquet")).unlink()
@@ -382,9 +448,12 @@ def test_a_resume_of_a_run_whose_output_another_run_has_since_is_refused(account
 
 
 def test_a_resume_of_a_finished_run_says_that_it_was_finished(account, line, caplog):
+    caplog.set_level("INFO", logger="fanout")
     summary = start(line())
-    assert anyio.run(resume_job, Path(summary.run_dir)) == summary
-    assert "out.parquet was finished by an earlier process: nothing was sent" in caplog.text
+    again = anyio.run(resume_job, Path(summary.run_dir))
+    assert (again, again.finished_before) == (summary, True)
+    assert f"out.parquet was finished by run {summary.run_id}: nothing was sent" in caplog.text
+    assert not [each for each in caplog.records if each.levelname == "WARNING"], "it is as it should be"
 
 
 def test_a_retry_claims_its_output_and_does_not_inherit_resume(account, line, tmp_path, caplog):
@@ -431,6 +500,28 @@ def test_run_directories_may_be_given_a_parent(account, line, tmp_path):
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == sorted(
         [first.run_id, second.run_id]
     )
+
+
+@pytest.mark.parametrize(
+    ("named", "retried"),
+    [("runs/", "runs/*"), ("runs/{date}", f"{RUNS}/*"), ("runs/{date}/", "runs/2026-11-30/*")],
+)
+def test_a_retry_has_a_directory_of_its_own_where_its_run_has_one(account, line, tmp_path, named, retried):
+    spoil(tmp_path)
+    config = line(dir=f"{tmp_path}/{named}", date="2026-11-30")
+
+    async def run():
+        return await run_job(config)
+
+    first = anyio.run(run)
+
+    async def retry(name, changed):
+        return await retry_job(Path(first.run_dir), str(tmp_path / name), changed=changed)
+
+    for name, changed in (("one.parquet", None), ("two.parquet", config)):
+        again = anyio.run(retry, name, changed)
+        assert again.rows == 2
+        assert Path(again.run_dir) in set(tmp_path.glob(retried)) - {Path(first.run_dir)}
 
 
 def test_an_output_that_was_taken_over_meanwhile_is_not_placed(monkeypatch, account, line):

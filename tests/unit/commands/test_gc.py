@@ -42,7 +42,9 @@ def clean(mode="delete", *, older_than_s=0.0, endpoint=None, prefix=PREFIX, run_
     config = Config.model_validate({"endpoint": {"name": endpoint}, "transport": {"input_prefix": prefix}})
 
     async def main():
-        return await collect_garbage(config, run_dirs=run_dirs, older_than_s=older_than_s, mode=mode)
+        return await collect_garbage(
+            config, run_dirs=[str(each) for each in run_dirs], older_than_s=older_than_s, mode=mode
+        )
 
     return anyio.run(main)
 
@@ -380,3 +382,27 @@ def test_as_json_it_says_the_same(left):
 
 def test_settings_of_the_simulator_are_the_defaults():
     assert SimulatorSettings().endpoint_name == ENDPOINT
+
+
+def test_runs_that_are_kept_in_s3_are_in_sight_where_their_prefix_is_named(left, here, monkeypatch):
+    """One that has just written keeps all; one that has stopped is gone at once, and its place stays."""
+    run = left.run(silent_s=60.0)
+    manifest = left.directory(run).manifest.read_bytes()
+    shutil.rmtree(left.directory(run).path)
+    objects, now = left.account.world.objects, left.account.clock.now()
+    put = lambda name, body, age_s: objects.put(  # noqa: E731
+        BUCKET, f"runs/{run}/{name}", body, content_type=None, now=now - age_s
+    )
+    put("run.json", manifest, 600.0)
+    put("status.json", b"{}", 1.0)
+    clean()
+    assert left.remains(run) == 6, "out of sight, it was silent for a minute alone"
+    cleared = clean(run_dirs=[f"s3://{BUCKET}/runs/"])
+    assert {each.verdict.reason for each in cleared.leftovers} == {
+        f"its run is at work in s3://{BUCKET}/runs/{run}"
+    }
+    put("status.json", b"{}", 60.0)
+    clean(run_dirs=[f"s3://{BUCKET}/runs/"])
+    # Its uploads to the output's place are noted at its place, which a clean-up does not read.
+    assert left.remains(run) == 1
+    assert objects.find(BUCKET, f"runs/{run}/run.json") is not None, "what it has collected is the person's"

@@ -72,7 +72,7 @@ def test_its_directory_may_be_named(monkeypatch, config, tmp_path):
         ({"input": {}}, "^no input: name files, directories or globs, or - for standard input$"),
         (
             {"output": {}, "input": {}, "endpoint": {}},
-            "^no output: .*; no input: .*; no endpoint: .*--local$",
+            "^no output: .*\nno input: .*\nno endpoint: .*--local$",
         ),
         ({"run": {"processes": 2}, "pacing": {"window": 1}}, "pacing.window = 1 is less than one for each"),
         ({"output": {"path": "gs://bucket/out.parquet"}}, "outputs are files here or in S3"),
@@ -90,6 +90,20 @@ def test_a_wrong_word_is_told_before_anything_is_made_or_opened(
         start(config(**sections))
     assert sorted(tmp_path.iterdir()) == before
     assert account.log == []
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_start_that_is_refused_leaves_none_of_the_directories_that_it_made(
+    monkeypatch, config, tmp_path, kept
+):
+    in_memory(monkeypatch)
+    runs = tmp_path / "nights" / "runs"
+    if kept:
+        runs.mkdir(parents=True)
+    missing = {"paths": [str(tmp_path / "none.jsonl")]}
+    with pytest.raises(UsageError, match="no such file"):
+        start(config(run={"dir": str(runs / "2026-11-30")}, input=missing))
+    assert (runs.exists(), (tmp_path / "nights").exists()) == (kept, kept), "and none that were there go"
 
 
 def test_a_retry_sends_the_rows_that_failed_alone(monkeypatch, config, tmp_path):

@@ -14,11 +14,12 @@ from support.in_memory import in_memory
 
 from fanout.commands.export import export
 from fanout.commands.new_run import start_run
-from fanout.commands.report import make_report
+from fanout.commands.report import report_with_s3
 from fanout.commands.retry import retry_job
 from fanout.config.model import Config
 from fanout.errors import Exit, RunError, TooManyFailures, UsageError
 from fanout.output.object_place import RUN
+from fanout.report.build import Asked
 from fanout.rundir.paths import RUNS
 from fanout.simulator.settings import SimulatorSettings
 
@@ -69,7 +70,7 @@ def place(monkeypatch, tmp_path):
 @pytest.mark.parametrize("key", ["k/out.parquet", "k/ds/"])
 def test_a_run_is_reported_on_and_retried_from_its_output_in_s3(place, key):
     earlier = place.start(f"s3://{BUCKET}/{key}")
-    report = make_report([earlier.output], Config())
+    report = report_with_s3([earlier.output], Config(), Asked())
     assert report.counts.rows == 20
     part = key if key.endswith("t") else f"{key}part-00000.parquet"
     failed = [row["row"] for row in place.rows(part) if row["status"] == "failed"]
@@ -106,13 +107,13 @@ def test_an_output_that_another_run_has_replaced_is_not_retried(place, output):
 
 def test_a_report_of_nothing_or_of_what_is_denied_says_which(monkeypatch, tmp_path, place):
     with pytest.raises(UsageError, match="no such object or prefix"):
-        make_report([f"s3://{BUCKET}/k/nothing.parquet"], Config())
+        report_with_s3([f"s3://{BUCKET}/k/nothing.parquet"], Config(), Asked())
     with pytest.raises(UsageError, match="there is no bucket of this name"):
-        make_report(["s3://missing-bucket/k/nothing.parquet"], Config())
+        report_with_s3(["s3://missing-bucket/k/nothing.parquet"], Config(), Asked())
     denied = in_memory(monkeypatch, settings(faults={"denied": ["GetObject"]}))
     denied.world.objects.put(BUCKET, "k/out.parquet", b"x" * 99, content_type=None, now=0.0)
     with pytest.raises(RunError, match="Grant s3:GetObject") as caught:
-        make_report([f"s3://{BUCKET}/k/out.parquet"], Config())
+        report_with_s3([f"s3://{BUCKET}/k/out.parquet"], Config(), Asked())
     assert caught.value.exit is Exit.PRECONDITION
 
 
@@ -135,7 +136,7 @@ def test_an_export_into_s3_is_that_on_this_machine(place, unfinished, key):
     part = key if key.endswith("t") else f"{key}part-00000.parquet"
     assert place.rows(part) == pq.read_table(place.folder / "here.parquet").to_pylist()
     assert sorted(path.name for path in directory.iterdir()) == before, "the run is left as it is"
-    assert make_report([f"s3://{BUCKET}/{key}"], Config()).counts.rows == rows
+    assert report_with_s3([f"s3://{BUCKET}/{key}"], Config(), Asked()).counts.rows == rows
     with pytest.raises(UsageError, match=r"exists|holds an output"):  # an export is of no run
         export(directory, f"s3://{BUCKET}/{key}", overwrite=False)
     assert export(directory, f"s3://{BUCKET}/{key}", overwrite=True) == rows

@@ -141,6 +141,14 @@ def test_the_last_finished_run_on_the_endpoint_tells_the_model_s_time(monkeypatc
     assert named.forecast.seconds == 14.0
 
 
+@pytest.mark.parametrize("named", ["runs/", "runs/tonight"])
+def test_the_last_run_is_looked_for_where_a_run_puts_its_directory(monkeypatch, config, tmp_path, named):
+    in_memory(monkeypatch, settings())
+    given = config(run={"dir": f"{tmp_path}/{named}"})
+    summary = run(given)
+    assert plan(given).service.source == f"run {summary.run_id} of {summary.started_at}"
+
+
 def test_an_endpoint_at_zero_is_said_to_be(monkeypatch, config):
     in_memory(monkeypatch, settings(instances=0))
     planned = plan(config(), service_s=1.0)
@@ -176,14 +184,20 @@ def test_an_endpoint_that_takes_no_row_is_told_with_all_the_rest(monkeypatch, co
 def test_what_aws_does_not_tell_is_said_and_left_out(monkeypatch, config, error, words):
     account = in_memory(monkeypatch, settings())
 
-    async def describe(_name):
+    asked = []
+
+    async def describe(name):
+        asked.append(name)
         raise error
 
     monkeypatch.setattr(account.cloud.control, "describe", describe)
+    monkeypatch.setattr(
+        "fanout.commands.plan.LOOK_PATIENCE_S", 0.0
+    )  # a person waits for it, a run would for minutes
     planned = plan(config(), service_s=1.0)
     assert (planned.exit, planned.refused, planned.rows.sendable) == (Exit.OK, None, 10)
     assert [words in said for said in planned.not_asked] == [True]
-    assert (planned.described, planned.forecast.seconds) == (None, None)
+    assert (planned.described, planned.forecast.seconds, len(asked)) == (None, None, 1)
 
 
 def without_aws(monkeypatch):
@@ -238,7 +252,7 @@ def test_standard_input_is_read_once_and_said_to_be_gone(monkeypatch, config, re
         ({"input": {"paths": ["/nowhere.jsonl"]}}, InputError, "/nowhere.jsonl"),
         ({"transport": {"mode": "s3"}}, UsageError, "name a place for them: --input-prefix"),
         ({"output": {"path": "gs://bucket/out.parquet"}}, UsageError, "outputs are files here or in S3"),
-        ({"run": {"dir": "s3://bucket/run"}}, UsageError, "directory is on this machine"),
+        ({"run": {"dir": "s3://bucket"}}, UsageError, "names no place for a run"),
         ({"run": {"processes": 2}, "pacing": {"window": 1}}, UsageError, "pacing.window = 1"),
         ({"payload": {"column": "nothing"}}, UsageError, "nothing"),
     ],
@@ -248,6 +262,13 @@ def test_what_the_run_would_refuse_it_refuses(monkeypatch, config, sections, err
     reach(monkeypatch)
     with pytest.raises(error, match=words):
         plan(config(**sections))
+
+
+def test_a_host_whose_disk_goes_with_its_task_is_told_as_by_a_run(monkeypatch, config):
+    in_memory(monkeypatch)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    with pytest.raises(UsageError, match="KUBERNETES_SERVICE_HOST is set"):
+        plan(config(output={"path": "s3://simulated/out.parquet"}))
 
 
 def test_a_scheduled_run_is_planned_for_its_date_and_said_to_take_what_is_new_alone(

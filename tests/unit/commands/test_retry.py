@@ -10,7 +10,7 @@ from fanout.commands.retry import unsuccessful
 from fanout.errors import UsageError
 from fanout.output.schema import VERSION_KEY
 
-STATUSES = ["succeeded", "failed", "failed", "succeeded", "expired", "rejected", "unsettled", "succeeded"]
+STATUSES = ["succeeded", "failed", "invalid", "succeeded", "expired", "rejected", "unsettled", "succeeded"]
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_all_that_did_not_succeed(output):
 
 def test_only_those_of_some_statuses(output):
     assert unsuccessful(output, statuses=["expired"]) == ((14, 15),)
-    assert unsuccessful(output, statuses=("unsettled", "failed")) == ((1, 3), (16, 17))
+    assert unsuccessful(output, statuses=("unsettled", "invalid")) == ((2, 3), (16, 17))
     assert unsuccessful(output, statuses=["cancelled"]) == ()
 
 

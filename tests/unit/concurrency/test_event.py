@@ -56,7 +56,7 @@ def test_it_knows_that_it_was_set_although_the_one_who_waited_was_cancelled(back
             tasks.start_soon(waiter)
             await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
-            event.set()  # in the same step: it reaches somebody who is being cancelled
+            event.set()  # in the same step: it reaches a task that is being cancelled
         return seen
 
     assert anyio.run(main, backend=backend) == [True]

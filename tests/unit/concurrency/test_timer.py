@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -28,21 +27,23 @@ def run(request):
     return lambda main: anyio.run(main, backend="asyncio", backend_options=options)
 
 
-def test_it_returns_at_the_instant_more_exactly_than_the_loop_does(run):
+@pytest.mark.parametrize("quarter", range(4))
+def test_it_returns_at_the_instant_and_not_at_a_whole_millisecond(run, quarter):
+    """A timer of a loop is up to a millisecond off: by a fixed part, or early at times.
+
+    How late a process wakes is the machine's business, so the best of its tries counts, and that none was early.
+    """
+    exact_ns = MS // 5
+
     async def main():
-        late, loops = [], []
-        for _ in range(60):
-            at_ns = time.monotonic_ns() + 3 * MS // 2
+        late = []
+        while len(late) < 20 or (min(late) >= exact_ns and len(late) < 1_000):
+            at_ns = time.monotonic_ns() + MS + quarter * MS // 4
             assert await sleep_until_ns(at_ns)
             late.append(time.monotonic_ns() - at_ns)
-            at_ns = time.monotonic_ns() + 3 * MS // 2
-            await anyio.sleep((at_ns - time.monotonic_ns()) / 1e9)
-            loops.append(abs(time.monotonic_ns() - at_ns))
-        return late, loops
+        return min(late)
 
-    late, loops = run(main)
-    assert min(late) >= 0
-    assert statistics.median(late) < statistics.median(loops) / 2
+    assert 0 <= run(main) < exact_ns
 
 
 def test_an_instant_that_has_passed_rings_at_once(run):

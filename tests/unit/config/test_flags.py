@@ -37,9 +37,11 @@ SAMPLES: dict[str, object] = {
     "endpoint": "my-endpoint",
     "input_prefix": "s3://bucket/prefix",
     "pushgateway": "http://gateway",
+    "response": "json",
     "since": "last",
     "queue_url": "https://sqs.eu-west-1.amazonaws.com/123456789012/results",
     "transport": "s3",
+    "engine": "ray",
     "ttl": 60,
     "unknown": "wait",
 }

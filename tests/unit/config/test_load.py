@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 import fanout
 from fanout.aws.run_queue import ATTRIBUTES
+from fanout.config import errors
 from fanout.config.load import load_config
 from fanout.config.model import PART_S_MAX, Config
 from fanout.domain.location import Location, parse_prefix
@@ -128,64 +129,6 @@ def test_a_configuration_is_frozen():
 # The environment
 
 
-def test_an_environment_variable_names_section_and_key():
-    environ = {
-        "FANOUT_ENDPOINT_NAME": "my-endpoint",
-        "FANOUT_TRANSPORT_INLINE_MAX_BYTES": "1000",
-        "FANOUT_COLLECT_NOTIFICATIONS": "false",
-        "FANOUT_PAYLOAD_TTL_S": "60",
-    }
-    config = load(environ=environ)
-    assert config.endpoint.name == "my-endpoint"
-    assert config.transport.inline_max_bytes == 1_000
-    assert config.collect.notifications is False
-    assert config.payload.ttl_s == 60
-
-
-@pytest.mark.parametrize(
-    ("variable", "section", "key"),
-    [
-        ("FANOUT_INPUT_PATHS", "input", "paths"),
-        ("FANOUT_COLUMNS_KEEP", "columns", "keep"),
-        ("FANOUT_PAYLOAD_FIELDS", "payload", "fields"),
-        ("FANOUT_RETRY_PATTERNS", "retry", "patterns"),
-    ],
-)
-@pytest.mark.parametrize(("text", "items"), [("a", ("a",)), ("a,b", ("a", "b")), ("a,,b,", ("a", "b"))])
-def test_a_list_in_the_environment_is_separated_by_commas(variable, section, key, text, items):
-    assert getattr(getattr(load(environ={variable: text}), section), key) == items
-
-
-@pytest.mark.parametrize(
-    "name", ["PACING_RATE", "XFANOUT_PACING_RATE", "FANOUT", "PATH", "FANOUT_LIVE_BUCKET", "FANOUT_LOG_LEVEL"]
-)
-def test_other_variables_are_not_ours(name):
-    assert load(environ={name: "5"}) == Config()
-
-
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        ("FANOUT_PACING_RAET", "FANOUT_PACING_RATE"),
-        ("FANOUT_PACNG_RATE", "FANOUT_PACING_RATE"),
-        ("FANOUT_RATE", "FANOUT_PACING_RATE"),
-        ("FANOUT_MAX_FAILURES", "FANOUT_RUN_MAX_FAILURES"),
-        ("FANOUT_NO_NOTIFICATIONS", "FANOUT_COLLECT_NOTIFICATIONS"),
-        ("FANOUT_PACING", "FANOUT_PACING_RATE"),
-    ],
-)
-def test_an_unknown_variable_names_the_nearest(name, meant):
-    assert complaint(environ={name: "5"}) == f"unknown variable {name}; did you mean {meant}?"
-
-
-@pytest.mark.parametrize("name", ["FANOUT_", "FANOUT_ZZZZZZ"])
-def test_an_unknown_variable_that_is_near_to_none_says_how_they_are_named(name):
-    assert complaint(environ={name: "5"}) == (
-        f"unknown variable {name}: it sets nothing, so unset it "
-        "(variables are FANOUT_SECTION_KEY, FANOUT_PACING_RATE for pacing.rate)"
-    )
-
-
 def test_a_value_in_the_environment_that_does_not_fit_names_its_variable():
     said = complaint(environ={"FANOUT_PACING_RATE": "fast"})
     assert said == 'FANOUT_PACING_RATE (pacing.rate) = "fast": should be a number'
@@ -194,7 +137,7 @@ def test_a_value_in_the_environment_that_does_not_fit_names_its_variable():
 def test_a_value_is_told_of_where_it_had_the_last_word(toml):
     path = toml("[pacing]\nrate = 0\nwindow = 0\nburst = -1\n")
     said = complaint(path, environ={"FANOUT_PACING_WINDOW": "none"}, flags={"pacing": {"rate": -3}})
-    assert said.split("; ") == [
+    assert said.splitlines() == [
         "pacing.rate (--rate) = -3: should be greater than 0",
         f"{path}:4: pacing.burst = -1: should be at least 0",
         'FANOUT_PACING_WINDOW (pacing.window) = "none": should be a whole number',
@@ -232,13 +175,11 @@ def test_an_unknown_key_that_is_near_to_nothing_names_all():
 def test_every_mistake_is_named(toml):
     path = toml('[pacing]\nraet = 1\nwindow = 0\n[transport]\nmode = "post"\n')
     said = complaint(path, environ={"FANOUT_RATE": "5"})
-    assert said.split("; ") == [
-        "unknown variable FANOUT_RATE",
-        "did you mean FANOUT_PACING_RATE?",
+    assert said.splitlines() == [
+        "unknown variable FANOUT_RATE; did you mean FANOUT_PACING_RATE?",
         f"{path}:5: transport.mode = \"post\": should be 'auto', 'inline' or 's3'",
         f"{path}:3: pacing.window = 0: should be at least 1",
-        f"{path}:2: unknown key 'pacing.raet'",
-        "did you mean 'rate'?",
+        f"{path}:2: unknown key 'pacing.raet'; did you mean 'rate'?",
     ]
 
 
@@ -528,7 +469,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
     with pytest.raises(UsageError) as caught:
         load_config(file, environ={"FANOUT_NO_SUCH": "1"}, flags={"run": {"grace_s": 1}}, also=also)
     assert seen == [({"rate": "fast"}, {"grace_s": 1})]
-    mistakes = str(caught.value).split("; ")
+    mistakes = str(caught.value).splitlines()
     assert mistakes[0].startswith("unknown variable FANOUT_NO_SUCH")
     assert mistakes[-2:] == [
         f'{file}:2: pacing.rate = "fast": should be a number',
@@ -563,3 +504,90 @@ def test_a_price_of_an_instance_is_named_by_its_type(tmp_path, text, said):
     assert load_config(file).prices.instances == {"ml.g5.xlarge": 1.41}
     with pytest.raises(UsageError, match=r"FANOUT_PRICES_INSTANCES .* should be a table"):
         load_config(environ={"FANOUT_PRICES_INSTANCES": "ml.g5.xlarge=1"})
+
+
+# Fields of responses
+
+
+def fields(lines, *, keep=""):
+    return f"[columns]\nkeep = [{keep}]\n[output.fields]\n{lines}"
+
+
+def test_a_field_of_responses_is_a_path_or_a_table_of_it(toml):
+    config = load(
+        toml(fields('answer = "$[0].text"\nscore = { path = "$.s", type = "double", optional = true }\n'))
+    )
+    found = {name: (field.path, field.type, field.optional) for name, field in config.output.fields.items()}
+    assert found == {"answer": ("$[0].text", "string", False), "score": ("$.s", "double", True)}
+    assert Config.model_validate(config.model_dump(mode="json", exclude_defaults=True)) == config, "run.json"
+
+
+def test_what_is_wrong_with_fields_is_told_with_its_line(toml):
+    path = toml(
+        fields(
+            'answer = "$[0"\n'
+            'all = { path = "$..score", type = "flot64" }\n'
+            'STATUS = "$.a"\n'
+            'nowhere = { type = "int8" }\n'
+            'odd = { pth = "$.a", path = "$.a" }\n'
+        )
+    )
+    said = complaint(path).removeprefix("").split(f"{path}:")[1:]
+    assert [text.rstrip("\n") for text in said] == [
+        "4: output.fields.answer.path: is no JSON path (RFC 9535); one is $.answer, or $[0]['generated text']",
+        (
+            "5: output.fields.all.path: names any number of values: a column takes one, by names and numbers alone, as "
+            "$.choices[0].text"
+        ),
+        "5: output.fields.all.type: 'flot64' is no type of a field; did you mean 'float64'?",
+        "6: output.fields.STATUS: is the name of a column that every output has, status: choose another",
+        "7: output.fields.nowhere.path: is missing: say it",
+        "8: unknown key 'output.fields.odd.pth'; did you mean 'path'?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "keep", "said"),
+    [
+        (
+            'lang = "$.l"\n',
+            '"x", "Lang"',
+            "4: output.fields.lang: is the column 'Lang' that columns.keep copies",
+        ),
+        ('"m.l" = "$.l"\n', '"m.l?"', "4: output.fields.m.l: is the column 'm.l?' that columns.keep copies"),
+        ('a = "$.l"\nA = "$.x"\n', "", "5: output.fields.A: 'a' and 'A' differ in case alone"),
+    ],
+)
+def test_a_field_has_a_name_of_its_own(toml, lines, keep, said):
+    path = toml(fields(lines, keep=keep))
+    assert complaint(path).startswith(f"{path}:{said}")
+
+
+@pytest.mark.parametrize("mode", ["640", "0640", "0666"])
+def test_permissions_are_said_as_chmod_takes_them(toml, mode):
+    assert load(toml(f'[output]\nmode = "{mode}"\n')).output.permissions == int(mode, 8)
+
+
+@pytest.mark.parametrize("mode", ["640", '"rw-r-----"', '"0400"', '"0755"', '"1640"'])
+def test_permissions_that_are_none_are_refused(toml, mode):
+    path = toml(f"[output]\nmode = {mode}\n")
+    assert complaint(path).startswith(f"{path}:2: output.mode = {mode}: should be the permissions of a file")
+
+
+ODD = [None, True, -1, 0, 1.5, 10**30, float("nan"), "x", "", "x" * 5_000, b"\xff", [], ["a", 1], [[]], {}, {"a": 1},
+       {"": 2}, {1: 2}, {"?": "?"}]  # fmt: skip
+
+
+@pytest.mark.parametrize("section", Config.model_fields)
+def test_no_sentence_is_pydantic_s_own(section):
+    """Whatever a key is set to, what is said of it stands in `config/errors.py` or in the model."""
+    keys = Config.model_fields[section].annotation.model_fields
+    for values in ({section: 1}, *({section: {key: value}} for key in keys for value in ODD)):
+        try:
+            Config.model_validate(values)
+        except ValidationError as error:
+            for details in error.errors():
+                known = {*errors._SENTENCES, "value_error", "extra_forbidden", "string_pattern_mismatch"}
+                assert details["type"] in known, (values, details)
+                if details["type"] == "string_pattern_mismatch":
+                    assert details["ctx"]["pattern"] in errors._PATTERNS, (values, details)

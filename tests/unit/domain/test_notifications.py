@@ -1,4 +1,4 @@
-"""What a message says, in every shape that is documented or was seen, and in those that somebody forges."""
+"""What a message says, in every shape that is documented or was seen, and in those that are forged."""
 
 from __future__ import annotations
 

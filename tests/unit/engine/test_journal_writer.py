@@ -7,7 +7,7 @@ import trio
 from support.virtual import VirtualClock, run_virtual
 
 from fanout.domain.output_paths import OutputPaths
-from fanout.domain.records import Inline, Options, Record
+from fanout.domain.records import Inline, Notice, Options, Record, Reply
 from fanout.domain.row_state import RowState
 from fanout.engine.journal_writer import LAG_S, JournalWriter
 from fanout.engine.open_rows import OpenRows
@@ -20,9 +20,26 @@ class Pages:
 
     def __init__(self):
         self.groups = []
+        self.lines = {}
 
     def write(self, lines, meta=()):
+        self.lines |= {line.row: line for line in lines}
         self.groups.append((trio.current_time(), [(line.row, line.state) for line in lines]))
+
+
+def rows_of(number):
+    """Return the open rows of a run, and one of them that the endpoint has accepted."""
+    open_rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN), keep_payloads=True)
+    row = open_rows.admit(Record(number, None, b"", Options()), Inline(Options(), b""))
+    sent(open_rows, row)
+    open_rows.accept(row, Reply("id", f"s3://bucket/out/{number}", None), now=0.0)
+    return open_rows, row
+
+
+def sent(open_rows, row):
+    assert open_rows.attempt(row)
+    assert open_rows.intend(row)
+    open_rows.send(row, due=0.0, now=0.0)
 
 
 async def at_once(call):
@@ -99,3 +116,30 @@ def test_on_a_slow_disk_acceptances_wait_for_the_intents_that_are_next():
         [0],
         *([row, row + 1] for row in range(1, 19, 2)),
     ]
+
+
+@pytest.mark.parametrize("resends", [0, 1])
+def test_a_row_that_will_be_sent_again_without_proof_is_counted_by_the_next_process_too(resends):
+    """Killed or stopped between the failure that was believed and the request, the run forgot that it was a re-send."""
+
+    async def main():
+        pages = Pages()
+        open_rows, row = rows_of(7)
+        journal_writer = JournalWriter(
+            pages, places=open_rows.places, clock=VirtualClock(), run_blocking=at_once
+        )
+        open_rows.claim(Notice(7, 0, 1, False, "sqs", 0.0))
+        open_rows.regenerate(row, resends=resends)
+        journal_writer.unsent(row)
+        assert open_rows.outcome(row, status="failed").resends == 0, "nothing was sent again yet"
+        await journal_writer.flush()
+        return pages.lines[7]
+
+    line = run_virtual(main)
+    assert (line.state, line.generation, line.resends) == (RowState.READY, 1, resends)
+    later = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
+    record = Record(7, None, b"", Options())
+    row = later.restore(record, Inline(Options(), b""), line, upload=None, now=100.0)
+    sent(later, row)
+    outcome = later.outcome(row, status="failed")
+    assert (outcome.attempts, outcome.resends) == (2, resends)

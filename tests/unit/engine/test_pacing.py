@@ -192,7 +192,9 @@ def test_a_storm_leaves_the_floor():
     pacer = Pacer(rate_per_s=100.0)
     for number in range(1_000):
         pacer.throttled(float(number), sent_at=number - 0.01)
-    assert pacer.statistics() == PacerStatistics(100.0, FLOOR_PER_S, throttles=1_000, cuts=1_000)
+    assert pacer.statistics() == PacerStatistics(
+        100.0, FLOOR_PER_S, throttles=1_000, cuts=1_000, phase="probing"
+    )
 
 
 def test_a_rate_below_the_floor_stays_below_what_was_configured():
@@ -262,7 +264,7 @@ def test_workers_go_through_at_the_configured_instants(workers, each):
 
 
 class CountingClock(VirtualClock):
-    """Counts how often somebody sleeps."""
+    """Counts the sleeps."""
 
     sleeps = 0
 

@@ -85,3 +85,34 @@ def test_the_configured_rate_is_kept_below_a_higher_limit():
     play(TokenBucket(300, burst=6), [sender], seconds=10)
     assert not sender.refused
     assert sender.goodput(0, 10) == pytest.approx(200, rel=0.01)
+
+
+class Watched(Pacer):
+    """Notes what it does to find the limit, each change once."""
+
+    def __init__(self, **arguments):
+        super().__init__(**arguments)
+        self.phases = [None]
+
+    def _follow(self, now):
+        super()._follow(now)
+        phase = self.statistics().phase
+        if phase != self.phases[-1]:
+            self.phases.append(phase)
+
+
+def phases(service, *, seconds, **arguments):
+    pacer = Watched(**arguments)
+    play(service, [Sender(pacer)], seconds=seconds)
+    return pacer.phases
+
+
+def test_it_tells_what_it_does_to_find_the_limit():
+    assert phases(TokenBucket(300, burst=6, changes=[(10, 600)]), seconds=20)[:4] == [
+        None,
+        "regaining",
+        "probing",
+        "regaining",
+    ]
+    assert "testing" in phases(AtRandom(0.3), seconds=20)
+    assert phases(TokenBucket(300, burst=6), seconds=5, rate_per_s=50.0) == [None]

@@ -163,3 +163,14 @@ def test_a_thread_names_the_run_of_its_task(configured):
 
     anyio.run(main)
     assert "[run=cccccccccc]" in stream.getvalue()
+
+
+def test_lines_outside_of_a_run_s_tasks_name_the_run_of_the_process(configured):
+    stream = configured(form="json")
+    log = logging.getLogger("fanout.somewhere")
+    log.warning("before")
+    logs.bind_process("abcdefghij")
+    log.warning("after its tasks")
+    bound("klmnopqrst", lambda: log.warning("in a task of another"))
+    runs = [json.loads(line).get("run") for line in stream.getvalue().splitlines()]
+    assert runs == [None, "abcdefghij", "klmnopqrst"]

@@ -53,7 +53,6 @@ def test_the_output_holds_every_row_in_order(tmp_path: Path, parts: list[Part]) 
         b"fanout:endpoint": b"e",
     }
     assert output_file == OutputFile(10, output.stat().st_size, {"succeeded": 9, "failed": 1})
-    assert output.stat().st_mode & 0o777 == 0o600
     assert beside(tmp_path) == ["out.parquet"]
 
 
@@ -73,7 +72,7 @@ def test_the_file_is_compressed_checked_and_declared_sorted(tmp_path: Path, part
     chunk = group.column(group.num_columns - 1)
     content[chunk.data_page_offset + chunk.total_compressed_size // 2] ^= 1
     output.write_bytes(content)
-    with pytest.raises(StorageError, match="CRC checksum verification failed"):
+    with pytest.raises(StorageError, match="a page does not match its CRC checksum"):
         list(read_back(output))
 
 
@@ -156,7 +155,6 @@ class TestDataset:
         assert rows == list(range(2400))
         assert pq.read_table(tmp_path / "out").num_rows == 2400
         assert output_file.size_bytes == sum(file.stat().st_size for file in files)
-        assert (tmp_path / "out").stat().st_mode & 0o777 == 0o700
         assert beside(tmp_path) == ["out"]
 
     def test_without_rows_is_one_empty_file(self, tmp_path: Path) -> None:

@@ -148,7 +148,8 @@ print(pa.default_memory_pool().max_memory())
 @pytest.mark.parametrize(
     ("count", "width", "size_bytes"),
     [
-        (160, 7, 100_000),  # a straggler in every part: all of them overlap
+        # A straggler in every part: all of them overlap.
+        pytest.param(160, 7, 100_000, marks=pytest.mark.campaign),
         (FAN_IN, 2, 4_000_000),  # a pyarrow reader holds its pages; so many of four megabytes would not fit
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fanout.domain.prices import Prices
-from fanout.report.document import report_of
+from fanout.report.build import report_of
 
 from .conftest import outcome
 

@@ -6,7 +6,7 @@ import pytest
 from support.outputs import EPOCH, outcome
 
 from fanout.domain.prices import Prices
-from fanout.report.document import report_of
+from fanout.report.build import report_of
 from fanout.report.tables import tiles
 
 

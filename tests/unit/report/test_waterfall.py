@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fanout.domain.prices import Prices
-from fanout.report.document import report_of
+from fanout.report.build import report_of
 from fanout.report.waterfall import bars
 
 from .conftest import outcome

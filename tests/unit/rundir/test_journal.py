@@ -73,6 +73,16 @@ def test_a_journal_of_version_1_is_taken_on(tmp_path):
             assert [*journal.open_rows()] == [lines[0]._replace(possible=1), *lines[1:]]
 
 
+def test_a_count_leaves_nothing_beside_a_journal_that_was_closed(tmp_path):
+    path = tmp_path / "journal.sqlite"
+    with closing(Journal(path)) as journal:
+        journal.write([line(row) for row in range(3)])
+        assert count_states(path) is None
+    before = sorted(tmp_path.iterdir())
+    assert sum(count_states(path).values()) == 3
+    assert sorted(tmp_path.iterdir()) == before
+
+
 # ---- what can be cut off
 
 GROUPS = 12

@@ -37,6 +37,9 @@ def test_subtotals_are_kept_and_add_up(tmp_path):
     assert summed.throttles == 3
     assert summed.warnings == ("told by all", "told by 0", "told by 1", "told by 2")
     (tmp_path / "0.json").write_text("{")
-    for name in ("0.json", "nowhere.json"):
-        with pytest.raises(JournalError, match="cannot be read"):
+    for name, words in (
+        ("0.json", "is damaged: it is no whole JSON document"),
+        ("nowhere.json", "no such file"),
+    ):
+        with pytest.raises(JournalError, match=words):
             read_shard_result(tmp_path / name)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fanout.domain.tally import Tally
 from fanout.errors import JournalError
-from fanout.rundir.summary import PHASES, read_summary, summarize, write_summary
+from fanout.rundir.summary import PHASES, latencies, read_summary, rows_seconds, summarize, write_summary
 
 codes = st.sampled_from(["ModelError", "NotJson", "ThrottlingException", "TooLarge"])
 
@@ -22,8 +22,12 @@ codes = st.sampled_from(["ModelError", "NotJson", "ThrottlingException", "TooLar
 def output(tmp_path_factory):
     path = tmp_path_factory.mktemp("output") / "out.parquet"
     ended = pa.array([1_500_000_000.0, 1_700_000_000.0, None]).cast("int64")
-    columns = {phase: pa.array([1.23456, 2.0, None]) for phase in PHASES}
+    columns = {phase: pa.array([1.23456, 2.0, None]) for phase in PHASES if phase != "retry_ms"}
+    columns["attempts"] = pa.array([1, 1, 0], pa.int32())
     columns["ended_at"] = pc.multiply(ended, 1_000_000).cast(pa.timestamp("us", "UTC"))
+    columns["due_at"] = columns["sent_at"] = pc.subtract(
+        columns["ended_at"], pa.scalar(10_000_000, pa.duration("us"))
+    )
     pq.write_table(pa.table(columns), path)
     return path
 
@@ -62,6 +66,15 @@ def test_rows_a_second_are_those_of_the_process_that_finished_the_run(output):
     assert (summary.as_dict()["ended_here"], summary.as_dict()["rows_per_s"]) == (1, 0.2)
 
 
+def test_the_rows_took_from_the_first_that_was_due_to_the_last_that_ended(output, tmp_path):
+    assert rows_seconds(str(output)) == 200_000_010.0
+    nothing = pa.table(
+        {name: pa.nulls(2, pa.timestamp("us", "UTC")) for name in ("due_at", "sent_at", "ended_at")}
+    )
+    pq.write_table(nothing, tmp_path / "none.parquet")
+    assert rows_seconds(str(tmp_path / "none.parquet")) is None
+
+
 def test_a_summary_of_an_earlier_version_is_read(output, tmp_path):
     summary = summarize(
         run_id="fnaaaaaaaa", endpoint="e", output="s3://bucket/out", built=str(output), run_dir=output.parent,
@@ -69,7 +82,7 @@ def test_a_summary_of_an_earlier_version_is_read(output, tmp_path):
         tally=Tally(rows=3, resends=2), throttles=0, started_at=1.0, seconds=2.0, simulated=True, warnings=(),
     )  # fmt: skip
     content = summary.as_dict()
-    del content["ended_here"], content["possible_resends"]
+    del content["ended_here"], content["possible_resends"], content["rows_seconds"]
     (tmp_path / "summary.json").write_text(json.dumps(content))
     read = read_summary(tmp_path / "summary.json")
     assert (read.ended_here, read.rows_per_s, read.possible_resends, read.resends_certain) == (
@@ -86,3 +99,22 @@ def test_a_summary_that_is_damaged_or_of_another_version_is_an_error_that_names_
     path.write_text(content)
     with pytest.raises(JournalError, match=r"summary\.json"):
         read_summary(path)
+
+
+def test_what_lies_before_a_second_request_is_no_wait_of_the_client(tmp_path):
+    columns = {phase: pa.array([1.0, 5_000.0, 3.0]) for phase in PHASES if phase != "retry_ms"}
+    columns["attempts"] = pa.array([1, 2, None], pa.int32())
+    pq.write_table(pa.table(columns), tmp_path / "out.parquet")
+    found = latencies(str(tmp_path / "out.parquet"))
+    assert (found["wait"]["max"], found["wait"]["p50"]) == (3.0, 2.0)
+    assert found["retry"] == {"p50": 5_000.0, "p90": 5_000.0, "p99": 5_000.0, "max": 5_000.0}
+
+
+@pytest.mark.parametrize(("rows", "told"), [(999, None), (1_001, 999.0)])
+def test_the_thousandth_slowest_is_told_of_a_thousand_rows(tmp_path, rows, told):
+    columns = {
+        phase: pa.array([float(row) for row in range(rows)]) for phase in PHASES if phase != "retry_ms"
+    }
+    columns["attempts"] = pa.array([1] * rows, pa.int32())
+    pq.write_table(pa.table(columns), tmp_path / "out.parquet")
+    assert latencies(str(tmp_path / "out.parquet"))["total"].get("p999") == told

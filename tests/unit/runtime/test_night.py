@@ -112,6 +112,21 @@ def test_an_empty_night_is_no_failure_and_says_so(job):
     )
 
 
+def test_the_line_of_a_night_that_has_ended_is_done_when_it_is_run_again(job):
+    job = job()
+    job.put("q/2026/a.jsonl", lines(1))
+    job.night(run={"date": "2026-11-29"})
+    job.put("q/2026/b.jsonl", lines(2))
+    tonight = job.config(run={"date": "2026-11-30", "resume": True})
+    second = job.run(run_job, tonight)
+    assert (job.seen, second.rows) == ([2], 1)
+    assert (job.run(run_job, tonight), job.seen) == (second, [])
+    job.put("q/2026/c.jsonl", lines(3))
+    with pytest.raises(UsageError, match=f"by run {second.run_id}, and the input has changed"):
+        job.run(run_job, tonight)
+    assert job.seen == []
+
+
 def test_an_empty_night_is_a_success_to_who_waits_for_one(job):
     """An alert on `fanout_last_success_timestamp_seconds` would take it for a job that died."""
     job = job()

@@ -87,6 +87,24 @@ async def keeping(claim, block):
         beside.cancel_scope.cancel()
 
 
+def test_a_look_tells_what_a_start_would_meet_and_writes_nothing(account):
+    async def main():
+        first, second = account.claim(begun=True), account.claim("run-2")
+        await second.check()
+        assert account.note() is None
+        await first.take()
+        with pytest.raises(OutputInUse, match="run run-1"):
+            await second.check()
+        await account.clock.sleep(SILENT_S)
+        with pytest.raises(UsageError, match="its directory /runs/run-1 is not here"):
+            await second.check()
+        await first.release("released")
+        await second.check()
+        assert account.note() is None
+
+    run_virtual(main)
+
+
 def test_the_first_has_it_and_the_second_learns_that_it_lives_by_its_renewal(account):
     async def main():
         first, second = account.claim(), account.claim("run-2")

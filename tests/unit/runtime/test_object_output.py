@@ -66,8 +66,11 @@ class Account:
             run_id=run_id,
             overwrite=overwrite,
             clock=self.clock,
-            note=lambda location, upload: self.noted.append((location, upload, self.uploads)),
+            note=self._note,
         )
+
+    async def _note(self, location, upload):
+        self.noted.append((location, upload, self.uploads))
 
     def put(self, key, body=b"x"):
         self.world.objects.put(BUCKET, key, body, content_type=None, now=0.0)

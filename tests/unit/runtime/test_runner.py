@@ -405,7 +405,7 @@ def test_an_executor_does_the_work_instead(account, spec, tmp_path):
     executor = Elsewhere()
     given = spec(sections={"metrics": {"textfile": str(tmp_path / "f.prom")}})
     result = go(given, executor=executor)
-    assert executor.asked == ["prepare", "run"], "nobody can be at a run that is new"
+    assert executor.asked == ["prepare", "run"], "no process can be at a run that is new"
     assert executor.fold is not None
     assert result.throttles == 7
     assert result.warnings == ("here", "there")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import anyio
 import pytest
@@ -19,8 +20,10 @@ def test_an_assignment_travels_on_a_line():
     )
     config = Config.model_validate({"pacing": {"rate": 2.5}, "run": {"grace_s": 3}})
     for given in (simulator, None):
-        assignment = Assignment("abcdefghij", config, Stripe(1, 3), given, "info", counts=True)
+        assignment = Assignment("abcdefghij", config, Stripe(1, 3), None, given, "info", counts=True)
         assert heard(assignment.encode())[0] == assignment
+        planned = replace(assignment, stripe=None, shard=7)
+        assert heard(planned.encode())[0] == planned
 
 
 def heard(said):
@@ -40,7 +43,7 @@ def heard(said):
 
 
 def test_orders_are_told_one_by_one_and_a_parent_that_is_gone_is_one():
-    line = Assignment("abcdefghij", Config(), Stripe(0, 2), None, "info", counts=False).encode()
+    line = Assignment("abcdefghij", Config(), Stripe(0, 2), None, None, "info", counts=False).encode()
     ordered, gone = (
         "stopped with the run that it belongs to",
         "stopped, as the process that started it is gone",

@@ -67,3 +67,21 @@ def test_the_share_that_is_tolerated_does_not_add_up():
         pacer = replace(one.statistics.pacer, tolerated=tolerated)
         told.append(replace(one, statistics=replace(one.statistics, pacer=pacer)))
     assert total_snapshot(told, processes=2).statistics.pacer.tolerated == 0.2
+
+
+@pytest.mark.parametrize(
+    ("phases", "phase"),
+    [
+        (["probing", "probing"], "probing"),
+        (["probing", None], "probing"),
+        (["probing", "testing"], None),
+        ([None, None], None),
+    ],
+)
+def test_a_run_does_what_its_processes_do_to_find_the_limit(phases, phase):
+    told = []
+    for each in phases:
+        one = snapshot(rate=10.0)
+        pacer = replace(one.statistics.pacer, phase=each)
+        told.append(replace(one, statistics=replace(one.statistics, pacer=pacer)))
+    assert total_snapshot(told, processes=2).statistics.pacer.phase == phase

@@ -16,7 +16,7 @@ from fanout.shards import worker
 from fanout.shards.assignment import STOP, Assignment
 from fanout.shards.worker import _spec
 
-ASSIGNMENT = Assignment("bcdefghijk", Config(), Stripe(1, 2), None, "info", counts=False)
+ASSIGNMENT = Assignment("bcdefghijk", Config(), Stripe(1, 2), None, None, "info", counts=False)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_shard_that_an_earlier_process_began_keeps_its_run(whole):
     shard = whole().shard(1)
     first = _spec(shard, ASSIGNMENT)
     first.manifest(fingerprint="f", endpoint="e").write(shard.manifest)
-    again = Assignment("zzzzzzzzzz", ASSIGNMENT.config, Stripe(1, 2), None, "info", counts=False)
+    again = Assignment("zzzzzzzzzz", ASSIGNMENT.config, Stripe(1, 2), None, None, "info", counts=False)
     found = _spec(shard, again)
     assert (found.run_id, found.begun, found.fingerprint) == ("bcdefghijk", True, "f")
     assert found.wanted == Stripe(1, 2)

@@ -86,7 +86,8 @@ def test_what_is_not_there(tree, tmp_path):
     assert message() == "no input: name a file, a directory, a glob, an s3:// uri, or - for stdin"
     (tmp_path / "empty").mkdir()
     assert message(tmp_path / "empty") == (
-        f"{tmp_path}/empty: no JSON Lines or Parquet file in this directory; other suffixes must be named by a glob"
+        f"{tmp_path}/empty: no JSON Lines or Parquet file in this directory. "
+        f"To read files of another suffix, name them by a glob, such as '{tmp_path}/empty/*.txt'"
     )
     assert "no parquet file in this directory" in message(tree, format="parquet")
 
@@ -114,7 +115,9 @@ def test_one_run_reads_one_format(tree, parquet):
     path = parquet({"a": [1]}, "b.parquet")
     said = message(tree)
     assert "is JSON Lines and " in said
-    assert said.endswith("one run reads one format; name the files by a glob or set the format")
+    assert said.endswith(
+        "one run reads one format. Name the files by a glob, or set input.format in the TOML file (-c)"
+    )
     assert names(tree, tree, format="parquet") == ["b.parquet"]
     assert names(tree, path) == ["b.parquet"]
 
@@ -130,7 +133,8 @@ def test_a_format_without_suffix_is_told_by_its_bytes(jsonl, parquet, tmp_path):
     assert message(array) == f"{array}: looks like one JSON array; make it JSON Lines with: jq -c '.[]'"
     table = jsonl(b"a,b\n1,2\n", "table.csv")
     assert message(table) == (
-        f"{table}: neither JSON Lines nor Parquet by its name or first bytes; set the format"
+        f"{table}: neither JSON Lines nor Parquet by its name or first bytes. "
+        'Write it as one of them, or say which it is: input.format = "jsonl" or "parquet" in the TOML file (-c)'
     )
     assert names(tmp_path, table, format="jsonl") == ["table.csv"]
 

@@ -118,9 +118,9 @@ def test_what_is_compressed_twice_is_said_to_be(read, jsonl, kind):
         rows, error = read(path, block_bytes=block)
         assert rows == []
         assert error.startswith(
-            f"{path}: what is read is still {kind} data; if it was compressed twice, unpack it once: "
+            f"{path}: what is read is still {kind} data. If it was compressed twice, unpack it once: "
         )
-    assert "if compression is set, leave that out" in read(path, compression="none").error
+    assert "If input.compression is set, leave that out" in read(path, compression="none").error
 
 
 @both

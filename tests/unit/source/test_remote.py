@@ -49,6 +49,22 @@ def test_one_block_is_read_ahead():
     assert stream.read(5) == b""
 
 
+class ShortRemote(DictRemote):
+    """Sends of each range what stands before byte 25."""
+
+    def begin(self, location, *, start, size_bytes, etag):
+        return super().begin(location, start=start, size_bytes=min(size_bytes, max(25 - start, 0)), etag=etag)
+
+
+def test_a_stream_whose_bytes_do_not_all_come_does_not_end_as_if_they_had():
+    """A server that ignores If-Match gave a shorter object, and the rows behind its end were lost without a word."""
+    remote = ShortRemote({HERE: bytes(40)})
+    stream = RemoteStream(remote, remote.find(HERE), check=lambda: None, block_bytes=10)
+    assert (stream.read(10), stream.read(10)) == (bytes(10), bytes(10))
+    with pytest.raises(InputError, match="S3 sent 5 of 10 bytes"):
+        stream.read(10)
+
+
 def test_who_waits_can_be_stopped():
     def stop():
         raise KeyboardInterrupt

@@ -10,6 +10,7 @@ import sys
 
 import anyio
 import pytest
+from support.remote import DictRemote
 from support.settings import input_settings
 
 from fanout.domain.records import Options, Rejected
@@ -204,14 +205,14 @@ for chunk in source.read():
     for row in chunk:
         print(row.row, row.payload.decode())
 print(source.statistics().bytes_total, source.total_rows())
-"""
+"""  # its rows are known once it has been read
     text = b'{"a":1}\n\n{"a":2}'
     content = gzip.compress(text) if packed else text
     (tmp_path / "in").write_bytes(content)
     with (tmp_path / "in").open("rb") as file:
         how = {"input": content} if piped else {"stdin": file}
         done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False, **how)
-    assert done.stdout.decode().splitlines() == ['0 {"a":1}', '1 {"a":2}', "None None"], done.stderr
+    assert done.stdout.decode().splitlines() == ['0 {"a":1}', '1 {"a":2}', "None 2"], done.stderr
 
 
 def test_a_contradiction_is_refused_before_any_file_is_looked_at():
@@ -239,3 +240,15 @@ def test_progress_of_json_lines_counts_bytes_when_their_rows_are_handed_on(jsonl
     else:
         assert shares == pytest.approx([0.25, 0.5, 0.75, 1.0], abs=0.01)
     assert source.statistics().share == 1.0
+
+
+def test_a_look_into_further_files_in_s3_does_not_download_them():
+    """A block was fetched of each of up to 256 files, and the next one begun, for a look at 64 KiB."""
+    body = b'{"id":"a","text":"some words"}\n' * 200_000
+    remote = DictRemote({("lake", f"d/{number}.jsonl"): body for number in range(3)})
+    selection = Selection(id_column="id")
+    open_source(input_settings(("s3://lake/d/",)), selection, remote=remote)
+    asked = {key: sum(size for each, _, size in remote.reads if each == key) for key, _, _ in remote.reads}
+    assert len(body) > 6_000_000
+    assert asked["d/0.jsonl"] < 3_000_000
+    assert max(asked["d/1.jsonl"], asked["d/2.jsonl"]) < 300_000

@@ -45,13 +45,15 @@ def test_two_at_once_would_share_the_rows():
             assert os.read(own, 100) == ROWS
 
 
-def test_a_closed_one_is_said():
+@pytest.mark.parametrize(
+    "opened", [(), (os.devnull, os.O_WRONLY)], ids=["closed", "as the command line leaves it"]
+)
+def test_a_closed_one_is_said(opened):
     with piped(b""):
         os.close(0)
-        with (
-            pytest.raises(UsageError, match="-: standard input cannot be read: Bad file descriptor"),
-            kept_stdin(),
-        ):
+        if opened:
+            assert os.open(*opened) == 0
+        with pytest.raises(UsageError, match="-: standard input is closed: send it"), kept_stdin():
             pass
         with piped(ROWS), kept_stdin() as own:
             assert os.read(own, 100) == ROWS

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from support import raw_server
 
 from fanout.aws.session import open_cloud
 from fanout.domain.location import Location
-from fanout.errors import CallError
+from fanout.errors import CallError, Phase
 
 pytestmark = pytest.mark.asyncio
 HERE = Location("bucket", "a/key")
@@ -210,6 +211,37 @@ async def test_a_listing_that_cannot_be_read_is_no_end(wire, body):
     ):
         told = await facts(listed(cloud))
     assert told[1] == "UnreadableReply"
+
+
+UNDATED = "<Contents><Key>p/a</Key><Size>3</Size></Contents>"
+UNMEASURED = "<Contents><Key>p/a</Key><LastModified>2026-11-20T10:00:00Z</LastModified></Contents>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "call"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", lambda cloud: cloud.objects.get(HERE)),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", lambda cloud: cloud.objects.head(HERE)),
+        (
+            f"HTTP/1.1 200 OK\r\nLast-Modified: {DATE}\r\n\r\n".encode(),
+            lambda cloud: cloud.objects.head(HERE),
+        ),
+        (raw_server.reply(200, f"<ListBucketResult>{UNDATED}</ListBucketResult>".encode()), listed),
+        (raw_server.reply(200, f"<ListBucketResult>{UNMEASURED}</ListBucketResult>".encode()), listed),
+        (
+            raw_server.reply(200, b'{"Messages": [{"ReceiptHandle": "r"}]}'),
+            lambda cloud: cloud.queue(URL).receive(wait_s=0),
+        ),
+        (
+            raw_server.reply(200, b'{"Messages": [{"Body": "b"}]}'),
+            lambda cloud: cloud.queue(URL).receive(wait_s=0),
+        ),
+    ],
+    ids=["get", "head", "head, no size", "list", "list, no size", "receive, no body", "receive, no receipt"],
+)
+async def test_a_success_that_lacks_what_it_must_say_is_unreadable(wire, answer, call):
+    ours, theirs = await both(wire, answer, call)
+    assert ours[:2] == theirs[:2] == (Phase.EXCHANGE, "UnreadableReply")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from fanout.aws.http.pool import PoolStatistics
 from fanout.aws.http.sigv4 import Template
-from fanout.errors import Phase
+from fanout.errors import NOT_RELEASED, Phase
 
 pytestmark = pytest.mark.anyio
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -185,3 +185,28 @@ async def test_a_value_that_cannot_be_sent_costs_no_connection(wire):
         assert (error.phase, error.code, error.status) == (Phase.REPLY, "ParamValidation", 400)
         await asker.ask()
         assert (served.connections, len(served.requests)) == (1, 2)
+
+
+async def test_a_request_that_may_not_leave_any_more_is_not_written(wire):
+    """Asked once the connection is there: the wait for it may have taken longer than the release."""
+    async with wire.asking(wire.answering(OK)) as (asker, served):
+        connections = []
+
+        def too_late():
+            connections.append(served.connections)
+            return False
+
+        error = await wire.failure(
+            asker.channel.send(
+                Template("GET", host="h", path="/", headers={}, varying=()),
+                (),
+                payload="",
+                timeout_s=10.0,
+                cap_bytes=100,
+                may_leave=too_late,
+            )
+        )
+        assert (error.code, error.phase) == (NOT_RELEASED, Phase.CONNECT)
+        assert connections == [1], "it was asked before there was a connection"
+        assert (await asker.ask()).body == b"ok"
+        assert len(served.requests) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from fanout.aws.sdk.invoker import to_parameters
 from fanout.domain.records import Options
+from fanout.errors import NOT_RELEASED, CallError
 
 pytestmark = pytest.mark.asyncio
 
@@ -80,3 +81,14 @@ async def test_what_is_none_is_left_out(wire):
     assert set(to_parameters(wire.invocation)) == {
         "EndpointName", "InferenceId", "S3OutputPathExtension", "Filename", "Body"
     }  # fmt: skip
+
+
+async def test_a_request_that_may_not_leave_is_not_sent(wire):
+    async with wire.cloud_against(
+        wire.answering(wire.reply(202, ECHO, **ACCEPTED)), client="aiobotocore"
+    ) as (cloud, server):
+        with pytest.raises(CallError) as caught:
+            await cloud.invoker.invoke(dataclasses.replace(wire.invocation, may_leave=lambda: False))
+        assert caught.value.code == NOT_RELEASED
+        await cloud.invoker.invoke(dataclasses.replace(wire.invocation, may_leave=lambda: True))
+        assert len(server.requests) == 1

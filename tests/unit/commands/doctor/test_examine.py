@@ -19,7 +19,15 @@ from support.stalls import watched
 from fanout.commands.doctor import asking, here
 from fanout.commands.doctor.examine import examine
 from fanout.config.load import load_config
+from fanout.domain.ids import new_run
 from fanout.errors import Exit
+from fanout.output.object_place import is_remote, object_place
+from fanout.rundir.claim import Owner, claimed
+from fanout.rundir.journal import Journal
+from fanout.rundir.manifest import Manifest
+from fanout.rundir.paths import RunDirectory
+from fanout.runtime.claim_note import Note
+from fanout.runtime.object_claim import claim_location
 
 from .conftest import NOTHING
 
@@ -112,6 +120,21 @@ BROKEN = {
         lambda setup: setup.change(input={"paths": [str(setup.folder)]}),
         "configuration fail",
         "is among the inputs",
+    ),
+    "a date that is none": (
+        {},
+        lambda setup: setup.change(output={"path": str(setup.folder / "{day}.parquet")}),
+        "configuration fail",
+        "output.path: ",
+    ),
+    "a disk that goes with its task": (
+        {},
+        lambda setup: (
+            setup.set(AWS_BATCH_JOB_ID="1"),
+            setup.change(output={"path": "s3://simulated/out.parquet"}),
+        ),
+        "configuration fail",
+        "(AWS_BATCH_JOB_ID is set)",
     ),
     "more processes than rows at once": (
         {},
@@ -434,6 +457,47 @@ def test_nothing_is_made_on_the_disk_for_an_output_whose_directory_is_still_to_b
         assert setup.left_behind() == NOTHING
 
 
+def test_paths_have_the_date_that_a_run_gives_them(setting_up):
+    with setting_up() as setup:
+        (setup.folder / "in.jsonl").rename(setup.folder / "in-2026-11-30.jsonl")
+        setup.change(input={"paths": [str(setup.folder / "in-{date}.jsonl")]}, run={"date": "2026-11-30"})
+        setup.change(output={"path": str(setup.folder / "out-{date:%Y}.parquet")})
+        report = setup.examine()
+        assert problems(report) == []
+        [said] = [each.text for each in report.findings if each.check == "output"]
+        assert said.startswith(f"{setup.folder}/out-2026.parquet can be written")
+
+
+@pytest.mark.parametrize("output", ["out.parquet", "s3://simulated/out.parquet", "s3://simulated/out/"])
+def test_an_output_that_another_run_has_is_not_free(setting_up, output):
+    with setting_up() as setup:
+        path = output if is_remote(output) else str(setup.folder / output)
+        setup.change(output={"path": path}, run={"dir": str(setup.folder / "mine")})
+        run_id, directory = new_run(), RunDirectory(setup.folder / "theirs")
+        owner = Owner.here(run_id, run_dir=directory.path, now=time.time(), begun=True)
+        if is_remote(path):
+            place = claim_location(object_place(path))
+            body = Note(owner, "theirs").encode()
+            setup.world.objects.put(*place, body, content_type=None, now=time.time())
+        else:
+            with claimed(path) as held:
+                held.note(owner)
+        directory.create()
+        with closing(Journal(directory.journal)):
+            [live] = problems(setup.examine())
+        assert (live.check, live.status) == ("output", "fail")
+        assert f"is in use by another process, run {run_id}" in live.text
+
+        Manifest(run_id, load_config(flags=setup.flags), "", "simulated").write(directory.manifest)
+        before = setup.left_behind()
+        [unfinished] = problems(setup.examine())
+        assert (unfinished.check, unfinished.status) == ("output", "fail")
+        assert f"`fanout resume {directory.path}` goes on" in unfinished.text
+        setup.change(run={"resume": True})
+        assert problems(setup.examine()) == []
+        assert setup.left_behind() == before
+
+
 @contextmanager
 def black_hole():
     """Yield the url of a server that takes connections and never answers."""
@@ -521,3 +585,29 @@ def test_nothing_is_sent_from_a_set_up_that_fails(setting_up, break_it, text):
         [said] = [each for each in report.findings if each.check == "send"]
         assert (said.status, text in said.text) == ("warn", True)
         assert setup.world.log == []
+
+
+def test_a_place_for_the_state_of_a_run_is_proved_and_nothing_stays(setting_up):
+    with setting_up() as setup:
+        setup.change(run={"dir": "s3://simulated/runs/"})
+        report = setup.examine()
+        [place] = [each for each in report.findings if each.check == "place"]
+        assert (place.status, "no run is there; an upload was begun" in place.text) == ("ok", True)
+        assert setup.left_behind() == NOTHING
+
+
+@pytest.mark.parametrize(("resume", "status"), [(False, "fail"), (True, "ok")])
+def test_a_place_that_holds_a_run_is_said_to(setting_up, resume, status):
+    with setting_up() as setup:
+        setup.world.objects.put("simulated", "runs/tonight/run.json", b"{}", content_type=None, now=0.0)
+        setup.change(run={"dir": "s3://simulated/runs/tonight", "resume": resume})
+        [place] = [each for each in setup.examine().findings if each.check == "place"]
+    assert place.status == status
+    assert ("`fanout resume s3://simulated/runs/tonight`" in place.text) is not resume
+
+
+def test_a_place_that_may_not_be_written_is_said_to(setting_up):
+    with setting_up(**denying("CreateMultipartUpload")) as setup:
+        setup.change(run={"dir": "s3://simulated/runs/"})
+        [place] = [each for each in setup.examine().findings if each.check == "place"]
+    assert (place.status, "s3:PutObject" in place.text) == ("fail", True)

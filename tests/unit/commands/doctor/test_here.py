@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.commands.doctor.here import judge_disk, network, without_password
+from fanout.commands.doctor.here import configuration, judge_disk, network, without_password
+from fanout.config.model import Config
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,21 @@ def test_what_is_in_force_is_named_without_passwords(environ, text):
     assert (found.check, found.status) == ("network", "ok")
     assert text in found.text
     assert "secret" not in found.text
+
+
+def test_a_host_whose_disk_goes_with_its_task_is_told_as_by_a_run():
+    given = {
+        "input": {"paths": ["in.jsonl"]},
+        "endpoint": {"name": "e"},
+        "output": {"path": "s3://b/out.parquet"},
+    }
+    [found] = configuration(Config.model_validate(given), {"AWS_BATCH_JOB_ID": "1"})
+    assert found.status == "fail"
+    assert "AWS_BATCH_JOB_ID is set" in found.text
+    [found] = configuration(
+        Config.model_validate(given | {"run": {"ephemeral": True}}), {"AWS_BATCH_JOB_ID": "1"}
+    )
+    assert found.status == "ok"
 
 
 @pytest.mark.parametrize("url", ["http://", "https://[::1", "http://me:secret@"])
@@ -47,3 +63,11 @@ def test_parts_and_output_stand_side_by_side():
     assert other.text.startswith("/tmp has 0.0 MB free")
     assert judge_disk({}, input_bytes=1) == []
     assert judge_disk({"/": 1}, input_bytes=None)[0].text == "0.0 MB free, the input is of unknown size"
+
+
+def test_each_thing_that_a_configuration_lacks_is_a_finding_of_one_line():
+    found = configuration(Config.model_validate({"input": {"paths": ["rows.jsonl"]}}), {})
+    said = [each.text for each in found]
+    assert said[0] == "no output: name a file with -o out.parquet"
+    assert said[1] == "no endpoint: name it with --endpoint, or try --local"
+    assert not [text for text in said if "\n" in text]

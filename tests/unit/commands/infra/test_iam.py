@@ -10,7 +10,6 @@ from fanout.commands.infra.described import OFFLINE, Described, describe
 from fanout.commands.infra.iam import grant
 from fanout.commands.infra.uses import Verb
 from fanout.config.load import load_config
-from fanout.errors import UsageError
 from fanout.ports import Endpoint
 from fanout.simulator.settings import SimulatorSettings
 
@@ -33,12 +32,6 @@ def test_an_endpoint_that_can_be_asked_leaves_no_placeholder(monkeypatch):
     assert account.log == ["+local", "+cloud", "-cloud", "-local"]
 
 
-@pytest.mark.parametrize("status", ["Creating", "Failed", "Updating"])
-def test_an_endpoint_that_takes_no_rows_now_is_described_all_the_same(monkeypatch, status):
-    _, described = asked(monkeypatch, status=status)
-    assert described.endpoint.status == status
-
-
 @pytest.mark.parametrize(
     ("settings", "name", "why"),
     [
@@ -58,11 +51,6 @@ def test_what_cannot_be_asked_is_said(monkeypatch, settings, name, why):
     assert granted.placeholders == ("ACCOUNT-ID", "OUTPUT-BUCKET", "SUCCESS-TOPIC", "ERROR-TOPIC")
 
 
-def test_standard_input_is_left_for_the_run(monkeypatch):
-    account, _ = asked(monkeypatch, config(input={"paths": ["-"]}))
-    assert "+source" not in account.log
-
-
 def test_an_account_that_is_named_is_in_the_policy():
     described = Described(None, "eu-west-1", OFFLINE)
     granted = grant(config(), Verb.RUN, described, account_id="210987654321")
@@ -76,8 +64,3 @@ def test_an_endpoint_that_names_no_output_path_is_said():
     granted = grant(config(), Verb.RUN, Described(silent, "eu-west-1"), account_id="210987654321")
     assert granted.placeholders == ("OUTPUT-BUCKET",)
     assert granted.why == "Its configuration does not tell where in S3 its outputs stand."
-
-
-def test_no_endpoint_is_a_mistake():
-    with pytest.raises(UsageError, match="no endpoint"):
-        anyio.run(describe, load_config())

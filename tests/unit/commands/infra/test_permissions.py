@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cfnlint
+import pytest
 
 from fanout.commands.infra.permissions import policy, statements
 from fanout.commands.infra.uses import Key, Place, Uses
@@ -36,6 +37,17 @@ ALL = Uses(
     shared_queue=HERE.arn("sqs", "shared"),
     output=place("outputs", "x/*"),
     dataset=True,
+    run_place=place("runs", "runs/*"),
+)
+
+CLEAN_UP = Uses(
+    account=HERE,
+    endpoint=HERE.endpoint("mine"),
+    uploads=place("up", "in/*"),
+    topics=(HERE.arn("sns", "ok"),),
+    left_below=place("outputs", "x/*"),
+    run_place=place("state", "runs/*"),
+    cleans=True,
 )
 
 
@@ -49,10 +61,34 @@ def test_the_document_is_one_that_iam_takes():
         document
     )  # raises on a Sid with other characters, on one that comes twice, on members of its own
     sids = [each["Sid"] for each in document["Statement"]]
-    assert len(sids) == len(set(sids)) == 18
+    assert len(sids) == len(set(sids)) == 20
     assert (
         len(json.dumps(document, separators=(",", ":"))) < 6_144
     )  # IAM's quota of a managed policy, in characters
+
+
+def test_a_clean_up_may_remove_nothing_but_what_is_a_run_s():
+    removing = {
+        action: resource
+        for each in statements(CLEAN_UP)
+        for action in each.actions
+        for resource in each.resources
+        if re.search("Delete|Unsubscribe|Abort|Put", action)
+    }
+    assert removing == {
+        "sqs:DeleteQueue": HERE.arn("sqs", "fanout-*"),
+        "sns:Unsubscribe": HERE.arn("sns", "ok"),
+        "s3:AbortMultipartUpload": "arn:aws:s3:::outputs/x/*",
+        "s3:PutObject": "arn:aws:s3:::state/runs/*journal/*.zst",
+        "s3:DeleteObject": "arn:aws:s3:::state/runs/*uploads.jsonl",
+    }, (
+        "the last of each; those before are below the prefix of uploads, claims, and names that a run has at its place"
+    )
+    bare = by_sid(replace(CLEAN_UP, topics=(), endpoint="", uploads=None, left_below=None, run_place=None))
+    assert list(bare) == [
+        "FindQueues", "ReadTagsOfQueues", "FindSubscriptions", "ReadFiltersOfSubscriptions", "RemoveQueues",
+        "RemoveSubscriptions",
+    ]  # fmt: skip
 
 
 def test_what_is_not_used_is_not_granted():
@@ -65,6 +101,7 @@ def test_what_is_not_used_is_not_granted():
         topics=(),
         shared_queue=None,
         output=None,
+        run_place=None,
     )
     assert list(by_sid(bare)) == [
         "DescribeTheEndpoint",
@@ -107,11 +144,12 @@ def test_a_key_that_is_known_by_an_alias_is_allowed_by_it():
     assert by_sid(ALL)["EncryptWhatIsWritten"].condition == {}
 
 
-def test_every_right_exists_and_is_about_such_a_resource():
+@pytest.mark.parametrize("uses", [ALL, CLEAN_UP, replace(CLEAN_UP, topics=(), endpoint="")])
+def test_every_right_exists_and_is_about_such_a_resource(uses):
     """Judged by AWS's service authorization reference, as cfn-lint ships it."""
     reference = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
     services = json.loads(reference.read_text())
-    for statement in statements(ALL):
+    for statement in statements(uses):
         kinds = {action: _kinds(action, services) for action in statement.actions}
         if list(statement.resources) == ["*"]:
             assert not any(kinds.values())
@@ -135,7 +173,7 @@ def _kinds(action, services):
 
 def test_the_page_has_every_statement_and_every_right():
     page = PAGE.read_text()
-    for statement in statements(ALL):
+    for statement in (*statements(ALL), *statements(CLEAN_UP), *statements(replace(CLEAN_UP, topics=()))):
         sid = statement.sid.rstrip("0123456789")
         row = next(line for line in page.splitlines() if line.startswith(f"| `{sid}` |"))
         assert set(re.findall(r"`(\w+:\w+)`", row.split("|")[2])) == set(statement.actions), sid

@@ -117,24 +117,6 @@ def parameters(template):
     return {name: each.get("Default") for name, each in template["Parameters"].items()}
 
 
-def test_the_backlog_scales_it_to_zero_and_up():
-    template = plain(stack(replace(PLAIN, max_instances=7)))
-    names = parameters(template) | {"Endpoint.EndpointName": "fanout", "Capacity": "c", "FromZero": "policy"}
-    target = resolved(properties(template, "Capacity"), names)
-    assert (target["MinCapacity"], target["MaxCapacity"]) == (0, 7)
-    assert target["ResourceId"] == "endpoint/fanout/variant/AllTraffic"
-    tracking = resolved(properties(template, "ByBacklog"), names)["TargetTrackingScalingPolicyConfiguration"]
-    metric = tracking["CustomizedMetricSpecification"]
-    dimensions = [{"Name": "EndpointName", "Value": "fanout"}]
-    assert (metric["MetricName"], metric["Dimensions"]) == ("ApproximateBacklogSizePerInstance", dimensions)
-    assert tracking["TargetValue"] == 5.0
-    alarm = resolved(properties(template, "BacklogWithoutCapacity"), names)
-    assert (alarm["MetricName"], alarm["Dimensions"]) == ("HasBacklogWithoutCapacity", dimensions)
-    assert alarm["AlarmActions"] == ["policy"]
-    step = properties(template, "FromZero")["StepScalingPolicyConfiguration"]["StepAdjustments"]
-    assert step == [{"MetricIntervalLowerBound": 0, "ScalingAdjustment": 1}]
-
-
 @pytest.mark.parametrize(
     ("bucket", "prefixes"), [("Inputs", ["uploads/"]), ("Results", ["outputs/", "failures/"])]
 )
@@ -198,7 +180,7 @@ def test_a_role_is_taken_on_by_whom_it_trusts(trusted, principal):
         ({"backlog": float("nan")}, "--backlog: should be more than 0"),
         ({"expire_days": 0}, "--expire-days: should be at least 1"),
         ({"kms_key": "alias/mine"}, "--kms-key alias/mine: is no ARN of a key"),
-        ({"backlog": 0.0, "expire_days": 0}, "--backlog: should be more than 0; --expire-days"),
+        ({"backlog": 0.0, "expire_days": 0}, "--backlog: should be more than 0\n--expire-days"),
     ],
 )
 def test_what_no_stack_can_be_like_is_told_at_once(changes, said):

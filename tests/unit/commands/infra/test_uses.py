@@ -138,8 +138,45 @@ def test_a_policy_needs_an_endpoint_of_aws():
 
 
 def test_verbs_to_come_are_refused_by_name():
-    assert [verb_of(name) for name in ("run", "bench", "doctor")] == list(Verb)
+    assert [verb_of(name) for name in ("run", "bench", "doctor", "gc")] == list(Verb)
     with pytest.raises(UsageError, match="there is no `fanout submit` yet; there is a policy for run, bench"):
         verb_of("submit")
-    with pytest.raises(UsageError, match="--for report: there is a policy for run, bench, doctor"):
+    with pytest.raises(UsageError, match="--for report: there is a policy for run, bench, doctor, gc"):
         verb_of("report")
+
+
+def test_a_clean_up_needs_no_endpoint_and_looks_where_it_is_told_to():
+    bare = uses_of(load_config(), Verb.GC, endpoint=None, region="eu-west-1", account_id="123456789012")
+    assert (bare.cleans, bare.endpoint, bare.topics, bare.uploads, bare.left_below) == (
+        True,
+        "",
+        (),
+        None,
+        None,
+    )
+    found = uses(
+        Verb.GC,
+        transport={"input_prefix": "s3://up/in"},
+        output={"path": "s3://out/answers/{date:%Y}/x.parquet"},
+    )
+    assert (found.endpoint, found.topics) == (ENDPOINT.arn, ENDPOINT.topics)
+    assert objects([found.uploads, found.left_below]) == ["up/in/*", "out/answers/*"]
+    assert uses(Verb.GC, output={"path": "here.parquet"}).left_below is None
+    assert bare.run_place is None
+    assert objects([uses(Verb.GC, run={"dir": "s3://state/runs/{date:%Y}/x"}).run_place]) == ["state/runs/*"]
+
+
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("s3://state/runs/tonight", "state/runs/tonight/*"),
+        ("s3://state/runs/", "state/runs/*"),
+        ("s3://state/{date:%Y}/", "state/*"),
+        ("/mnt/runs/", None),
+        (None, None),
+    ],
+)
+def test_the_place_of_a_run_is_what_stands_below_it(named, found):
+    place = uses(run={"dir": named}).run_place
+    assert (None if place is None else objects([place])[0]) == found
+    assert uses(Verb.BENCH, run={"dir": named}).run_place is None

@@ -10,6 +10,7 @@ from support.flow import RecordingFlow
 from support.settings import lookup_policy
 from support.virtual import VirtualClock, run_virtual
 
+from fanout.domain.account_facts import BacklogPoint
 from fanout.domain.location import Location
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Outcome, Record, Reply, Upload
@@ -38,12 +39,14 @@ class NoObjects:
 class Scene:
     """One row, and what reconciles it."""
 
-    def __init__(self, unknown, *, unknown_s=UNKNOWN_S):
+    def __init__(self, unknown, *, unknown_s=UNKNOWN_S, control=None):
         self.clock = VirtualClock()
         self.rows = OpenRows(RUN, outputs=OutputPaths(RUN), failures=OutputPaths(RUN))
         self.flow = RecordingFlow(self.rows)
         self.service_times = ServiceTimes(started_at=self.clock.now())
         self.lookup = Lookup(rows=self.rows, flow=self.flow, objects=NoObjects(), clock=self.clock)
+        self.control = control
+        self.backlog = BacklogWatch(control=control, endpoint="e", clock=self.clock)
         self.reconciler = Reconciler(
             rows=self.rows,
             flow=self.flow,
@@ -53,9 +56,10 @@ class Scene:
                 flow=self.flow,
                 lookup=self.lookup,
                 clock=self.clock,
-                backlog=BacklogWatch(control=None, endpoint="e", clock=self.clock),
+                backlog=self.backlog,
                 hears_failures=True,
             ),
+            backlog=self.backlog,
             clock=self.clock,
             service_times=self.service_times,
             last_notice_at=lambda: None,
@@ -82,7 +86,9 @@ class Scene:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.reconciler.worker)
             nursery.start_soon(self.lookup.looker)
-            with trio.fail_after(1_000):
+            if self.control is not None:
+                nursery.start_soon(self.backlog.worker)
+            with trio.fail_after(2_000):
                 yield
             nursery.cancel_scope.cancel()
 
@@ -270,3 +276,74 @@ def test_a_row_that_waits_for_other_results_is_sent_again_at_its_deadline_at_the
         assert scene.flow.finished == []
 
     run_virtual(main)
+
+
+class Backlog:
+    """A CloudWatch that tells periods of a minute, empty from an instant on; None for one that tells nothing."""
+
+    def __init__(self, empty_from):
+        self.empty_from = empty_from
+
+    async def backlog(self, endpoint, *, since, until):
+        if self.empty_from is None:
+            return None
+        starts = range(int(since // 60) * 60, int(until // 60) * 60, 60)
+        return [BacklogPoint(float(at), 60.0, 0.0 if at >= self.empty_from else 3.0) for at in starts]
+
+
+@pytest.mark.parametrize("empty_from", [0.0, 1_200.0])
+def test_a_row_that_is_to_be_settled_is_sent_once_the_endpoint_has_drained(empty_from):
+    async def main():
+        scene = Scene("settle", control=Backlog(empty_from))
+        scene.row.patience_s = 20_000.0
+        scene.lose_a_reply()
+        async with scene.running():
+            scene.reconciler.doubt(scene.row)
+            await scene.clock.sleep(max(empty_from, 60.0))
+            assert len(scene.flow.sends) == 0
+            assert await scene.flow.sends.get() is scene.row
+        # Two periods must have ended, then it is asked for once a minute, and so is the row.
+        assert empty_from + 120.0 <= scene.clock.now() <= empty_from + 360.0
+
+    run_virtual(main)
+
+
+def test_a_row_that_is_to_be_settled_waits_for_results_to_cease():
+    async def main():
+        scene = Scene("settle", unknown_s=None, control=Backlog(0.0))
+        scene.row.patience_s = 20_000.0
+        scene.lose_a_reply()
+        async with scene.running():
+            scene.reconciler.doubt(scene.row)
+            for _ in range(25):
+                await scene.clock.sleep(30.0)
+                now = scene.clock.now()
+                scene.service_times.add(
+                    Outcome(
+                        row=1,
+                        id=None,
+                        passthrough=(),
+                        status="succeeded",
+                        accepted_at=now - 1.0,
+                        fetched_at=now,
+                    )
+                )
+            assert len(scene.flow.sends) == 0
+            assert await scene.flow.sends.get() is scene.row
+        assert scene.clock.now() <= 25 * 30.0 + 180.0
+
+    run_virtual(main)
+
+
+def test_without_an_answer_a_row_that_is_to_be_settled_waits_for_its_deadline(caplog):
+    async def main():
+        scene = Scene("settle", unknown_s=None, control=Backlog(None))
+        scene.lose_a_reply()
+        async with scene.running():
+            scene.reconciler.doubt(scene.row)
+            assert await scene.flow.sends.get() is scene.row
+        assert scene.clock.now() >= scene.row.patience_s
+
+    run_virtual(main)
+    [warning] = [each for each in caplog.messages if "--unknown settle" in each]
+    assert "cloudwatch:GetMetricStatistics" in warning

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 from support.flow import RecordingFlow
 from support.virtual import VirtualClock, run_virtual
 
@@ -12,7 +13,8 @@ from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Record, Reply
 from fanout.engine.open_row import State
 from fanout.engine.open_rows import OpenRows
-from fanout.engine.stages.fetch import DENIED_S, Fetch
+from fanout.engine.result_objects import DENIED_S, ResultObjects
+from fanout.engine.stages.fetch import Fetch
 from fanout.errors import CallError, Phase, RunError
 from fanout.ports import Object, ObjectInfo
 
@@ -68,11 +70,16 @@ class Scene:
         self.fetch = Fetch(
             rows=self.rows,
             flow=self.flow,
-            objects=self.bucket,
+            objects=ResultObjects(
+                rows=self.rows,
+                objects=self.bucket,
+                clock=self.clock,
+                got=0,
+                budget=ByteLimiter(1_000_000),
+                response_max_bytes=1_000_000,
+            ),
             clock=self.clock,
             trust=trust,
-            budget=ByteLimiter(1_000_000),
-            response_max_bytes=1_000_000,
         )
         self.row = self.accept(0)
 
@@ -195,6 +202,19 @@ def test_only_the_first_of_many_forged_messages_keeps_a_worker_looking():
         assert 6.0 < scene.clock.now() < 6.5
 
     play(test, failure_path=True)
+
+
+def test_after_the_last_pause_the_object_is_looked_for_once_more():
+    """The last pause, the longest, ended in no look: a result that came meanwhile was left to the listing."""
+
+    async def test(scene):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(scene.say, "Completed")
+            await scene.clock.sleep(5.0)
+            scene.bucket.bodies[OUTPUT] = b"late"
+        assert [each.response for each in scene.flow.finished] == [b"late"]
+
+    play(test, failure_path=False)
 
 
 def test_a_result_that_comes_between_two_questions_is_no_refused_one():

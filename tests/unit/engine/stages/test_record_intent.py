@@ -9,8 +9,9 @@ from support.virtual import VirtualClock, run_virtual
 from fanout.concurrency.channel import Channel
 from fanout.domain.output_paths import OutputPaths
 from fanout.domain.records import Inline, Notice, Options, Record
+from fanout.engine.journal_writer import EVERY_S, GROUP, JournalWriter
 from fanout.engine.open_rows import OpenRows
-from fanout.engine.stages.record_intent import EVERY_S, GROUP, GROUP_MAX, next_size, record_intent
+from fanout.engine.stages.record_intent import GROUP_MAX, next_size, record_intent
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,8 @@ class SlowDisk:
     def __init__(self, sync_s):
         self.sync_s = sync_s
         self.groups = []
+
+    group_s, full_group, least_group = JournalWriter.group_s, GROUP, GROUP
 
     async def intend(self, entries):
         await trio.sleep(self.sync_s)

@@ -164,6 +164,23 @@ def test_each_reason_has_its_name():
     assert refusal(strange) is Refusal.UNKNOWN_KEY
 
 
+def test_a_session_token_ends_and_no_other_is_taken_for_it():
+    caller = Identity(KEY, SECRET, "token", REGION, session_s=60.0)
+    issued = caller.issue(1_000.0)
+    caller.check_token(issued, now=1_060.0)
+    for token, now, why in (
+        (issued, 1_060.1, Refusal.EXPIRED),
+        ("token", 0.1, Refusal.EXPIRED),
+        ("token.soon", 0.1, Refusal.EXPIRED),
+        (f"other{issued}", 1_000.0, Refusal.BAD_TOKEN),
+        (None, 1_000.0, Refusal.BAD_TOKEN),
+    ):
+        with pytest.raises(SignatureRefused) as caught:
+            caller.check_token(token, now=now)
+        assert caught.value.refusal is why
+    assert Identity(KEY, SECRET, "token", REGION).issue(1_000.0) == "token"
+
+
 @pytest.mark.parametrize(("service", "within_s"), [("sqs", 295.0), ("s3", 895.0)])
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_a_clock_may_be_almost_five_minutes_off_and_s3_takes_fifteen(service, within_s, sign):

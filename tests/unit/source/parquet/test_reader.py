@@ -229,13 +229,13 @@ TABLE = {"question": ["q"], "image": [b"x"], "nested": [[1]], "ids": [1]}
         (Selection(payload_column="image", id_column="id"), "no column 'id' (did you mean 'ids'?)"),
         (Selection(payload_column="image", ttl_column="id"), "no column 'id' (did you mean 'ids'?)"),
         (Selection(),
-         ("column 'image' is binary, which JSON has no text for: use it as the payload column or leave it out, "
-          "or name it in input.text_columns if its bytes are text")),
+         ("column 'image' is binary, which JSON has no text for: send it alone (--payload-column image), or say "
+          "which columns are sent (--payload-fields a,b), or name it in input.text_columns if its bytes are text")),
         (Selection(payload_column="question", id_column="image"),
-         ("column 'image' is binary, which JSON has no text for: use it as the payload column or leave it out, "
-          "or name it in input.text_columns if its bytes are text")),
+         ("column 'image' is binary, which JSON has no text for: send it alone (--payload-column image), or say "
+          "which columns are sent (--payload-fields a,b), or name it in input.text_columns if its bytes are text")),
         (Selection(payload_column="nested"),
-         ("payload column 'nested' is list<element: int64>, not bytes or text; "
+         ("payload column 'nested' is list<element: int64>, not bytes or text: "
           "select it as a payload field, or by a template, to send it as JSON")),
         (Selection(payload_column="image", accept_column="ids"), "column 'ids' is int64, not text"),
         (Selection(payload_column="image", location_column="ids"), "column 'ids' is int64, not text"),
@@ -285,3 +285,14 @@ def test_no_rows_are_fine(read, parquet):
     path = parquet({"a": pa.array([], pa.string())})
     source = open_source(input_settings((str(path),)), Selection())
     assert (read(path), source.total_rows()) == (([], None), 0)
+
+
+@pytest.mark.parametrize("selection", [Selection(), Selection(payload_column="audio")])
+def test_bytes_in_a_field_are_named_as_what_can_be_sent(parquet, selection):
+    """A column of Hugging Face's Audio or Image: each of two messages named what the other one refused."""
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    path = parquet({"audio": pa.array([{"bytes": b"RIFF", "path": "a.wav"}], kind)})
+    with pytest.raises(InputError, match=r"send the bytes in it \(--payload-column audio\.bytes\)"):
+        open_source(input_settings((str(path),)), selection)
+    source = open_source(input_settings((str(path),)), Selection(payload_column="audio.bytes"))
+    assert [record.payload for chunk in source.read() for record in chunk] == [b"RIFF"]

@@ -1,0 +1,1 @@
+"""Holds what makes the documentation; nothing of it is in the wheel."""
