@@ -13,7 +13,7 @@ from statistics import NormalDist
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fanout.domain.percentiles import P999_MIN
+from fanout.domain.percentiles import P999_MIN, between, place
 
 LEVEL = 0.95
 EXACT_UP_TO = 2_000  # values; beyond, the normal approximation of the binomial is within 0.0005 of it
@@ -145,9 +145,6 @@ def ordered(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 def quantile(values: pa.Array, q: float) -> float:
     """Return a quantile of `ordered` values, linearly interpolated."""
-    place = q * (len(values) - 1)
-    lower = math.floor(place)
-    first = float(values[lower].as_py())
-    if place == lower:
-        return first
-    return first + (place - lower) * (float(values[lower + 1].as_py()) - first)
+    rank, share = place(len(values), q)
+    lower = float(values[rank].as_py())
+    return between(lower, float(values[rank + 1].as_py()), share) if share else lower

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fanout.domain.percentiles import P999_MIN
+from fanout.domain.percentiles import P999_MIN, between, place
 from fanout.domain.tally import Tally
 from fanout.errors import Exit, JournalError
 from fanout.files import read_json, write_json
@@ -220,14 +220,17 @@ def latencies(output: str) -> dict[str, dict[str, float]]:
         name, again = {"wait_ms": ("wait_ms", False), "retry_ms": ("wait_ms", True)}.get(phase, (phase, None))
         column = _column(output, name, again=again)
         present = len(column) - column.null_count
-        values = pc.quantile(column, q=list(QUANTILES.values())).to_pylist()
+        bounds = [
+            pc.quantile(column, q=list(QUANTILES.values()), interpolation=side)
+            for side in ("lower", "higher")
+        ]
         if len(column) > _MANY_ROWS:  # the next column takes as much: of ten million rows, 40 MB and its copy
             del column
             release_memory()
         if present:
             found[phase.removesuffix("_ms")] = {
-                name: round(value, 3)
-                for name, value in zip(QUANTILES, values, strict=True)
+                name: round(between(lower.as_py(), upper.as_py(), place(present, q)[1]), 3)
+                for (name, q), lower, upper in zip(QUANTILES.items(), *bounds, strict=True)
                 if name != "p999" or present >= P999_MIN
             }
     return found

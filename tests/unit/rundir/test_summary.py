@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fanout.analysis.quantiles import quantiles
 from fanout.domain.tally import Tally
 from fanout.errors import JournalError
 from fanout.rundir.summary import PHASES, latencies, read_summary, rows_seconds, summarize, write_summary
@@ -118,3 +120,28 @@ def test_the_thousandth_slowest_is_told_of_a_thousand_rows(tmp_path, rows, told)
     columns["attempts"] = pa.array([1] * rows, pa.int32())
     pq.write_table(pa.table(columns), tmp_path / "out.parquet")
     assert latencies(str(tmp_path / "out.parquet"))["total"].get("p999") == told
+
+
+def test_quantiles_are_those_of_the_report_to_the_last_digit(tmp_path):
+    rng = random.Random(1)
+
+    def delicate() -> tuple[float, float]:
+        """Two values of which two ways to compute what lies a tenth of the way between them round differently."""
+        share = 0.9 * 9 - 8
+        while True:
+            low = rng.randrange(1, 400_000) / 1_000
+            high = low + rng.randrange(5, 1_000, 10) / 1_000
+            if round(low + share * (high - low), 3) != round((1 - share) * low + share * high, 3):
+                return low, high
+
+    columns = {  # of ten values, p90 lies a tenth of the way from the ninth to the last
+        phase: pa.array([0.0] * 8 + list(delicate())) for phase in PHASES if phase != "retry_ms"
+    }
+    pq.write_table(
+        pa.table({**columns, "attempts": pa.array([1] * 10, pa.int32())}), tmp_path / "out.parquet"
+    )
+    found = latencies(str(tmp_path / "out.parquet"))
+    for name, values in columns.items():
+        report = quantiles(values)
+        told = {key: round(getattr(report, key), 3) for key in ("p50", "p90", "p99", "max")}
+        assert found[name.removesuffix("_ms")] == told
