@@ -1,7 +1,8 @@
 """Tells refusals that follow our rate from those that come anyhow. Pure; every instant is handed in.
 
-A limit refuses less when the rate falls; a quota that others use up, or a service in trouble, refuses as much. `Fall`
-suspects the latter from what cuts achieved; `Trial` finds out, by a spell at a quarter of the rate.
+A limit refuses less when the rate falls, and more when it rises; a quota that others use up, or a service in trouble,
+refuses as much. `Fall` suspects the latter from what cuts achieved; `Trial` finds out, by spells at another rate: where
+few are refused at up to twice of it, as a limit would refuse a share there that few answers show, else at a quarter.
 """
 
 from __future__ import annotations
@@ -13,22 +14,32 @@ SUSPECTED = 4.0  # nats: the share explains twenty times better than a limit wha
 STAYS, FALLS = 4.0, -3.0
 """Evidence of a trial, in nats, that refusals stay when the rate falls, and that they fall (Wald's test: wrong once in
 fifty, and in twenty)."""
+FOLLOWS = -6.0
+"""The same of refusals that rise with the rate. The limit that is tried out there is the likeliest of many, which alone
+is worth a nat or two."""
 
 LEANS = 1.0  # evidence that decides for it when the time is up
 
 PERIOD_S = 2.0
 """Trials take place at the beginnings of such periods of the clock, which processes of one machine have in common. All
-that share a limit then slow down at once; if each did so by itself, the others would hide what it achieved."""
-SPELL_S = 0.3  # of a period, at the lower rate
+that share a limit then change their rate at once; if each did so by itself, the others would hide what it achieved."""
+SPELL_S = 0.3  # of a period, at the other rate
 SETTLE_S = 0.05  # at the beginning of a spell: what was sent before is on its way
 LOWERED = 0.25  # of the rate, in a spell
+RAISED, RAISED_LEAST = 2.0, 1.25  # of the rate, in a spell
 PERIODS_MOST = 6  # of one trial
 
-FEWEST_BEFORE, FEWEST_LOWERED, FEWEST_REFUSALS = 20, 5, 2
+FEWEST_HELD, FEWEST_SPELL, FEWEST_REFUSALS = 20, 5, 2
+FEWEST_RAISED = (
+    30  # answers in spells that show that refusals stay: what a bucket holds hides a limit from fewer
+)
 FALLS_TO = 0.25
 """What a limit leaves of the share at least: others use it, too, and each need not slow down with us."""
 TOLERATED_MOST = 0.6
 """A larger share is no noise: a service that refuses most of all says no."""
+
+SMALL_SHARE = 0.1
+"""Refusals up to here are few: at twice the rate a limit refuses five times as much and more."""
 
 LEAST_SHARE = 0.01  # of a fall; less is a limit that is touched now and then
 QUIET_ANSWERS, QUIET_SHARE = 200, 0.003
@@ -107,26 +118,35 @@ class Fall:
 
 
 class Trial:
-    """What is refused at a rate that is held, and at a quarter of it.
+    """What is refused at a rate that is held, and in spells at another one.
 
     Args:
         now: When the rate began to be held.
         rate_per_s: That rate.
-        left_per_s: The rate that is right if refusals fall.
-        restored_per_s: The rate that is right if they stay.
+        top_per_s: The rate that is right if refusals stay: one that was used before.
+        room_per_s: A rate that is known to be within reach, for spells at a higher one.
+        small: Whether refusals are few, and answers many enough that a higher rate shows them soon to follow it.
     """
 
-    def __init__(self, now: float, rate_per_s: float, *, left_per_s: float, restored_per_s: float) -> None:
+    def __init__(
+        self, now: float, rate_per_s: float, *, top_per_s: float, room_per_s: float = 0.0, small: bool = False
+    ) -> None:
         self.rate_per_s = rate_per_s
-        self.left_per_s = left_per_s
-        self.restored_per_s = restored_per_s
+        self._top_per_s = top_per_s
+        raised = (min(room / rate_per_s, RAISED) for room in (top_per_s, room_per_s) if small)
+        self._factor = next((factor for factor in raised if factor >= RAISED_LEAST), LOWERED)
         self._began_at = now
-        self._before = [0, 0]  # answers, refusals
-        self._lowered = [0, 0]
+        self._held = [0, 0]  # answers, refusals
+        self._spell = [0, 0]
+
+    @property
+    def raises(self) -> bool:
+        """Whether its spells are at a higher rate."""
+        return self._factor > 1.0
 
     def rate_at(self, now: float) -> float:
         """Return the rate at which requests are to be sent now."""
-        return self.rate_per_s * (LOWERED if self._place(now) is not None else 1.0)
+        return self.rate_per_s * (self._factor if self._place(now) is not None else 1.0)
 
     def _place(self, now: float) -> float | None:
         """Return how many seconds into a spell `now` is, None outside of one."""
@@ -140,7 +160,7 @@ class Trial:
         place = self._place(sent_at)
         if place is not None and place < SETTLE_S:
             return
-        counts = self._before if place is None else self._lowered
+        counts = self._held if place is None else self._spell
         counts[0] += 1
         counts[1] += refused
 
@@ -148,34 +168,57 @@ class Trial:
         """Whether nothing will be found out: most is refused, or next to nothing, or it takes too long."""
         if now - self._began_at > PERIODS_MOST * PERIOD_S:
             return True
-        answers, refusals = self._before
-        if answers < FEWEST_BEFORE:
+        answers, refusals = self._held
+        if answers < FEWEST_HELD:
             return False
+        if self.raises:  # they are no longer few: no time to try more
+            return refusals > 2.0 * SMALL_SHARE * answers
         doubt = 2.0 * math.sqrt(TOLERATED_MOST * (1.0 - TOLERATED_MOST) / answers)
         return refusals > (TOLERATED_MOST + doubt) * answers or (
             answers >= QUIET_ANSWERS and refusals < QUIET_SHARE * answers
         )
 
+    def stays(self, now: float) -> bool:
+        """Return whether refusals have been found to come whatever the rate, and are few enough to put up with."""
+        least = LEANS if self.hopeless(now) else STAYS
+        return self.evidence() >= least and self.share <= TOLERATED_MOST
+
+    def follows(self) -> bool:
+        """Return whether refusals have been found to follow the rate."""
+        return self.evidence() <= (FOLLOWS if self.raises else FALLS)
+
     def evidence(self) -> float:
         """Return for how many nats a share of all requests explains the refusals better than a limit."""
-        (before, refused_before), (lowered, refused_lowered) = self._before, self._lowered
-        if before < FEWEST_BEFORE or lowered < FEWEST_LOWERED:
+        (held, refused_held), (spell, refused_spell) = self._held, self._spell
+        if held < FEWEST_HELD or spell < FEWEST_SPELL:
             return 0.0
-        share = refused_before / before
-        expected = max(1.0 - (1.0 - share) / LOWERED, share * FALLS_TO)
-        by_limit = log_likelihood([(share, before, refused_before), (expected, lowered, refused_lowered)])
-        by_share = log_likelihood(
-            [(self.share, before, refused_before), (self.share, lowered, refused_lowered)]
-        )
-        evidence = by_share - by_limit
-        return evidence if evidence < 0.0 or refused_lowered >= FEWEST_REFUSALS else 0.0
+        share = refused_held / held
+        # Of a limit that is the rate held, or less, all that is sent beyond it is refused.
+        expected = 1.0 - (1.0 - share) / self._factor
+        if self.raises:  # it may lie between the two rates, the likeliest of those not next to the higher one
+            nearest = 1.0 - (1.0 - share) / math.sqrt(self._factor)
+            expected = min(max(refused_spell / spell, nearest), expected)
+        else:
+            expected = max(expected, share * FALLS_TO)
+        by_limit = log_likelihood([(share, held, refused_held), (expected, spell, refused_spell)])
+        by_share = log_likelihood([(self.share, held, refused_held), (self.share, spell, refused_spell)])
+        enough = spell >= FEWEST_RAISED if self.raises else refused_spell >= FEWEST_REFUSALS
+        return by_share - by_limit if enough else min(by_share - by_limit, 0.0)
 
     @property
     def share(self) -> float:
         """Share of refusals at both rates together."""
-        return (self._before[1] + self._lowered[1]) / max(self._before[0] + self._lowered[0], 1)
+        return (self._held[1] + self._spell[1]) / max(self._held[0] + self._spell[0], 1)
 
     @property
     def share_left(self) -> float:
-        """Share of refusals at the lower rate, 0 if they were few."""
-        return self._lowered[1] / self._lowered[0] if self._lowered[1] > FEWEST_REFUSALS else 0.0
+        """Share of refusals in spells at a lower rate, 0 if they were few."""
+        answers, refusals = self._spell
+        return refusals / answers if refusals > FEWEST_REFUSALS else 0.0
+
+    @property
+    def proven_per_s(self) -> float:
+        """The rate that is right if refusals stay; spells at a higher one prove no more than they tried."""
+        if not self.raises:
+            return self._top_per_s
+        return max(min(self._top_per_s, self.rate_per_s * self._factor), self.rate_per_s)

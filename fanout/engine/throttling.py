@@ -10,19 +10,11 @@ import math
 from collections import deque
 from typing import Literal
 
-from fanout.engine.refusals import (
-    FALLS,
-    LEANS,
-    STAYS,
-    SUSPECTED,
-    TOLERATED_MOST,
-    Fall,
-    Trial,
-)
+from fanout.engine.refusals import FALLS, SMALL_SHARE, SUSPECTED, Fall, Trial
 
 Phase = Literal["regaining", "probing", "testing"]
-"""`regaining`: the rate rises to where it was refused. `probing`: beyond, for more. `testing`: it falls now and then,
-to see whether refusals fall with it."""
+"""`regaining`: the rate rises to where it was refused. `probing`: beyond, for more. `testing`: it changes for a
+moment, to see whether refusals change with it."""
 
 BETA = 0.7
 """What throttling leaves of the rate at least; gentler than TCP's half, because AWS throttles by token bucket."""
@@ -60,10 +52,15 @@ SHORTEST_S = 0.001  # over which a rate is taken at all
 FLOOR_PER_S = 0.2
 """The rate is never cut below one request in five seconds: something must find out that the storm is over."""
 
-FALL_S = 10.0
+FALL_S = 30.0
 """How long cuts belong together: what a rate was refused before says nothing of the service now."""
+FALLEN = 0.75
+"""Share of a rate below which cuts have not helped, if few requests are still refused: of a limit 0.94 is left."""
+QUICK_PER_S = 200.0
+"""A rate from which on a spell at twice of it brings answers enough. Below, it lasts so long that two runs which share
+a limit try at once, and each finds that its refusals come anyhow."""
 RETRIAL_S = 10.0
-"""How often a tolerated share is tried again at a lower rate, as BBR measures the shortest round trip again."""
+"""How often a tolerated share is tried again at another rate, as BBR measures the shortest round trip again."""
 ROUND_ANSWERS = 200  # that the tolerated share is compared with, and then follows
 FOLLOW = 0.1  # of the difference
 NOISE = 3.5  # standard deviations of a tolerated share that are no reason to cut
@@ -97,6 +94,7 @@ class Throttling:
         self._window_count = 0
         self._measured = 0.0
         self._windows = 0
+        self._peak = 0.0  # the highest rate of sending that was measured
         self._unpaced = 0  # answers to what was sent before there was a rate
         self._answers = self._refusals = 0  # since the last cut
         self._accepted = 0
@@ -138,8 +136,13 @@ class Throttling:
         excess = self._excess()
         if excess <= 0.0:
             return
+        few = self._few(self.rate or 0.0)
         self._cut(now, excess)
         self._marks.append((now, self._accepted, self.throttles))
+        fall, rate = self._fall, self.rate
+        # The first cut is a guess: the rate from which it fell is known after the second.
+        if few and fall and rate and self.cuts > 2 and rate <= FALLEN * fall.rate_per_s:
+            self._trial = self._tried(now, rate, top=fall.rate_per_s, small=True)
 
     def _set(self, rate: float) -> None:
         rate = max(rate, FLOOR_PER_S)
@@ -171,9 +174,14 @@ class Throttling:
         """Begin a trial if cuts did not help, and forget them once the rate is regained or they are long ago."""
         evidence = fall.evidence() if refused and fall.ripe() else 0.0
         if evidence >= SUSPECTED:
-            self._trial = Trial(now, rate, left_per_s=rate, restored_per_s=fall.rate_per_s)
+            self._trial = self._tried(now, rate, top=fall.rate_per_s, small=self._few(rate))
         elif evidence <= FALLS or rate >= fall.rate_per_s or now - fall.began_at > FALL_S:
             self._fall = None
+
+    def _few(self, rate: float) -> bool:
+        """Return whether few of the answers since the last cut are refusals, and answers come fast."""
+        few = self._answers >= FEWEST_ANSWERS and self._refusals <= SMALL_SHARE * self._answers
+        return few and rate >= QUICK_PER_S
 
     def _review(self, now: float, *, rate: float) -> None:
         """Let the tolerated share follow what is refused, and try now and then whether it still stays."""
@@ -183,28 +191,40 @@ class Throttling:
             self._answers = self._refusals = 0
         if now - self._tried_at >= RETRIAL_S:
             sending = min(rate, self._sending(now))
-            self._trial = Trial(now, sending, left_per_s=sending, restored_per_s=sending)
+            small = self.tolerated < SMALL_SHARE and rate >= QUICK_PER_S
+            self._trial = self._tried(now, sending, top=sending, small=small)
+
+    def _tried(self, now: float, rate: float, *, top: float, small: bool) -> Trial:
+        return Trial(now, rate, top_per_s=top, room_per_s=self._peak, small=small)
 
     def _judge(self, now: float, trial: Trial) -> None:
         """Act on what a trial has found out, if it has."""
-        evidence, rate = trial.evidence(), trial.left_per_s
-        over = trial.hopeless(now)
-        if evidence >= (LEANS if over else STAYS) and trial.share <= TOLERATED_MOST:
-            self.tolerated = self._tolerated_most = trial.share
-            rate = trial.restored_per_s
-        elif evidence <= FALLS:
-            self.tolerated = self._tolerated_most = trial.share_left
-        elif over:
-            self.tolerated = 0.0
-        else:
+        stays = trial.stays(now)
+        if not stays and not trial.follows() and not trial.hopeless(now):
             self._set(trial.rate_at(now))
             return
-        self._fall = self._trial = None
-        self._tried_at = self._cut_at = now
-        self._plateau, self._regain_s = rate, 0.0
+        fall, self._fall, self._trial = self._fall, None, None
+        self._tried_at = now
         self._answers = self._refusals = 0
-        self._marks.clear()
+        rate = trial.proven_per_s if stays else trial.rate_per_s
         self._set(rate)
+        if stays:
+            self.tolerated = trial.share
+        elif (
+            trial.raises
+        ):  # a limit, that may be below the rate held: nothing says which refusals it did not cause
+            self.tolerated = 0.0
+        else:
+            self.tolerated = trial.share_left if trial.follows() else 0.0
+        self._tolerated_most = self.tolerated
+        if not stays and trial.raises:
+            return  # the rate goes on to be regained as before
+        self._cut_at = now
+        self._plateau, self._regain_s = rate, 0.0
+        self._marks.clear()
+        if stays and fall is not None and trial.raises and rate < FALLEN * fall.rate_per_s:
+            self._fall = Fall(now, fall.rate_per_s, usual=self.tolerated)
+            self._trial = self._tried(now, rate, top=fall.rate_per_s, small=True)
 
     def _excess(self) -> float:
         """Return the share of the answers since the last cut that are refusals beyond those tolerated."""
@@ -274,5 +294,6 @@ class Throttling:
                 rate = self._window_count / (now - self._window_from)
                 self._measured = rate if self._measured == 0.0 else 0.5 * (self._measured + rate)
                 self._windows += 1
+                self._peak = max(self._peak, rate)
             self._window_from, self._window_count = now, 0
         self._window_count += 1

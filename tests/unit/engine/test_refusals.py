@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.engine.refusals import FALLS, LOWERED, PERIOD_S, STAYS, Fall, Trial
+from fanout.engine.refusals import FALLS, FOLLOWS, LOWERED, PERIOD_S, STAYS, Fall, Trial
 
 
 def fallen(refused_of, *, usual=0.0):
@@ -17,10 +17,10 @@ def fallen(refused_of, *, usual=0.0):
     return fall
 
 
-def tried(before, lowered, *, began_at=0.5):
+def tried(held, spell, *, began_at=0.5, **where):
     """Return a trial with (answers, refusals) at the held rate and in a spell."""
-    trial = Trial(began_at, 100.0, left_per_s=50.0, restored_per_s=200.0)
-    for sent_at, (answers, refusals) in ((1.0, before), (PERIOD_S + 0.1, lowered)):
+    trial = Trial(began_at, 100.0, **{"top_per_s": 200.0, **where})
+    for sent_at, (answers, refusals) in ((1.0, held), (PERIOD_S + 0.1, spell)):
         for answer in range(answers):
             trial.note(int(answer < refusals), sent_at=sent_at)
     return trial
@@ -103,6 +103,51 @@ def test_answers_to_what_was_on_its_way_count_for_neither_rate():
 def test_a_trial_ends_without_a_finding(before, now, hopeless):
     """Most is refused, or next to nothing, or it takes too long."""
     assert tried(before, (0, 0)).hopeless(now) is hopeless
+
+
+@pytest.mark.parametrize("spell", [(40, 0), (40, 1)])
+def test_refusals_that_are_few_at_twice_the_rate_stay(spell):
+    trial = tried((200, 2), spell, small=True)
+    assert trial.raises
+    assert trial.evidence() >= STAYS
+    assert trial.proven_per_s == 200
+
+
+def test_what_a_bucket_holds_is_no_proof():
+    """Its tokens take the first requests at the higher rate."""
+    assert tried((200, 2), (29, 0), small=True).evidence() == 0.0
+
+
+@pytest.mark.parametrize("spell", [(20, 10), (60, 20)])
+def test_refusals_that_rise_with_the_rate_follow_it(spell):
+    """A limit at the rate that is held refuses half, and one between the two rates less."""
+    trial = tried((200, 2), spell, small=True)
+    assert trial.evidence() <= FOLLOWS
+    assert trial.follows()
+
+
+@pytest.mark.parametrize(
+    ("where", "raised", "proven"),
+    [
+        ({"top_per_s": 1_000.0}, 200, 200),
+        ({"top_per_s": 150.0}, 150, 150),
+        ({"top_per_s": 100.0, "room_per_s": 500.0}, 200, 100),
+        ({"top_per_s": 120.0, "room_per_s": 120.0}, 25, 120),
+    ],
+)
+def test_a_trial_goes_up_where_there_is_room(where, raised, proven):
+    trial = tried((0, 0), (0, 0), small=True, **where)
+    assert trial.rate_at(2.0) == pytest.approx(raised)
+    assert trial.proven_per_s == pytest.approx(proven)
+
+
+def test_a_trial_goes_down_where_many_are_refused():
+    assert tried((0, 0), (0, 0), top_per_s=1_000.0, small=False).rate_at(2.0) == 25
+
+
+def test_a_trial_at_a_higher_rate_ends_when_refusals_are_no_longer_few():
+    assert tried((50, 11), (0, 0), small=True).hopeless(1.0)
+    assert not tried((50, 9), (0, 0), small=True).hopeless(1.0)
 
 
 def test_evidence_is_weighed_the_less_often_the_more_there_is():

@@ -40,7 +40,7 @@ def test_a_limit_that_halves_is_left_within_two_seconds(limit, burst):
     assert sender.goodput(12, 20) >= 0.9 * limit / 2
 
 
-@pytest.mark.parametrize(("share", "used"), [(0.05, 0.6), (0.3, 0.2), (0.5, 0.2)])
+@pytest.mark.parametrize(("share", "used"), [(0.01, 0.6), (0.05, 0.6), (0.3, 0.2), (0.5, 0.2)])
 def test_refusals_that_do_not_follow_the_rate_do_not_end_it(share, used):
     sender = paced()
     play(AtRandom(share), [sender], seconds=20)
