@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fanout.cli import malloc as allocators
-from fanout.cli.console import discard_stdout, open_descriptors, report_error, speak_utf8
+from fanout.cli.console import discard_stdout, open_descriptors, outlive_stderr, report_error, speak_utf8
 from fanout.cli.help import HELP_FLAGS, Verb, Verbs
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     note_command(given)
     open_descriptors()
     speak_utf8()
+    outlive_stderr()
     allocators.choose()
     try:
         code: Any = narrowed(arguments, prog_name=PROGRAM, standalone_mode=False)

@@ -43,7 +43,7 @@ MEANINGS: Mapping[str, Meanings] = {
         Exit.INTERRUPTED: "interrupted; what was made for the checks was removed",
     },
     "simulate": {
-        Exit.OK: "stopped by SIGINT or SIGTERM",
+        Exit.OK: "stopped by SIGINT, SIGTERM or SIGHUP",
         Exit.BUG: _BUG,
         Exit.USAGE: "usage, or a setting that there is not",
         Exit.PRECONDITION: "the port is taken",

@@ -121,6 +121,8 @@ class Supervisor:
 
     def _hear(self, name: str) -> None:
         """Act on a signal, and tell the person."""
+        if name == "SIGHUP" and self._ordered:
+            return  # a closed terminal is told by the shell and by the kernel: that is one order, not two
         stopping = self._order(Interrupted(f"{name}: stopped; {self._next_step}", by=name))
         if self._ended:
             _log.warning("%s: the rows are done with, and what is left comes to its end", name)
