@@ -19,6 +19,9 @@ def print_summary(summary: Summary, console: Console) -> None:
         for text in summary.warnings:
             say(console, text)
         return
+    if summary.nothing_to_retry:
+        say(console, f"nothing to retry: every row of {summary.output} succeeded. Nothing was sent.")
+        return
     if summary.finished_before:
         say(console, f"{summary.output} was finished before, by run {summary.run_id}. Nothing was sent now.")
     say(console, headline(summary))

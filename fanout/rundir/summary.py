@@ -42,6 +42,7 @@ class Summary:
             over all rows.
         simulated: The endpoint was the local AWS: latencies say nothing about SageMaker.
         finished_before: The run had finished before this process began, which sent nothing. No file says it.
+        nothing_to_retry: It was to be retried, and every row of it had succeeded. No file says it.
     """
 
     run_id: str
@@ -67,6 +68,7 @@ class Summary:
     ended_here: int | None = None
     rows_seconds: float | None = None
     finished_before: bool = field(default=False, compare=False)
+    nothing_to_retry: bool = field(default=False, compare=False)
 
     @property
     def resends_certain(self) -> int:

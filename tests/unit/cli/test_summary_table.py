@@ -45,6 +45,12 @@ def printed(summary):
     return buffer.getvalue().splitlines()
 
 
+def test_a_retry_of_nothing_is_one_line(summary):
+    assert printed(replace(summary, nothing_to_retry=True)) == [
+        "nothing to retry: every row of out.parquet succeeded. Nothing was sent."
+    ]
+
+
 def test_a_run_that_had_finished_before_says_so_first(summary):
     assert printed(summary)[0] == headline(summary)
     assert printed(replace(summary, finished_before=True))[:2] == [
