@@ -84,7 +84,7 @@ class Reporting:
 
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON summary on stdout.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table on stderr.")] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides, on stderr.")] = (
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log more of what happens, on stderr.")] = (
         False
     )
     log_format: Annotated[

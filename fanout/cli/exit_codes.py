@@ -45,7 +45,7 @@ MEANINGS: Mapping[str, Meanings] = {
     "simulate": {
         Exit.OK: "stopped by SIGINT, SIGTERM or SIGHUP",
         Exit.BUG: _BUG,
-        Exit.USAGE: "usage, or a setting that there is not",
+        Exit.USAGE: "usage, or an unknown setting",
         Exit.PRECONDITION: "the port is taken",
     },
     "resume": {
@@ -79,12 +79,12 @@ MEANINGS: Mapping[str, Meanings] = {
         Exit.BUG: _BUG,
         Exit.USAGE: "usage, no such run, it has finished, no row is durable yet, or the file exists",
         Exit.PRECONDITION: "S3 does not permit it, or does not answer",
-        Exit.JOURNAL: "another process is at the run, or its journal is damaged",
+        Exit.JOURNAL: "another process works on the run, or its journal is damaged",
         Exit.STORAGE: "the disk is full or failed",
         Exit.INTERRUPTED: _INTERRUPTED,
     },
     "status": {
-        Exit.OK: "it is told, whatever it is",
+        Exit.OK: "the state is printed, whatever it is",
         Exit.BUG: _BUG,
         Exit.USAGE: "usage, or no such run",
         Exit.JOURNAL: "run.json or summary.json is damaged",
@@ -94,17 +94,17 @@ MEANINGS: Mapping[str, Meanings] = {
         Exit.OK: "nothing is left of the run",
         Exit.BUG: _BUG,
         Exit.USAGE: "usage, no such run, or --yes is missing",
-        Exit.PRECONDITION: "something could not be removed: say it again once it may be",
-        Exit.JOURNAL: "the run is alive",
+        Exit.PRECONDITION: "something could not be removed: run it again once that is permitted",
+        Exit.JOURNAL: "the run is still at work",
         Exit.STORAGE: "the disk failed",
-        Exit.INTERRUPTED: "interrupted: say it again for the rest",
+        Exit.INTERRUPTED: "interrupted: run it again for the rest",
     },
     "gc": {
         Exit.OK: "listed, or removed",
         Exit.BUG: _BUG,
         Exit.USAGE: "usage",
         Exit.PRECONDITION: "the account cannot be asked, or something that may go could not be removed",
-        Exit.INTERRUPTED: "interrupted: say it again for the rest",
+        Exit.INTERRUPTED: "interrupted: run it again for the rest",
     },
     "bench": {
         **_RUN,
@@ -122,17 +122,17 @@ MEANINGS: Mapping[str, Meanings] = {
     },
     "schema": {Exit.OK: "it is printed", Exit.BUG: _BUG, Exit.USAGE: "usage"},
     "infra iam": {
-        Exit.OK: "the policy is whole",
+        Exit.OK: "the policy is complete",
         Exit.BUG: _BUG,
         Exit.USAGE: "usage or configuration",
-        Exit.PRECONDITION: "placeholders stand in it",
+        Exit.PRECONDITION: "it has placeholders to replace",
     },
-    "infra cfn": {Exit.OK: "the template is whole", Exit.BUG: _BUG, Exit.USAGE: "usage"},
+    "infra cfn": {Exit.OK: "the template is complete", Exit.BUG: _BUG, Exit.USAGE: "usage"},
     "infra queue": {
-        Exit.OK: "the template is whole",
+        Exit.OK: "the template is complete",
         Exit.BUG: _BUG,
         Exit.USAGE: "usage or configuration",
-        Exit.PRECONDITION: "placeholders stand in it, or the endpoint has no topic",
+        Exit.PRECONDITION: "it has placeholders to replace, or the endpoint has no topic",
     },
 }
 """By the words that call a verb."""

@@ -110,7 +110,9 @@ async def _retry(
     config = _configuration(_same_input(changed, manifest.config), output, begun=manifest.config)
     differing = [key for key in changes(manifest.config, config) if key in _OF_THE_ROWS]
     if differing:
-        raise UsageError(f"{', '.join(differing)} differ from that run's: its rows could not be told apart")
+        raise UsageError(
+            f"{', '.join(differing)} differ from the settings of that run, so its rows could not be found again: leave them as they were"
+        )
     return await start_run(
         # Its input is what that run took, and its own end is no night's.
         config.model_copy(update={"input": config.input.model_copy(update={"since": None})}),

@@ -539,9 +539,9 @@ def test_what_is_wrong_with_fields_is_told_with_its_line(toml):
             "5: output.fields.all.path: names any number of values: a column takes one, by names and numbers alone, as "
             "$.choices[0].text"
         ),
-        "5: output.fields.all.type: 'flot64' is no type of a field; did you mean 'float64'?",
+        "5: output.fields.all.type: 'flot64' is not a type of a field; did you mean 'float64'?",
         "6: output.fields.STATUS: is the name of a column that every output has, status: choose another",
-        "7: output.fields.nowhere.path: is missing: say it",
+        "7: output.fields.nowhere.path: is missing: set it",
         "8: unknown key 'output.fields.odd.pth'; did you mean 'path'?",
     ]
 
