@@ -111,7 +111,8 @@ async def _retry(
     differing = [key for key in changes(manifest.config, config) if key in _OF_THE_ROWS]
     if differing:
         raise UsageError(
-            f"{', '.join(differing)} differ from the settings of that run, so its rows could not be found again: leave them as they were"
+            f"{', '.join(differing)} differ from that run's, so its rows could not be found again: leave them as they "
+            "were"
         )
     return await start_run(
         # Its input is what that run took, and its own end is no night's.

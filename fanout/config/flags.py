@@ -101,7 +101,7 @@ RUN: Sequence[Flag] = (
     Flag("content_type", "payload.content_type", "text", "Content type of every payload."),
     Flag("content_type_column", "columns.content_type", "text", "Column that holds each row's content type."),
     Flag("accept", "payload.accept", "text", "Content type asked of the model."),
-    Flag("custom_attributes", "payload.custom_attributes", "text", "Custom attributes that the model gets with every row."),
+    Flag("custom_attributes", "payload.custom_attributes", "text", "Custom attributes that the model gets with a row."),
     Flag("ttl", "payload.ttl_s", "int", "Seconds a row may wait in the endpoint's queue."),
     Flag("invocation_timeout", "payload.invocation_timeout_s", "int", "Seconds the model may take for a row."),
     Flag("date", "run.date", "text", "Date of {date:%Y/%m/%d} in paths.",

@@ -112,7 +112,7 @@ ERROR_CODES: Mapping[str, ErrorCode] = {
         "invalid", "The response is not UTF-8, and `output.response` or a field needs it.", _READ
     ),
     "NoResult": ErrorCode(
-        "unsettled", "It was accepted, and no result of it was found: its deadline passed, or the endpoint's backlog is empty.",
+        "unsettled", "It was accepted, and no result was found: its deadline passed, or the backlog is empty.",
         "Look at `output_location` later; `fanout retry` sends it again, and it may have been served.",
     ),
     "OutputMissing": ErrorCode(

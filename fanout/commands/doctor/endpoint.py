@@ -11,8 +11,8 @@ from fanout.runtime.endpoint_warnings import failure_warnings, status_warnings, 
 from fanout.text import count
 
 UNKNOWN = (
-    "not known, as this role may not describe it: grant sagemaker:DescribeEndpoint and sagemaker:DescribeEndpointConfig. "
-    "A run finds results by listing then, unless a queue is named (--queue-url)"
+    "not known, as this role may not describe it: grant sagemaker:DescribeEndpoint and "
+    "sagemaker:DescribeEndpointConfig. A run finds results by listing then, unless a queue is named (--queue-url)"
 )
 
 

@@ -86,7 +86,7 @@ def check(options: StackOptions) -> None:
         "--concurrency: should be 1 to 1,000": not 1 <= options.concurrency <= CONCURRENCY_MAX,
         "--backlog: should be more than 0": not 0.0 < options.backlog < math.inf,
         "--expire-days: should be at least 1": options.expire_days < 1,
-        f"--kms-key {options.kms_key}: is not the ARN of a key, such as arn:aws:kms:REGION:ACCOUNT:key/ID": options.kms_key
+        f"--kms-key {options.kms_key}: is no key's ARN, such as arn:aws:kms:REGION:ACCOUNT:key/ID": options.kms_key
         is not None
         and not re.fullmatch(_KEY, options.kms_key),
     }

@@ -89,8 +89,10 @@ def test_it_reads_as_this(make):
         "  sqs:SendMessage                   802  by SNS",
         "  sqs:ReceiveMessage                 81  at best: ten messages a call; up to 802 where they arrive one by one",
         "  sqs:DeleteMessageBatch             81  estimated: ten messages a call",
-        "these requests cost $0.0051 by [prices] if each row is served once, up to $0.0054 where messages arrive one "
-        "by one",
+        (
+            "these requests cost $0.0051 by [prices] if each row is served once, up to $0.0054 where messages arrive "
+            "one by one"
+        ),
         "sending takes 7.0 s at the configured rate",
         "the run takes 6 min 04 s, with 8 rows in the model at once and 3.6 s a row (--service-s)",
         "meanwhile 2 x ml.g5.xlarge run 0.2020 instance hours, which cost $0.2848",
