@@ -67,7 +67,8 @@ def _prose(text: str) -> markupsafe.Markup:
     """Return a sentence with its commands as code, and no line that begins with a unit."""
     glued = re.sub(r"(?<=\d) (?=(?:%|ms|s|min|h|B|KB|MB)(?!\w))", "\N{NO-BREAK SPACE}", text)
     escaped = str(markupsafe.escape(glued))
-    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escaped))  # noqa: S704 - escaped above
+    coded = re.sub(r"`([^` ]+)`", r'<code class="word">\1</code>', escaped)
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", coded))  # noqa: S704 - escaped above
 
 
 def _kinds(table: Table, place: int, text: str = "") -> str:

@@ -135,7 +135,7 @@ class Denied(DictRemote):
     [
         (("find", "begin"), "^GetObject is denied$"),
         (("begin",), "^GetObject is denied$"),
-        (("find", "list"), "no object of this name may be read; ListBucket is denied"),
+        (("find", "list"), "or this role may not read it: ListBucket is denied"),
     ],
 )
 def test_what_is_denied_is_no_mistake_of_the_command(output, denied, said):

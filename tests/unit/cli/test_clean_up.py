@@ -111,7 +111,7 @@ def test_discard_asks_at_a_terminal(left, typed, monkeypatch, answer, goes):
     code, _, err = typed("discard", left.directory(run).path)
     assert asked == ["Remove all of this?"]
     assert code == (0 if goes else 2)
-    assert ("is given up" in err, "nothing was removed" in err) == (goes, not goes)
+    assert ("was discarded" in err, "nothing was removed" in err) == (goes, not goes)
     assert left.remains(run) == (0 if goes else 6)
 
 

@@ -91,7 +91,7 @@ def test_what_giving_a_run_up_costs_is_said_in_full(tmp_path):
     assert given_up(
         discard(leftovers=left, workspace=tmp_path, durable=1, accepted=3, unseen=["grant x."])
     ) == [
-        f"{RUN}, in rd: this goes",
+        f"{RUN}, in rd: this will be removed",
         "  queue q",
         f"  its output as far as it was written, {tmp_path}",
         "  its directory, with the results of 1 row",
@@ -103,7 +103,7 @@ def test_what_giving_a_run_up_costs_is_said_in_full(tmp_path):
 
 def test_a_run_that_has_sent_nothing_has_no_name_and_costs_nothing():
     plan = discard(run_id=None, workspace=Path("/nowhere/at/all"))
-    assert given_up(plan) == ["a run that has sent nothing, in rd: this goes", "  its directory"]
+    assert given_up(plan) == ["a run that has sent nothing, in rd: this will be removed", "  its directory"]
 
 
 def test_of_a_run_that_is_kept_in_s3_its_place_goes():

@@ -118,8 +118,8 @@ def test_what_is_not_known_has_a_line(make):
     ).splitlines()
     assert [line for line in said if line.startswith(("not known", "could", "a run"))] == [
         f"not known: {UNTIMED}",
-        "could not be asked: the queue",
-        "a run needs besides: no output: -o",
+        "not known: the queue",
+        "a run also needs: no output: -o",
         "a run would not begin: it is Creating",
     ]
     assert not [

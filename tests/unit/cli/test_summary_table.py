@@ -87,5 +87,7 @@ def test_nothing_that_a_model_or_a_path_says_commands_the_terminal(summary):
     print_summary(told, Console(file=buffer, width=200))
     text = buffer.getvalue()
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
-    assert text.count(r"\x1b]0;mine\x07\x9b2J\u202e[bold]x[/bold]") == 3
+    assert text.count(r"\x1b]0;mine\x07\x9b2J\u202e[bold]x[/bold]") == 4, (
+        "the path stands in the next step, too"
+    )
     assert text.count("\n  second line") == 0

@@ -53,7 +53,7 @@ def test_arrow_s_names_mean_arrow_s_types(name):
         ("strng", "'strng' is not a type of a field; did you mean 'string'?"),
         ("list<flot64>", "'flot64' is not a type of a field; did you mean 'float64'?"),
         ("timestamp[ns]", "'timestamp[ns]' is not a type of a field: timestamps are in s, ms or us"),
-        ("timestamp[us, tz=Mars/Base]", "'Mars/Base' is no time zone known here"),
+        ("timestamp[us, tz=Mars/Base]", "'Mars/Base' is not a time zone known here"),
         ("struct<int64>", "'int64' is not a member of a struct: write `name: type`"),
         ("struct<a: int8, a: int8>", "the struct has 'a' twice"),
         ("decimal128(3, 2)", "'decimal128(3, 2)' is not a type of a field; known are 'string', "),

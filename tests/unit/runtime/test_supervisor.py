@@ -281,7 +281,7 @@ def test_a_signal_after_the_work_lets_what_is_left_come_to_its_end(signals, capl
         assert await attended(work, after=closing) == "done"
 
     anyio.run(main)
-    said = "SIGTERM: the rows are done with, and what is left comes to its end"
+    said = "SIGTERM: every row has ended; what is left is brought to its end"
     assert [record.getMessage() for record in caplog.records] == [said, said]
 
 
