@@ -534,7 +534,10 @@ def test_what_is_wrong_with_fields_is_told_with_its_line(toml):
     )
     said = complaint(path).removeprefix("").split(f"{path}:")[1:]
     assert [text.rstrip("\n") for text in said] == [
-        "4: output.fields.answer.path: is not a JSON path (RFC 9535); write one such as $.answer, or $[0]['generated text']",
+        (
+            "4: output.fields.answer.path: is not a JSON path (RFC 9535); write one such as $.answer, or "
+            "$[0]['generated text']"
+        ),
         (
             "5: output.fields.all.path: names any number of values: a column takes one, by names and numbers alone, as "
             "$.choices[0].text"
