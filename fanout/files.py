@@ -106,10 +106,10 @@ def readable(path: Path) -> Iterator[None]:
 
 
 _DAMAGES = (
-    (r"a page has \d+ of \d+ bytes", "a page has another size than its head says"),
-    (r"page header", "the head of a page is damaged"),
+    (r"a page has \d+ of \d+ bytes", "a page has another size than its header says"),
+    (r"page header", "the header of a page is damaged"),
     (r"crc checksum", "a page does not match its CRC checksum"),
-    (r"magic bytes|size is 0 bytes|smaller than", "it is no Parquet file, or its end is missing"),
+    (r"magic bytes|size is 0 bytes|smaller than", "it is not a Parquet file, or its end is missing"),
     (r"end of stream|no more data|in the middle of a page", "it ends before its data does"),
     (r"decompress|compressed data|codec failed", "a page cannot be decompressed"),
     (r"has no rows", "it has no rows"),
@@ -238,7 +238,7 @@ def parse_json(
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as cause:
-        raise error(f"{name} is damaged: it is no whole JSON document. {_RESTORE}") from cause
+        raise error(f"{name} is damaged: it is not a complete JSON document. {_RESTORE}") from cause
     if not isinstance(content, dict) or "version" not in content:
         raise error(f"{name} is damaged: it has no version. {_RESTORE}")
     if content["version"] != version:

@@ -122,10 +122,10 @@ class _Parser:
         statistic = self._name(tuple(STATISTICS))
         if statistic == "difference":
             if word in WAYS:
-                self._fail(place, "is of both ways: leave out the way")
+                self._fail(place, "compares both transports: leave out the transport")
             ways = ()
         elif phase == "upload" and word == "inline":
-            self._fail(place, "cannot be: what goes inline is not uploaded")
+            self._fail(place, "cannot be measured: an inline payload is not uploaded")
         size = self._size() if self._at("@") else None
         comparison = self._sign(*OPERATORS)
         bound = self._bound()
@@ -207,7 +207,7 @@ class _Parser:
 
     def _end(self) -> None:
         if self._next < len(self._tokens):
-            self._fail(self._tokens[self._next][2], "should not be here: the sentence has ended")
+            self._fail(self._tokens[self._next][2], "should not be here: the condition is complete before it")
 
     def _fail(self, place: int, problem: str) -> NoReturn:
         rest = self._text[place:].split()

@@ -131,7 +131,7 @@ class Plan:
             Call(
                 "sqs:ReceiveMessage",
                 polls,
-                f"at best: ten messages a call; up to {messages:,} where they trickle",
+                f"at best: ten messages a call; up to {messages:,} where they arrive one by one",
             ),
             Call("sqs:DeleteMessageBatch", polls, "estimated: ten messages a call"),
         )

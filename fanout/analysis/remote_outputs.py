@@ -71,7 +71,7 @@ def _listed(uri: str, place: Location, *, remote: Remote) -> list[ObjectInfo]:
     except UsageError:
         raise
     except RunError as error:
-        raise RunError(f"{uri}: no object of this name may be read; {error}") from error
+        raise RunError(f"{uri}: there is no such object, or this role may not read it: {error}") from error
 
 
 def _is_output(name: str) -> bool:

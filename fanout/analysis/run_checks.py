@@ -55,7 +55,7 @@ def refuse_for_runs(conditions: Sequence[Condition], *, compared: bool) -> None:
         if condition.statistic == "difference" or condition.phase == "raw":
             raise UsageError(f"--fail-if {text!r}: only an experiment of `fanout bench` has that")
         if condition.size_bytes is not None:
-            raise UsageError(f"--fail-if {text!r}: a run is not told by size here: leave @SIZE out")
+            raise UsageError(f"--fail-if {text!r}: a run is not measured by size: leave out @SIZE")
         if condition.needs_baseline and not compared:
             raise UsageError(f"--fail-if {text!r} needs an earlier run: name it first, and add --compare")
 
@@ -92,7 +92,10 @@ def _failures(condition: Condition, now: Measured) -> Check:
 def _worse(condition: Condition, earlier: Earlier | None) -> Check:
     if earlier is None or not earlier.totals:
         return Check(
-            condition.text, holds=False, found="nothing of both runs can be compared", measured=False
+            condition.text,
+            holds=False,
+            found="the two runs have nothing that can be compared",
+            measured=False,
         )
     worse = [f"{way} {each.median:+,.1f} ms" for way, each in earlier.totals.items() if each.low > 0]
     return Check(condition.text, bool(worse), ", ".join(worse) or "no total got slower")

@@ -31,7 +31,7 @@ async def run_job(
     Raises:
         UsageError: A keyword, a value, the input or the output is not what it should be, or no asyncio loop runs.
         RunError: The run could not be finished; its message names the next step.
-        Interrupted: SIGINT or SIGTERM came; what was collected is durable, and `resume_job` continues.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; what was collected is durable, and `resume_job` continues.
     """
     from fanout.commands import run as command
 

@@ -46,7 +46,7 @@ def run(
     Raises:
         UsageError: A keyword, a value, the input or the output is not what it should be.
         RunError: The run could not be finished; its message names the next step, `exit` the exit code.
-        Interrupted: SIGINT or SIGTERM came; what was collected is durable, and `resume` continues.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; what was collected is durable, and `resume` continues.
     """
     from fanout.commands.run import run_job
     from fanout.runtime.event_loop import run_in_event_loop
@@ -78,7 +78,7 @@ def plan(
     Raises:
         UsageError: A keyword, a value, the input or the output is not what it should be.
         RunError: The input is in S3, and AWS cannot be reached as configured.
-        Interrupted: SIGINT or SIGTERM came.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came.
     """
     from fanout.commands.plan import plan_job
     from fanout.runtime.event_loop import run_in_event_loop

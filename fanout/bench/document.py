@@ -155,7 +155,7 @@ def read_baseline(path: Path) -> Baseline:
     except (OSError, ValueError) as error:
         why = (error.strerror or "").lower() if isinstance(error, OSError) else ""
         raise UsageError(
-            f"--baseline {path}: {why or 'is no whole JSON document'}. Name an earlier bench.json"
+            f"--baseline {path}: {why or 'is not a complete JSON document'}. Name an earlier bench.json"
         ) from error
     if not isinstance(content, dict) or content.get("kind") != KIND or content.get("version") != VERSION:
         raise UsageError(f"--baseline {path}: is not a bench.json of this version of fanout. Name another")

@@ -149,7 +149,7 @@ class _Bench:
             endpoint = await session.endpoint()
             if endpoint is not None and endpoint.instances == 0:
                 session.warnings.warn(
-                    "the endpoint had no instance at the start: its service times hold a cold start"
+                    "the endpoint had no instance at the start: its service times include a cold start"
                 )
             await self._check_transports(session)
             payloads = await self._payloads(session)

@@ -100,7 +100,9 @@ def _notes(result: Result) -> list[str]:
         lines.append(f"note: stopped early: {ran.stopped}")
     if result.incomplete:
         kinds = ", ".join(f"{count:,} x {code}" for code, count in ran.errors.items())
-        lines.append(f"note: {result.incomplete:,} pairs are left out, a request of theirs failed ({kinds})")
+        lines.append(
+            f"note: {result.incomplete:,} pairs are left out, as one of their requests failed ({kinds})"
+        )
     if ran.skipped:
         kinds = ", ".join(f"{count:,} {reason}" for reason, count in ran.skipped.items())
         lines.append(f"note: rows of the input left out: {kinds}")

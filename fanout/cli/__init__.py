@@ -14,7 +14,7 @@ from contextlib import suppress
 from types import FrameType
 
 INTERRUPTED = 75  # errors.Exit.INTERRUPTED, before anything is imported
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: list[str] | None = None) -> None:

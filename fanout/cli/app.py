@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fanout.cli import malloc as allocators
-from fanout.cli.console import discard_stdout, open_descriptors, report_error, speak_utf8
+from fanout.cli.console import discard_stdout, open_descriptors, outlive_stderr, report_error, speak_utf8
 from fanout.cli.help import HELP_FLAGS, Verb, Verbs
 from fanout.cli.startup import called
 from fanout.cli.verbs.bench import bench
@@ -68,20 +68,20 @@ def _root(
 
 
 app.command(cls=Verb, short_help="Send every row to an endpoint; write one Parquet file.")(run)
-app.command(cls=Verb, short_help="Tell what a run would send, cost and take; send nothing.")(plan)
-app.command(cls=Verb, short_help="Say what is missing for a run, before its first row.")(doctor)
+app.command(cls=Verb, short_help="Show what a run would send, cost and take; send nothing.")(plan)
+app.command(cls=Verb, short_help="Check what a run needs, before its first row.")(doctor)
 app.command(cls=Verb, short_help="Serve the local AWS that ships with fanout, for your tests.")(simulate)
 app.command(cls=Verb, short_help="Finish an interrupted run, and send nothing twice.")(resume)
-app.command(cls=Verb, short_help="Make one output of a run's shards, once they are done.")(merge)
+app.command(cls=Verb, short_help="Combine the shards of a run into one output.")(merge)
 app.command(cls=Verb, short_help="Stop all shards of a run in order, wherever they are.")(cancel)
-app.command(cls=Verb, short_help="Send the rows of a finished run that failed once more.")(retry)
+app.command(cls=Verb, short_help="Send the failed rows of a finished run again.")(retry)
 app.command(cls=Verb, short_help="Write what an unfinished run has collected so far.")(export)
-app.command(cls=Verb, short_help="Say where a run stands, and what to do next.")(status)
+app.command(cls=Verb, short_help="Show where a run stands, and what to do next.")(status)
 app.command(cls=Verb, short_help="List the runs in a directory, or below a prefix in S3.")(runs)
-app.command(cls=Verb, short_help="Give an unfinished run up: remove all that is left of it.")(discard)
-app.command(cls=Verb, short_help="List or remove what runs that are gone left in the account.")(gc)
+app.command(cls=Verb, short_help="Abandon an unfinished run: remove all that is left of it.")(discard)
+app.command(cls=Verb, short_help="List or remove what dead runs have left behind.")(gc)
 app.command(cls=Verb, short_help="Send payloads inline and via S3, and tell which is faster.")(bench)
-app.command(cls=Verb, short_help="Tell what came of a run: counts, errors, latencies, cost.")(report)
+app.command(cls=Verb, short_help="Report on a run: counts, errors, latencies, cost.")(report)
 app.command(cls=Verb, short_help="Print the JSON Schema of the TOML file, for editors.")(schema)
 app.add_typer(infra, name="infra", short_help="Print what to grant and to create on AWS.")
 
@@ -96,6 +96,7 @@ def main(arguments: list[str] | None = None) -> None:
     note_command(given)
     open_descriptors()
     speak_utf8()
+    outlive_stderr()
     allocators.choose()
     try:
         code: Any = narrowed(arguments, prog_name=PROGRAM, standalone_mode=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import Console
+    from typing_extensions import Buffer
 
     from fanout.engine.snapshot import Observer
     from fanout.errors import RunError
@@ -29,6 +30,27 @@ def speak_utf8() -> None:
         if isinstance(stream, io.TextIOWrapper):
             encoding = stream.encoding if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+class _Lasting(io.FileIO):
+    """A descriptor whose reader may go: what it no longer takes is dropped."""
+
+    def write(self, data: Buffer) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def outlive_stderr() -> None:
+    """Have no run end because nothing reads what it says: the terminal was closed, a pipe's reader is gone."""
+    if sys.stderr is sys.__stderr__ and isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = io.TextIOWrapper(
+            io.BufferedWriter(_Lasting(sys.stderr.fileno(), "w", closefd=False)),
+            encoding=sys.stderr.encoding,
+            errors=sys.stderr.errors,
+            line_buffering=True,
+        )
 
 
 def log_to_stderr(*, form: str, level: str | None, verbose: bool) -> None:
@@ -62,7 +84,7 @@ class Reporting:
 
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON summary on stdout.")] = False
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no table on stderr.")] = False
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides, on stderr.")] = (
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log more of what happens, on stderr.")] = (
         False
     )
     log_format: Annotated[

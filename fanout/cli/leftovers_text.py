@@ -42,13 +42,13 @@ def summed_up(cleared: Cleared) -> str:
 
 def given_up(plan: Discard) -> list[str]:
     """Return what giving a run up removes, and what it costs, in lines."""
-    lines = [f"{plan.run_id or 'a run that has sent nothing'}, in {plan.run_dir}: this goes"]
+    lines = [f"{plan.run_id or 'a run that has sent nothing'}, in {plan.run_dir}: this will be removed"]
     goes = [each for each in plan.leftovers if each.verdict.gone]
     lines += [f"  {_what(each)} {each.name}" for each in goes]
     if plan.workspace is not None and plan.workspace.exists():
-        lines.append(f"  what was built of its output, {plan.workspace}")
+        lines.append(f"  its output as far as it was written, {plan.workspace}")
     results = f", with the results of {count(plan.durable, 'row')}" if plan.durable else ""
-    kept = "place, with all that stands there" if isinstance(plan.run_dir, str) else "directory"
+    kept = "place, with everything in it" if isinstance(plan.run_dir, str) else "directory"
     lines.append(f"  its {kept}{results}")
     lines += [
         f"this stays: {_what(each)} {each.name}: {each.verdict.reason}"
@@ -57,7 +57,7 @@ def given_up(plan: Discard) -> list[str]:
     ]
     if plan.accepted:
         lines.append(
-            f"{count(plan.accepted, 'row')} that the endpoint has, or may have, cannot be called back: it serves them"
+            f"{count(plan.accepted, 'row')} that the endpoint has, or may have, cannot be recalled: it serves them"
         )
     lines += plan.unseen
     return [escape(line) for line in lines]

@@ -24,8 +24,8 @@ _INTRODUCTION = (
     "phase. What the endpoint accepted is never sent again, whatever is killed when: fanout resume finishes the run."
 )
 _ENVIRONMENT = {
-    "FANOUT_SECTION_KEY": "Sets a key of the configuration, as FANOUT_PACING_RATE=200 does rate in [pacing].",
-    "FANOUT_LOG_FORMAT, FANOUT_LOG_LEVEL": "As --log-format and --log-level.",
+    "FANOUT_SECTION_KEY": "Sets a key of the configuration: FANOUT_PACING_RATE=200 sets rate in [pacing].",
+    "FANOUT_LOG_FORMAT, FANOUT_LOG_LEVEL": "The same as --log-format and --log-level.",
     "AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL, ...": "As for the AWS CLI.",
 }
 _FILES = {

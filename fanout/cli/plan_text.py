@@ -23,8 +23,8 @@ def describe(plan: Plan) -> str:
         *_calls(plan),
         *_time(plan),
         *_responses(plan),
-        *(f"could not be asked: {said}" for said in plan.not_asked),
-        *(f"a run needs besides: {said}" for said in plan.lacking),
+        *(f"not known: {said}" for said in plan.not_asked),
+        *(f"a run also needs: {said}" for said in plan.lacking),
         *(line for sample in plan.rows.samples for line in _sample(sample)),
     ]
     if plan.refused is not None:
@@ -57,7 +57,7 @@ def _calls(plan: Plan) -> Iterator[str]:
     lines = [(call.name, f"{call.count:,}", call.note) for call in plan.calls() if call.count]
     yield from _aligned(("call", "number", "of what"), lines, left=(2,))
     most = (
-        f", up to {dollars(plan.dollars_most)} where messages trickle"
+        f", up to {dollars(plan.dollars_most)} where messages arrive one by one"
         if plan.dollars_most > plan.dollars
         else ""
     )

@@ -26,7 +26,7 @@ def describe(run: RunStatus) -> str:
     told = [shard for shard in run.shards if shard.state != "finished" or len(run.shards) <= _SHARDS_SHOWN]
     lines += [f"shard {Path(shard.run_dir).name}: {_share(shard)}" for shard in told[:_SHARDS_SHOWN]]
     if len(told) > _SHARDS_SHOWN:
-        lines.append(f"and {len(told) - _SHARDS_SHOWN} more shards: --json tells all")
+        lines.append(f"and {len(told) - _SHARDS_SHOWN} more shards: --json lists all")
     lines.append(f"endpoint {run.endpoint}, output {run.output or '-'}, started {run.started_at}")
     if run.state == "running":
         heard = run.updated_at or "never"

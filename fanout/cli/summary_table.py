@@ -19,6 +19,9 @@ def print_summary(summary: Summary, console: Console) -> None:
         for text in summary.warnings:
             say(console, text)
         return
+    if summary.nothing_to_retry:
+        say(console, f"nothing to retry: every row of {summary.output} succeeded. Nothing was sent.")
+        return
     if summary.finished_before:
         say(console, f"{summary.output} was finished before, by run {summary.run_id}. Nothing was sent now.")
     say(console, headline(summary))
@@ -27,13 +30,15 @@ def print_summary(summary: Summary, console: Console) -> None:
     for line in _errors(summary):
         say(console, line)
     say(console, f"{summary.output} ({_size(summary.output_bytes)})")
+    if (step := summary.next_step) is not None:
+        say(console, f"next: {step}")
 
 
 def headline(summary: Summary) -> str:
     """Return one line: how many rows ended how, how they went, and how fast."""
-    statuses = (
-        ", ".join(f"{count:,} {status}" for status, count in sorted(summary.by_status.items())) or "no rows"
-    )
+    # What succeeded first, then the most frequent.
+    ends = sorted(summary.by_status.items(), key=lambda item: (item[0] != "succeeded", -item[1], item[0]))
+    statuses = ", ".join(f"{number:,} {status}" for status, number in ends) or "no rows"
     ways = ", ".join(f"{count:,} {way}" for way, count in sorted(summary.by_transport.items()))
     parts = [statuses, ways, *_speed(summary)]
     for count, name in (

@@ -35,7 +35,7 @@ from fanout.runtime.supervisor import until_stopped
 
 VERSION = 1
 State = Literal["unsent", "unfinished", "finished"]
-_AGAIN = "the directory is there still: `fanout discard` again"
+_AGAIN = "the directory is still there: run `fanout discard` again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ def discard(path: Path, *, config: Config | None = None, agree: Callable[[Discar
     if manifest is not None and manifest.is_shard:
         whole = directory.whole.path
         raise UsageError(
-            f"{path} is a share of the run in {whole}: `fanout discard {whole}` gives up all of it"
+            f"{path} is one shard of the run in {whole}: `fanout discard {whole}` discards all of it"
         )
     counts = _counts(directory)  # before it is ours: a journal that is open tells no other reader
     with held(directory, unreadable="pass"):

@@ -30,7 +30,7 @@ from fanout.runtime.supervisor import until_stopped
 from fanout.shards.kept_shards import read_plan_at
 
 _log = logging.getLogger(__name__)
-_AGAIN = "the place is there still: `fanout discard` again"
+_AGAIN = "the place is still there: run `fanout discard` again"
 
 
 def discard_place(place: RunPlace, *, config: Config, agree: Callable[[Discard], None]) -> Discard:

@@ -175,5 +175,5 @@ def age_s(text: str) -> float:
     """
     found = _AGE.fullmatch(text.strip())
     if found is None:
-        raise UsageError(f"{text!r} is no time: write 90s, 15m, 12h or 1d")
+        raise UsageError(f"{text!r} is not a duration: write 90s, 15m, 12h or 1d")
     return float(found[1]) * _UNITS_S[found[2]]

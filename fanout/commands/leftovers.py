@@ -195,7 +195,7 @@ async def _at_its_place(leftovers: Sequence[Leftover], cloud: Cloud, *, clock: C
         try:
             wrote = await last_write(cloud.objects, run_place(uri), clock=clock)
         except RunError as error:
-            return f"whether its run lives could not be seen: {error}"
+            return f"whether its run is alive could not be checked: {error}"
         if wrote is not None and not wrote.is_silent:
             return f"its run is at work in {uri}"
     return None
@@ -208,9 +208,9 @@ async def _sign_of_life(leftovers: Sequence[Leftover], cloud: Cloud) -> str | No
             try:
                 tags = await cloud.leftovers.tags(each.target.url)
             except CallError as error:
-                return f"whether its run lives could not be asked: {remedy('sqs:ListQueueTags', error)}"
+                return f"whether its run is alive could not be checked: {remedy('sqs:ListQueueTags', error)}"
             if tags is not None and seen_at(tags) != each.target.seen_at:
-                return "its run has said that it lives since this was found"
+                return "its run has shown a sign of life since this was found"
     return None
 
 

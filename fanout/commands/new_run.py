@@ -83,7 +83,7 @@ async def start_run(
     check_places(config)
     check_host(config, os.environ)
     if config.run.resume and STDIN in config.input.paths:
-        raise UsageError("standard input cannot be read again, so that --resume has nothing to go on with")
+        raise UsageError("standard input cannot be read again, so --resume has nothing to continue")
     new = _NewRun(
         config, observer=observer, rows=rows, retry_of=retry_of, fingerprint=fingerprint, inputs=inputs
     )

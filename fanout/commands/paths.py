@@ -197,7 +197,7 @@ def check_names(inputs: Sequence[str], output: str) -> None:
     if not inputs:
         raise UsageError(NO_INPUT)
     if "" in inputs:
-        raise UsageError("an input has no name: an empty one would be every file of this directory")
+        raise UsageError("an input is empty text, which would mean every file of this directory: name it")
     for path in inputs:
         if _is_input(output, path):
             raise UsageError(f"the output {output} is the input: choose another name")

@@ -64,7 +64,7 @@ async def plan_job(config: Config, *, service_s: float | None = None, show: int 
         told = await _ask(opened, config)
         rows = await _fold(opened.source, await _routing(opened, config), show=show)
         if config.input.since is not None:
-            opened.warnings.warn("all files were read: the run takes those alone that are new (input.since)")
+            opened.warnings.warn("all files were read; the run takes only those that are new (input.since)")
         if STDIN in config.input.paths:
             opened.warnings.warn("standard input has been read: the run needs its rows once more")
     described = told.endpoint

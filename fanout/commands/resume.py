@@ -132,7 +132,7 @@ async def go_on(
     if manifest.is_shard:
         whole = directory.whole.path
         raise UsageError(
-            f"{path} is a share of the run in {whole}: `fanout resume {whole}` resumes all of it"
+            f"{path} is one shard of the run in {whole}: `fanout resume {whole}` resumes all of it"
         )
     config = manifest.config
     if changed is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -104,14 +105,15 @@ async def _retry(
             f"the output of that run, {earlier.output}, cannot be read: {damage(error)}. Put a copy of it there"
         ) from error
     if not rows:
-        _log.warning(
-            "every row of %s succeeded: there is nothing to retry, and nothing was sent", earlier.output
-        )
-        return earlier
-    config = _configuration(changed or manifest.config, output, begun=manifest.config)
+        _log.info("nothing to retry: every row of %s succeeded. Nothing was sent", earlier.output)
+        return replace(earlier, nothing_to_retry=True)
+    config = _configuration(_same_input(changed, manifest.config), output, begun=manifest.config)
     differing = [key for key in changes(manifest.config, config) if key in _OF_THE_ROWS]
     if differing:
-        raise UsageError(f"{', '.join(differing)} differ from that run's: its rows could not be told apart")
+        raise UsageError(
+            f"{', '.join(differing)} differ from that run's, so its rows could not be found again: leave them as they "
+            "were"
+        )
     return await start_run(
         # Its input is what that run took, and its own end is no night's.
         config.model_copy(update={"input": config.input.model_copy(update={"since": None})}),
@@ -128,6 +130,13 @@ def _is_same(one: str, other: str) -> bool:
     if is_remote(one) and is_remote(other):
         return object_place(one) == object_place(other)
     return is_same_file(Path(one), Path(other))
+
+
+def _same_input(changed: Config | None, begun: Config) -> Config:
+    """Return what a retry goes by; one that names no input has that of its run."""
+    if changed is None or changed.input.paths:
+        return changed or begun
+    return changed.model_copy(update={"input": begun.input})
 
 
 def _configuration(config: Config, output: str, *, begun: Config) -> Config:

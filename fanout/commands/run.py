@@ -20,7 +20,7 @@ async def run_job(config: Config, *, observer: Observer | None = None) -> Summar
 
     Raises:
         RunError: The run could not be finished; its message names the next step.
-        Interrupted: SIGINT or SIGTERM came; what was collected is durable, and `resume_job` goes on.
+        Interrupted: SIGINT, SIGTERM or SIGHUP came; what was collected is durable, and `resume_job` goes on.
     """
     if config.run.shard is not None:
         return await run_shard(config, observer=observer)

@@ -24,8 +24,6 @@ from fanout.rundir.summary import Summary, read_summary
 from fanout.text import iso
 
 VERSION = 1
-MEND = "mend the rejected rows in the input, then start a new run of them"
-"""A retry reads the same input and rejects the same rows."""
 State = Literal["running", "finished", "stopped", "dead", "damaged"]
 
 
@@ -151,8 +149,7 @@ def finished(summary: Summary, *, where: str, known: Mapping[str, Any]) -> RunSt
         known: What else is known, by the names of `RunStatus`.
     """
     rows, ended = summary.rows, summary.by_status
-    rejected, failed = ended.get("rejected", 0), rows - ended.get("succeeded", 0)
-    step = f"fanout retry {where} -o FILE" if failed > rejected else MEND if rejected else None
+    step = summary.next_step_at(where)
     return RunStatus(state="finished", rows=rows, durable=rows, by_status=dict(ended), next=step, **known)
 
 

@@ -1,4 +1,4 @@
-"""Takes SIGINT and SIGTERM while something in this process listens, and puts back the handlers that were there before.
+"""Takes the signals to stop while something in this process listens, and puts back the handlers of before.
 
 A signal goes to all that listen, on whichever loop or thread they run: the runs of a process stop together, and when
 one of them ends, the others still listen.
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGHUP comes when the terminal is closed; where it is ignored, as under nohup, it stays ignored."""
 Hear = Callable[[str], None]
 
 
@@ -81,6 +82,8 @@ class Signals:
     def _take(self) -> None:
         for number in SIGNALS:
             handler = signal.getsignal(number)
+            if number == signal.SIGHUP and handler == signal.SIG_IGN:
+                continue
             if handler is not None:  # None: of a program that embeds Python, and could not be put back
                 self._before[number] = handler
                 signal.signal(number, self._came)

@@ -39,7 +39,7 @@ _SENTENCES = {
     "too_long": "should have at most {max_length} entries",
     "dict_type": "should be a table",
     "model_type": "should be a table",
-    "missing": "is missing: say it",
+    "missing": "is missing: set it",
 }
 """What is wrong, by pydantic's name for it (`pydantic_core.core_schema.ErrorType`), with what its context holds."""
 _PATTERNS = {

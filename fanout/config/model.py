@@ -201,7 +201,7 @@ class CollectSection(_Section):
     def _is_url(cls, url: str | None) -> str | None:
         if url is not None and not is_queue_url(url):
             raise ValueError(
-                "is no queue's url, as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME (aws sqs get-queue-url)"
+                "is not a queue's url, such as https://sqs.REGION.amazonaws.com/ACCOUNT/NAME (aws sqs get-queue-url)"
             )
         return url
 

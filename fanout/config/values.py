@@ -19,7 +19,7 @@ def _no_switch(value: object) -> object:
 
 def _not_of_aws(key: object) -> object:
     if isinstance(key, str) and key.lower().startswith("aws:"):
-        raise ValueError("aws: begins the tags of AWS itself")
+        raise ValueError("tags that begin with aws: are reserved for AWS")
     return key
 
 
@@ -27,7 +27,7 @@ def _day(value: object) -> object:
     try:
         return date.fromisoformat(str(value)).isoformat()  # TOML has dates of its own
     except ValueError:
-        raise ValueError("should be a date, as 2026-11-30") from None
+        raise ValueError("should be a date, such as 2026-11-30") from None
 
 
 def _file_mode(value: object) -> object:

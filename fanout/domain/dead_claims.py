@@ -34,7 +34,7 @@ def judge_claim(run: Run, *, where: str, silent_s: float, older_than_s: float) -
     elif run == "over":
         gone, reason = True, "its run is over"
     elif silent_s < QUEUE_SILENT_S:
-        reason = f"its run may live: it was silent for less than {QUEUE_SILENT_S / 60:g} min"
+        reason = f"its run may be alive: it was silent for less than {QUEUE_SILENT_S / 60:g} min"
     else:
         gone, reason = True, f"its run has been silent for more than {QUEUE_SILENT_S / 60:g} min"
     return Verdict(gone=gone, reason=reason, age_s=silent_s)

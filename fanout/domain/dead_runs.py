@@ -17,7 +17,7 @@ QUEUE_SILENT_S = 3 * RENEW_EVERY_S
 UPLOADS_SILENT_S = 86_400.0
 """A run without a queue of its own says nowhere that it lives. It uploads at most a window of payloads ahead, and the
 endpoint ends each 7 h after it was sent (its time in the queue and the model's time, both at their most)."""
-UNTOLD = "nothing tells when its run last lived"
+UNTOLD = "nothing tells when its run was last alive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +130,12 @@ def judge(
     if silent_s < least_s:
         return Verdict(
             gone=False,
-            reason=f"its run may live: it was silent for less than {_span(least_s)}",
+            reason=f"its run may be alive: it was silent for less than {_span(least_s)}",
             age_s=silent_s,
         )
     if silent_s < older_than_s:
         return Verdict(
-            gone=False, reason="its run lived more recently than --older-than says", age_s=silent_s
+            gone=False, reason="its run was alive more recently than --older-than says", age_s=silent_s
         )
     return Verdict(
         gone=True, reason=f"its run has been silent for more than {_span(least_s)}", age_s=silent_s

@@ -24,12 +24,12 @@ class ErrorCode:
     remedy: str
 
 
-_MEND = "Mend the row, then send it by a new run."
+_MEND = "Mend the row, then send it in a new run."
 
 _READ = "Read `response`, which is kept: mend the path or the type, or the model, then `fanout retry -c`."
 
 ERROR_CODES: Mapping[str, ErrorCode] = {
-    "InvalidJSON": ErrorCode("rejected", "The line is no JSON.", _MEND),
+    "InvalidJSON": ErrorCode("rejected", "The line is not JSON.", _MEND),
     "InvalidUTF8": ErrorCode("rejected", "A text is not valid UTF-8.", _MEND),
     "LineTooLong": ErrorCode(
         "rejected", "The line is longer than `input.line_max_bytes`.", "Raise it, or split the row."
@@ -39,10 +39,10 @@ ERROR_CODES: Mapping[str, ErrorCode] = {
         "Raise it, or select fewer columns.",
     ),
     "NotAnObject": ErrorCode(
-        "rejected", "The line is JSON, and no object.", "Set `input.any_json` if it is meant so."
+        "rejected", "The line is JSON, but not an object.", "Set `input.any_json` if that is intended."
     ),
     "NotJSON": ErrorCode(
-        "rejected", "A value has no text in JSON: NaN, infinity, a date outside of the years 1 to 9999.", _MEND
+        "rejected", "A value cannot be written as JSON: NaN, infinity, a date outside of the years 1 to 9999.", _MEND
     ),
     "OutOfRange": ErrorCode(
         "rejected", "An instant is too far from 1970 for the unit that the other files have.", _MEND
@@ -57,7 +57,7 @@ ERROR_CODES: Mapping[str, ErrorCode] = {
         "rejected", "The payload's column holds neither bytes nor text.",
         "Name another column, or write a template: `[payload] template = \"$column\"`.",
     ),
-    "InvalidLocation": ErrorCode("rejected", "The row names a place that is no s3:// or https:// location.", _MEND),
+    "InvalidLocation": ErrorCode("rejected", "The row names a place that is not an s3:// or https:// location.", _MEND),
     "InvalidOption": ErrorCode(
         "rejected", "A content type, an accept, custom attributes, a TTL or a timeout that the API would refuse.", _MEND
     ),
@@ -106,13 +106,13 @@ ERROR_CODES: Mapping[str, ErrorCode] = {
     ),
     "FieldType": ErrorCode("invalid", "A value in the response is not of the type of its field.", _READ),
     "ResponseNotJSON": ErrorCode(
-        "invalid", "The response is no JSON, and `output.response` or a field needs it.", _READ
+        "invalid", "The response is not JSON, and `output.response` or a field needs it.", _READ
     ),
     "ResponseNotText": ErrorCode(
-        "invalid", "The response is no UTF-8, and `output.response` or a field needs it.", _READ
+        "invalid", "The response is not UTF-8, and `output.response` or a field needs it.", _READ
     ),
     "NoResult": ErrorCode(
-        "unsettled", "It was accepted, and nothing says anything of it: its deadline passed, or the backlog is empty.",
+        "unsettled", "It was accepted, and no result was found: its deadline passed, or the backlog is empty.",
         "Look at `output_location` later; `fanout retry` sends it again, and it may have been served.",
     ),
     "OutputMissing": ErrorCode(

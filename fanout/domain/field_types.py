@@ -121,7 +121,7 @@ def parse_type(text: str) -> FieldType:
     found = _TIMESTAMP.fullmatch(text)
     if found:
         if found[1] not in _DIGITS:
-            raise ValueError(f"{text!r} is no type of a field: timestamps are in s, ms or us")
+            raise ValueError(f"{text!r} is not a type of a field: timestamps are in s, ms or us")
         if found[2] is not None:
             try:
                 zone(found[2])
@@ -137,7 +137,7 @@ def parse_type(text: str) -> FieldType:
             return ListOf(_item(inner[:-1]))
         if head.strip() == "struct":
             return StructOf(_members(inner[:-1]))
-    raise ValueError(f"{text!r} is no type of a field; {did_you_mean(text, _NAMES)}")
+    raise ValueError(f"{text!r} is not a type of a field; {did_you_mean(text, _NAMES)}")
 
 
 def reader_of(kind: FieldType) -> Reader:
@@ -179,7 +179,7 @@ def _members(text: str) -> tuple[Member, ...]:
     for each in _cut(text):
         found = _MEMBER.fullmatch(each)
         if not found:
-            raise ValueError(f"{each.strip()!r} is no member of a struct: one is `name: type`")
+            raise ValueError(f"{each.strip()!r} is not a member of a struct: write `name: type`")
         if found[1] in members:
             raise ValueError(f"the struct has {found[1]!r} twice")
         members[found[1]] = _member(found[1], found[2])

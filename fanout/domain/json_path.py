@@ -36,7 +36,7 @@ def singular_steps(path: str) -> Steps:
         token = error.token
         where = "" if token is None or token.index < 0 else f" at character {token.index + 1}"
         raise ValueError(
-            f"is no JSON path (RFC 9535){where}; one is $.answer, or $[0]['generated text']"
+            f"is not a JSON path (RFC 9535){where}; write one such as $.answer, or $[0]['generated text']"
         ) from error
     steps: list[str | int] = []
     for segment in query.segments if isinstance(query, JSONPath) and query.singular_query() else (None,):

@@ -37,13 +37,13 @@ def on_date(path: str, day: date) -> str:
     def replaced(found: re.Match[str]) -> str:
         if found["name"] != "date":
             raise ValueError(
-                f"{found[0]} is no placeholder: write {{date:{_ISO}}}; "
+                f"{found[0]} is not a placeholder: write {{date:{_ISO}}}; "
                 f"a name that has these braces is meant by a glob, [{{]{found[0][1:]}"
             )
         form = (found["form"] or f":{_ISO}")[1:]
         wrong = next((each[0] for each in _DIRECTIVE.finditer(form) if each[1] not in _OF_A_DATE), None)
         if wrong is not None or not form:
-            what = f"{wrong} says nothing of a date" if wrong else "no format stands after the colon"
+            what = f"{wrong} is no part of a date" if wrong else "there is no format after the colon"
             raise ValueError(f"{found[0]}: {what}: use %Y, %m, %d, %y, %j, %G, %V or %u")
         return day.strftime(form)
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 def _no_table(value: object) -> object:
     if isinstance(value, dict):  # TOML takes the dots of a bare ml.g5.xlarge for tables in tables
-        raise ValueError('should be a number; the type stands in quotes: "ml.g5.xlarge" = 1.41')  # noqa: TRY004
+        raise ValueError('should be a number; write the type in quotes: "ml.g5.xlarge" = 1.41')  # noqa: TRY004
     return value
 
 

@@ -23,6 +23,8 @@ _DATED = re.compile(
     r"signature expired|signature not yet current|is now earlier than|too large|too skewed", re.IGNORECASE
 )
 """How services that sign by the same scheme say it of a date, under the code of a wrong signature."""
+_SCOPED = re.compile(r"scoped to|the region '.*' is wrong|incorrect service", re.IGNORECASE)
+"""How they say it of a region or a service, under the same code: "Credential should be scoped to a valid region"."""
 
 
 def remedy(operation: str, error: CallError) -> str:
@@ -80,10 +82,8 @@ def _step(operation: str, error: CallError) -> str:
         return "The credentials have expired and were not renewed: sign in again (aws sso login) or renew the role."
     if error.code in UNKNOWN_KEYS:
         return "AWS does not know these credentials: check AWS_PROFILE and the key (aws sts get-caller-identity)."
-    if error.code in BAD_SIGNATURE:
-        return (
-            "The secret key does not fit the access key, or something between here and AWS rewrites requests."
-        )
+    if error.code in BAD_SIGNATURE | {"AuthorizationHeaderMalformed"}:
+        return _unfit(error)
     if error.code in NOT_PERMITTED or error.status == 403:
         return f"Grant {operation} to the role that runs this, or have its KMS key policy and bucket policy allow it."
     if error.code in THROTTLES or error.status == 429:
@@ -111,6 +111,16 @@ def _off_by(skew_s: float | None) -> str:
     units = [(86_400, "days"), (3600, "hours"), (60, "minutes")]
     unit_s, name = next((each for each in units if abs(skew_s) >= 2 * each[0]), units[-1])
     return f"{abs(skew_s) / unit_s:.0f} {name} {'behind' if skew_s > 0 else 'ahead of'} AWS's"
+
+
+def _unfit(error: CallError) -> str:
+    """Return the step for a signature that was refused for what it was made with: the region, or the key."""
+    if error.code == "AuthorizationHeaderMalformed" or _SCOPED.search(error.message):
+        return (
+            "The request was signed for another region than the one that it reached: check --region (or AWS_REGION) "
+            "and the endpoint url (AWS_ENDPOINT_URL)."
+        )
+    return "The secret key does not belong to the access key, or something between here and AWS changes requests."
 
 
 def _untrusted(said: str) -> str:

@@ -175,6 +175,6 @@ def _not_text(body: bytes) -> Problem | None:
 
 def _not_json(body: bytes, error: orjson.JSONDecodeError) -> Problem:
     if not body.strip():
-        return Problem(NOT_JSON, "the response is empty, which is no JSON")
+        return Problem(NOT_JSON, "the response is empty, which is not JSON")
     where = f"line {error.lineno}, column {error.colno}"
     return Problem(NOT_JSON, f"the response is not JSON: {error.msg} ({where})")

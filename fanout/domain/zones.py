@@ -18,7 +18,7 @@ def zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (OSError, ValueError, ZoneInfoNotFoundError):  # a folder's name is an OSError, a path a ValueError
         raise ValueError(
-            "is no time zone known here: write a name as Europe/Berlin, and install tzdata where it is missing"
+            "is not a time zone known here: write a name such as Europe/Berlin, or install tzdata"
         ) from None
 
 

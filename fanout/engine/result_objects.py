@@ -133,7 +133,7 @@ class ResultObjects:
 
         async def admit(size_bytes: int) -> None:
             if size_bytes > self._response_max_bytes:
-                message = f"it has {size_bytes:,} bytes, {self._response_max_bytes:,} are taken"
+                message = f"it has {size_bytes:,} bytes, and collect.response_max_bytes is {self._response_max_bytes:,}"
                 raise CallError(Phase.REPLY, TOO_LARGE, message=message, status=200)
             await download.admit(size_bytes)
 

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from fanout.report.document import Report
 from fanout.report.next_steps import next_steps
-from fanout.report.wording import account_text, difference, instances_text, ms, percent, period_text, sentence
+from fanout.report.wording import (
+    account_text,
+    difference,
+    hours_text,
+    instances_text,
+    ms,
+    percent,
+    period_text,
+    sentence,
+)
 from fanout.report.wording import dollars as money
 
 SEPARATOR = "; "
@@ -43,16 +52,15 @@ def _when(report: Report) -> str:
 
 
 def _where(report: Report) -> str:
-    simulated = " This was the local AWS, and no endpoint of SageMaker's." if report.simulated else ""
+    simulated = " This was the local AWS, not an endpoint of SageMaker." if report.simulated else ""
     names = sorted({file.endpoint for file in report.files if file.endpoint})
     if len(names) != 1:
         return (
             f"{len(names)} endpoints: {', '.join(names)}." if names else "The output does not say."
         ) + simulated
-    said = report.provenance
+    said = report.place
     if said is None:
-        known = "of which the output does not say account, region and instances"
-        return f"Endpoint {names[0]}, {known}.{simulated}"
+        return f"Endpoint {names[0]}. Its account, region and instances are not known.{simulated}"
     account, region = account_text(said), said.region or "a region that is not known"
     return f"Endpoint {names[0]} in {region}, account {account}, {instances_text(said)}.{simulated}"
 
@@ -98,7 +106,7 @@ def _gates(report: Report) -> str:
     if not gates.failed:
         return f"Yes: all {len(gates.checks)} conditions passed."
     told = SEPARATOR.join(f"{each.text}: {each.found}" for each in gates.failed)
-    return f"No: {len(gates.failed)} of {len(gates.checks)} failed. {told}."
+    return f"No: {len(gates.failed)} of {len(gates.checks)} conditions failed. {told}."
 
 
 def _size(report: Report) -> str:
@@ -154,7 +162,7 @@ def _cost(report: Report) -> str:
     if used is None:
         return f"{text}, which are not known."
     priced = f", {money(used.dollars)} by [prices.instances]" if used.dollars is not None else ""
-    return f"{text} (about {used.hours:,.2f} instance hours{priced})."
+    return f"{text} (about {hours_text(used.hours)}{priced})."
 
 
 def _client(report: Report) -> str:

@@ -79,7 +79,12 @@ def compared_runs(report: Report) -> tuple[Table, ...]:
     if found.pairing.moved:
         lines = tuple((then_, now, f"{number:,}") for then_, now, number in found.pairing.moved)
         made.append(
-            Table("rows of both that ended otherwise", ("then", "now", "rows"), lines, frozenset({0, 1}))
+            Table(
+                "rows that ended differently in the two runs",
+                ("then", "now", "rows"),
+                lines,
+                frozenset({0, 1}),
+            )
         )
     return (*made, *_differing(found.settings))
 
@@ -91,8 +96,8 @@ def pairing_text(report: Report) -> str:
     pairing = report.earlier.comparison.pairing
     if pairing.key is None:
         return f"Medians are compared, not rows: {pairing.why}. Differences of a few rows can look like a change."
-    alone = f"{pairing.only_before:,} were in the earlier run alone, {pairing.only_now:,} in this one alone"
-    return f"{pairing.shared:,} rows are in both, told by their {pairing.key}; {alone}."
+    alone = f"{pairing.only_before:,} are only in the earlier one, {pairing.only_now:,} only in this one"
+    return f"{pairing.shared:,} rows are in both runs, matched by {pairing.key}; {alone}."
 
 
 def _changes(report: Report) -> Table:
@@ -122,7 +127,9 @@ def _differing(lines: tuple[tuple[str, str, str], ...]) -> tuple[Table, ...]:
     if not lines:
         return ()
     head = ("setting", "then", "now")
-    return (Table("in what the two differ besides", head, lines, frozenset({0, 1, 2}), frozenset({1, 2})),)
+    return (
+        Table("settings in which the two runs differ", head, lines, frozenset({0, 1, 2}), frozenset({1, 2})),
+    )
 
 
 def quantile(found: Quantiles | None) -> str:

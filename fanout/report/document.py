@@ -91,6 +91,15 @@ class Report:
         """Who made it, where, with what; None if it does not say, or the files say it each for itself."""
         return self.files[0].provenance if len(self.files) == 1 else None
 
+    @property
+    def place(self) -> Provenance | None:
+        """What tells account, region and instances; None if no file does, or if they do not agree."""
+        told = [file.provenance for file in self.files]
+        first = told[0]
+        if first is None or any(each is None or each.place != first.place for each in told):
+            return None
+        return first
+
     def spread(self, phase: str, way: str) -> Spread | None:
         """Return one phase's latencies of one transport, if there are any."""
         return next((each for each in self.spreads if (each.phase, each.way) == (phase, way)), None)

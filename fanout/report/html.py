@@ -9,10 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections import defaultdict
 from dataclasses import replace
 from importlib.resources import files
 
+import markupsafe
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fanout._version import __version__
@@ -37,10 +39,11 @@ def html(report: Report) -> str:
     for each in found:
         by_section[each.figure.section].append(each)
     script = f"{library()}\n{_own('page.js')}".replace("</script", "<\\/script")
-    page = Environment(
+    pages = Environment(
         loader=PackageLoader("fanout.report", "page"), autoescape=True, undefined=StrictUndefined
-    ).get_template("page.html.j2")
-    return page.render(
+    )
+    pages.filters["prose"] = _prose
+    return pages.get_template("page.html.j2").render(
         title="fanout report" + (" (simulated)" if report.simulated else ""),
         simulated=report.simulated,
         files=[escape(file.path) for file in report.files[:FILES_NAMED]],
@@ -58,6 +61,14 @@ def html(report: Report) -> str:
         policy=_policy(script),
         version=__version__,
     )
+
+
+def _prose(text: str) -> markupsafe.Markup:
+    """Return a sentence with its commands as code, and no line that begins with a unit."""
+    glued = re.sub(r"(?<=\d) (?=(?:%|ms|s|min|h|B|KB|MB)(?!\w))", "\N{NO-BREAK SPACE}", text)
+    escaped = str(markupsafe.escape(glued))
+    coded = re.sub(r"`([^` ]+)`", r'<code class="word">\1</code>', escaped)
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", coded))  # noqa: S704 - escaped above
 
 
 def _kinds(table: Table, place: int, text: str = "") -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from fanout.report.document import Report
 from fanout.report.wording import sentence
+from fanout.text import count
 
 BY_PHASE = {
-    "wait": "This client kept rows waiting: raise --concurrency, or give this machine less to do.",
-    "retry": "Rows were sent again after a failure: read the model's log of them, and see retry.patterns.",
-    "upload": "Uploads are slow: raise transport.uploads, or run in the bucket's region.",
+    "wait": "This client kept rows waiting: raise `--concurrency`, or give this machine less to do.",
+    "retry": "Rows were sent again after a failure: look for them in the model's log, and see `retry.patterns`.",
+    "upload": "Uploads are slow: raise `transport.uploads`, or run in the bucket's region.",
     "invoke": "Requests are slow to be accepted: run in the endpoint's region, and look at this machine's network.",
-    "service": "The endpoint takes the time, its queue included: give it more instances, or lower --rate.",
-    "notify": "Results are announced late: SNS and SQS add to it, and so does a difference of the two clocks.",
-    "fetch": "Results are slow to fetch: raise collect.fetches, or run in the bucket's region.",
+    "service": "The endpoint takes the time, its queue included: give it more instances, or lower `--rate`.",
+    "notify": "Results are announced late: SNS and SQS take this time. It also holds the difference of two clocks.",
+    "fetch": "Results are slow to fetch: raise `collect.fetches`, or run in the bucket's region.",
 }
 """What can be done about the phase in which rows spend their time."""
 
@@ -31,9 +32,11 @@ def _limits(report: Report) -> list[str]:
         return [sentence(each) for each in report.experiment.verdict.reasons]
     limit = report.client.limit if report.client is not None else None
     return {
-        "client": ["Lower --rate, raise --concurrency, or give this machine less to do."],
-        "throttling": ["Lower --rate, or give the endpoint more instances."],
-        "window": ["Raise --window if the endpoint is idle between rows, else give it more instances."],
+        "client": ["Lower `--rate`, raise `--concurrency`, or give this machine less to do."],
+        "throttling": ["Lower `--rate`, or give the endpoint more instances."],
+        "window": [
+            "Raise `--window` if the endpoint is idle between rows; otherwise give it more instances."
+        ],
     }.get(limit or "", [])
 
 
@@ -42,16 +45,14 @@ def _failures(report: Report) -> list[str]:
     if not errors:
         return []
     if report.experiment is not None:
-        return [f"See to {errors[0].code}: {errors[0].next}"]
-    first = f"see to {errors[0].code}: {errors[0].next}"
-    if report.counts.by_status.keys() <= {
-        "succeeded",
-        "rejected",
-    }:  # a retry would read and reject the same rows
-        return [sentence(first)]
-    return [
-        f"For the rows that did not succeed: first {first} Then fanout retry {report.files[0].path} sends them again."
-    ]
+        return [f"{errors[0].code}: {errors[0].next}"]
+    most = "the most frequent error, " if report.counts.error_codes > 1 else ""
+    first = f"First deal with {most}{errors[0].code} ({count(errors[0].count, 'row')}): {errors[0].next}"
+    if report.counts.by_status.keys() <= {"succeeded", "rejected"}:
+        return [first]  # a retry would read and reject the same rows
+    failed = report.counts.rows - report.counts.by_status.get("succeeded", 0)
+    again = "it" if failed == 1 else f"all {failed:,} rows that did not succeed"
+    return [f"{first} To send {again} again, run: `fanout retry {report.files[0].path} -o FILE`."]
 
 
 def _gates(report: Report) -> list[str]:
@@ -65,9 +66,10 @@ def _size(report: Report) -> list[str]:
         return []
     crossing = comparison.crossing
     if crossing.kind == "crosses" and crossing.below == "inline":
-        return [f"Send payloads inline up to there: transport.inline_max_bytes = {crossing.at_bytes}."]
+        most = crossing.at_bytes
+        return [f"Send payloads of up to {most:,} bytes inline: `transport.inline_max_bytes = {most}`."]
     if crossing.kind == "inline":
-        return ["Leave --transport at auto: it sends inline what fits into a request."]
+        return ["Leave `--transport` at `auto`: it sends inline what fits into a request."]
     if crossing.kind == "s3":
-        return ["Send via S3: --transport s3 (it costs more requests, see Cost)."]
-    return ["Measure more pairs: --pairs, or --until 2ms."]
+        return ["Send via S3: `--transport s3`. It takes more requests (see Cost)."]
+    return ["Measure more pairs: `--pairs`, or `--until 2ms`."]

@@ -10,9 +10,7 @@ from fanout.report.answers import answers
 from fanout.report.document import Report
 from fanout.report.table import Table
 
-_WATERFALL = (
-    "The median row of each transport, then the slowest of all. Gaps are waiting between two steps here."
-)
+_WATERFALL = "The median row of each transport, then the slowest row of all. Gaps between phases are waiting in fanout."
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,10 @@ def sections(report: Report) -> list[Section]:
         )  # fmt: skip
         found.append(_sizes(report))
         if report.waterfalls:
-            found.append(Section("waterfall", "Where single rows spent their time", lines=(_WATERFALL,)))
+            found.append(
+                Section("waterfall", "Where single rows spent their time", lines=(_WATERFALL,),
+                        tables=_some(tables.single_rows(report)))
+            )  # fmt: skip
         found.append(
             Section("slowest", "The slowest rows", tables=_some(tables.slowest(report)),
                     points=tables.slowest_steps(report))

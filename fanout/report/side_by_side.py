@@ -18,6 +18,7 @@ from fanout.analysis.output_files import Facts
 from fanout.analysis.outputs import Outputs
 from fanout.analysis.quantiles import Interval, change, interval
 from fanout.report.latency import PHASES, WAYS, phase_column
+from fanout.report.wording import setting_text
 
 Key = Literal["id", "row"]
 
@@ -239,4 +240,4 @@ def _told(files: tuple[Facts, ...]) -> dict[str, str]:
             **said.in_force,
             **_changed(said.settings),
         }
-    return {name: "none" if value is None else str(value) for name, value in found.items()}
+    return {name: setting_text(value) for name, value in found.items()}

@@ -13,12 +13,14 @@ from fanout.report.table import NAMES, Row, Table, titled
 from fanout.report.wording import (
     account_text,
     dollars,
+    hours_text,
     instances_text,
     ms,
     percent,
     period_text,
     seconds_text,
     sentence,
+    setting_text,
 )
 from fanout.text import escape
 
@@ -56,23 +58,25 @@ def tiles(report: Report) -> tuple[tuple[str, str], ...]:
 
 def provenance(report: Report) -> Table:
     """When, where, by which command and settings."""
-    said, line = report.provenance, report.timeline
+    said, place, line = report.provenance, report.place, report.timeline
     endpoints = ", ".join(dict.fromkeys(file.endpoint or UNKNOWN for file in report.files))
     lines: list[Row] = [
         ("when", UNKNOWN if line is None else period_text(line.start_s, line.seconds)),
         ("endpoint", endpoints),
-        ("account", UNKNOWN if said is None else account_text(said)),
-        ("region", UNKNOWN if said is None else said.region or UNKNOWN),
-        ("instances at the start", UNKNOWN if said is None else instances_text(said)),
+        ("account", UNKNOWN if place is None else account_text(place)),
+        ("region", UNKNOWN if place is None else place.region or UNKNOWN),
+        ("instances at the start", UNKNOWN if place is None else instances_text(place)),
     ]
     commands = [shlex.join(command) for command in said.commands] if said is not None else []
     unsaid = UNKNOWN if said is None else "none: a program called the library"
-    lines += [("command" if place == 0 else "then", text) for place, text in enumerate(commands or [unsaid])]
-    made = "an earlier version, which recorded neither command nor settings"
+    lines += [
+        ("command" if number == 0 else "then", text) for number, text in enumerate(commands or [unsaid])
+    ]
+    made = "an earlier version of fanout, which recorded neither command nor settings"
     if said is not None:
         made = f"fanout {said.fanout}" + (f", Python {said.python}" if said.python else "")
     elif len(report.files) > 1:
-        made = "several outputs, each with settings of its own: report on one to see them"
+        made = "several runs: report on one of them to see its command and settings"
     lines.append(("made by", made))
     if said is not None and said.retry_of is not None:
         lines.append(("failed rows of", f"run {said.retry_of}"))
@@ -88,7 +92,11 @@ def settings(report: Report) -> Table | None:
         f"{section}.{key}": value for section, keys in said.settings.items() for key, value in keys.items()
     }
     lines = [
-        (name, _setting(changed.get(name, said.in_force.get(name))), "set" if name in changed else "default")
+        (
+            name,
+            setting_text(changed.get(name, said.in_force.get(name))),
+            "set" if name in changed else "default",
+        )
         for name in dict.fromkeys((*said.in_force, *changed))
     ]
     return Table("", ("setting", "value", ""), tuple(lines), frozenset({0, 1, 2}), frozenset({1}))
@@ -121,7 +129,7 @@ def outcomes(report: Report) -> Table:
         )
         for name, number in sorted(numbers.items(), key=lambda item: -item[1])
     ]
-    return Table("rows", ("", "", "rows", "share"), tuple(lines), frozenset({0, 1}))
+    return Table("how rows ended", ("", "", "rows", "share"), tuple(lines), frozenset({0, 1}))
 
 
 def errors(report: Report) -> Table | None:
@@ -180,10 +188,11 @@ def slowest(report: Report) -> Table | None:
     """The slowest rows, with the phase that took the most of each."""
     if not report.slowest:
         return None
+    named = any(each.id for each in report.slowest)
     lines = tuple(
         (
             f"{each.row:,}",
-            each.id or "",
+            *((each.id or "",) if named else ()),
             each.status,
             NAMES.get(each.way or "", ""),
             size_text(each.payload_bytes),
@@ -193,8 +202,27 @@ def slowest(report: Report) -> Table | None:
         )
         for each in report.slowest
     )
-    head = ("row", "id", "status", "transport", "payload", "total ms", "longest phase", "inference id")
-    return Table(_titled("the slowest rows", report), head, lines, frozenset({1, 2, 3, 6, 7}), frozenset({1}))
+    rest = ("status", "transport", "payload", "total ms", "longest phase", "inference id")
+    title = _titled("the slowest rows", report)
+    if not named:
+        return Table(title, ("row", *rest), lines, frozenset({1, 2, 5, 6}))
+    return Table(title, ("row", "id", *rest), lines, frozenset({1, 2, 3, 6, 7}), frozenset({1}))
+
+
+def single_rows(report: Report) -> Table | None:
+    """How long each phase of the rows took whose phases are drawn one by one."""
+    if not report.waterfalls:
+        return None
+    phases = list(dict.fromkeys(bar.phase for each in report.waterfalls for bar in each.bars))
+    lines = []
+    for each in report.waterfalls:
+        took = {bar.phase: ms(bar.to_ms - bar.from_ms) for bar in each.bars}
+        spent = (took.get(phase, "") for phase in phases)
+        size = size_text(each.payload_bytes)
+        lines.append((each.which, NAMES[each.way], f"{each.row:,}", size, *spent, ms(each.total_ms)))
+    head = ("", "transport", "row", "payload", *phases, "total")
+    title = _titled("milliseconds of each phase", report)
+    return Table(title, head, tuple(lines), frozenset({0, 1}))
 
 
 def slowest_steps(report: Report) -> tuple[str, ...]:
@@ -267,7 +295,7 @@ def not_counted(report: Report) -> list[str]:
         return ["the endpoint's instances, which are not known", *NOT_COUNTED]
     types = ", ".join(f"{number} x {kind}" for kind, number in used.types.items())
     priced = f": {dollars(used.dollars)} by [prices.instances]" if used.dollars is not None else ""
-    return [f"the endpoint's instances: {types}, {used.hours:,.2f} instance hours{priced}", *NOT_COUNTED]
+    return [f"the endpoint's instances: {types}, {hours_text(used.hours)}{priced}", *NOT_COUNTED]
 
 
 def files(report: Report) -> Table:
@@ -277,7 +305,7 @@ def files(report: Report) -> Table:
         for file in report.files
     )
     head = ("file", "run", "endpoint", "simulated", "rows")
-    return Table("files", head, lines, frozenset({0, 1, 2, 3}), frozenset({0}))
+    return Table("", head, lines, frozenset({0, 1, 2, 3}), frozenset({0}))
 
 
 def notes(report: Report) -> list[str]:
@@ -307,14 +335,6 @@ def notes(report: Report) -> list[str]:
 
 def _named(row: int, ident: str | None) -> str:
     return f"{row:,}" if ident is None else f"{row:,} ({ident})"
-
-
-def _setting(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _titled(title: str, report: Report) -> str:

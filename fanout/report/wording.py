@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from fanout.analysis.quantiles import Interval
 from fanout.rundir.provenance import Provenance
@@ -64,7 +66,36 @@ def difference(found: Interval | None) -> tuple[str, str]:
     """Return a median difference and its interval."""
     if found is None:
         return "", ""
-    return f"{found.median:+,.1f}", f"{found.low:+,.1f} to {found.high:+,.1f}"
+    # A change of hundredths that is beyond chance would read as none.
+    small = max(abs(found.low), abs(found.high)) < 0.1 and not found.low <= 0 <= found.high
+    digits = 3 if small else 1
+    return f"{found.median:+,.{digits}f}", f"{found.low:+,.{digits}f} to {found.high:+,.{digits}f}"
+
+
+def hours_text(hours: float) -> str:
+    """Return instance hours, few of which are not none."""
+    return "under 0.01 instance hours" if 0 < hours < 0.01 else f"{hours:,.2f} instance hours"
+
+
+def setting_text(value: object) -> str:
+    """Return the value of a setting as a person writes it: a list by commas, a table by its keys."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(setting_text, value))
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {setting_text(each)}" for key, each in _flat(value))
+    if isinstance(value, float):
+        return f"{value:,.10g}"
+    return "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+        else:
+            yield f"{above}{key}", value
 
 
 def percent(share: float) -> str:

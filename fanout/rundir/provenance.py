@@ -47,6 +47,11 @@ class Provenance:
     fingerprint: str | None = None
     retry_of: str | None = None
 
+    @property
+    def place(self) -> tuple[object, ...]:
+        """What was sent to: the account, its region, and the endpoint's instances."""
+        return self.account, self.account_alias, self.region, self.instances, dict(self.instance_types)
+
     def as_metadata(self) -> dict[str, str]:
         """Return the metadata of an output."""
         return {PROVENANCE_KEY: json.dumps({"version": VERSION, **asdict(self)})}

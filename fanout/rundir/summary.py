@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 VERSION = 1
+MEND = "mend the rejected rows in the input, then start a new run of them"
+"""A retry reads the same input and rejects the same rows."""
 PHASES = ("wait_ms", "retry_ms", "upload_ms", "invoke_ms", "service_ms", "notify_ms", "fetch_ms", "total_ms")
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
 _MANY_ROWS = 2_000_000
@@ -42,6 +44,7 @@ class Summary:
             over all rows.
         simulated: The endpoint was the local AWS: latencies say nothing about SageMaker.
         finished_before: The run had finished before this process began, which sent nothing. No file says it.
+        nothing_to_retry: It was to be retried, and every row of it had succeeded. No file says it.
     """
 
     run_id: str
@@ -67,6 +70,7 @@ class Summary:
     ended_here: int | None = None
     rows_seconds: float | None = None
     finished_before: bool = field(default=False, compare=False)
+    nothing_to_retry: bool = field(default=False, compare=False)
 
     @property
     def resends_certain(self) -> int:
@@ -88,6 +92,16 @@ class Summary:
     def exit(self) -> Exit:
         """The exit code that this run deserves."""
         return Exit.OK if self.by_status.get("succeeded", 0) == self.rows else Exit.ROWS_FAILED
+
+    @property
+    def next_step(self) -> str | None:
+        """What can be done about the rows that did not succeed; None where all did."""
+        return self.next_step_at(self.run_dir if self.run_dir.startswith("s3://") else self.output)
+
+    def next_step_at(self, where: str) -> str | None:
+        """Return what can be done about the rows that did not succeed of this run, which a command names by `where`."""
+        rejected, failed = self.by_status.get("rejected", 0), self.rows - self.by_status.get("succeeded", 0)
+        return f"fanout retry {where} -o FILE" if failed > rejected else MEND if rejected else None
 
     def lasted(self, *, started_at: float, seconds: float) -> Summary:
         """Return it with when the process began, in seconds since the epoch, and how long it took."""

@@ -121,9 +121,11 @@ class Supervisor:
 
     def _hear(self, name: str) -> None:
         """Act on a signal, and tell the person."""
+        if name == "SIGHUP" and self._ordered:
+            return  # a closed terminal is told by the shell and by the kernel: that is one order, not two
         stopping = self._order(Interrupted(f"{name}: stopped; {self._next_step}", by=name))
         if self._ended:
-            _log.warning("%s: the rows are done with, and what is left comes to its end", name)
+            _log.warning("%s: every row has ended; what is left is brought to its end", name)
         elif stopping:
             most = "" if self._grace_s is None else f", for {self._grace_s:g} s at most"
             _log.warning("%s: collecting what the endpoint has%s; again to stop at once", name, most)

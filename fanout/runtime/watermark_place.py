@@ -114,7 +114,7 @@ class WatermarkPlace:
             return await run_in_thread(partial(load, body)), etag
         except ValueError as error:
             raise UsageError(
-                f"{self._place} is no watermark of fanout ({error}): move it away, and every file counts as new; "
+                f"{self._place} is not a watermark of fanout ({error}): move it away, and every file counts as new; "
                 "or name another one with input.watermark"
             ) from error
 

@@ -76,7 +76,7 @@ def explain(line: bytes, error: orjson.JSONDecodeError) -> BadRow:
     except UnicodeDecodeError as bad:
         return BadRow("InvalidUTF8", f"not valid UTF-8 at byte {bad.start + 1}")
     hint = "; one JSON value on a line" if "after document" in error.msg else ""
-    return BadRow("InvalidJSON", f"{error.msg} at column {error.colno}{hint}")
+    return BadRow("InvalidJSON", f"not JSON: {error.msg} at column {error.colno}{hint}")
 
 
 def dumps(value: object) -> bytes:

@@ -50,7 +50,9 @@ def find_objects(uri: str, *, settings: InputSettings, remote: Remote) -> FoundO
     except InputError:
         raise
     except RunError as error:
-        raise RunError(f"{uri}: no object of this name may be read (s3:GetObject); {error}") from error
+        raise RunError(
+            f"{uri}: there is no such object, or this role may not read it (s3:GetObject): {error}"
+        ) from error
 
 
 def _matching(uri: str, bucket: str, pattern: str, *, remote: Remote) -> FoundObjects:

@@ -115,7 +115,7 @@ class Selection:
         """
         problem = options_problem(self.defaults)
         if problem is not None:
-            raise UsageError(f"{problem}; it is said for every row, so none could be sent")
+            raise UsageError(f"{problem}; it applies to every row, so none could be sent")
         chosen = [
             flag
             for flag, is_set in (

@@ -61,7 +61,7 @@ def load(content: bytes) -> Watermark:
     """
     found = json.loads(content)
     if not isinstance(found, dict) or found.get("version") != VERSION:
-        raise ValueError(f"it is no watermark of version {VERSION}")
+        raise ValueError(f"it is not a watermark of version {VERSION}")
     files, run, output = found.get("files"), found.get("run"), found.get("output")
     if not isinstance(files, dict) or not all(
         isinstance(each, str) for each in (run, output, *files.values())

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import select
 import signal
+import sys
+import time
 
 import pyarrow.parquet as pq
 import pytest
+from support.cli import environment
 from support.leftovers import leftovers
-from support.processes import RESUME, Running, fanout, finished, make_input, run_command, sent
+from support.processes import IMPATIENT, RESUME, Running, fanout, finished, make_input, run_command, sent
 
 from fanout.domain.row_state import RowState
 
@@ -33,7 +39,9 @@ def begin(given, aws, directory, *more, least=20):
     return running
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name
+)
 def test_the_first_signal_drains_what_the_endpoint_has(many, held_aws, tmp_path, number):
     aws = held_aws
     running = begin(many, aws, tmp_path)
@@ -100,6 +108,38 @@ def test_the_second_signal_stops_at_once(many, held_aws, tmp_path):
     assert leftovers(tmp_path / "rd").states.get(RowState.ACCEPTED, 0) > 0, "nothing was waited for"
     held_aws.scale(INSTANCES)
     finished(many, held_aws, tmp_path, fanout(*ON, aws=held_aws, directory=tmp_path))
+
+
+def test_a_closed_terminal_ends_a_run_in_order_and_it_goes_on(many, held_aws, tmp_path):
+    aws, manifest = held_aws, tmp_path / "rd" / "run.json"
+    variables = environment(**(aws.env | IMPATIENT | {"FANOUT_PACING_WINDOW": str(HELD)}))
+    command = [str(each) for each in run_command(many, aws, "--rate", "500") if each != "-q"]
+    prefix = ("--input-prefix", f"s3://{aws.bucket}/inputs")
+    child, terminal = pty.fork()
+    if not child:
+        os.chdir(tmp_path)
+        os.execve(sys.executable, [sys.executable, "-m", "fanout", *command, *prefix], variables)
+    until(lambda: shown(terminal) and manifest.exists() and len(sent(aws, tmp_path)) >= 20)
+    os.close(terminal)  # the kernel sends SIGHUP, and every later write to the terminal fails
+    aws.scale(INSTANCES)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 75
+    left = leftovers(tmp_path / "rd")
+    assert left.durable == len(sent(aws, tmp_path)) >= 20
+    table = finished(many, aws, tmp_path, fanout(*ON, aws=aws, directory=tmp_path))
+    assert sum(table["resends"].to_pylist()) == 0
+
+
+def until(happened):
+    ends = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < ends
+
+
+def shown(terminal):
+    """Return whether a terminal is there, having read what was written to it, which nothing else reads."""
+    while select.select([terminal], [], [], 0.005)[0]:
+        os.read(terminal, 4096)
+    return True
 
 
 def test_a_run_has_one_process(many, held_aws, tmp_path):

@@ -70,7 +70,7 @@ def test_without_aws_it_tells_what_it_can(tmp_path):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "1 row: 1 would be sent, 0 rejected"
-    assert [line for line in lines if line.startswith("could not be asked: No AWS credentials")] != []
+    assert [line for line in lines if line.startswith("not known: No AWS credentials")] != []
     assert lines[-2:] == ["row 0, inline, 8 bytes, application/json:", '  {"n": 1}']
     quiet = fanout(*arguments, "-q", cwd=tmp_path)
     assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")

@@ -211,7 +211,7 @@ def test_runs_are_listed_the_oldest_first(finished):
         ("damaged", None),
     ]
     assert [Path(line["output"]).name for line in listed[:2]] == ["good.parquet", "bad.parquet"]
-    assert "run.json is damaged: it is no whole JSON document" in listed[2]["reason"]
+    assert "run.json is damaged: it is not a complete JSON document" in listed[2]["reason"]
     lines = table(runs(place))
     assert fanout("runs", place).stdout.splitlines() == lines
     assert lines[0].split() == ["run", "state", "rows", "started", "output"]

@@ -137,10 +137,10 @@ def test_json_that_cannot_be_written_leaves_what_was_there(
     ("content", "said"),
     [
         (None, r"cannot be read: no such file or directory$"),
-        (b"", r"is damaged: it is no whole JSON document\. Put back a copy of it"),
-        (b"{", r"is damaged: it is no whole JSON document\. Put back a copy of it"),
-        (b"\xff\xfe{", r"is damaged: it is no whole JSON document\. Put back a copy of it"),
-        (b"[" * 100_000, r"is damaged: it is no whole JSON document\. Put back a copy of it"),
+        (b"", r"is damaged: it is not a complete JSON document\. Put back a copy of it"),
+        (b"{", r"is damaged: it is not a complete JSON document\. Put back a copy of it"),
+        (b"\xff\xfe{", r"is damaged: it is not a complete JSON document\. Put back a copy of it"),
+        (b"[" * 100_000, r"is damaged: it is not a complete JSON document\. Put back a copy of it"),
         (b"null", "is damaged: it has no version"),
         (b"[1]", "is damaged: it has no version"),
         (b'{"rows": 7}', "is damaged: it has no version"),
@@ -216,5 +216,8 @@ def test_no_damage_of_a_parquet_file_is_told_in_the_words_of_a_library(tmp_path:
             told.add(str(error).removeprefix(f"{path} cannot be read back: ").partition(". The disk")[0])
         except UnicodeDecodeError:  # of a name in the schema
             continue
-    assert {"it is no Parquet file, or its end is missing", "a page does not match its CRC checksum"} <= told
+    assert {
+        "it is not a Parquet file, or its end is missing",
+        "a page does not match its CRC checksum",
+    } <= told
     assert told <= {said for _, said in _DAMAGES} | {"what it holds cannot be decoded: it is damaged"}

@@ -27,7 +27,7 @@ def bench(
     flags: Sections,
     until: Annotated[
         str | None,
-        typer.Option(metavar="2ms", help="Stop once every size's interval reaches no further than this."),
+        typer.Option(metavar="2ms", help="Stop once every size is known to within this, such as 2ms."),
     ] = None,
     baseline: Annotated[
         Path | None, typer.Option(metavar="BENCH.JSON", help="An earlier result to compare with.")
@@ -43,9 +43,9 @@ def bench(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace results that exist.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print bench.json on stdout.")] = False,
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Nothing on stderr but why it failed.")
+        bool, typer.Option("-q", "--quiet", help="Print nothing on stderr but why it failed.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log what happens besides.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Log more of what happens.")] = False,
 ) -> None:
     """Send each payload both ways, inline and via S3, and tell which is faster, by how much, and how surely."""
     from rich.console import Console

@@ -21,7 +21,7 @@ def discard(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was removed as JSON.")] = False,
     quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Say nothing of what goes; needs --yes.")
+        bool, typer.Option("-q", "--quiet", help="Print nothing of what is removed; needs --yes.")
     ] = False,
 ) -> None:
     """Give an unfinished run up: remove its queue, its uploads and its directory. An output that is there stays."""
@@ -57,7 +57,7 @@ def discard(
                 f"`fanout discard {name} --yes` removes that, and its output stays"
             )
         if not asks:
-            raise UsageError("nothing was removed: --yes says that all of this is to go")
+            raise UsageError("nothing was removed: add --yes to remove all of this")
         if not typer.confirm("Remove all of this?", err=True):
             raise UsageError("nothing was removed")
 
@@ -76,6 +76,6 @@ def discard(
     for path in gone.strangers:
         sys.stderr.write(f"fanout: {escape(str(path))} is not the run's and stays\n")
     if not quiet:
-        sys.stderr.write(f"fanout: the run in {escape(str(gone.run_dir))} is given up\n")
+        sys.stderr.write(f"fanout: the run in {escape(str(gone.run_dir))} was discarded\n")
     if as_json:
         print_json(gone.as_dict())

@@ -21,7 +21,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")] = False,
     config: Annotated[
         Path | None,
-        typer.Option("-c", "--config", help="TOML file; leads to S3, for a run that is kept there."),
+        typer.Option("-c", "--config", help="TOML file, for access to a run that is kept in S3."),
     ] = None,
     flags: Sections,
 ) -> None:

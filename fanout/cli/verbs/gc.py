@@ -27,19 +27,23 @@ def gc(
         list[str] | None,
         typer.Option(
             "--run-dir",
-            help="A run's directory, one that holds some, or s3://BUCKET/runs/, beside .fanout here; may come again.",
+            help="Look here, too: a run's directory, a directory of runs, or s3://BUCKET/runs/; may be repeated.",
         ),
     ] = None,
     older_than: Annotated[
-        str, typer.Option("--older-than", metavar="AGE", help="How long a run was silent: 90s, 15m, 12h, 1d.")
+        str,
+        typer.Option(
+            "--older-than", metavar="AGE", help="Only of runs that were silent this long: 90s, 15m, 12h, 1d."
+        ),
     ] = "1d",
     unfinished: Annotated[
         bool,
         typer.Option(
-            "--unfinished", help="Places in S3 of runs that could be resumed go, too: results are lost."
+            "--unfinished",
+            help="Remove places in S3 of runs that could be resumed, too: their results are lost.",
         ),
     ] = False,
-    delete: Annotated[bool, typer.Option("--delete", help="Remove what is marked to go.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Remove what is marked for removal.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print no table.")] = False,
 ) -> None:

@@ -33,13 +33,13 @@ def iam(
     config: Annotated[Path | None, typer.Option("-c", "--config", help="TOML file of the run.")] = None,
     flags: Sections,
     verb: Annotated[
-        str, typer.Option("--for", metavar="VERB", help="What the role is to do: run, bench, doctor or gc.")
+        str, typer.Option("--for", metavar="VERB", help="What the role is for: run, bench, doctor or gc.")
     ] = "run",
     account: Annotated[
-        str | None, typer.Option(metavar="ID", help="The account, where the endpoint cannot be asked.")
+        str | None, typer.Option(metavar="ID", help="The account, if the endpoint cannot be described.")
     ] = None,
     offline: Annotated[
-        bool, typer.Option("--offline", help="Ask nothing of AWS; placeholders stand for what it would tell.")
+        bool, typer.Option("--offline", help="Do not call AWS; print placeholders for what it would tell.")
     ] = False,
 ) -> None:
     """Print the least policy that a run of this configuration needs, as one JSON document.
@@ -59,7 +59,7 @@ def iam(
     not_asked = Described(None, loaded.endpoint.region or _region(os.environ), OFFLINE)
     grant(loaded, wanted, not_asked, account_id=account)  # mistakes are told before AWS is asked
     if loaded.endpoint.name is None:  # gc is of the account, where none is named
-        not_asked = Described(None, not_asked.region, "No endpoint is named, which would tell.")
+        not_asked = Described(None, not_asked.region, "No endpoint was named that could tell.")
     asks = not offline and loaded.endpoint.name is not None
     described = run_in_event_loop(lambda: describe(loaded)) if asks else not_asked
     granted = grant(loaded, wanted, described, account_id=account)
@@ -69,17 +69,17 @@ def iam(
 @infra.command(cls=Verb)
 def cfn(
     model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Model; left out, CloudFormation asks for it.")
+        str | None, typer.Option(metavar="NAME", help="Model; if left out, CloudFormation asks for it.")
     ] = None,
     endpoint: Annotated[str, typer.Option(metavar="NAME", help="Name of the endpoint.")] = "fanout",
     instance_type: Annotated[str, typer.Option(help="Type of its instances.")] = "ml.m5.xlarge",
     least: Annotated[
-        int, typer.Option("--min", help="Instances at least; 0 costs nothing while no rows wait.")
+        int, typer.Option("--min", help="Minimum of instances; 0 costs nothing while no rows wait.")
     ] = 0,
-    most: Annotated[int, typer.Option("--max", help="Instances at most.")] = 2,
-    concurrency: Annotated[int, typer.Option(help="Requests at once that an instance gets.")] = 4,
+    most: Annotated[int, typer.Option("--max", help="Maximum of instances.")] = 2,
+    concurrency: Annotated[int, typer.Option(help="Requests that an instance gets at once.")] = 4,
     backlog: Annotated[
-        float, typer.Option(help="Requests that wait for each instance, as scaling is to keep it.")
+        float, typer.Option(help="Waiting requests for each instance, which scaling aims at.")
     ] = 5.0,
     expire_days: Annotated[
         int, typer.Option(help="Days until uploads and the endpoint's objects are deleted.")
@@ -88,7 +88,7 @@ def cfn(
         str | None, typer.Option(metavar="ARN", help="KMS key of buckets, topics and results.")
     ] = None,
     embed_responses: Annotated[
-        bool, typer.Option("--embed-responses", help="Have responses ride along in notifications.")
+        bool, typer.Option("--embed-responses", help="Include responses in notifications.")
     ] = False,
     model_role: Annotated[
         str | None,
@@ -97,7 +97,7 @@ def cfn(
     trusted: Annotated[
         str | None,
         typer.Option(
-            metavar="WHO", help="Who takes on the role of runs: an ARN, or ecs-tasks.amazonaws.com."
+            metavar="WHO", help="Who may assume the role of runs: an ARN, or ecs-tasks.amazonaws.com."
         ),
     ] = None,
     shared_queue: Annotated[
@@ -140,7 +140,7 @@ def queue(
     flags: Sections,
     topic: Annotated[
         list[str] | None,
-        typer.Option(metavar="ARN", help="A topic of the endpoint; left out, the endpoint is asked."),
+        typer.Option(metavar="ARN", help="A topic of the endpoint; if left out, the endpoint is asked."),
     ] = None,
     # Not `fanout-…`: the queues of single runs are called so, which runs and clean-ups delete.
     name: Annotated[str, typer.Option(help="Name of the queue.")] = "shared-for-fanout",
@@ -161,7 +161,7 @@ def _end(document: Document, *, what: str) -> None:
     _print(document.content)
     if document.placeholders:
         sys.stderr.write(
-            f"fanout: replace {', '.join(document.placeholders)} in the {what}: the endpoint did not tell what stands "
+            f"fanout: replace {', '.join(document.placeholders)} in the {what}: the endpoint did not say what belongs "
             f"there. {document.why}\n"
         )
         raise typer.Exit(int(Exit.PRECONDITION))

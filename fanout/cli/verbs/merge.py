@@ -24,11 +24,12 @@ def merge(
     run: RunName,
     config: Annotated[
         Path | None,
-        typer.Option("-c", "--config", help="TOML file; leads to S3, for a run that is kept there."),
+        typer.Option("-c", "--config", help="TOML file, for access to a run that is kept in S3."),
     ] = None,
     flags: Sections,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", help="Another output than the run was started with.")
+        str | None,
+        typer.Option("-o", "--output", help="Output, in place of the one that the run was started with."),
     ] = None,
     partial: Annotated[
         bool, typer.Option("--partial", help="Write the shards that have finished, to another output.")
@@ -48,9 +49,7 @@ def merge(
     session = load_config(config, environ=os.environ, flags=flags)
     if partial:
         if output is None:
-            raise UsageError(
-                "--partial: name a file for what there is with -o: the run's own output is for all"
-            )
+            raise UsageError("--partial: name another output with -o, as the run's own is for all shards")
         rows, missing = _merge_some(run, output, overwrite=overwrite, config=session)
         named = ", ".join(map(str, missing[:20])) + (", …" if len(missing) > 20 else "")
         lacks = f"; without shards {named}" if missing else ""

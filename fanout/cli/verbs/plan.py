@@ -20,7 +20,9 @@ def plan(
     service_s: Annotated[
         float | None,
         typer.Option(
-            min=0.0, metavar="SECONDS", help="What the model takes for a row; else as in the last run here."
+            min=0.0,
+            metavar="SECONDS",
+            help="Seconds that the model takes for a row; by default as in the last run here.",
         ),
     ] = None,
     show: Annotated[int, typer.Option(min=0, metavar="N", help="Rows to show as they would be sent.")] = 1,

@@ -33,7 +33,7 @@ def resume(
         bool,
         typer.Option(
             "--rebuild",
-            help="Make a new journal first, from the parts and from what stands in S3; needs --unknown in a script.",
+            help="Make a new journal first, from the parts and from what is in S3; needs --unknown in a script.",
         ),
     ] = False,
     moved: Annotated[

@@ -21,7 +21,10 @@ def retry(
         str, typer.Option("-o", "--output", help="Parquet file to write, of the retried rows alone.")
     ],
     config: Annotated[
-        Path | None, typer.Option("-c", "--config", help="TOML file; the input must be the same.")
+        Path | None,
+        typer.Option(
+            "-c", "--config", help="TOML file, in place of the settings of that run; its input stays."
+        ),
     ] = None,
     flags: Sections,
     reporting: Reporting,

@@ -19,11 +19,13 @@ def runs(
     *,
     place: Annotated[
         str,
-        typer.Argument(metavar="PLACE", help="Directory whose .fanout holds the runs, or s3://BUCKET/runs/."),
+        typer.Argument(
+            metavar="PLACE", help="Directory of runs, or one whose .fanout holds them, or s3://BUCKET/runs/."
+        ),
     ] = ".",
     config: Annotated[
         Path | None,
-        typer.Option("-c", "--config", help="TOML file; leads to S3, for runs that are kept there."),
+        typer.Option("-c", "--config", help="TOML file, for access to runs that are kept in S3."),
     ] = None,
     flags: Sections,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a line.")] = False,
@@ -38,9 +40,9 @@ def runs(
     found = find(place, config=load_config(config, environ=os.environ, flags=flags))
     if not found and not as_json:
         where = (
-            "they stand below it where --run-dir named it"
+            "only runs that were started with this --run-dir are below it"
             if in_s3(place)
-            else "they stand in .fanout beside their outputs"
+            else "they are in .fanout beside their outputs, or where run.dir (--run-dir) put them: fanout runs DIR"
         )
         sys.stderr.write(f"fanout: no runs in {escape(place)}: {where}\n")
     if as_json:

@@ -19,7 +19,7 @@ def status(
     run: RunName,
     config: Annotated[
         Path | None,
-        typer.Option("-c", "--config", help="TOML file; leads to S3, for a run that is kept there."),
+        typer.Option("-c", "--config", help="TOML file, for access to a run that is kept in S3."),
     ] = None,
     flags: Sections,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

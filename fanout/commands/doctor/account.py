@@ -39,7 +39,7 @@ async def identity(control: Control) -> list[Finding]:
             raise
         return [ok("identity", f"{who.arn}, account {who.account}")]
 
-    without = "A run does not need it; whose credentials these are is not known"
+    without = "A run does not need this right, but whose credentials these are is not known"
     return await optional("identity", ask, operation=_IDENTITY, without=without)
 
 
@@ -55,14 +55,14 @@ async def _ask_backlog(control: Control, endpoint: str, *, clock: Clock) -> list
     if points is None:
         return [not_permitted("backlog", _BACKLOG, _WITHOUT_BACKLOG)]
     if not points:
-        return [ok("backlog", "may be asked for; nothing was told of the last ten minutes")]
+        return [ok("backlog", "can be read; CloudWatch has nothing for the last ten minutes")]
     return [ok("backlog", f"{count(round(points[-1].most), 'request')} queued or in process")]
 
 
 def judge_clock(skew_s: float | None) -> list[Finding]:
     """Return what the difference between AWS's clock and ours means; None where no reply told it."""
     if skew_s is None:
-        return [warning("clock", "not compared: no reply said what time it is")]
+        return [warning("clock", "not compared: no reply told the time")]
     off = f"this machine's clock is {abs(skew_s):,.0f} s {'behind' if skew_s > 0 else 'ahead of'} AWS's"
     if abs(skew_s) >= TOLERATED_SKEW_S:
         return [failure("clock", f"{off}, and AWS refuses what is signed with it: set it (chronyc makestep)")]

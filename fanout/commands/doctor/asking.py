@@ -60,4 +60,4 @@ async def optional(check: str, ask: Ask, *, operation: str, without: str) -> lis
 
 def not_permitted(check: str, operation: str, without: str) -> Finding:
     """Return the warning for what this role may not ask."""
-    return warning(check, f"not known, since this role may not ask: grant {operation}. {without}")
+    return warning(check, f"not known, as this role may not call it: grant {operation}. {without}")

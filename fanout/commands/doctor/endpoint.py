@@ -11,8 +11,8 @@ from fanout.runtime.endpoint_warnings import failure_warnings, status_warnings, 
 from fanout.text import count
 
 UNKNOWN = (
-    "not known, since this role may not ask: grant sagemaker:DescribeEndpoint and sagemaker:DescribeEndpointConfig. "
-    "A run finds results by listing then, unless a queue is named (--queue-url)"
+    "not known, as this role may not describe it: grant sagemaker:DescribeEndpoint and "
+    "sagemaker:DescribeEndpointConfig. A run finds results by listing then, unless a queue is named (--queue-url)"
 )
 
 
@@ -32,8 +32,8 @@ def _status(endpoint: Endpoint) -> Iterator[str]:
     yield from status_warnings(endpoint)
     if endpoint.simulated:
         yield (
-            f"{_described(endpoint)}: it is simulated, so nothing here speaks of AWS (unset AWS_ENDPOINT_URL, or leave "
-            "out --local, to reach it)"
+            f"{_described(endpoint)}: it is simulated, so nothing here is about AWS (to reach AWS, unset "
+            "AWS_ENDPOINT_URL, or leave out --local)"
         )
 
 
@@ -70,8 +70,8 @@ def _responses(endpoint: Endpoint, collect: CollectSection) -> list[Finding]:
         return [warning("responses", text)]
     if rides and not trusts:
         text = (
-            "they ride along with notifications and are downloaded nevertheless: --trust-responses takes them from "
-            "there, if no one else can publish to the topic"
+            "notifications carry them, and they are downloaded nevertheless: add --trust-responses to take them from "
+            "notifications, if no one else can publish to the topic"
         )
     elif rides:
         text = "taken from notifications where they are small enough to ride along, as configured"

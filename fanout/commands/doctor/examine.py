@@ -136,8 +136,13 @@ class _Examination:
                 return await self._ask_all(session)
         except RunError as error:
             # A mistake in the words, not in what they lead to: the local AWS's settings.
-            check = CONFIGURATION if isinstance(error, UsageError) else "credentials"
-            return [] if str(error) in said else [failure(check, str(error))]
+            if str(error) in said:
+                return []
+            if isinstance(error, UsageError):
+                return [failure(CONFIGURATION, str(error))]
+            return [
+                failure("credentials", f"{error} The endpoint, the rights and the input were not checked.")
+            ]
 
     async def _ask_all(self, session: Session) -> list[Finding]:
         region = session.cloud.region

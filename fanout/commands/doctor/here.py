@@ -47,7 +47,7 @@ def configuration(config: Config, environ: Mapping[str, str]) -> list[Finding]:
             check()
         except UsageError as error:
             problems += [failure(CONFIGURATION, line) for line in error.lines]
-    return problems or [ok(CONFIGURATION, "it is complete and contradicts itself nowhere")]
+    return problems or [ok(CONFIGURATION, "complete and consistent")]
 
 
 def descriptors(config: Config) -> list[Finding]:
@@ -83,17 +83,13 @@ def network(environ: Mapping[str, str]) -> list[Finding]:
             problems.append(
                 failure(
                     "network",
-                    f"{name}={without_password(value)} is no url: write http://HOST:PORT, or unset it",
+                    f"{name}={without_password(value)} is not a url: write http://HOST:PORT, or unset it",
                 )
             )
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY")
     if no_proxy and any("proxy" in each.lower() for each in said):
         said.append(f"not by proxy: {no_proxy}")
-    text = (
-        f"in force: {'; '.join(said)}"
-        if said
-        else "no proxy, no certificates and no servers of your own are named"
-    )
+    text = f"set here: {'; '.join(said)}" if said else "no proxy, certificates or servers of your own are set"
     return problems or [ok("network", text)]
 
 
@@ -185,7 +181,7 @@ def without_password(url: str) -> str:
 
 
 def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:,.1f} MB"
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes < 1e9 else f"{size_bytes / 1e9:,.1f} GB"
 
 
 def _has_host(url: str) -> bool:

@@ -73,7 +73,7 @@ async def check_queue(
         warnings += await _shared_warnings(cloud, shared, part_s=part_s)
         text = f"{shared} is there; nothing is received from it here, so sqs:ReceiveMessage shows when a run begins"
     else:
-        text = "one was made, subscribed, asked and removed again"
+        text = "one was made, subscribed, polled and removed again"
     return found("queue", text, warnings=warnings)
 
 

@@ -32,7 +32,7 @@ def shared_queue(topics: Sequence[str], described: Described | None, *, name: st
         UsageError: What is named is no topic, or no name of a queue.
         RunError: The endpoint has no topic.
     """
-    wrong = [f"--topic {topic}: is no ARN of a topic" for topic in topics if not _TOPIC.fullmatch(topic)]
+    wrong = [f"--topic {topic}: is not the ARN of a topic" for topic in topics if not _TOPIC.fullmatch(topic)]
     if not _NAME.fullmatch(name):
         wrong.append(f"--name {name}: a queue's name has up to 80 letters, digits, - and _")
     if wrong:

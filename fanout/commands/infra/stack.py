@@ -38,9 +38,9 @@ class StackOptions:
         endpoint: Name of the endpoint.
         instance_type: Type of its instances.
         min_instances: Instances at least; 0 costs nothing while no rows wait.
-        max_instances: Instances at most.
+        max_instances: Maximum of instances.
         concurrency: Requests at once that an instance gets (MaxConcurrentInvocationsPerInstance).
-        backlog: Requests that wait for each instance, as scaling is to keep it.
+        backlog: Waiting requests for each instance, which scaling aims at.
         expire_days: Days until uploads and the endpoint's objects are deleted.
         kms_key: ARN of the key that all of it is encrypted with; None for S3's own.
         embed_responses: Whether responses ride along in notifications (IncludeInferenceResponseIn).
@@ -74,10 +74,10 @@ def check(options: StackOptions) -> None:
         UsageError: It cannot; says all that is wrong.
     """
     wrong = {
-        f"--endpoint {options.endpoint}: is no name of an endpoint": not re.fullmatch(
+        f"--endpoint {options.endpoint}: is not the name of an endpoint": not re.fullmatch(
             _ENDPOINT_NAME, options.endpoint
         ),
-        f"--instance-type {options.instance_type}: is none, as ml.g5.xlarge": not re.fullmatch(
+        f"--instance-type {options.instance_type}: is not an instance type such as ml.g5.xlarge": not re.fullmatch(
             _INSTANCE_TYPE, options.instance_type
         ),
         "--min: should be at least 0": options.min_instances < 0,
@@ -86,7 +86,7 @@ def check(options: StackOptions) -> None:
         "--concurrency: should be 1 to 1,000": not 1 <= options.concurrency <= CONCURRENCY_MAX,
         "--backlog: should be more than 0": not 0.0 < options.backlog < math.inf,
         "--expire-days: should be at least 1": options.expire_days < 1,
-        f"--kms-key {options.kms_key}: is no ARN of a key, as arn:aws:kms:REGION:ACCOUNT:key/ID": options.kms_key
+        f"--kms-key {options.kms_key}: is no key's ARN, such as arn:aws:kms:REGION:ACCOUNT:key/ID": options.kms_key
         is not None
         and not re.fullmatch(_KEY, options.kms_key),
     }
@@ -142,7 +142,7 @@ def _parameters(options: StackOptions) -> Json:
     optional = {
         "KmsKeyArn": ("ARN of the KMS key of buckets, topics and results.", options.kms_key),
         "ModelRoleName": ("Name of the model's execution role.", options.model_role),
-        "TrustedPrincipal": ("Who may take on the role of runs.", options.trusted),
+        "TrustedPrincipal": ("Who may assume the role of runs.", options.trusted),
     }
     return {
         "ModelName": parameter("Name of the SageMaker model.", default=options.model, MinLength=1),
@@ -150,13 +150,13 @@ def _parameters(options: StackOptions) -> Json:
             "Name of the endpoint.", default=options.endpoint, AllowedPattern=_ENDPOINT_NAME
         ),
         "InstanceType": parameter("Type of the instances.", default=options.instance_type),
-        "MinInstances": _number("Instances at least.", options.min_instances, least=0),
-        "MaxInstances": _number("Instances at most.", options.max_instances),
+        "MinInstances": _number("Minimum of instances.", options.min_instances, least=0),
+        "MaxInstances": _number("Maximum of instances.", options.max_instances),
         "ConcurrentInvocations": _number(
-            "Requests at once that an instance gets.", options.concurrency, most=CONCURRENCY_MAX
+            "Requests that an instance gets at once.", options.concurrency, most=CONCURRENCY_MAX
         ),
         "BacklogPerInstance": parameter(
-            "Requests that wait for each instance, as scaling is to keep it.",
+            "Waiting requests for each instance, which scaling aims at.",
             default=options.backlog,
             kind="Number",
         ),

@@ -73,11 +73,11 @@ class BacklogWatch:
         try:
             points = await self._control.backlog(self._endpoint, since=since, until=until)
         except (CallError, RunError) as error:
-            _log.debug("the endpoint's backlog was not told: %s", error)
+            _log.debug("the endpoint's backlog could not be read: %s", error)
             return True
         if points is None:
             self.refused = True
-            _log.info("the endpoint's backlog is not told: rows without a result wait for their deadlines")
+            _log.info("the endpoint's backlog cannot be read: rows without a result wait for their deadlines")
             return False
         self.told = self.told or bool(points)
         began_at = empty_from(points)

@@ -141,7 +141,7 @@ class Reconciler:
         if self._backlog.refused and not self._warned:
             self._warned = True
             _log.warning(
-                "the endpoint's backlog is not told, by which --unknown settle goes "
+                "the endpoint's backlog cannot be read, which --unknown settle needs "
                 "(grant cloudwatch:GetMetricStatistics): rows that may "
                 "have been sent wait until their TTL and timeout have passed"
             )

@@ -124,7 +124,9 @@ class Settle:
         elif verdict is Verdict.NO_RESULT:
             waited_s = self._clock.now() - row.accepted_at
             self._unsettled(
-                row, "NoResult", f"accepted, but neither notice nor output within {waited_s:,.0f} s"
+                row,
+                "NoResult",
+                f"accepted, but neither a notification nor an output within {waited_s:,.0f} s",
             )
 
     def _believe(self, row: OpenRow, claim: UnconfirmedNotice) -> None:

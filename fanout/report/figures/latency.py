@@ -110,7 +110,7 @@ def draw_sizes(report: Report) -> Iterator[Figure]:
     place: Spec = {
         "x": {
             "field": "label", "type": "nominal", "sort": names, "scale": {"domain": names},
-            "axis": {"title": "payload", "labelAngle": -30, "labelOverlap": False},
+            "axis": {"title": "payload", "labelAngle": 0 if len(names) < 5 else -30, "labelOverlap": False},
         },
         "xOffset": {
             "field": "way",

@@ -37,7 +37,7 @@ def draw_timeline(report: Report) -> Iterator[Figure]:
         for place, number in enumerate((*counts, counts[-1]))
     ]
     x: Spec = {
-        "field": "t", "type": "quantitative", "axis": {"title": f"{unit} since the first row was due", "grid": False},
+        "field": "t", "type": "quantitative", "axis": _across(unit),
         "scale": {"domain": [0, round(line.seconds / unit_s, 5) or 1], "nice": False},
     }  # fmt: skip
     series = {
@@ -101,7 +101,7 @@ def draw_over_time(report: Report) -> Iterator[Figure]:
         "encoding": {
             "x": {
                 "field": "t", "type": "quantitative",
-                "axis": {"title": f"{unit} since the first row was due", "grid": False},
+                "axis": _across(unit),
                 "scale": {"domain": [0, round(line.seconds / unit_s, 5) or 1], "nice": False},
             },
             "y": milliseconds("ms"),
@@ -182,6 +182,15 @@ def _side(bar: Bar, total_ms: float) -> str:
     if bar.to_ms - bar.from_ms > 0.35 * total_ms:
         return "in"
     return "after" if bar.to_ms < 0.85 * total_ms else "before"
+
+
+def _across(unit: str) -> Spec:
+    """Return the axis of time, with as many ticks as there is room for their labels."""
+    return {
+        "title": f"{unit} since the first row was due",
+        "grid": False,
+        "tickCount": {"expr": "ceil(width / 90)"},
+    }
 
 
 def _unit(line: Timeline) -> tuple[int, str]:

@@ -84,7 +84,7 @@ async def open_server(settings: SimulatorSettings, *, port: int = 0) -> AsyncIte
 def serve(
     settings: SimulatorSettings, *, port: int, ready: Callable[[Facts], None], until_eof: bool = False
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until stdin ends if `until_eof`; `ready` is called once it listens.
+    """Serve until SIGINT, SIGTERM or SIGHUP, or until stdin ends if `until_eof`; `ready` is called once it listens.
 
     Raises:
         OSError: The port is taken.
@@ -99,8 +99,9 @@ async def _serve(
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
+            loop.add_signal_handler(number, stop.set)
     async with open_server(settings, port=port) as server:
         if until_eof:
             threading.Thread(target=_wait_for_eof, args=(loop, stop), daemon=True).start()

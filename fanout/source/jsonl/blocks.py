@@ -65,7 +65,7 @@ def _gunzip(blocks: Iterable[bytes], *, step_bytes: int) -> Iterator[bytes]:
 
 def _gzip_reason(error: zlib.error, *, members: int) -> str:
     if "incorrect header" in str(error):
-        return "there is something else behind the gzip data" if members else "it is not gzip data"
+        return "something else follows the gzip data" if members else "it is not gzip data"
     if "incorrect data check" in str(error) or "incorrect length check" in str(error):
         return "gzip data has a wrong checksum"
     return "gzip data is damaged"
@@ -108,7 +108,7 @@ def _zstd_decoder() -> zstandard.ZstdDecompressionObj:
 
 def _zstd_reason(error: zstandard.ZstdError, *, frames: int) -> str:
     if "Unknown frame descriptor" in str(error):
-        return "there is something else behind the zstd data" if frames else "it is not zstd data"
+        return "something else follows the zstd data" if frames else "it is not zstd data"
     if "checksum" in str(error):
         return "zstd data has a wrong checksum"
     if "window" in str(error) or "too much memory" in str(error):

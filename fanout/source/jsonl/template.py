@@ -127,7 +127,7 @@ def _read(template: JsonValue) -> JsonValue:
         value: JsonValue = exact.parse_exact(template.encode())  # type: ignore[assignment]
     except BadRow as bad:
         if template.lstrip().startswith("{"):
-            raise UsageError(f"template: begins like a JSON object and is none: {bad.message}") from None
+            raise UsageError(f"template: begins like a JSON object, and is {bad.message}") from None
         return template
     return value
 

@@ -81,6 +81,8 @@ class Columns:
         self._text = text_columns
         self._optional = optional
         self._readings: dict[str, _Reading] = {}
+        if selection.id_column is not None:  # before the payload, of which it may be a part
+            self._check_id(selection.id_column)
         for name in json_names:
             self._add_json(name)
         if selection.payload_column is not None:
@@ -151,6 +153,14 @@ class Columns:
         kind = self.plain(name)
         if not holds(kind):
             raise InputError(f"{self._footer.path}: column {name!r} is {kind}, not {what}{_hint(kind)}")
+
+    def _check_id(self, name: str) -> None:
+        kind = self.plain(name)
+        if holds_binary(kind):
+            raise InputError(
+                f"{self._footer.path}: id column {name!r} is {kind}, which cannot be an id: choose a column of text or "
+                f"numbers{_hint(kind)}"
+            )
 
     def _add_payload(self, name: str) -> None:
         place, kind = self._find(name)

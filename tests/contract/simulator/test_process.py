@@ -107,7 +107,7 @@ def test_a_child_that_says_nothing_is_ended_and_a_run_error(monkeypatch, tmp_pat
         anyio.run(scenario)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_cleanly(number):
     with subprocess.Popen([*COMMAND, "--set", "instances=7"], stdout=subprocess.PIPE, text=True) as child:
         facts = json.loads(child.stdout.readline())

@@ -53,7 +53,7 @@ def test_failures_are_a_share_or_a_number(text, ways, bound):
         ("invoke.p99 >", 13, "ends too early"),
         ("invoke.p99@big > 1ms", 12, "is not a size"),
         ("inline.upload.p50 > 1ms", 15, "not uploaded"),
-        ("inline.total.difference > 1ms", 14, "leave out the way"),
+        ("inline.total.difference > 1ms", 14, "leave out the transport"),
         ("invoke.p99 > 80ms and more", 19, "should not be here"),
         ("invoke.p99 > baseline * fast", 25, "factor"),
         ("", 1, "missing"),

@@ -16,7 +16,7 @@ def test_what_is_not_an_output_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         open_outputs([tmp_path / "nothing.parquet"])
     (tmp_path / "text.parquet").write_text("hello")
-    with pytest.raises(UsageError, match="it is no Parquet file, or its end is missing"):
+    with pytest.raises(UsageError, match="it is not a Parquet file, or its end is missing"):
         open_outputs([tmp_path / "text.parquet"])
     duckdb.sql(f"copy (select 1 as a) to '{tmp_path}/other.parquet'")
     with pytest.raises(UsageError, match=r"other\.parquet: was not written by fanout"):

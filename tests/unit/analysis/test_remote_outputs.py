@@ -101,7 +101,7 @@ def test_a_dataset_that_is_being_written_or_replaced_is_refused(output, marks, k
         ("s3://b/k", r"^s3://b/k: no such object or prefix$"),
         ("s3://", "names no bucket"),
         ("s3://b/rows/", r"^s3://b/rows/: holds no output of fanout$"),
-        ("s3://b/text.parquet", "it is no Parquet file, or its end is missing"),
+        ("s3://b/text.parquet", "it is not a Parquet file, or its end is missing"),
     ],
 )
 def test_what_is_no_output_is_said_by_its_name(uri, said):
@@ -135,7 +135,7 @@ class Denied(DictRemote):
     [
         (("find", "begin"), "^GetObject is denied$"),
         (("begin",), "^GetObject is denied$"),
-        (("find", "list"), "no object of this name may be read; ListBucket is denied"),
+        (("find", "list"), "or this role may not read it: ListBucket is denied"),
     ],
 )
 def test_what_is_denied_is_no_mistake_of_the_command(output, denied, said):

@@ -60,7 +60,7 @@ def test_alike_is_not_worse():
     [
         ("total.difference < 0ms", "only an experiment of `fanout bench` has that"),
         ("raw.p50 > 1s", "only an experiment of `fanout bench` has that"),
-        ("total.p50@1KB > 1s", "leave @SIZE out"),
+        ("total.p50@1KB > 1s", "leave out @SIZE"),
         ("worse", "needs an earlier run: name it first, and add --compare"),
         ("total.p50 > baseline", "needs an earlier run"),
     ],

@@ -143,5 +143,5 @@ def test_what_is_wrong_with_the_question_is_told_before_a_queue_is_made(
 def test_a_cold_endpoint_is_in_the_warnings(monkeypatch, tmp_path):
     in_memory(monkeypatch, SimulatorSettings(instances=0))
     first, *others = bench(tmp_path).warnings
-    assert first == "the endpoint had no instance at the start: its service times hold a cold start"
+    assert first == "the endpoint had no instance at the start: its service times include a cold start"
     assert ["accepts and queues rows" in text for text in others] == [True]

@@ -88,7 +88,7 @@ def test_discard_without_a_terminal_needs_yes(left, typed):
     code, out, err = typed("discard", directory)
     assert (code, out) == (2, "")
     assert f"queue https://sqs.us-east-1.amazonaws.com/123456789012/{queue_name(run)}" in err
-    assert "nothing was removed: --yes says that all of this is to go" in err
+    assert "nothing was removed: add --yes to remove all of this" in err
     assert typed("discard", directory, "-q")[0] == 2
     assert left.remains(run) == 6
     code, out, err = typed("discard", directory, "--yes", "--json", "-q")
@@ -111,7 +111,7 @@ def test_discard_asks_at_a_terminal(left, typed, monkeypatch, answer, goes):
     code, _, err = typed("discard", left.directory(run).path)
     assert asked == ["Remove all of this?"]
     assert code == (0 if goes else 2)
-    assert ("is given up" in err, "nothing was removed" in err) == (goes, not goes)
+    assert ("was discarded" in err, "nothing was removed" in err) == (goes, not goes)
     assert left.remains(run) == (0 if goes else 6)
 
 

@@ -80,5 +80,5 @@ def test_a_descriptor_that_was_closed_is_the_null_device(closed):
 
 
 def test_an_empty_input_is_not_this_directory(tmp_path):
-    with pytest.raises(UsageError, match="an input has no name"):
+    with pytest.raises(UsageError, match="an input is empty text"):
         check_paths([""], str(tmp_path / "out.parquet"))

@@ -91,21 +91,21 @@ def test_what_giving_a_run_up_costs_is_said_in_full(tmp_path):
     assert given_up(
         discard(leftovers=left, workspace=tmp_path, durable=1, accepted=3, unseen=["grant x."])
     ) == [
-        f"{RUN}, in rd: this goes",
+        f"{RUN}, in rd: this will be removed",
         "  queue q",
-        f"  what was built of its output, {tmp_path}",
+        f"  its output as far as it was written, {tmp_path}",
         "  its directory, with the results of 1 row",
         "this stays: 2 uploaded payloads s3://b/in: its run may live",
-        "3 rows that the endpoint has, or may have, cannot be called back: it serves them",
+        "3 rows that the endpoint has, or may have, cannot be recalled: it serves them",
         "grant x.",
     ]
 
 
 def test_a_run_that_has_sent_nothing_has_no_name_and_costs_nothing():
     plan = discard(run_id=None, workspace=Path("/nowhere/at/all"))
-    assert given_up(plan) == ["a run that has sent nothing, in rd: this goes", "  its directory"]
+    assert given_up(plan) == ["a run that has sent nothing, in rd: this will be removed", "  its directory"]
 
 
 def test_of_a_run_that_is_kept_in_s3_its_place_goes():
     plan = discard(run_dir="s3://b/runs/r", durable=2)
-    assert given_up(plan)[-1] == "  its place, with all that stands there, with the results of 2 rows"
+    assert given_up(plan)[-1] == "  its place, with everything in it, with the results of 2 rows"

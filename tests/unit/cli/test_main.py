@@ -18,7 +18,7 @@ AT_IMPORT = """
 AT_EXIT = "atexit.register(come)"
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGHUP"])
 @pytest.mark.parametrize(
     ("moment", "code", "said"), [(AT_IMPORT, 75, "fanout: interrupted\n"), (AT_EXIT, 0, "")]
 )

@@ -87,9 +87,12 @@ def test_it_reads_as_this(make):
         "  s3:DeleteObjects                    1  of uploads, a thousand a call",
         "  sns:Publish                       802  by SageMaker",
         "  sqs:SendMessage                   802  by SNS",
-        "  sqs:ReceiveMessage                 81  at best: ten messages a call; up to 802 where they trickle",
+        "  sqs:ReceiveMessage                 81  at best: ten messages a call; up to 802 where they arrive one by one",
         "  sqs:DeleteMessageBatch             81  estimated: ten messages a call",
-        "these requests cost $0.0051 by [prices] if each row is served once, up to $0.0054 where messages trickle",
+        (
+            "these requests cost $0.0051 by [prices] if each row is served once, up to $0.0054 where messages arrive "
+            "one by one"
+        ),
         "sending takes 7.0 s at the configured rate",
         "the run takes 6 min 04 s, with 8 rows in the model at once and 3.6 s a row (--service-s)",
         "meanwhile 2 x ml.g5.xlarge run 0.2020 instance hours, which cost $0.2848",
@@ -115,8 +118,8 @@ def test_what_is_not_known_has_a_line(make):
     ).splitlines()
     assert [line for line in said if line.startswith(("not known", "could", "a run"))] == [
         f"not known: {UNTIMED}",
-        "could not be asked: the queue",
-        "a run needs besides: no output: -o",
+        "not known: the queue",
+        "a run also needs: no output: -o",
         "a run would not begin: it is Creating",
     ]
     assert not [

@@ -45,6 +45,12 @@ def printed(summary):
     return buffer.getvalue().splitlines()
 
 
+def test_a_retry_of_nothing_is_one_line(summary):
+    assert printed(replace(summary, nothing_to_retry=True)) == [
+        "nothing to retry: every row of out.parquet succeeded. Nothing was sent."
+    ]
+
+
 def test_a_run_that_had_finished_before_says_so_first(summary):
     assert printed(summary)[0] == headline(summary)
     assert printed(replace(summary, finished_before=True))[:2] == [
@@ -81,5 +87,7 @@ def test_nothing_that_a_model_or_a_path_says_commands_the_terminal(summary):
     print_summary(told, Console(file=buffer, width=200))
     text = buffer.getvalue()
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text)
-    assert text.count(r"\x1b]0;mine\x07\x9b2J\u202e[bold]x[/bold]") == 3
+    assert text.count(r"\x1b]0;mine\x07\x9b2J\u202e[bold]x[/bold]") == 4, (
+        "the path stands in the next step, too"
+    )
     assert text.count("\n  second line") == 0

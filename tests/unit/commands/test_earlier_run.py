@@ -472,6 +472,18 @@ def test_a_retry_claims_its_output_and_does_not_inherit_resume(account, line, tm
         anyio.run(retry)
 
 
+def test_a_retry_by_settings_that_name_no_input_reads_that_of_its_run(account, line, tmp_path):
+    spoil(tmp_path)
+    first = start(line())
+    named = line()
+    unnamed = named.model_copy(update={"input": named.input.model_copy(update={"paths": ()})})
+
+    async def retry():
+        return await retry_job(Path(first.run_dir), str(tmp_path / "again.parquet"), changed=unnamed)
+
+    assert anyio.run(retry).by_status == {"rejected": 2}
+
+
 def test_the_unfinished_run_of_a_retry_is_not_gone_on_with_by_a_run(account, line, tmp_path, here):
     directory = leave_unfinished(line, here)
     content = json.loads((directory / "run.json").read_text())
@@ -480,16 +492,19 @@ def test_the_unfinished_run_of_a_retry_is_not_gone_on_with_by_a_run(account, lin
         start(line(resume=True))
 
 
-def test_a_retry_of_rows_that_all_succeeded_is_done(account, line, tmp_path, caplog):
+def test_a_retry_of_rows_that_all_succeeded_is_done_and_warns_of_nothing(account, line, tmp_path, caplog):
     first = start(line())
 
     async def retry():
         return await retry_job(Path(first.run_dir), str(tmp_path / "again.parquet"))
 
-    assert anyio.run(retry) == first
+    caplog.set_level("INFO", logger="fanout")
+    summary = anyio.run(retry)
+    assert summary == first
+    assert summary.nothing_to_retry
     assert first.exit is Exit.OK
-    assert "every row of" in caplog.text
-    assert "nothing to retry" in caplog.text
+    assert "nothing to retry: every row of" in caplog.text
+    assert [record for record in caplog.records if record.levelname == "WARNING"] == []
     assert not (tmp_path / "again.parquet").exists()
     assert accepted(account) == ROWS
 

@@ -94,7 +94,7 @@ def test_a_run_that_speaks_up_after_it_was_found_keeps_all(left, monkeypatch):
     monkeypatch.setattr(cloud.leftovers, "uploads", renewed)
     cleared = clean()
     assert {each.verdict.reason for each in cleared.leftovers} == {
-        "its run has said that it lives since this was found"
+        "its run has shown a sign of life since this was found"
     }
     assert (left.remains(run), cleared.exit) == (6, Exit.OK)
 

@@ -59,7 +59,7 @@ def test_what_a_person_asks_for_counts_beyond_that():
     [queue] = judge(queues={URL: tags(silent_s=3_600)}, older_than_s=7_200)
     assert (queue.verdict.gone, queue.verdict.reason) == (
         False,
-        "its run lived more recently than --older-than says",
+        "its run was alive more recently than --older-than says",
     )
 
 

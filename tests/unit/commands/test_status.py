@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from fanout.cli.status_text import describe
-from fanout.commands.status import MEND, finished
-from fanout.rundir.summary import nothing_new
+from fanout.commands.status import finished
+from fanout.rundir.summary import MEND, nothing_new
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,15 @@ def test_a_thread_takes_no_signal_from_the_main_one(handlers):
     thread.start()
     thread.join()
     assert handlers == [signal.SIGINT]
+
+
+def test_under_nohup_a_closed_terminal_stays_ignored(handlers):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with taken():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not before
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert handlers == []

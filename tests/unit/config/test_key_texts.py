@@ -43,5 +43,6 @@ def test_a_key_has_the_flag_that_sets_it_and_the_unit_that_its_name_says(key, fl
 
 def test_a_flag_that_turns_off_does_not_speak_for_its_key():
     assert (
-        text_of("collect.notifications") == "Hear of results by SNS and SQS; false finds them by listing S3."
+        text_of("collect.notifications")
+        == "Learn of results through SNS and SQS; false finds them by listing S3."
     )

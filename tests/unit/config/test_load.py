@@ -480,7 +480,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path):
 
 
 BARE = '"g5": {{"xlarge": 1.41}}'
-QUOTED = 'the type stands in quotes: "ml.g5.xlarge" = 1.41'
+QUOTED = 'write the type in quotes: "ml.g5.xlarge" = 1.41'
 
 
 @pytest.mark.parametrize(
@@ -534,14 +534,17 @@ def test_what_is_wrong_with_fields_is_told_with_its_line(toml):
     )
     said = complaint(path).removeprefix("").split(f"{path}:")[1:]
     assert [text.rstrip("\n") for text in said] == [
-        "4: output.fields.answer.path: is no JSON path (RFC 9535); one is $.answer, or $[0]['generated text']",
+        (
+            "4: output.fields.answer.path: is not a JSON path (RFC 9535); write one such as $.answer, or "
+            "$[0]['generated text']"
+        ),
         (
             "5: output.fields.all.path: names any number of values: a column takes one, by names and numbers alone, as "
             "$.choices[0].text"
         ),
-        "5: output.fields.all.type: 'flot64' is no type of a field; did you mean 'float64'?",
+        "5: output.fields.all.type: 'flot64' is not a type of a field; did you mean 'float64'?",
         "6: output.fields.STATUS: is the name of a column that every output has, status: choose another",
-        "7: output.fields.nowhere.path: is missing: say it",
+        "7: output.fields.nowhere.path: is missing: set it",
         "8: unknown key 'output.fields.odd.pth'; did you mean 'path'?",
     ]
 

@@ -50,14 +50,14 @@ def test_arrow_s_names_mean_arrow_s_types(name):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("strng", "'strng' is no type of a field; did you mean 'string'?"),
-        ("list<flot64>", "'flot64' is no type of a field; did you mean 'float64'?"),
-        ("timestamp[ns]", "'timestamp[ns]' is no type of a field: timestamps are in s, ms or us"),
-        ("timestamp[us, tz=Mars/Base]", "'Mars/Base' is no time zone known here"),
-        ("struct<int64>", "'int64' is no member of a struct: one is `name: type`"),
+        ("strng", "'strng' is not a type of a field; did you mean 'string'?"),
+        ("list<flot64>", "'flot64' is not a type of a field; did you mean 'float64'?"),
+        ("timestamp[ns]", "'timestamp[ns]' is not a type of a field: timestamps are in s, ms or us"),
+        ("timestamp[us, tz=Mars/Base]", "'Mars/Base' is not a time zone known here"),
+        ("struct<int64>", "'int64' is not a member of a struct: write `name: type`"),
         ("struct<a: int8, a: int8>", "the struct has 'a' twice"),
-        ("decimal128(3, 2)", "'decimal128(3, 2)' is no type of a field; known are 'string', "),
-        ("list<int8", "'list<int8' is no type of a field"),
+        ("decimal128(3, 2)", "'decimal128(3, 2)' is not a type of a field; known are 'string', "),
+        ("list<int8", "'list<int8' is not a type of a field"),
     ],
 )
 def test_other_names_are_refused(name, said):

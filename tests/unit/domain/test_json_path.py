@@ -54,7 +54,7 @@ def test_a_path_to_any_number_of_values_is_refused(path):
     ],
 )
 def test_what_is_no_path_is_refused_with_its_place(path, place):
-    with pytest.raises(ValueError, match=rf"^is no JSON path \(RFC 9535\){place}; one is "):
+    with pytest.raises(ValueError, match=rf"^is not a JSON path \(RFC 9535\){place}; write one such as "):
         singular_steps(path)
 
 

@@ -32,12 +32,12 @@ def test_a_date_stands_where_it_is_named_and_every_other_brace_for_itself(path, 
 @pytest.mark.parametrize(
     ("path", "said"),
     [
-        ("in/{day:%Y}/", r"\{day:%Y\} is no placeholder: write \{date:%Y-%m-%d\}; .* \[\{\]day:%Y\}$"),
-        ("in/{Date}/", r"\{Date\} is no placeholder"),
+        ("in/{day:%Y}/", r"\{day:%Y\} is not a placeholder: write \{date:%Y-%m-%d\}; .* \[\{\]day:%Y\}$"),
+        ("in/{Date}/", r"\{Date\} is not a placeholder"),
         ("in/{user}.jsonl", r"meant by a glob, \[\{\]user\}$"),
-        ("in/{date:%H}/", "%H says nothing of a date"),
-        ("in/{date:%Y%}/", "% says nothing of a date"),
-        ("in/{date:}/", "no format stands after the colon: use %Y"),
+        ("in/{date:%H}/", "%H is no part of a date"),
+        ("in/{date:%Y%}/", "% is no part of a date"),
+        ("in/{date:}/", "there is no format after the colon: use %Y"),
     ],
 )
 def test_what_looks_like_a_placeholder_and_is_none_is_refused(path, said):

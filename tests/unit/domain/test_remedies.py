@@ -74,6 +74,24 @@ def test_the_dates_of_both_tell_by_how_much(skew_s, off):
     assert off in said("RequestTimeTooSkewed", 403, skew_s=skew_s)
 
 
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SignatureDoesNotMatch", "Credential should be scoped to a valid region."),
+        ("InvalidSignatureException", "Credential should be scoped to a valid region, not 'eu-west-1'."),
+        ("InvalidSignatureException", "Credential should be scoped to correct service: 'sagemaker'."),
+        (
+            "AuthorizationHeaderMalformed",
+            "The authorization header is malformed; the region 'eu-west-1' is wrong; expecting 'us-east-1'",
+        ),
+    ],
+)
+def test_a_signature_for_another_region_leads_to_the_region(code, message):
+    text = said(code, 403, message=message)
+    assert "check --region" in text
+    assert "secret key" not in text
+
+
 def test_clocks_that_agree_are_not_blamed():
     assert "secret key" in said("SignatureDoesNotMatch", 403, skew_s=3.0)
     assert "sign in again" in said("RequestExpired", 400, skew_s=3.0)

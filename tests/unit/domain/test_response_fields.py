@@ -43,7 +43,7 @@ def test_what_is_optional_may_be_missing_or_null(body):
         (b"3", LABEL, "FieldMissing", "label: the response has no $.label: $ is a number"),
         (b'{"label": 3}', LABEL, "FieldType", "label: at $.label, 3 is not string"),
         (b'[{"score": "high"}]', SCORE, "FieldType", 'score: at $[0].score, "high" is not float64, a number'),
-        (b"", LABEL, "ResponseNotJSON", "the response is empty, which is no JSON"),
+        (b"", LABEL, "ResponseNotJSON", "the response is empty, which is not JSON"),
         (b'{"label": NaN}', LABEL, "ResponseNotJSON",
          "the response is not JSON: unexpected character, expected a JSON value (line 1, column 11)"),
         (b'{"label":\n "a"', LABEL, "ResponseNotJSON",

@@ -20,7 +20,7 @@ def test_midnight_is_that_of_the_zone():
 
 @pytest.mark.parametrize("name", ["Europe/Berlinn", "", "../../etc/passwd", "/etc/passwd", "Europe"])
 def test_a_zone_that_is_none_is_said(name):
-    with pytest.raises(ValueError, match="is no time zone known here: write a name as Europe/Berlin"):
+    with pytest.raises(ValueError, match="is not a time zone known here: write a name such as Europe/Berlin"):
         zone(name)
 
 
@@ -29,6 +29,6 @@ def test_utc_needs_no_database(monkeypatch):
         raise zones.ZoneInfoNotFoundError(name)
 
     monkeypatch.setattr(zones, "ZoneInfo", missing)
-    with pytest.raises(ValueError, match="install tzdata where it is missing"):
+    with pytest.raises(ValueError, match="or install tzdata"):
         zone("Europe/Berlin")
     assert day_at(LATE, timezone="UTC") == date(2026, 11, 30)

@@ -240,7 +240,7 @@ def test_a_page_that_decompresses_to_another_size_is_damaged(tmp_path: Path) -> 
     part = written(tmp_path, [large(0)])
     [page] = pages(part.path)
     page.verify()
-    with pytest.raises(StorageError, match="a page has another size than its head says"):
+    with pytest.raises(StorageError, match="a page has another size than its header says"):
         replace(page, plain_bytes=page.plain_bytes - 1).verify()
 
 

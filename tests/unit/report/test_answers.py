@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from support.outputs import EPOCH, outcome
@@ -14,6 +15,7 @@ from fanout.report.answers import answers
 from fanout.report.build import Asked, make_report, report_of
 from fanout.report.html import html
 from fanout.report.markdown import markdown
+from fanout.report.sections import sections
 from fanout.rundir.provenance import PROVENANCE_KEY, Provenance
 
 QUESTIONS = (
@@ -65,7 +67,9 @@ def test_each_question_has_its_answer(report):
     assert tuple(found) == QUESTIONS
     assert found["When?"] == "2025-10-09 08:53:20 to 08:54:00 UTC, 40.0 s."
     assert found["Where?"] == "Endpoint e in eu-west-1, account ml-prod (123456789012), 2 x ml.g5.xlarge."
-    assert found["Did my gate pass?"].startswith("No: 1 of 3 failed. total.max > 4s: inline 5,000.0 ms")
+    assert found["Did my gate pass?"].startswith(
+        "No: 1 of 3 conditions failed. total.max > 4s: inline 5,000.0 ms"
+    )
     assert found["Why is the p99 high?"] == (
         "The 4 slowest rows (203.9 ms or more) take 4,897.0 ms longer than the others on average, 40 % of that in "
         "service."
@@ -76,7 +80,13 @@ def test_each_question_has_its_answer(report):
         found["Did the client limit it?"]
         == "No: 0 % of the requests left more than 10 ms after they were due."
     )
-    assert "fanout retry" in found["What do I do next?"]
+    assert found["What do I do next?"].startswith(
+        "First deal with ModelFailed (1 row): See the endpoint's log"
+    )
+    assert (
+        f"To send it again, run: `fanout retry {report.files[0].path} -o FILE`."
+        in found["What do I do next?"]
+    )
     assert "A gate failed (total.max > 4s)" in found["What do I do next?"]
 
 
@@ -95,12 +105,37 @@ def test_each_answer_stands_in_the_page_and_leads_to_more(report):
 def test_an_output_of_an_earlier_version_says_what_is_not_known(make_output):
     report = report_of([make_output(rows(30))], Prices())
     found = told(report)
-    assert found["Where?"] == "Endpoint e, of which the output does not say account, region and instances."
+    assert found["Where?"] == "Endpoint e. Its account, region and instances are not known."
     assert "which are not known" in found["What did it cost?"]
     assert found["Did my gate pass?"] == "No condition was given (--fail-if)."
     assert found["Against what?"].startswith("Nothing: no earlier run was named")
     page = html(report)
-    assert "an earlier version, which recorded neither command nor settings" in page
+    assert "an earlier version of fanout, which recorded neither command nor settings" in page
+
+
+def test_several_outputs_say_where_if_they_agree(make_output):
+    one, other = (make_output(rows(30), f"{run}.parquet", run=run * 10, **said()) for run in "ab")
+    there = "Endpoint e in eu-west-1, account ml-prod (123456789012), 2 x ml.g5.xlarge."
+    assert told(report_of([one, other], Prices()))["Where?"] == there
+    elsewhere = make_output(rows(30), "c.parquet", run="c" * 10, **said(replace(SAID, region="eu-west-2")))
+    unknown = "Endpoint e. Its account, region and instances are not known."
+    assert told(report_of([one, elsewhere], Prices()))["Where?"] == unknown
+    unsaid = make_output(rows(30), "d.parquet", run="d" * 10)
+    assert told(report_of([one, unsaid], Prices()))["Where?"] == unknown
+
+
+def test_commands_are_code_on_the_page_and_no_line_begins_with_a_unit(report):
+    page = html(report)
+    assert f"<code>fanout retry {report.files[0].path} -o FILE</code>" in page
+    assert "1 of 400 rows (0.25\N{NO-BREAK SPACE}%)" in page
+    assert "`" not in re.sub(r"<(script|style)[ >].*?</\1>", "", page, flags=re.DOTALL)
+
+
+def test_each_phase_of_the_single_rows_stands_in_a_table(report):
+    section = next(each for each in sections(report) if each.name == "waterfall")
+    (table,) = section.tables
+    assert table.head == ("", "transport", "row", "payload", *table.head[4:-1], "total")
+    assert [(row[0], row[-1]) for row in table.rows] == [("median", "103.0"), ("slowest", "5,000.0")]
 
 
 def test_a_client_that_kept_rows_waiting_is_named_and_warned_of(make_output):
@@ -109,7 +144,7 @@ def test_a_client_that_kept_rows_waiting_is_named_and_warned_of(make_output):
     assert told(report)["Did the client limit it?"].startswith(
         "Yes: 100 % of the requests left more than 10 ms"
     )
-    assert "Lower --rate, raise --concurrency" in told(report)["What do I do next?"]
+    assert "Lower `--rate`, raise `--concurrency`" in told(report)["What do I do next?"]
     assert "latencies hold waiting in this client" in markdown(report).partition("## In short")[0]
     throttled = report_of([make_output(late, "t.parquet", throttles="9")], Prices())
     assert told(throttled)["Did the client limit it?"].startswith("Not the client, but throttling: 100 %")
@@ -129,7 +164,9 @@ def test_two_runs_are_told_apart(make_output):
     assert told(report)["Against what?"] == (
         f"Against {before}: total latency: inline slower (+50.0 ms, +50.0 to +50.0), by 60 rows paired by id."
     )
-    assert told(report)["Did my gate pass?"].startswith("No: 1 of 2 failed. worse: inline +50.0 ms")
+    assert told(report)["Did my gate pass?"].startswith(
+        "No: 1 of 2 conditions failed. worse: inline +50.0 ms"
+    )
     assert json.dumps(told(report))
 
 

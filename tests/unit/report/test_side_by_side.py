@@ -39,7 +39,7 @@ def test_rows_are_paired_by_their_id_wherever_they_stand(make_output):
     assert total.median == pytest.approx(duckdb.sql(sql).fetchall()[0][0])
     assert (total.low, total.high) == pytest.approx((4.0, 4.0), abs=0.01), "noise of 50 ms is in both"
     assert pairing_text(report).startswith(
-        "300 rows are in both, told by their id; 0 were in the earlier run"
+        "300 rows are in both runs, matched by id; 0 are only in the earlier one"
     )
 
 
@@ -71,10 +71,10 @@ def test_rows_that_ended_otherwise_and_settings_that_differ_are_told(make_output
     )
     assert report.earlier.comparison.pairing.moved == (("succeeded", "failed", 1),)
     assert set(report.earlier.comparison.settings) == {
-        ("region", "eu-west-1", "none"), ("fanout", "0.1.0", "0.2.0"), ("pacing.rate", "10.0", "20.0"),
+        ("region", "eu-west-1", "none"), ("fanout", "0.1.0", "0.2.0"), ("pacing.rate", "10", "20"),
     }  # fmt: skip
     tables = {table.title: table for table in compared_runs(report)}
-    assert tables["rows of both that ended otherwise"].rows == (("succeeded", "failed", "1"),)
+    assert tables["rows that ended differently in the two runs"].rows == (("succeeded", "failed", "1"),)
     assert ("not succeeded", "0", "1") in tables["both runs"].rows
 
 

@@ -36,7 +36,7 @@ def test_the_longest_phase_and_its_step(make_output):
         (2, "retry", 8_000),
         (4, "wait", 4_500),
     ]
-    assert slowest(report).rows[0][6] == "retry, 8,000.0 ms"
+    assert slowest(report).rows[0][5] == "retry, 8,000.0 ms"
     steps = slowest_steps(report)
     assert steps[1].startswith("retry: Rows were sent again after a failure")
     assert steps[2].startswith("wait: This client kept rows waiting")

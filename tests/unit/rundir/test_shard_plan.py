@@ -49,7 +49,7 @@ def test_what_is_damaged_or_of_another_version_is_refused(change, words):
     content = {**json.loads(PLAN.dump()), **change}
     with pytest.raises(JournalError, match=words):
         parse_plan(json.dumps(content).encode(), "plan.json")
-    with pytest.raises(JournalError, match=r"plan\.json is damaged: it is no whole JSON document"):
+    with pytest.raises(JournalError, match=r"plan\.json is damaged: it is not a complete JSON document"):
         parse_plan(b"{", "plan.json")
 
 

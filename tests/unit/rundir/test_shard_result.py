@@ -38,7 +38,7 @@ def test_subtotals_are_kept_and_add_up(tmp_path):
     assert summed.warnings == ("told by all", "told by 0", "told by 1", "told by 2")
     (tmp_path / "0.json").write_text("{")
     for name, words in (
-        ("0.json", "is damaged: it is no whole JSON document"),
+        ("0.json", "is damaged: it is not a complete JSON document"),
         ("nowhere.json", "no such file"),
     ):
         with pytest.raises(JournalError, match=words):

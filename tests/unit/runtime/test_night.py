@@ -268,7 +268,7 @@ def test_what_is_no_watermark_is_refused_before_anything_is_sent(job):
     job.put("q/2026/a.jsonl", lines(1))
     for content in (b"", b"[]", b"{", b'{"version": 2}', b'{"version": 1, "files": {"a": 1}}'):
         job.put("mark.json", content)
-        with pytest.raises(UsageError, match=r"mark\.json is no watermark of fanout \(.*\): move it away"):
+        with pytest.raises(UsageError, match=r"mark\.json is not a watermark of fanout \(.*\): move it away"):
             job.night(run={"date": "2026-11-30"})
     assert job.seen == []
 

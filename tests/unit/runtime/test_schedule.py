@@ -54,7 +54,7 @@ def test_a_resume_on_another_day_is_of_the_same_night():
     [({"output": "/out/{day}.parquet"}, "output.path"), ({"run": {"dir": "/{Date}"}}, "run.dir")],
 )
 def test_a_placeholder_that_is_none_is_said_with_its_key(more, key):
-    with pytest.raises(UsageError, match=rf"^{key}: \{{\w+\}} is no placeholder"):
+    with pytest.raises(UsageError, match=rf"^{key}: \{{\w+\}} is not a placeholder"):
         scheduled(config("a", **more), now=LATE)
 
 

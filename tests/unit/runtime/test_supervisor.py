@@ -191,6 +191,21 @@ def test_the_second_signal_stops_at_once(signals):
     anyio.run(main)
 
 
+def test_a_closed_terminal_is_one_order_however_often_it_is_told(signals):
+    async def main():
+        work = Recorder()
+
+        async def act():
+            for _ in range(3):  # the shell tells its jobs, the kernel tells the foreground
+                signals.send(signal.SIGHUP)
+
+        with pytest.raises(Interrupted, match=rf"^SIGHUP: stopped; {NEXT}$"):
+            await attended(work, Watching(act))
+        assert not work.cancelled
+
+    anyio.run(main)
+
+
 @pytest.mark.parametrize("twice", [False, True])
 def test_orders_are_obeyed_as_signals_are_and_without_a_word(caplog, twice):
     async def main():
@@ -266,7 +281,7 @@ def test_a_signal_after_the_work_lets_what_is_left_come_to_its_end(signals, capl
         assert await attended(work, after=closing) == "done"
 
     anyio.run(main)
-    said = "SIGTERM: the rows are done with, and what is left comes to its end"
+    said = "SIGTERM: every row has ended; what is left is brought to its end"
     assert [record.getMessage() for record in caplog.records] == [said, said]
 
 

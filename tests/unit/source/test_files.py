@@ -90,7 +90,7 @@ def test_something_else_behind_it_is_an_error_after_its_rows(read, jsonl, kind):
     path = jsonl(PACK[kind](TEXT) + b"and more text")
     rows, error = read(path)
     assert [row.payload for row in rows] == ROWS
-    assert error.startswith(f"{path}: there is something else behind the {kind} data after byte ")
+    assert error.startswith(f"{path}: something else follows the {kind} data after byte ")
 
 
 @both

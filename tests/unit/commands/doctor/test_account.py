@@ -14,7 +14,7 @@ from fanout.errors import CallError, Phase
 @pytest.mark.parametrize(
     ("skew_s", "status", "text"),
     [
-        (None, "warn", "no reply said what time it is"),
+        (None, "warn", "no reply told the time"),
         (0.3, "ok", "within 1 s"),
         (-29.0, "ok", "within 29 s"),
         (30.0, "warn", "30 s behind AWS's: set it (chronyc makestep)"),
@@ -44,7 +44,7 @@ class Control:
     ("told", "status", "text"),
     [
         ([BacklogPoint(0.0, 60.0, 4.0), BacklogPoint(60.0, 60.0, 1.0)], "ok", "1 request queued"),
-        ([], "ok", "nothing was told"),
+        ([], "ok", "has nothing for the last ten minutes"),
         (None, "warn", "grant cloudwatch:GetMetricStatistics. Without it and without an S3FailurePath"),
         (CallError(Phase.REPLY, "InternalFailure", status=500), "warn", "cloudwatch:GetMetricStatistics: Internal"),
     ],

@@ -45,13 +45,13 @@ def test_what_is_not_told_is_not_made_up():
 def test_an_endpoint_that_is_simulated_is_said_to_be():
     status, text = judged(simulated=True)["endpoint"]
     assert status == "warn"
-    assert "nothing here speaks of AWS" in text
+    assert "nothing here is about AWS" in text
 
 
 @pytest.mark.parametrize(
     ("rides", "trusts", "status", "text"),
     [
-        (True, False, "ok", "--trust-responses takes them from there"),
+        (True, False, "ok", "add --trust-responses to take them"),
         (True, True, "ok", "taken from notifications"),
         (False, True, "warn", "SUCCESS_NOTIFICATION_TOPIC to IncludeInferenceResponseIn"),
         (False, False, "ok", "downloaded from"),

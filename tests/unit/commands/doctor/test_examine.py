@@ -426,7 +426,7 @@ def test_a_secret_that_does_not_fit_is_said_of_the_credentials(setting_up):
         [text] = [
             each.text for each in report.findings if each.check == "credentials" and each.status == "fail"
         ]
-        assert "The secret key does not fit the access key" in text
+        assert "The secret key does not belong to the access key" in text
         assert setup.left_behind() == NOTHING
 
 

@@ -11,12 +11,12 @@ from fanout.config.model import Config
 @pytest.mark.parametrize(
     ("environ", "text"),
     [
-        ({}, "no proxy, no certificates and no servers of your own are named"),
+        ({}, "no proxy, certificates or servers of your own are set"),
         ({"HTTPS_PROXY": ""}, "no proxy"),
         ({"https_proxy": "http://me:secret@proxy:3128", "NO_PROXY": "169.254.169.254"},
-         "in force: https_proxy=http://...@proxy:3128; not by proxy: 169.254.169.254"),
-        ({"AWS_ENDPOINT_URL_S3": "https://s3.example"}, "in force: AWS_ENDPOINT_URL_S3=https://s3.example"),
-        ({"NO_PROXY": "a"}, "no proxy, no certificates"),
+         "set here: https_proxy=http://...@proxy:3128; not by proxy: 169.254.169.254"),
+        ({"AWS_ENDPOINT_URL_S3": "https://s3.example"}, "set here: AWS_ENDPOINT_URL_S3=https://s3.example"),
+        ({"NO_PROXY": "a"}, "no proxy, certificates or servers"),
     ],
 )  # fmt: skip
 def test_what_is_in_force_is_named_without_passwords(environ, text):

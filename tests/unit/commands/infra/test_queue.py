@@ -69,5 +69,5 @@ def test_an_endpoint_without_topics_needs_no_queue():
 
 
 def test_mistakes_are_told_at_once():
-    with pytest.raises(UsageError, match="--topic ok: is no ARN of a topic\n--name a b: a queue's name"):
+    with pytest.raises(UsageError, match="--topic ok: is not the ARN of a topic\n--name a b: a queue's name"):
         shared_queue(["ok"], None, name="a b")

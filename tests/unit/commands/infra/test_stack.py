@@ -171,15 +171,15 @@ def test_a_role_is_taken_on_by_whom_it_trusts(trusted, principal):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"endpoint": "a_b"}, "--endpoint a_b: is no name"),
-        ({"instance_type": "m5.large"}, "--instance-type m5.large: is none"),
+        ({"endpoint": "a_b"}, "--endpoint a_b: is not the name"),
+        ({"instance_type": "m5.large"}, "--instance-type m5.large: is not an instance type"),
         ({"min_instances": -1}, "--min: should be at least 0"),
         ({"min_instances": 3}, "--max: should be at least 1, and at least --min"),
         ({"max_instances": 0}, "--max: should be at least 1"),
         ({"concurrency": 1001}, "--concurrency: should be 1 to 1,000"),
         ({"backlog": float("nan")}, "--backlog: should be more than 0"),
         ({"expire_days": 0}, "--expire-days: should be at least 1"),
-        ({"kms_key": "alias/mine"}, "--kms-key alias/mine: is no ARN of a key"),
+        ({"kms_key": "alias/mine"}, "--kms-key alias/mine: is no key's ARN"),
         ({"backlog": 0.0, "expire_days": 0}, "--backlog: should be more than 0\n--expire-days"),
     ],
 )

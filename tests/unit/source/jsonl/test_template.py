@@ -88,7 +88,7 @@ def test_an_environment_variable_says_a_template(read, jsonl, parquet):
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ('{"inputs":"$body"', "template: begins like a JSON object and is none: "),
+        ('{"inputs":"$body"', "template: begins like a JSON object, and is not JSON: "),
         ({"prompt": "Summarize:"}, "template: uses no column, so every row would be sent the same"),
         ({"$a": 1}, "template: uses no column"),
         ("costs $$5", "template: uses no column"),

@@ -231,9 +231,10 @@ TABLE = {"question": ["q"], "image": [b"x"], "nested": [[1]], "ids": [1]}
         (Selection(),
          ("column 'image' is binary, which JSON has no text for: send it alone (--payload-column image), or say "
           "which columns are sent (--payload-fields a,b), or name it in input.text_columns if its bytes are text")),
-        (Selection(payload_column="question", id_column="image"),
-         ("column 'image' is binary, which JSON has no text for: send it alone (--payload-column image), or say "
-          "which columns are sent (--payload-fields a,b), or name it in input.text_columns if its bytes are text")),
+        *((Selection(**payload, id_column="image"),
+           ("id column 'image' is binary, which cannot be an id: choose a column of text or numbers, or name it in "
+            "input.text_columns if its bytes are text"))
+          for payload in ({"payload_column": "question"}, {})),
         (Selection(payload_column="nested"),
          ("payload column 'nested' is list<element: int64>, not bytes or text: "
           "select it as a payload field, or by a template, to send it as JSON")),
