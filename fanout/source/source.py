@@ -32,6 +32,8 @@ from fanout.source.units import InputPart, Unit, divided, unit_file, with_footer
 
 # First bytes are fetched from this many files at once: a bucket answers in 30 ms, a directory may have thousands.
 _LOOKS = 16
+_FOOTERS_BYTES = 16 << 20
+"""Of footers that are kept from the look at the input until it is divided."""
 
 
 class Source:
@@ -54,6 +56,7 @@ class Source:
         limit: int | None,
         warnings: tuple[str, ...] = (),
         groups: Mapping[str, Sequence[Group]] = {},
+        footers: Mapping[str, bytes] = {},
     ) -> None:
         self.inputs = inputs
         self.warnings = warnings
@@ -62,6 +65,7 @@ class Source:
         self._reader = reader
         self._limit = limit
         self._groups = groups
+        self._footers = footers
         self._meter = Meter()
         self._open: Generator[Chunk, None, None] | None = None
 
@@ -78,7 +82,7 @@ class Source:
     def units(self, shards: int) -> list[tuple[Unit, ...]]:
         """Return what each of so many shards reads, in the order of the rows.
 
-        Blocks: footers of files in S3 that are cut are read once more.
+        Blocks: of many files in S3, the footers of those that are cut are read once more.
 
         Raises:
             InputError: One of them could not be read.
@@ -89,7 +93,7 @@ class Source:
                 "input.limit counts rows from the first one, and a shard does not know how many stand before its own: "
                 "leave it out, or name fewer files"
             )
-        return with_footers(divided(self.inputs, self._groups, shards=shards), self.inputs)
+        return with_footers(divided(self.inputs, self._groups, shards=shards), self.inputs, self._footers)
 
     def total_rows(self) -> int | None:
         """Return how many rows there will be, None as long as only reading can tell (JSON Lines)."""
@@ -192,7 +196,7 @@ def open_source(
                 f"Name the files by a glob, or set input.format in the TOML file (-c)"
             )
         if "parquet" in formats:
-            footers = list(pool.map(_footer, files))
+            footers = list(pool.map(partial(_footer, of=len(files)), files))
             rows = ParquetRows(footers, selection, settings)
             return Source(
                 tuple(footer.file for footer in footers),
@@ -201,6 +205,7 @@ def open_source(
                 limit=settings.limit,
                 warnings=(*warnings, *rows.warnings),
                 groups={footer.path: footer.groups for footer in footers},
+                footers={footer.path: footer.raw for footer in footers if footer.raw is not None},
             )
         first = first_rows(files, settings=settings)
         resolved = selection.resolved(first.fields)
@@ -242,6 +247,8 @@ def open_part(
     return Source(files, reader, known, limit=None)
 
 
-def _footer(file: InputFile) -> Footer:
-    """Return a footer without what is large of it: there may be very many files."""
-    return replace(read_footer(file), metadata=None)
+def _footer(file: InputFile, *, of: int) -> Footer:
+    """Return a footer without what is large of it where there are very many files."""
+    footer = read_footer(file)
+    few = footer.raw is not None and len(footer.raw) * of <= _FOOTERS_BYTES
+    return replace(footer, metadata=None, raw=footer.raw if few else None)

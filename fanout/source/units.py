@@ -125,15 +125,22 @@ def _unit(
     )
 
 
-def with_footers(shares: Sequence[tuple[Unit, ...]], files: Sequence[InputFile]) -> list[tuple[Unit, ...]]:
+def with_footers(
+    shares: Sequence[tuple[Unit, ...]], files: Sequence[InputFile], raw: Mapping[str, bytes]
+) -> list[tuple[Unit, ...]]:
     """Return the units with what each has to read of its file's footer: all of it, or the part of its row groups.
+
+    Args:
+        shares: The units of each shard.
+        files: All files.
+        raw: Footers that were kept, by the path of their file; others are read again.
 
     Raises:
         InputError: The footer of a file in S3 could not be read again.
     """
     known = {file.path: file for file in files if file.footer}
     paths = {unit.path for share in shares for unit in share if unit.start is not None and unit.path in known}
-    cut = {path: places_within(known[path]) for path in paths}
+    cut = {path: places_within(known[path], raw.get(path)) for path in paths}
 
     def footer(unit: Unit) -> tuple[tuple[int, int], ...] | None:
         file = known.get(unit.path)

@@ -26,6 +26,11 @@ LINES = 100
 _FEW_BYTES = 64 << 10  # of each further file
 _BEGIN_BYTES, _BEGIN_FURTHER_BYTES = _FEW_BYTES, 2 << 10
 """What is read first of a file in S3, and as much again as long as that tells too little: it will be read once more."""
+_BATCH = 16  # files that are looked into at once
+_ALL_BYTES, _ALL_SHARE = (
+    512 << 10,
+    100,
+)  # of all further files in S3: no more once so many, or that part, were read
 _FILES = 256  # further files that are looked into: in S3 each costs a request
 _DEPTH = 3  # of objects in objects whose fields are suggested
 
@@ -70,7 +75,7 @@ def first_rows(files: Iterable[InputFile], *, settings: InputSettings) -> FirstR
     for file in files:
         rows: list[Mapping[str, object]] = []
         if not file.streamed:
-            for rows in _objects(file, settings=settings, begin_bytes=_BEGIN_BYTES):  # noqa: B007 - the last one is all
+            for rows in _objects(file, settings=settings, begin_bytes=_BEGIN_BYTES, meter=Meter()):  # noqa: B007 - the last one is all
                 pass
         if rows:
             return FirstRows(file.path, rows, tuple(file.partitions))
@@ -88,17 +93,25 @@ def check_others(
     if not required_fields(selection, known=()):
         return
     few = replace(settings, block_bytes=_FEW_BYTES)
-    for missing in pool.map(partial(_missing, selection=selection, settings=few), files[:_FILES]):
-        if missing is not None:
-            raise missing
+    most = max(_ALL_BYTES, sum(file.size_bytes or 0 for file in files) // _ALL_SHARE)
+    meter = Meter()
+    look = partial(_missing, selection=selection, settings=few, meter=meter)
+    for first in range(0, min(len(files), _FILES), _BATCH):
+        for missing in pool.map(look, files[first : min(first + _BATCH, _FILES)]):
+            if missing is not None:
+                raise missing
+        if meter.bytes_read >= most:
+            return
 
 
-def _missing(file: InputFile, *, selection: Selection, settings: InputSettings) -> InputError | None:
+def _missing(
+    file: InputFile, *, selection: Selection, settings: InputSettings, meter: Meter
+) -> InputError | None:
     """Return what is wrong with a file; no more of it is read than shows that nothing is."""
     missing: InputError | None = None
     if file.streamed:
         return None
-    with closing(_objects(file, settings=settings, begin_bytes=_BEGIN_FURTHER_BYTES)) as looks:
+    with closing(_objects(file, settings=settings, begin_bytes=_BEGIN_FURTHER_BYTES, meter=meter)) as looks:
         for rows in looks:
             try:
                 FirstRows(file.path, rows, tuple(file.partitions)).check(selection)
@@ -131,11 +144,14 @@ def missing_field(path: str, name: str, rows: Iterable[Mapping[str, object]]) ->
 
 
 def _objects(
-    file: InputFile, *, settings: InputSettings, begin_bytes: int
+    file: InputFile, *, settings: InputSettings, begin_bytes: int, meter: Meter
 ) -> Generator[list[Mapping[str, object]], None, None]:
-    """Yield the objects among the first lines of a file's first block, and again when more of it has been read."""
+    """Yield the objects among the first lines of a file's first block, and again when more of it has been read.
+
+    `meter` counts what is read in S3.
+    """
     few = settings.block_bytes
-    raw = _begun(file, block_bytes=few, begin_bytes=begin_bytes)
+    raw = _begun(file, block_bytes=few, begin_bytes=begin_bytes, meter=meter)
     objects: list[Mapping[str, object]] = []
     left = LINES
     try:
@@ -155,7 +171,9 @@ def _objects(
         raw.close()
 
 
-def _begun(file: InputFile, *, block_bytes: int, begin_bytes: int) -> Generator[bytes, None, None]:
+def _begun(
+    file: InputFile, *, block_bytes: int, begin_bytes: int, meter: Meter
+) -> Generator[bytes, None, None]:
     """Yield the first block of a file; of one in S3 a little, then as much again, and nothing ahead."""
     if file.object is None:
         with closing(raw_blocks(file, block_bytes=block_bytes, meter=Meter(), check=lambda: None)) as blocks:
@@ -165,7 +183,9 @@ def _begun(file: InputFile, *, block_bytes: int, begin_bytes: int) -> Generator[
     while at < last:
         end = min(max(2 * at, begin_bytes), last)
         with closing(open_bytes(file, start=at, end=end)) as stream:
-            yield stream.read(end - at)
+            block = stream.read(end - at)
+        meter.bytes_read += len(block)
+        yield block
         at = end
 
 

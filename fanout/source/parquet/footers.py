@@ -53,6 +53,7 @@ class Footer:
         int96: Paths of the leaves that are INT96: instants in nanoseconds, which are read as microseconds.
         groups: Its row groups, or those of `file.footer`.
         metadata: All of it; None where there may be very many files.
+        raw: Its bytes, of a file in S3; likewise.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Footer:
     int96: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     metadata: pq.FileMetaData | None = field(default=None, repr=False, compare=False)
+    raw: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def read_rows(self) -> int:
@@ -90,7 +92,8 @@ def read_footer(file: InputFile) -> Footer:
     Raises:
         InputError: It is not Parquet, or its footer is damaged.
     """
-    with opened(file) as parquet:
+    raw = b"" if file.remote is None or file.footer else _raw_footer(file)
+    with opened(file, metadata=_parsed(file, raw) if raw else None) as parquet:
         try:
             metadata = parquet.metadata
             schema = marked_schema(parquet)
@@ -109,20 +112,42 @@ def read_footer(file: InputFile) -> Footer:
                 int96,
                 tuple(Group(group.num_rows, group.total_byte_size) for group in groups),
                 metadata,
+                raw or None,
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
 
 
-def places_within(file: InputFile) -> FooterPlaces | None:
+def places_within(file: InputFile, raw: bytes | None) -> FooterPlaces | None:
     """Return where in the footer of a file in S3 its row groups stand; None where that cannot be told.
+
+    Args:
+        file: The file, its footer found.
+        raw: The footer; None if it is to be read again.
 
     Raises:
         InputError: S3 did not send it.
     """
-    with _handle(file, lambda: None, lends=None, takes=None) as handle:
-        (footer,) = _ranges(handle, file.footer)
-    return footer_places(footer)
+    if raw is None:
+        with _handle(file, lambda: None, lends=None, takes=None) as handle:
+            (raw,) = _ranges(handle, file.footer)
+    return footer_places(raw)
+
+
+def _raw_footer(file: InputFile) -> bytes:
+    """Return the footer of a file in S3; nothing where pyarrow is to say what is wrong with it."""
+    try:
+        with _handle(file, lambda: None, lends=None, takes=None) as handle:
+            return _found(handle)
+    except PARQUET_ERRORS as error:
+        raise InputError(f"{file.path}: {reason(error)}") from error
+
+
+def _parsed(file: InputFile, raw: bytes) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(pa.BufferReader(as_file(raw)))
+    except PARQUET_ERRORS as error:
+        raise _unreadable(file, error) from error
 
 
 @contextmanager
@@ -190,13 +215,13 @@ def _handle(file: InputFile, check: Check, *, lends: Ranges | None, takes: Range
 
 
 def _metadata(file: InputFile, handle: pa.NativeFile) -> pq.FileMetaData:
-    """Read the footer: of a file in S3 not by pyarrow, which asks for its last 64 KiB, however large the footer is."""
+    """Read the footer, where it is known: pyarrow would ask for the last 64 KiB, however large it is."""
     if len(file.footer) == _CUT:
         assert file.span is not None
         footer = joined(_ranges(handle, file.footer), groups=file.span.end - file.span.start)
     elif file.footer:
         (footer,) = _ranges(handle, file.footer)
-    elif file.remote is None or (footer := _found(handle)) == b"":
+    else:
         return pq.read_metadata(handle)
     return pq.read_metadata(pa.BufferReader(as_file(footer)))
 

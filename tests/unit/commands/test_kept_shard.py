@@ -25,7 +25,7 @@ from fanout.errors import Exit, InputError, Interrupted, JournalError, UsageErro
 from fanout.runtime.place import sign_of_life
 from fanout.runtime.place.run_place import run_place
 from fanout.runtime.place.sign_of_life import PlaceInUse
-from fanout.shards import kept_shards, kept_slots
+from fanout.shards import kept_planning, kept_shards, kept_slots
 from fanout.simulator.settings import SimulatorSettings
 
 BUCKET = "simulated"
@@ -131,6 +131,27 @@ def test_a_shard_that_has_finished_is_left_alone(job, account):
     again = run(job(1))
     assert (again.rows, again.by_status) == (first.rows, first.by_status)
     assert len(account.world.log) == sent
+
+
+def test_shards_that_start_together_look_at_the_input_once(job, account, monkeypatch):
+    """A thousand hosts that start at once would each list the input, and read the beginning or footer of each file."""
+    looks, original = [], kept_shard.draft_plan
+
+    async def noting(*arguments):
+        looks.append(arguments)
+        return await original(*arguments)
+
+    monkeypatch.setattr(kept_shard, "draft_plan", noting)
+    monkeypatch.setattr(kept_planning, "LOOK_S", 0.02)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            for index in range(4):
+                tasks.start_soon(run_job, job(index))
+
+    anyio.run(main)
+    assert len(looks) == 1
+    assert merge().rows == 40
 
 
 def test_it_goes_on_where_a_lost_host_was(job, account, monkeypatch):
