@@ -1,7 +1,7 @@
 """Has one shard of a run in S3 make the plan while the others wait for it: a thousand would each look at all input.
 
 It holds the first of the slots meanwhile, which no shard has before there is a plan. Nothing depends on that but how
-often the input is looked at: whoever comes first with a plan has made it (`kept_shards.put_new`).
+often the input is looked at: the plan that is put first is the one (`kept_shards.put_new`).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from support.processes import Running, make_input
 from support.ray_nodes import Nodes
 from support.workers import slow_aws
 
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "180"}
 
 
 class RayRun(ShardedRun):

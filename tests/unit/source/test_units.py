@@ -101,6 +101,38 @@ def test_of_parquet_in_s3_all_shards_together_read_hardly_more_than_there_is(sha
     assert sum(size for _, size in read) <= 1.02 * len(text)
 
 
+@pytest.mark.parametrize("place", ["s3", "disk"])
+def test_a_part_of_a_parquet_file_whose_plan_says_nothing_of_its_footer_is_found_in_the_whole(place, parquet):
+    """As plans of before have it, and those of files on a disk."""
+    path = parquet({"x": [str(n) for n in range(100)]}, row_group_size=10)
+    remote = DictRemote({("b", "in.parquet"): path.read_bytes()}) if place == "s3" else None
+    settings, selection = input_settings([str(path) if remote is None else "s3://b/in.parquet"]), Selection()
+    source = open_source(settings, selection, remote=remote)
+    rows = []
+    for units in source.units(3):
+        assert (units[0].footer is None) == (place == "disk")
+        content = [
+            {name: value for name, value in unit.as_dict().items() if name != "footer"} for unit in units
+        ]
+        part = part_of(source, tuple(map(unit_of, content)))
+        rows += [row.payload for row in rows_of(open_part(part, settings, selection, remote=remote))]
+    assert rows == [b'{"x":"%d"}' % n for n in range(100)]
+
+
+def test_a_damaged_part_of_a_parquet_file_in_s3_is_named_as_in_the_whole(parquet):
+    path = parquet({"x": [str(n) * 50 for n in range(100)]}, row_group_size=10, write_page_checksum=True)
+    body = bytearray(path.read_bytes())
+    chunk = pq.read_metadata(path).row_group(7).column(0)
+    middle = chunk.dictionary_page_offset + chunk.total_compressed_size // 2
+    body[middle] ^= 0xFF
+    remote = DictRemote({("b", "in.parquet"): bytes(body)})
+    settings, selection = input_settings(["s3://b/in.parquet"]), Selection()
+    source = open_source(settings, selection, remote=remote)
+    part = open_part(part_of(source, source.units(2)[1]), settings, selection, remote=remote)
+    with pytest.raises(InputError, match=r"s3://b/in\.parquet: row group 7, after row 20: "):
+        rows_of(part)
+
+
 def test_of_small_parquet_files_in_s3_their_footers_alone_are_read_twice():
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"x": [os.urandom(200).hex() for _ in range(100)]}), sink, use_dictionary=False)
