@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+STARTS = 5
+
 
 class Nodes:
     """The nodes of a cluster, each with scratch of its own below `directory`.
@@ -31,12 +33,21 @@ class Nodes:
         return list(self._scratch)
 
     def add(self) -> Any:
-        self._count += 1
-        scratch = self._directory / f"node-{self._count}"
-        scratch.mkdir()
-        node = self.cluster.add_node(num_cpus=self._cores, env_vars={**self._env, "TMPDIR": str(scratch)})
-        self._scratch[node] = scratch
-        return node
+        """Start a node; once more if it took too long: Ray gives a node of a busy machine up."""
+        for left in reversed(range(STARTS)):
+            self._count += 1
+            scratch = self._directory / f"node-{self._count}"
+            scratch.mkdir()
+            env = {**self._env, "TMPDIR": str(scratch)}
+            try:
+                node = self.cluster.add_node(num_cpus=self._cores, env_vars=env)
+            except Exception as error:  # which is all that Ray says
+                if not left or "timed out during startup" not in str(error):
+                    raise
+                continue
+            self._scratch[node] = scratch
+            return node
+        raise AssertionError("unreachable")
 
     def lose(self, node: Any) -> None:
         """Kill a node, and take its disk away."""
