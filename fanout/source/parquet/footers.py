@@ -100,9 +100,9 @@ def read_footer(file: InputFile) -> Footer:
             leaves = [parquet.schema.column(index) for index in range(len(parquet.schema))]
             int96 = tuple(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
             groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-            if file.remote is not None and not file.footer:
+            if raw:
                 end = (file.size_bytes or 0) - _ENDS_BYTES
-                file = replace(file, footer=((end - metadata.serialized_size, end),))
+                file = replace(file, footer=((end - len(raw), end),))
             return Footer(
                 file.path,
                 schema,
