@@ -26,6 +26,7 @@ LINES = 100
 _FEW_BYTES = 64 << 10  # of each further file
 _BEGIN_BYTES, _BEGIN_FURTHER_BYTES = _FEW_BYTES, 2 << 10
 """What is read first of a file in S3, and as much again as long as that tells too little: it will be read once more."""
+_FILES = 256  # further files that are looked into: in S3 each costs a request
 _BATCH = 16  # files that are looked into at once
 _ALL_BYTES, _ALL_SHARE = 512 << 10, 100
 """Of all further files in S3: none is looked into once so many bytes, and that part of the input, were read."""
