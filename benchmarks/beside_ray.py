@@ -86,18 +86,24 @@ def main() -> int:
                             shards=shards,
                             aws=aws,
                         )
-                        samples.append({"round": number, "way": way, "shards": shards} | found)
+                        load = round(os.getloadavg()[0], 1)
+                        samples.append({"round": number, "way": way, "shards": shards, "load": load} | found)
             save(asked.json, machine=machine, settings=settings, samples=samples)
     print(f"{asked.rows:,} rows | shards | wall s | CPU s | peak MB\n---|---:|---:|---:|---:")
     for way in WAYS:
         for shards in asked.shards:
             mine = [each for each in samples if (each["way"], each["shards"]) == (way, shards)]
-            wall, cpu, peak = (
-                median(each[name] for each in mine) for name in ("seconds", "cpu_s", "peak_mb")
-            )
-            print(f"{way} | {shards} | {wall:.1f} | {cpu:.1f} | {peak:.0f}")
+            wall, cpu, peak = (spread(mine, name) for name in ("seconds", "cpu_s", "peak_mb"))
+            print(f"{way} | {shards} | {wall} | {cpu} | {peak}")
     print(f"raw numbers: {asked.json}")
     return 0
+
+
+def spread(samples: list[dict[str, Any]], name: str) -> str:
+    """Return the median of what all rounds found, and the least and the most."""
+    found = sorted(each[name] for each in samples)
+    digits = 0 if found[0] >= 100 else 1
+    return f"{median(found):.{digits}f} ({found[0]:.{digits}f} to {found[-1]:.{digits}f})"
 
 
 def _run(env: Any, source: Path, directory: Path, *, way: str, shards: int, aws: Any) -> dict[str, Any]:

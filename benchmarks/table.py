@@ -204,6 +204,7 @@ def tables(results: Path) -> str:
         ("journal-wire", journal),
         ("place", place),
         ("remote", remote),
+        ("beside_ray", beside_ray),
     ):
         path = results / f"{name}.json"
         if path.exists():
@@ -461,6 +462,28 @@ def remote(content: dict[str, Any]) -> str:
     (stored,) = (sample for sample in content["samples"] if sample["kind"] == "object")
     head = f"an output of {stored['size_bytes'] / 1e6:,.0f} MB in S3, of a run that is killed twice"
     return "\n".join([*lines, *_table((head, "CPU s", "peak MB"), rows)])
+
+
+def beside_ray(content: dict[str, Any]) -> str:
+    """Return what shards on one machine cost as actors of a Ray that is started for them, beside processes."""
+    rows = []
+    for shards in content["settings"]["shards"]:
+        found = {
+            (each["way"], each["round"]): each for each in content["samples"] if each["shards"] == shards
+        }
+        rounds = sorted({number for _, number in found})
+        for way in ("processes", "ray"):
+            costs_of_way = [
+                _spread(Spread.of(found[way, number][name] for number in rounds), digits)
+                for name, digits in (("seconds", 1), ("cpu_s", 1), ("peak_mb", 0))
+            ]
+            rows.append((f"{shards}, {way}", *costs_of_way))
+        more = Spread.of(
+            found["ray", number]["cpu_s"] - found["processes", number]["cpu_s"] for number in rounds
+        )
+        rows.append((f"{shards}, what Ray adds", "", _spread(more, 1), ""))
+    head = f"shards of {content['settings']['rows']:,} rows"
+    return "\n".join(_table((head, "wall s", "CPU s", "peak MB"), rows))
 
 
 def _source(content: dict[str, Any], name: str) -> str:

@@ -34,6 +34,7 @@ from fanout.runtime.session import Session
 from fanout.runtime.spec import AGAIN
 from fanout.runtime.supervisor import until_stopped
 from fanout.shards.binding import check_bound, shard_config
+from fanout.shards.kept_planning import planned_once
 from fanout.shards.kept_shards import cancellation, fetch_plan, is_there, put_new
 from fanout.shards.kept_slots import kept_slot
 from fanout.shards.one_shard import kept_shard_spec, note_result
@@ -100,8 +101,12 @@ async def _take_plan(
         if not await fetch_plan(objects, place, directory, clock=clock):
             if await is_there(objects, place.manifest, clock=clock):
                 raise UsageError(f"{place.uri} holds a run of one process: name another place with --run-dir")
-            draft = await draft_plan(tonight, index)
-            made = await put_new(objects, place.plan, draft.dump(), clock=clock)
+
+            async def make() -> bool:
+                draft = await draft_plan(tonight, index)
+                return await put_new(objects, place.plan, draft.dump(), clock=clock)
+
+            made = await planned_once(objects, place, make, clock=clock)
             await fetch_plan(objects, place, directory, clock=clock)
         plan = await run_in_thread(partial(read_plan, directory))
         resolved = same_night(config, plan.config, now=now)

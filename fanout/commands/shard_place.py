@@ -126,7 +126,7 @@ async def draft_plan(config: Config, index: ShardIndex) -> ShardPlan:
     output = config.output.path or ""
     whole = as_planned(config, shards=index.of)
     at_once = min(config.run.at_once or index.of, index.of)
-    split_config(whole, at_once=at_once)
+    split_config(whole, at_once=at_once, one_host=1)
     check_paths(config.input.paths, output)
     if not is_remote(output):
         with next_time(AGAIN):
@@ -140,7 +140,7 @@ async def draft_plan(config: Config, index: ShardIndex) -> ShardPlan:
         plan = await make_plan(
             session,
             whole,
-            source.units(index.of),
+            await run_in_thread(partial(source.units, index.of)),
             run_id=run_id,
             at_once=at_once,
             now=now,

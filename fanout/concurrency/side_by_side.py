@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 import anyio
 
@@ -28,3 +28,17 @@ async def side_by_side(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
             for place, call in enumerate(calls):
                 tasks.start_soon(keep, place, call)
     return [results[place] for place in range(len(calls))]
+
+
+async def beside(helper: Callable[[], Coroutine[Any, Any, object]], call: Callable[[], Awaitable[T]]) -> T:
+    """Return what `call` returns; `helper` goes on meanwhile, and is cancelled then.
+
+    Raises:
+        BaseException: What the first of them raised, as it is; the other is cancelled.
+    """
+    with unwrapped():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(helper)
+            result = await call()
+            tasks.cancel_scope.cancel()
+    return result

@@ -13,7 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from fanout.output.thrift import Kind, List, Reader, Struct, Value, encoded, encoded_items
+from fanout.domain.thrift import Kind, List, Reader, Struct, Value, encoded, encoded_items
 
 _MAGIC = b"PAR1"
 _TAIL_BYTES = 8  # the footer's length and the magic number end the file

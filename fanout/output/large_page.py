@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import zstandard
 
+from fanout.domain.thrift import DamagedError, Kind, Reader, Struct, encoded
 from fanout.files import readable
-from fanout.output.thrift import DamagedError, Kind, Reader, Struct, encoded
 
 LARGE_BYTES = 16 << 20
 """Responses of this size are pages of this module: as large as a row group of the output may be anyway."""

@@ -73,7 +73,7 @@ def shard_config(plan: ShardPlan, asked: Config, *, slot: int, now: float) -> Co
     Raises:
         DeadlineReached: The deadline of the run has passed.
     """
-    share = split_config(plan.config, at_once=plan.at_once)[slot]
+    share = split_config(plan.config, at_once=plan.at_once, one_host=1)[slot]
     left_s = None if plan.deadline_at is None else plan.deadline_at - now
     if left_s is not None and left_s <= 0.0:
         raise DeadlineReached(

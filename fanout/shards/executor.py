@@ -93,7 +93,8 @@ class ShardExecutor:
         plan = await self._plan(session, count)
         at_once = count if plan is None else _here(spec, plan)
         of = count if plan is None else plan.at_once
-        shares = split_config(heard(spec.config, at_once=of)[0], at_once=of)
+        beside = min(at_once, _on_one_host(spec))
+        shares = split_config(heard(spec.config, at_once=of)[0], at_once=of, one_host=beside)
         level = logging.getLogger("fanout").getEffectiveLevel()
         name = next((name for name in LEVELS if level <= getattr(logging, name.upper())), LEVELS[-1])
         place = spec.place
@@ -165,7 +166,7 @@ class ShardExecutor:
             spec.directory.has_shards or spec.rows is not None or config.input.limit is not None
         ):
             return None
-        divided = source.units(count)
+        divided = await run_in_thread(partial(source.units, count))
         if not asked and not is_even(divided):
             return None
         plan = await make_plan(
@@ -201,3 +202,14 @@ def _at_once(spec: RunSpec, count: int) -> int:
 def _here(spec: RunSpec, plan: ShardPlan) -> int:
     """Return how many shards are at work at once on this machine; a plan for many hosts may have more."""
     return plan.at_once if spec.config.run.shards is None else min(plan.at_once, _at_once(spec, plan.at_once))
+
+
+def _on_one_host(spec: RunSpec) -> int:
+    """Return how many shards at most this command has at work on one host, and so in one memory.
+
+    On a cluster of Ray each has a core of its own, with the memory that hosts have for one.
+    """
+    run = spec.config.run
+    if run.engine != "ray":
+        return run.shard_count
+    return 1 if run.ray_address is not None else os.cpu_count() or 1

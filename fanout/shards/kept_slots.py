@@ -54,11 +54,11 @@ async def kept_slot(
     unchanged_since: dict[tuple[str, str], float] = {}
     told = False
     while True:
-        there = await _etags(objects, place, clock=clock)
+        there = await held_slots(objects, place, clock=clock)
         seen = {each: unchanged_since.get(each, uptime()) for each in there.items()}
         unchanged_since = seen
         for number in order:
-            target = ObjectPlace(place.bucket, f"{place.slots}{number:03d}")
+            target = slot_place(place, number)
             key = target.key + CLAIM_SUFFIX
             if key in there and uptime() - seen[key, there[key]] < SILENT_S:
                 continue
@@ -80,8 +80,17 @@ async def kept_slot(
         await clock.sleep(LOOK_S)
 
 
-async def _etags(objects: ObjectStore, place: RunPlace, *, clock: Clock) -> dict[str, str]:
-    """Return the ETag of each slot that is held, by key."""
+def slot_place(place: RunPlace, number: int) -> ObjectPlace:
+    """Return the slot of this number: an owner's claim on it stands beside it."""
+    return ObjectPlace(place.bucket, f"{place.slots}{number:03d}")
+
+
+async def held_slots(objects: ObjectStore, place: RunPlace, *, clock: Clock) -> dict[str, str]:
+    """Return the ETag of each slot that is held, by the key of its claim.
+
+    Raises:
+        RunError: S3 does not permit it, or does not answer.
+    """
 
     async def look() -> dict[str, str]:
         pages = objects.list(place.bucket, place.slots)

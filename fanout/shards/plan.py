@@ -2,8 +2,8 @@
 
 The sum of the shares never exceeds what is configured. Whole requests a second are dealt out one by one and a fraction
 goes to one process, since a rate of 1.5 lets two requests through in some second: in any second, the shares together
-let through what the whole would have, whatever their schedules' phases are. What a process lets through alone although
-it is larger than its share, a payload beyond `held_bytes`, each of them lets through.
+let through what the whole would have, whatever their schedules' phases are. What is kept in memory is shared by those
+alone that share one. A payload beyond `held_bytes`, which is let through alone, each of them lets through.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EACH_NEEDS_ONE = (
 )
 
 
-def split_config(config: Config, *, at_once: int | None = None) -> list[Config]:
+def split_config(config: Config, *, at_once: int | None = None, one_host: int | None = None) -> list[Config]:
     """Return the configurations of so many shards that are at work at once, each that of a run of its own.
 
     The deadline and the metrics stay with the process that started them; `max_failures` is asked by both.
@@ -30,6 +30,7 @@ def split_config(config: Config, *, at_once: int | None = None) -> list[Config]:
     Args:
         config: Of the run.
         at_once: How many; by default the run's processes.
+        one_host: How many of them are on one host, and so share its memory; by default all.
 
     Raises:
         UsageError: There is less of something than shards, or something cannot be shared; with the next step.
@@ -37,20 +38,21 @@ def split_config(config: Config, *, at_once: int | None = None) -> list[Config]:
     processes = config.run.processes if at_once is None else at_once
     if config.run.shard_count == 1:
         return [config]
-    _check(config, processes)
+    beside = processes if one_host is None else one_host
+    _check(config, processes, beside=beside)
     pacing, transport, collect, output = config.pacing, config.transport, config.collect, config.output
     rates = deal_rate(pacing.rate, processes)
     bursts = deal_rate(pacing.burst, processes)
     windows = deal(pacing.window, processes)
-    held = deal(pacing.held_bytes, processes)
+    held = deal(pacing.held_bytes, beside)
     concurrency = deal(transport.concurrency, processes)
     uploads = deal(transport.uploads, processes)
     fetches = [None] * processes if collect.fetches is None else deal(collect.fetches, processes)
     # Less than one of these would do nothing, and no promise depends on their sum.
     pollers = deal(collect.pollers, processes, least=1)
     part_rows, part_bytes = (
-        deal(output.part_rows, processes, least=1),
-        deal(output.part_bytes, processes, least=1),
+        deal(output.part_rows, beside, least=1),
+        deal(output.part_bytes, beside, least=1),
     )
     return [
         config.model_copy(
@@ -61,7 +63,7 @@ def split_config(config: Config, *, at_once: int | None = None) -> list[Config]:
                         "bytes_per_s": pacing.bytes_per_s / processes if pacing.bytes_per_s else None,
                         "burst": bursts[index],
                         "window": windows[index],
-                        "held_bytes": held[index],
+                        "held_bytes": held[index % beside],
                     }
                 ),
                 "transport": transport.model_copy(
@@ -69,7 +71,10 @@ def split_config(config: Config, *, at_once: int | None = None) -> list[Config]:
                 ),
                 "collect": collect.model_copy(update={"fetches": fetches[index], "pollers": pollers[index]}),
                 "output": output.model_copy(
-                    update={"part_rows": part_rows[index], "part_bytes": part_bytes[index]}
+                    update={
+                        "part_rows": part_rows[index % beside],
+                        "part_bytes": part_bytes[index % beside],
+                    }
                 ),
                 "run": config.run.model_copy(
                     update={
@@ -107,7 +112,7 @@ def deal_rate(whole: float | None, processes: int) -> list[float | None]:
     return shares
 
 
-def _check(config: Config, processes: int) -> None:
+def _check(config: Config, processes: int, *, beside: int) -> None:
     if "-" in config.input.paths:
         raise UsageError(
             "standard input can be read once and from its start alone, and each of several shards or processes reads "
@@ -125,9 +130,9 @@ def _check(config: Config, processes: int) -> None:
                 f"{section}.{key} = {value:g} is less than one for each of {processes} {_name(config)}: "
                 f"raise it, or start at most {max(math.floor(value), 1)}"
             )
-    if config.pacing.held_bytes < processes:
+    if config.pacing.held_bytes < beside:
         raise UsageError(
-            f"pacing.held_bytes = {config.pacing.held_bytes} cannot be shared by {processes} {_name(config)}"
+            f"pacing.held_bytes = {config.pacing.held_bytes} cannot be shared by {beside} {_name(config)}"
         )
 
 

@@ -65,6 +65,8 @@ class InputFile:
         object: What S3 said of it, its ETag among that; None for a local file.
         remote: Where it is; None for a local file.
         span: What of it is read; None for all.
+        footer: Of Parquet, the bytes of it that make the footer of what is read, each range half-open: one of the whole
+            footer, or the three of `footer_cut`; none where that is not known yet.
     """
 
     path: str
@@ -76,6 +78,7 @@ class InputFile:
     object: ObjectInfo | None = None
     remote: Remote | None = field(default=None, repr=False, compare=False)
     span: Span | None = None
+    footer: tuple[tuple[int, int], ...] = ()
 
     @property
     def read_bytes(self) -> int | None:

@@ -140,6 +140,7 @@ class RemoteFile:
         check: See `Check`.
         lends: What is read is left there for another reader, which takes it instead of reading it again.
         takes: Such ranges of another reader.
+        tail_bytes: What is read at once of its end, whatever is asked for there.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class RemoteFile:
         check: Check,
         lends: Ranges | None = None,
         takes: Ranges | None = None,
+        tail_bytes: int = TAIL_BYTES,
     ) -> None:
         self._remote = remote
         self._info = info
@@ -158,7 +160,7 @@ class RemoteFile:
         self._takes = takes
         self._position = 0
         self._tail: bytes | None = None
-        self._tail_at = max(0, info.size_bytes - TAIL_BYTES)
+        self._tail_at = max(0, info.size_bytes - tail_bytes)
         self.closed = False
         self.mode = "rb"
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 
 import pyarrow as pa
@@ -20,16 +21,19 @@ from fanout.source.files import InputFile
 from fanout.source.jsonl.field_check import check_others, first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
 from fanout.source.known import Known
-from fanout.source.parquet.footers import Group, read_footer
+from fanout.source.parquet.footers import Footer, Group, read_footer
+from fanout.source.parquet.part import ParquetPart
 from fanout.source.parquet.reader import ParquetRows
 from fanout.source.remote import Remote
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter, SourceStatistics
-from fanout.source.units import InputPart, Unit, divided, unit_file
+from fanout.source.units import InputPart, Unit, divided, unit_file, with_footers
 
 # First bytes are fetched from this many files at once: a bucket answers in 30 ms, a directory may have thousands.
 _LOOKS = 16
+_FOOTERS_BYTES = 16 << 20
+"""Of footers that are kept from the look at the input until it is divided."""
 
 
 class Source:
@@ -46,12 +50,13 @@ class Source:
     def __init__(
         self,
         inputs: tuple[InputFile, ...],
-        reader: JsonLines | ParquetRows,
+        reader: JsonLines | ParquetRows | ParquetPart,
         known: Known,
         *,
         limit: int | None,
         warnings: tuple[str, ...] = (),
         groups: Mapping[str, Sequence[Group]] = {},
+        footers: Mapping[str, bytes] = {},
     ) -> None:
         self.inputs = inputs
         self.warnings = warnings
@@ -60,6 +65,7 @@ class Source:
         self._reader = reader
         self._limit = limit
         self._groups = groups
+        self._footers = footers
         self._meter = Meter()
         self._open: Generator[Chunk, None, None] | None = None
 
@@ -76,7 +82,10 @@ class Source:
     def units(self, shards: int) -> list[tuple[Unit, ...]]:
         """Return what each of so many shards reads, in the order of the rows.
 
+        Blocks: of many files in S3, the footers of those that are cut are read once more.
+
         Raises:
+            InputError: One of them could not be read.
             UsageError: Something of it can be read only once, or rows would have to be counted.
         """
         if self._limit is not None:
@@ -84,7 +93,7 @@ class Source:
                 "input.limit counts rows from the first one, and a shard does not know how many stand before its own: "
                 "leave it out, or name fewer files"
             )
-        return divided(self.inputs, self._groups, shards=shards)
+        return with_footers(divided(self.inputs, self._groups, shards=shards), self.inputs, self._footers)
 
     def total_rows(self) -> int | None:
         """Return how many rows there will be, None as long as only reading can tell (JSON Lines)."""
@@ -187,15 +196,16 @@ def open_source(
                 f"Name the files by a glob, or set input.format in the TOML file (-c)"
             )
         if "parquet" in formats:
-            footers = list(pool.map(read_footer, files))
+            footers = list(pool.map(partial(_footer, of=len(files)), files))
             rows = ParquetRows(footers, selection, settings)
             return Source(
-                files,
+                tuple(footer.file for footer in footers),
                 rows,
                 rows.known,
                 limit=settings.limit,
                 warnings=(*warnings, *rows.warnings),
                 groups={footer.path: footer.groups for footer in footers},
+                footers={footer.path: footer.raw for footer in footers if footer.raw is not None},
             )
         first = first_rows(files, settings=settings)
         resolved = selection.resolved(first.fields)
@@ -228,11 +238,17 @@ def open_part(
     """
     files = tuple(unit_file(unit, remote=remote) for unit in part.units)
     known = part.known
-    reader: JsonLines | ParquetRows
+    reader: JsonLines | ParquetPart
     if files and files[0].format == "parquet":
-        with ThreadPoolExecutor(max_workers=_LOOKS) as pool:
-            footers = list(pool.map(read_footer, files))
-        reader = ParquetRows(footers, selection, settings, known=known)
+        rows = sum(unit.rows or 0 for unit in part.units)
+        reader = ParquetPart(selection, settings, known=known, rows=rows)
     else:  # JSON Lines, or nothing at all
         reader = JsonLines(selection.resolved(known.names), settings, known=known.names)
     return Source(files, reader, known, limit=None)
+
+
+def _footer(file: InputFile, *, of: int) -> Footer:
+    """Return a footer without what is large of it where there are very many files."""
+    footer = read_footer(file)
+    few = footer.raw is not None and len(footer.raw) * of <= _FOOTERS_BYTES
+    return replace(footer, metadata=None, raw=footer.raw if few else None)

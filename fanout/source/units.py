@@ -12,7 +12,7 @@ from fanout.errors import InputError, UsageError
 from fanout.ports import ObjectInfo
 from fanout.source.files import InputFile, Span, local_file
 from fanout.source.known import Known
-from fanout.source.parquet.footers import Group
+from fanout.source.parquet.footers import Group, places_within
 from fanout.source.remote import Remote
 from fanout.source.settings import Compression, Format
 
@@ -29,6 +29,7 @@ class Unit:
         end: The one behind the last; None for the whole file.
         size_bytes: Bytes of the file that stand behind it.
         rows: Its rows, where the file tells them.
+        footer: Of Parquet in S3, what is read of its footer, as in `InputFile`; None where that is not known.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Unit:
     end: int | None
     size_bytes: int
     rows: int | None
+    footer: tuple[tuple[int, int], ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -123,13 +125,46 @@ def _unit(
     )
 
 
+def with_footers(
+    shares: Sequence[tuple[Unit, ...]], files: Sequence[InputFile], raw: Mapping[str, bytes]
+) -> list[tuple[Unit, ...]]:
+    """Return the units with what each has to read of its file's footer: all of it, or the part of its row groups.
+
+    Args:
+        shares: The units of each shard.
+        files: All files.
+        raw: Footers that were kept, by the path of their file; others are read again.
+
+    Raises:
+        InputError: The footer of a file in S3 could not be read again.
+    """
+    known = {file.path: file for file in files if file.footer}
+    paths = {unit.path for share in shares for unit in share if unit.start is not None and unit.path in known}
+    cut = {path: places_within(known[path], raw.get(path)) for path in paths}
+
+    def footer(unit: Unit) -> tuple[tuple[int, int], ...] | None:
+        file = known.get(unit.path)
+        if file is None or unit.start is None or unit.end is None:
+            return None if file is None else file.footer
+        places, begin = cut[unit.path], file.footer[0][0]
+        if places is None:
+            return None
+        ranges = places.ranges(unit.start, unit.end)
+        return tuple((begin + start, begin + end) for start, end in ranges)
+
+    return [tuple(replace(unit, footer=footer(unit)) for unit in share) for share in shares]
+
+
 def unit_of(content: Mapping[str, Any]) -> Unit:
     """Return what `Unit.as_dict` was made of.
 
     Raises:
-        TypeError: It was not.
+        TypeError, ValueError: It was not.
     """
-    return Unit(**content)
+    unit = Unit(**content)
+    if unit.footer is None:
+        return unit
+    return replace(unit, footer=tuple((int(start), int(end)) for start, end in unit.footer))
 
 
 def unit_file(unit: Unit, *, remote: Remote | None) -> InputFile:
@@ -153,4 +188,6 @@ def unit_file(unit: Unit, *, remote: Remote | None) -> InputFile:
             raise InputError(
                 f"{unit.path}: changed since the input was divided among the shards: put it back, or start a new run"
             )
-    return replace(file, format=unit.format, compression=unit.compression, span=span)
+    return replace(
+        file, format=unit.format, compression=unit.compression, span=span, footer=unit.footer or ()
+    )

@@ -148,7 +148,7 @@ class ShardedRun:
         planned = list(kills)
         while not exits or exits[-1].code in AGAIN:
             assert len(exits) < MAX_STARTS, f"it does not end: {exits[-1].stderr[-300:]}"
-            begun = bool(exits) and self._begun
+            begun = bool(exits) and self._has_begun()
             command = ("resume", self.place, "-q", "--json") if begun else start
             if exits and not begun and exits[-1].code != KILLED and "holds a run" in exits[-1].stderr:
                 command = ("resume", self.place, "-q", "--json")
@@ -159,7 +159,11 @@ class ShardedRun:
         self._judge(exits[-1])
         return self.found
 
-    _begun = False
+    def _has_begun(self) -> bool:
+        """Whether there is a run to resume: a driver may have been killed before there was one."""
+        path = self._directory / "run.json"
+        download(self._aws, f"{self.place}/run.json", path)
+        return path.exists()
 
     def _kill_shards(self, host: Path, moments: list[float]) -> None:
         while moments:
@@ -195,7 +199,6 @@ class ShardedRun:
         kill = planned.pop(0) if planned else None
         exited = process.wait(PATIENCE_S) if kill is None else process.kill_after(kill.after_s)
         with self._lock:
-            self._begun = True
             if kill is not None and exited.code == KILLED:
                 self.found.kills[what] = self.found.kills.get(what, 0) + 1
                 if kill.host:

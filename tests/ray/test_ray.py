@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from support.audit import audit
 from support.cli import environment, local_aws
 from support.outputs_in_s3 import download
 from support.processes import QUICK, make_input
+from support.ray_nodes import Nodes
 
 pytest.importorskip("ray")
 pytestmark = pytest.mark.timeout(400)
@@ -103,28 +103,6 @@ def test_the_first_signal_stops_all_actors_in_order(aws, tmp_path):
         process.wait()
     assert process.returncode == 75, stderr
     assert "SIGTERM: stopped" in stderr
-
-
-class Nodes:
-    """A Ray cluster of this machine: a head without cores, and nodes of one core with scratch of their own."""
-
-    def __init__(self, directory, env):
-        self.env = env
-        from ray.cluster_utils import Cluster
-
-        self.directory = directory
-        self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-        self.count = 0
-
-    def add(self):
-        self.count += 1
-        scratch = self.directory / f"node-{self.count}"
-        scratch.mkdir()
-        return self.cluster.add_node(num_cpus=1, env_vars={**self.env, "TMPDIR": str(scratch)})
-
-    def lose(self, node):
-        self.cluster.remove_node(node, allow_graceful=False)
-        shutil.rmtree(self.directory / "node-1", ignore_errors=True)
 
 
 def test_the_shard_of_a_node_that_is_lost_goes_on_on_another(aws, tmp_path, monkeypatch):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from functools import partial
 
 import orjson
 
 from fanout.errors import InputError
-from fanout.source.files import InputFile
+from fanout.source.files import InputFile, open_bytes
 from fanout.source.jsonl.blocks import BrokenStreamError, decompress
 from fanout.source.jsonl.lines import LongLine, split_lines
 from fanout.source.jsonl.raw_bytes import raw_blocks
@@ -23,7 +24,12 @@ from fanout.text import did_you_mean
 
 LINES = 100
 _FEW_BYTES = 64 << 10  # of each further file
+_BEGIN_BYTES, _BEGIN_FURTHER_BYTES = _FEW_BYTES, 2 << 10
+"""What is read first of a file in S3, and as much again as long as that tells too little: it will be read once more."""
 _FILES = 256  # further files that are looked into: in S3 each costs a request
+_BATCH = 16  # files that are looked into at once
+_ALL_BYTES, _ALL_SHARE = 512 << 10, 100
+"""Of all further files in S3: none is looked into once so many bytes, and that part of the input, were read."""
 _DEPTH = 3  # of objects in objects whose fields are suggested
 
 
@@ -65,7 +71,11 @@ class FirstRows:
 def first_rows(files: Iterable[InputFile], *, settings: InputSettings) -> FirstRows:
     """Return the objects among the first lines of the first file that has any; what is wrong is left to the reading."""
     for file in files:
-        if not file.streamed and (rows := _objects(file, settings=settings)):
+        rows: list[Mapping[str, object]] = []
+        if not file.streamed:
+            for rows in _objects(file, settings=settings, begin_bytes=_BEGIN_BYTES, meter=Meter()):  # noqa: B007 - the last one is all
+                pass
+        if rows:
             return FirstRows(file.path, rows, tuple(file.partitions))
     return FirstRows()
 
@@ -81,8 +91,33 @@ def check_others(
     if not required_fields(selection, known=()):
         return
     few = replace(settings, block_bytes=_FEW_BYTES)
-    for first in pool.map(lambda file: first_rows([file], settings=few), files[:_FILES]):
-        first.check(selection)
+    most = max(_ALL_BYTES, sum(file.size_bytes or 0 for file in files) // _ALL_SHARE)
+    meter = Meter()
+    look = partial(_missing, selection=selection, settings=few, meter=meter)
+    for first in range(0, min(len(files), _FILES), _BATCH):
+        for missing in pool.map(look, files[first : min(first + _BATCH, _FILES)]):
+            if missing is not None:
+                raise missing
+        if meter.bytes_read >= most:
+            return
+
+
+def _missing(
+    file: InputFile, *, selection: Selection, settings: InputSettings, meter: Meter
+) -> InputError | None:
+    """Return what is wrong with a file; no more of it is read than shows that nothing is."""
+    missing: InputError | None = None
+    if file.streamed:
+        return None
+    with closing(_objects(file, settings=settings, begin_bytes=_BEGIN_FURTHER_BYTES, meter=meter)) as looks:
+        for rows in looks:
+            try:
+                FirstRows(file.path, rows, tuple(file.partitions)).check(selection)
+            except InputError as error:
+                missing = error
+            else:
+                return None
+    return missing
 
 
 def required_fields(selection: Selection, *, known: tuple[str, ...]) -> tuple[str, ...]:
@@ -106,23 +141,59 @@ def missing_field(path: str, name: str, rows: Iterable[Mapping[str, object]]) ->
     )
 
 
-def _objects(file: InputFile, *, settings: InputSettings) -> list[Mapping[str, object]]:
+def _objects(
+    file: InputFile, *, settings: InputSettings, begin_bytes: int, meter: Meter
+) -> Generator[list[Mapping[str, object]], None, None]:
+    """Yield the objects among the first lines of a file's first block, and again when more of it has been read.
+
+    `meter` counts what is read in S3.
+    """
     few = settings.block_bytes
-    end = (
-        None if file.object is None else min(few, file.object.size_bytes)
-    )  # nothing is read ahead for one block
-    raw = raw_blocks(file, block_bytes=few, meter=Meter(), check=lambda: None, request_bytes=few, end=end)
-    text = decompress(raw, file.compression, step_bytes=few)
+    raw = _begun(file, block_bytes=few, begin_bytes=begin_bytes, meter=meter)
+    objects: list[Mapping[str, object]] = []
+    left = LINES
     try:
-        # One block: more would unfold a bomb for a courtesy.
-        for _, lines in split_lines(islice(text, 1), cap_bytes=settings.line_cap_bytes):
-            parsed = (_parsed(line) for line in lines[:LINES])
-            return [value for value in parsed if isinstance(value, dict)]
+        text = _bounded(decompress(raw, file.compression, step_bytes=few), few)
+        for _, lines in split_lines(text, cap_bytes=settings.line_cap_bytes):
+            parsed = (_parsed(line) for line in lines[:left])
+            found = [value for value in parsed if isinstance(value, dict)]
+            left -= min(left, len(lines))
+            if found:
+                objects = [*objects, *found]
+                yield objects
+            if not left:
+                return
     except (BrokenStreamError, OSError):
         pass
     finally:
         raw.close()
-    return []
+
+
+def _begun(
+    file: InputFile, *, block_bytes: int, begin_bytes: int, meter: Meter
+) -> Generator[bytes, None, None]:
+    """Yield the first block of a file; of one in S3 a little, then as much again, and nothing ahead."""
+    if file.object is None:
+        with closing(raw_blocks(file, block_bytes=block_bytes, meter=Meter(), check=lambda: None)) as blocks:
+            yield next(blocks, b"")
+        return
+    at, last = 0, min(block_bytes, file.object.size_bytes)
+    while at < last:
+        end = min(max(2 * at, begin_bytes), last)
+        with closing(open_bytes(file, start=at, end=end)) as stream:
+            block = stream.read(end - at)
+        meter.bytes_read += len(block)
+        yield block
+        at = end
+
+
+def _bounded(text: Iterable[bytes], most: int) -> Iterator[bytes]:
+    """Yield the first bytes of a text: more would unfold a bomb for a courtesy."""
+    for block in text:
+        yield block[:most]
+        most -= len(block)
+        if most <= 0:
+            return
 
 
 def _parsed(line: bytes | LongLine) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from fanout.errors import InputError
 from fanout.source.files import InputFile, reason
+from fanout.source.parquet.footer_cut import MAGIC, FooterPlaces, as_file, footer_places, joined
 from fanout.source.parquet.logical_types import marked_schema
-from fanout.source.remote import Check, Ranges, RemoteFile
+from fanout.source.remote import TAIL_BYTES, Check, Ranges, RemoteFile
 
 # What pyarrow has been seen to raise on damaged files (MemoryError: a damaged length asks for exabytes).
 PARQUET_ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
@@ -25,6 +26,13 @@ _BUFFER_MAX_LOCAL, _BUFFER_MAX_REMOTE = (
     1 << 20,
     8 << 20,
 )  # S3 answers a buffer by one request, at 20-30 ms each
+_ENDS_BYTES = 8
+"""The length of the footer and the magic number, which end the file."""
+_TAIL_MIN, _TAIL_SHARE = 1 << 10, 128
+"""What of a file in S3 is read first: a footer is nearly always within it, and of a small file little else."""
+_GAP_BYTES = 4 << 10
+"""Between parts of a footer: fewer are read for nothing, which spares a request."""
+_CUT = 3  # ranges of a footer of some row groups
 
 
 class Group(NamedTuple):
@@ -43,8 +51,9 @@ class Footer:
         partitions: Texts of the partition columns that the path names; None for a null.
         file: Where it stands.
         int96: Paths of the leaves that are INT96: instants in nanoseconds, which are read as microseconds.
-        groups: Its row groups.
-        metadata: All of it, of a file that is read in part; None otherwise, as there may be very many files.
+        groups: Its row groups, or those of `file.footer`.
+        metadata: All of it; None where there may be very many files.
+        raw: Its bytes, of a file in S3; likewise.
     """
 
     path: str
@@ -55,27 +64,45 @@ class Footer:
     int96: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     metadata: pq.FileMetaData | None = field(default=None, repr=False, compare=False)
+    raw: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
     def read_rows(self) -> int:
         """How many of its rows are read: those of the file's span."""
-        span = self.file.span
-        return self.rows if span is None else sum(group.rows for group in self.groups[span.start : span.end])
+        if self.file.span is None:
+            return self.rows
+        return sum(self.groups[index].rows for index in read_groups(self.file, len(self.groups)))
+
+
+def read_groups(file: InputFile, count: int) -> range:
+    """Return which of the `count` row groups of a footer are read."""
+    if file.span is None or len(file.footer) == _CUT:
+        return range(count)
+    return range(file.span.start, file.span.end)
+
+
+def number_of(file: InputFile, group: int) -> int:
+    """Return which row group of the whole file a row group of its footer, as it was read, is."""
+    return group if file.span is None or len(file.footer) != _CUT else file.span.start + group
 
 
 def read_footer(file: InputFile) -> Footer:
-    """Return the file's footer.
+    """Return the file's footer, and the file with where that stands in S3.
 
     Raises:
         InputError: It is not Parquet, or its footer is damaged.
     """
-    with opened(file) as parquet:
+    raw = b"" if file.remote is None or file.footer else _raw_footer(file)
+    with opened(file, metadata=_parsed(file, raw) if raw else None) as parquet:
         try:
             metadata = parquet.metadata
             schema = marked_schema(parquet)
             leaves = [parquet.schema.column(index) for index in range(len(parquet.schema))]
             int96 = tuple(leaf.path for leaf in leaves if leaf.physical_type == "INT96")
             groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+            if raw:
+                end = (file.size_bytes or 0) - _ENDS_BYTES
+                file = replace(file, footer=((end - len(raw), end),))
             return Footer(
                 file.path,
                 schema,
@@ -84,10 +111,43 @@ def read_footer(file: InputFile) -> Footer:
                 file,
                 int96,
                 tuple(Group(group.num_rows, group.total_byte_size) for group in groups),
-                metadata if file.span is not None else None,
+                metadata,
+                raw or None,
             )
         except PARQUET_ERRORS as error:
             raise _unreadable(file, error) from error
+
+
+def places_within(file: InputFile, raw: bytes | None) -> FooterPlaces | None:
+    """Return where in the footer of a file in S3 its row groups stand; None where that cannot be told.
+
+    Args:
+        file: The file, its footer found.
+        raw: The footer; None if it is to be read again.
+
+    Raises:
+        InputError: S3 did not send it.
+    """
+    if raw is None:
+        with _handle(file, lambda: None, lends=None, takes=None) as handle:
+            (raw,) = _ranges(handle, file.footer)
+    return footer_places(raw)
+
+
+def _raw_footer(file: InputFile) -> bytes:
+    """Return the footer of a file in S3; nothing where pyarrow is to say what is wrong with it."""
+    try:
+        with _handle(file, lambda: None, lends=None, takes=None) as handle:
+            return _found(handle)
+    except PARQUET_ERRORS as error:
+        raise InputError(f"{file.path}: {reason(error)}") from error
+
+
+def _parsed(file: InputFile, raw: bytes) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(pa.BufferReader(as_file(raw)))
+    except PARQUET_ERRORS as error:
+        raise _unreadable(file, error) from error
 
 
 @contextmanager
@@ -123,7 +183,7 @@ def opened(
     with handle:
         try:
             if metadata is None:
-                metadata = pq.read_metadata(handle)
+                metadata = _metadata(file, handle)
             largest = _BUFFER_MAX_LOCAL if file.remote is None else _BUFFER_MAX_REMOTE
             share = _BUFFERS_BYTES // max(1, metadata.num_columns)
             parquet = pq.ParquetFile(
@@ -146,8 +206,45 @@ def _handle(file: InputFile, check: Check, *, lends: Ranges | None, takes: Range
     if file.remote is None:
         return pa.OSFile(file.path)
     assert file.object is not None
-    remote = RemoteFile(file.remote, file.object, check=check, lends=lends, takes=takes)
+    size_bytes = file.object.size_bytes
+    tail_bytes = 0 if file.footer else min(TAIL_BYTES, max(_TAIL_MIN, size_bytes // _TAIL_SHARE))
+    remote = RemoteFile(
+        file.remote, file.object, check=check, lends=lends, takes=takes, tail_bytes=tail_bytes
+    )
     return pa.PythonFile(remote, mode="r")
+
+
+def _metadata(file: InputFile, handle: pa.NativeFile) -> pq.FileMetaData:
+    """Read the footer, where it is known: pyarrow would ask for the last 64 KiB, however large it is."""
+    if len(file.footer) == _CUT:
+        assert file.span is not None
+        footer = joined(_ranges(handle, file.footer), groups=file.span.end - file.span.start)
+    elif file.footer:
+        (footer,) = _ranges(handle, file.footer)
+    else:
+        return pq.read_metadata(handle)
+    return pq.read_metadata(pa.BufferReader(as_file(footer)))
+
+
+def _found(handle: pa.NativeFile) -> bytes:
+    """Return the footer of a file; nothing where pyarrow is to say what is wrong with it."""
+    end = handle.size() - _ENDS_BYTES
+    if end < len(MAGIC):
+        return b""
+    (ends,) = _ranges(handle, ((end, end + _ENDS_BYTES),))
+    start = end - int.from_bytes(ends[: -len(MAGIC)], "little")
+    if ends[-len(MAGIC) :] != MAGIC or start < len(MAGIC):
+        return b""
+    return _ranges(handle, ((start, end),))[0]
+
+
+def _ranges(handle: pa.NativeFile, ranges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
+    """Return these bytes of a file, in order; by one read if little lies between them."""
+    first, last = ranges[0][0], ranges[-1][1]
+    if last - first - sum(end - start for start, end in ranges) <= _GAP_BYTES:
+        body = handle.read_at(last - first, first)
+        return tuple(body[start - first : end - first] for start, end in ranges)
+    return tuple(handle.read_at(end - start, start) for start, end in ranges)
 
 
 def _unreadable(file: InputFile, error: Exception) -> InputError:

@@ -14,7 +14,14 @@ from fanout.source.files import InputFile, check_unchanged
 from fanout.source.known import Known
 from fanout.source.parquet.batches import GroupReader
 from fanout.source.parquet.columns import RowValues
-from fanout.source.parquet.footers import PARQUET_ERRORS, Footer, opened, unsupported
+from fanout.source.parquet.footers import (
+    PARQUET_ERRORS,
+    Footer,
+    number_of,
+    opened,
+    read_groups,
+    unsupported,
+)
 from fanout.source.parquet.instants import cut_columns
 from fanout.source.parquet.plan import FilePlan, make_plans
 from fanout.source.remote import Ranges
@@ -104,13 +111,8 @@ class ParquetRows:
                 lent=lent,
             ) as groups,
         ):
-            span = (
-                (0, parquet.metadata.num_row_groups)
-                if file.span is None
-                else (file.span.start, file.span.end)
-            )
-            for group in range(*span):
-                for rows in self._group(groups, group, plan, file.path, row=row):
+            for group in read_groups(file, parquet.metadata.num_row_groups):
+                for rows in self._group(groups, group, plan, file, row=row):
                     check()
                     for item in rows:
                         yield item
@@ -125,13 +127,14 @@ class ParquetRows:
         meter.bytes_read = bytes_before + size_bytes
 
     def _group(
-        self, groups: GroupReader, group: int, plan: FilePlan, path: str, *, row: int
+        self, groups: GroupReader, group: int, plan: FilePlan, file: InputFile, *, row: int
     ) -> Iterator[Iterator[Record | Rejected]]:
         """Yield the rows of a row group, batch by batch."""
+        path, number = file.path, number_of(file, group)
         try:
             groups.check(group)
             if groups.row_bytes(group) > self._settings.line_cap_bytes:
-                yield self._too_large(groups, group, path, row=row)
+                yield self._too_large(groups, group, number, path, row=row)
                 return
             for batch in groups.batches(group):
                 values = plan.columns.rows(batch)
@@ -140,7 +143,7 @@ class ParquetRows:
         except PARQUET_ERRORS as error:
             sound = unsupported(error)
             said = sound or f"{damage(error)}. It changed on disk or was damaged: write or copy it again"
-            raise InputError(f"{path}: row group {group}, after row {row}: {said}") from error
+            raise InputError(f"{path}: row group {number}, after row {row}: {said}") from error
 
     def _rows(
         self, rows: Iterator[RowValues], plan: FilePlan, path: str, *, row: int
@@ -162,12 +165,14 @@ class ParquetRows:
             if isinstance(value, Unfit):
                 raise BadRow(value.code, f"column {name!r} {value.reason}")
 
-    def _too_large(self, groups: GroupReader, group: int, path: str, *, row: int) -> Iterator[Rejected]:
+    def _too_large(
+        self, groups: GroupReader, group: int, number: int, path: str, *, row: int
+    ) -> Iterator[Rejected]:
         size = groups.row_bytes(group)
         nothing: Passthrough = (None,) * len(self._keep)
         message = (
-            f"rows of row group {group} unfold to {size:,} bytes each, more than input.line_max_bytes "
+            f"rows of row group {number} unfold to {size:,} bytes each, more than input.line_max_bytes "
             f"({self._settings.line_cap_bytes:,}) allows; raise it, or select fewer columns"
         )
-        for number in range(row, row + groups.rows(group)):
-            yield Rejected(number, None, "RowTooLarge", f"{at_row(path, number)}: {message}", nothing, size)
+        for each in range(row, row + groups.rows(group)):
+            yield Rejected(each, None, "RowTooLarge", f"{at_row(path, each)}: {message}", nothing, size)

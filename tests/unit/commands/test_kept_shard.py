@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 
 import anyio
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from support.in_memory import in_memory
@@ -25,7 +28,8 @@ from fanout.errors import Exit, InputError, Interrupted, JournalError, UsageErro
 from fanout.runtime.place import sign_of_life
 from fanout.runtime.place.run_place import run_place
 from fanout.runtime.place.sign_of_life import PlaceInUse
-from fanout.shards import kept_shards, kept_slots
+from fanout.shards import kept_planning, kept_shards, kept_slots
+from fanout.simulator.ports.objects import MemoryObjects
 from fanout.simulator.settings import SimulatorSettings
 
 BUCKET = "simulated"
@@ -131,6 +135,47 @@ def test_a_shard_that_has_finished_is_left_alone(job, account):
     again = run(job(1))
     assert (again.rows, again.by_status) == (first.rows, first.by_status)
     assert len(account.world.log) == sent
+
+
+def test_shards_that_start_together_look_at_the_input_once(job, account, monkeypatch):
+    """A thousand hosts that start at once would each list the input, and read the beginning or footer of each file."""
+    looks, original = [], kept_shard.draft_plan
+
+    async def noting(*arguments):
+        looks.append(arguments)
+        return await original(*arguments)
+
+    monkeypatch.setattr(kept_shard, "draft_plan", noting)
+    monkeypatch.setattr(kept_planning, "LOOK_S", 0.02)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            for index in range(3):
+                tasks.start_soon(run_job, job(index, of=3))
+
+    anyio.run(main)
+    assert len(looks) == 1
+    assert merge().rows == 40
+
+
+def test_of_an_input_in_s3_all_shards_together_read_hardly_more_than_there_is(job, account, monkeypatch):
+    """Plan, footers and row groups, as the account is asked for them: 64 KiB for each shard was more than that."""
+    sink = io.BytesIO()
+    text = [os.urandom(8_000).hex() for _ in range(320)]
+    pq.write_table(pa.table({"n": range(320), "text": text}), sink, row_group_size=4, use_dictionary=False)
+    body, asked = sink.getvalue(), []
+    account.world.objects.put(BUCKET, "lake/one.parquet", body, content_type=None, now=1.0)
+    original = MemoryObjects.read
+
+    async def read(self, location, *, start, size_bytes, etag):
+        if location.key == "lake/one.parquet":
+            asked.append(min(size_bytes, len(body) - start))
+        return await original(self, location, start=start, size_bytes=size_bytes, etag=etag)
+
+    monkeypatch.setattr(MemoryObjects, "read", read)
+    lake = {"input": {"paths": [f"s3://{BUCKET}/lake/"]}, "payload": {"column": "text"}}
+    assert sum(run(job(index, of=3, **lake)).rows for index in range(3)) == 320
+    assert len(body) < sum(asked) <= 1.02 * len(body)
 
 
 def test_it_goes_on_where_a_lost_host_was(job, account, monkeypatch):

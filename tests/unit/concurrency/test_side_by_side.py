@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 import pytest
 
-from fanout.concurrency.side_by_side import side_by_side
+from fanout.concurrency.side_by_side import beside, side_by_side
 
 
 def test_results_come_in_the_order_of_the_calls_and_all_are_begun_at_once():
@@ -51,3 +51,27 @@ def test_an_error_is_raised_as_it_is_and_the_others_are_cancelled():
     with pytest.raises(KeyError, match="a bug"):
         anyio.run(main)
     assert ended == ["cancelled"]
+
+
+def test_a_helper_goes_on_as_long_as_the_call():
+    seen = []
+
+    async def helps():
+        try:
+            await anyio.sleep_forever()
+        finally:
+            seen.append("cancelled")
+
+    async def call():
+        await anyio.sleep(0)
+        seen.append("called")
+        return 7
+
+    async def fails():
+        raise KeyError("a bug")
+
+    assert anyio.run(beside, helps, call) == 7
+    assert seen == ["called", "cancelled"]
+    for helper, other in ((helps, fails), (fails, anyio.sleep_forever)):
+        with pytest.raises(KeyError, match="a bug"):
+            anyio.run(beside, helper, other)

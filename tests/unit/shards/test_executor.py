@@ -133,6 +133,26 @@ def test_more_shards_than_are_at_work_at_once_take_turns_with_the_shares(monkeyp
     assert {member.assignment.config.pacing.rate for member in work._members} == {50}
 
 
+@pytest.mark.parametrize(
+    ("run", "of"),
+    [
+        ({"shards": 8, "at_once": 2}, 2),
+        ({"shards": 4, "at_once": 4, "engine": "ray", "ray_address": "auto"}, 1),
+        ({"shards": 4, "at_once": 4, "engine": "ray"}, 3),
+    ],
+)
+def test_memory_is_shared_by_the_shards_on_one_host(monkeypatch, spec, tmp_path, run, of):
+    """On a cluster, each has a host or a core's share of one; a Ray of its own is on this machine, with its cores."""
+    in_memory(monkeypatch)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    write_jsonl(tmp_path / "in.jsonl", [{"n": n} for n in range(300)])
+    work = prepare(spec(processes=1, run=run))
+    assert [share.output.part_rows for share in work._shares] == [
+        pytest.approx(5_000 / of, abs=1) for _ in range(run["at_once"])
+    ]
+    assert {share.pacing.rate for share in work._shares} == {100 / run["at_once"]}
+
+
 def test_shards_that_were_asked_for_are_not_dealt_out(monkeypatch, spec, tmp_path):
     in_memory(monkeypatch)
     gzipped(tmp_path / "in.jsonl.gz")

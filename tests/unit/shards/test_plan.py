@@ -86,6 +86,21 @@ def test_every_bound_is_shared_and_nothing_else_is_changed():
         )
 
 
+def test_memory_is_shared_by_those_on_one_host_alone():
+    """64 shards on 64 hosts wrote parts of 78 rows and 1 MiB, and held 4 MiB of payloads each."""
+    whole = Config.model_validate(
+        {"run": {"shards": 64}, "pacing": {"rate": 640}, "transport": {"uploads": 64}}
+    )
+    for share in split_config(whole, at_once=64, one_host=1):
+        assert share.pacing.rate == 10
+        assert share.pacing.held_bytes == whole.pacing.held_bytes
+        assert (share.output.part_rows, share.output.part_bytes) == (5_000, 64 << 20)
+    beside = split_config(whole, at_once=64, one_host=3)
+    for first in (0, 3, 60):
+        assert sum(share.pacing.held_bytes for share in beside[first : first + 3]) == 256 << 20
+        assert sum(share.output.part_rows for share in beside[first : first + 3]) == 5_000
+
+
 def test_without_a_limit_there_is_none_to_share():
     for share in shares_of(4):
         assert (share.pacing.rate, share.pacing.bytes_per_s, share.pacing.burst) == (None, None, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 
 import pyarrow as pa
@@ -12,10 +14,9 @@ from support.settings import input_settings
 
 from fanout.domain.records import Record
 from fanout.errors import InputError, UsageError
-from fanout.source.remote import TAIL_BYTES
 from fanout.source.selection import Selection
 from fanout.source.source import open_part, open_source
-from fanout.source.units import InputPart
+from fanout.source.units import InputPart, unit_of
 
 
 def part_of(source, units):
@@ -82,28 +83,108 @@ def test_of_lines_in_s3_all_shards_together_read_hardly_more_than_there_is(shard
 
 
 @pytest.mark.parametrize("shards", [1, 8, 64])
-def test_of_parquet_in_s3_each_column_of_a_row_group_is_read_once(shards):
+def test_of_parquet_in_s3_all_shards_together_read_hardly_more_than_there_is(shards):
+    """Each column of a row group once, and of the footer what says where those are: not 64 KiB a shard."""
     table = pa.table({"n": range(30_000), "x": [os.urandom(20).hex() for _ in range(30_000)]})
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, row_group_size=400)
     text = sink.getvalue().to_pybytes()
-    rows, read, _ = read_from_s3("in.parquet", text, shards, Selection(payload_column="x"))
+    footer_bytes = int.from_bytes(text[-8:-4], "little")
+    rows, read, looked = read_from_s3("in.parquet", text, shards, Selection(payload_column="x"))
     assert rows == 30_000
-    columns = [(start, size) for start, size in read if start + size < len(text) - TAIL_BYTES]
-    assert len(set(columns)) == len(columns)
-    assert len(read) - len(columns) <= 2 * shards + 4, "and its footer, for a shard"
+    columns = [(start, size) for start, size in read if start + size < len(text) - footer_bytes]
+    assert len(set(columns)) == len(columns) >= 75
+    assert sum(size for _, size in read) - sum(size for _, size in columns) <= footer_bytes + shards * (
+        400 if shards > 1 else footer_bytes
+    )
+    assert sum(size for _, size in looked) <= footer_bytes + len(text) // 128
+    assert sum(size for _, size in read) <= 1.02 * len(text)
 
 
-def read_from_s3(name, text, shards, selection):
-    """Return how many rows all shards have read, the ranges that they read for it, and those of the first look."""
-    remote = DictRemote({("b", name): text})
+@pytest.mark.parametrize("place", ["s3", "disk"])
+def test_a_part_of_a_parquet_file_whose_plan_says_nothing_of_its_footer_is_found_in_the_whole(place, parquet):
+    """As plans of before have it, and those of files on a disk."""
+    path = parquet({"x": [str(n) for n in range(100)]}, row_group_size=10)
+    remote = DictRemote({("b", "in.parquet"): path.read_bytes()}) if place == "s3" else None
+    settings, selection = input_settings([str(path) if remote is None else "s3://b/in.parquet"]), Selection()
+    source = open_source(settings, selection, remote=remote)
+    rows = []
+    for units in source.units(3):
+        assert (units[0].footer is None) == (place == "disk")
+        content = [
+            {name: value for name, value in unit.as_dict().items() if name != "footer"} for unit in units
+        ]
+        part = part_of(source, tuple(map(unit_of, content)))
+        rows += [row.payload for row in rows_of(open_part(part, settings, selection, remote=remote))]
+    assert rows == [b'{"x":"%d"}' % n for n in range(100)]
+
+
+def test_a_damaged_part_of_a_parquet_file_in_s3_is_named_as_in_the_whole(parquet):
+    path = parquet({"x": [str(n) * 50 for n in range(100)]}, row_group_size=10, write_page_checksum=True)
+    body = bytearray(path.read_bytes())
+    chunk = pq.read_metadata(path).row_group(7).column(0)
+    middle = chunk.data_page_offset - 5  # within what the dictionary holds
+    body[middle] ^= 0xFF
+    remote = DictRemote({("b", "in.parquet"): bytes(body)})
+    settings, selection = input_settings(["s3://b/in.parquet"]), Selection()
+    source = open_source(settings, selection, remote=remote)
+    part = open_part(part_of(source, source.units(2)[1]), settings, selection, remote=remote)
+    with pytest.raises(InputError, match=r"s3://b/in\.parquet: row group 7, after row 20: "):
+        rows_of(part)
+
+
+def test_of_small_parquet_files_in_s3_their_footers_alone_are_read_twice():
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"x": [os.urandom(200).hex() for _ in range(100)]}), sink, use_dictionary=False)
+    text = sink.getvalue().to_pybytes()
+    footer_bytes = int.from_bytes(text[-8:-4], "little")
+    objects = {("b", f"k/{number:03d}.parquet"): text for number in range(100)}
+    rows, read, looked = read_from_s3("k/", None, 7, Selection(), objects=objects)
+    assert rows == 100 * 100
+    assert sum(size for _, size in looked) <= 100 * (64 + max(1 << 10, footer_bytes + 8))
+    assert sum(size for _, size in read) <= 100 * len(text)
+    assert footer_bytes < len(text) // 30
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_of_small_files_in_s3_with_fields_that_they_need_the_first_lines_alone_are_read_twice(packed):
+    """The look at 256 further files took 64 KiB of each, which was all of them."""
+    lines = b"".join(b'{"a":%d,"x":"%s"}\n' % (n, os.urandom(300).hex().encode()) for n in range(80))
+    name, body = ("jsonl.gz", gzip.compress(lines)) if packed else ("jsonl", lines)
+    objects = {("b", f"k/{number:03d}.{name}"): body for number in range(100)}
+    rows, read, looked = read_from_s3("k/", None, 7, Selection(keep=("a",)), objects=objects)
+    assert rows == 80 * 100
+    assert sum(size for _, size in looked) <= len(body) + 100 * (64 + (2 << 10))
+    assert sum(size for _, size in read) == 100 * len(body)
+
+
+def test_a_field_that_comes_late_in_a_file_in_s3_is_found_all_the_same():
+    late = b'{"x":"%s"}\n' % (b"y" * 500) * 90 + b'{"a":1,"x":""}\n'
+    objects = {("b", "k/0.jsonl"): b'{"a":1,"x":""}\n', ("b", "k/1.jsonl"): late}
+    rows, _, _ = read_from_s3("k/", None, 2, Selection(keep=("a",)), objects=objects)
+    assert rows == 92
+    objects["b", "k/2.jsonl"] = b'{"x":"%s"}\n' % (b"y" * 500) * 200
+    with pytest.raises(InputError, match=r"s3://b/k/2.jsonl: no field 'a' in the first 100 rows"):
+        read_from_s3("k/", None, 2, Selection(keep=("a",)), objects=objects)
+
+
+def read_from_s3(name, text, shards, selection, *, objects=None):
+    """Return how many rows all shards have read, the ranges that they read for it, and those of the first look.
+
+    Units are written down and read again, as those of a plan are.
+    """
+    remote = DictRemote(objects or {("b", name): text})
     settings = input_settings([f"s3://b/{name}"])
     source = open_source(settings, selection, remote=remote)
+    divided = [
+        tuple(unit_of(json.loads(json.dumps(unit.as_dict()))) for unit in units)
+        for units in source.units(shards)
+    ]
     looked = [(start, size) for _, start, size in remote.reads]
     remote.reads.clear()
     rows = sum(
         len(rows_of(open_part(part_of(source, units), settings, selection, remote=remote)))
-        for units in source.units(shards)
+        for units in divided
     )
     return rows, [(start, size) for _, start, size in remote.reads], looked
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 from support.parts import footer_of
 
-from fanout.output.thrift import DamagedError, Kind, List, Reader, encoded, encoded_items
+from fanout.domain.thrift import DamagedError, Kind, List, Reader, encoded, encoded_items
 
 TABLES = {
     "plain": pa.table({"row": [1, 2, 3], "name": ["a", None, "ü" * 40]}),

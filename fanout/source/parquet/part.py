@@ -1,0 +1,48 @@
+"""Reads the Parquet files of a part of an input, each looked at when its turn comes: all were checked before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from fanout.domain.records import Record, Rejected
+from fanout.source.files import InputFile, check_unchanged
+from fanout.source.known import Known
+from fanout.source.parquet.footers import read_footer
+from fanout.source.parquet.reader import ParquetRows
+from fanout.source.selection import Selection
+from fanout.source.settings import InputSettings
+from fanout.source.statistics import Meter
+
+
+class ParquetPart:
+    """Reads the files of a part by one selection, and the footer of each once.
+
+    Args:
+        selection: As the whole input was opened with.
+        settings: Likewise.
+        known: Of the whole input.
+        rows: Of all files of the part.
+
+    Attributes:
+        passthrough_schema: Plain types of the passthrough columns.
+        total_rows: Rows of all files.
+    """
+
+    def __init__(self, selection: Selection, settings: InputSettings, *, known: Known, rows: int) -> None:
+        self._selection = selection
+        self._settings = settings
+        self._known = known
+        self.passthrough_schema = known.passthrough_schema
+        self.total_rows: int | None = rows
+
+    def read(
+        self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]
+    ) -> Iterator[Record | Rejected | None]:
+        """Yield the rows of `file`, numbered from `row`; see `ParquetRows.read`.
+
+        Raises:
+            InputError: The file is damaged or changed; the rows before the damage were yielded.
+        """
+        check_unchanged(file)
+        rows = ParquetRows([read_footer(file)], self._selection, self._settings, known=self._known)
+        yield from rows.read(file, row=row, meter=meter, check=check)
