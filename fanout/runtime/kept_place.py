@@ -335,6 +335,7 @@ async def open_place(spec: RunSpec, session: Session) -> AsyncIterator[KeptPlace
     """Yield the place of the run, which is this process's inside the block.
 
     Raises:
+        PlaceInUse: Another process is at the place; names it.
         UsageError: A new run is to begin where there is one.
         JournalError: A segment is missing or damaged, or an owner is at work who keeps the place.
         RunError: S3 does not permit it, does not answer, or knows no conditions.
@@ -343,9 +344,8 @@ async def open_place(spec: RunSpec, session: Session) -> AsyncIterator[KeptPlace
     assert place is not None, "the run is kept on this machine"
     objects, clock = session.cloud.objects, session.clock
     replaces = None
-    if spec.begun:
-        await until_silent(objects, place, clock=clock)
-    else:
+    silent_behind = await until_silent(objects, place, clock=clock)
+    if not spec.begun:
         output = spec.config.output
         replacing = output.path if output.overwrite else None
         with _of_another(spec):
@@ -354,7 +354,12 @@ async def open_place(spec: RunSpec, session: Session) -> AsyncIterator[KeptPlace
     log = _segment_log(spec, place, session, owner)
     # The journal of a run of shards knows no rows: to claim it is all that it is for.
     begins = not spec.begun or (spec.config.run.is_divided and not spec.is_shard)
-    await log.claim(begins=begins, replaces=None if replaces is None else replaces.run_id)
+    await log.claim(
+        begins=begins,
+        replaces=None if replaces is None else replaces.run_id,
+        # Of two that begin here at once, one does: neither must fence the other and then find its `run.json` there.
+        behind=None if spec.begun else silent_behind,
+    )
     failpoint("place.claimed")
     kept = KeptPlace(spec, session, log, owner=owner, replaces=replaces)
     # Before any other that may keep a request waiting: between this one and the network nothing waits.

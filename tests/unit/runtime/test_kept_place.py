@@ -377,6 +377,39 @@ def test_a_live_owner_keeps_its_run(monkeypatch, config):
     assert state_of(account).claims == [1]
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_second_run_at_the_place_of_a_live_one_sends_nothing_whatever_its_output(
+    monkeypatch, config, tmp_path, begun
+):
+    """Neither when both begin at once nor when the first has sent: exit 5 names it, and it comes to its end."""
+    account = in_memory(monkeypatch)
+    monkeypatch.setattr(kept_place, "BEAT_S", 0.2)
+    monkeypatch.setattr(sign_of_life, "WATCH_S", 0.1)
+    ended, refused = [], []
+
+    async def run(name):
+        asked = config(pacing={"rate": 20.0}, output={"path": str(tmp_path / name)})
+        try:
+            ended.append((await start_run(asked)).output)
+        except RunError as error:
+            refused.append(error)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, "a.parquet")
+            while begun and not account.world.log:
+                await anyio.sleep(0.01)
+            tasks.start_soon(run, "b.parquet")
+
+    anyio.run(main)
+    assert [type(error) for error in refused] == [PlaceInUse]
+    assert refused[0].exit == Exit.JOURNAL
+    assert f"s3://simulated/runs/one is in use by process {os.getpid()} on " in str(refused[0])
+    (output,) = ended
+    assert (pq.read_metadata(output).num_rows, len(account.world.log)) == (10, 10)
+    assert state_of(account).claims == [1]
+
+
 def test_a_run_shows_that_it_lives_before_it_has_begun_and_after_its_last_row(monkeypatch, config):
     """Reading the input's listing, or putting the output into S3, may take longer than anyone waits."""
     account = in_memory(monkeypatch)
