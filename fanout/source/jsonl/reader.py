@@ -26,6 +26,7 @@ from fanout.source.jsonl.stream_check import StreamCheck
 from fanout.source.jsonl.template import Template
 from fanout.source.jsonl.validity import Validity
 from fanout.source.names import MISSING, find
+from fanout.source.remote import BLOCK_BYTES
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.statistics import Meter
@@ -145,8 +146,10 @@ class JsonLines:
 
     def _text(self, file: InputFile, meter: Meter, check: Callable[[], None]) -> Iterator[bytes]:
         step = self._settings.block_bytes
-        raw: Iterator[bytes] = raw_blocks(file, block_bytes=step, meter=meter, check=check)
         compression = file.compression
+        # What came as one block from S3 is cut into lines as it is: a smaller one would be a copy.
+        most = BLOCK_BYTES if compression == "none" and file.remote is not None else step
+        raw: Iterator[bytes] = raw_blocks(file, block_bytes=most, meter=meter, check=check)
         if file.streamed:
             head = b""
             while len(head) < MAGIC_BYTES and (more := next(raw, b"")):
