@@ -32,7 +32,7 @@ from fanout.errors import (
     UsageError,
 )
 from fanout.rundir.claim import OutputInUse
-from fanout.runtime import finish, kept_place
+from fanout.runtime import finish, kept_place, open_place
 from fanout.runtime.place import sign_of_life
 from fanout.runtime.place.replay import read_state
 from fanout.runtime.place.run_place import run_place
@@ -182,7 +182,7 @@ def test_an_owner_that_is_fenced_ends_and_touches_nothing_of_the_run(monkeypatch
 )
 def test_s3_that_takes_no_segment_ends_the_run_after_a_while(monkeypatch, config, error, code):
     account = in_memory(monkeypatch, SLOW)
-    monkeypatch.setattr(kept_place, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(open_place, "PATIENCE_S", 0.5)
     objects = account.cloud.objects
     put = objects.put
 
