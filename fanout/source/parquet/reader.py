@@ -20,6 +20,7 @@ from fanout.source.parquet.plan import FilePlan, make_plans
 from fanout.source.remote import Ranges
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.settled import IsSettled, all_settled, stand_in
 from fanout.source.statistics import Meter
 
 _LOOKED_INTO = 8
@@ -34,6 +35,7 @@ class ParquetRows:
         known: What a shard has to know of the whole input.
         total_rows: Rows of all files, by their footers; of a file that is read in part, that part's.
         warnings: What a person should know.
+        is_settled: Tells the rows that are counted and not read; None if there are none.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class ParquetRows:
         Raises:
             InputError: A file lacks a column, has it with an unfit type, or keeps it with another type than the first.
         """
+        self.is_settled: IsSettled | None = None
         self._settings = settings
         self._keep = selection.keep
         self._plans, self.passthrough_schema, self.known = make_plans(
@@ -130,6 +133,10 @@ class ParquetRows:
         """Yield the rows of a row group, batch by batch."""
         try:
             groups.check(group)
+            rows = groups.rows(group)
+            if all_settled(row, rows, self.is_settled):
+                yield iter((stand_in(row + rows - 1),))
+                return
             if groups.row_bytes(group) > self._settings.line_cap_bytes:
                 yield self._too_large(groups, group, path, row=row)
                 return

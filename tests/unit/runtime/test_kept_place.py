@@ -41,6 +41,7 @@ from fanout.runtime.place.segment_log import SegmentLog
 from fanout.runtime.place.sign_of_life import PlaceInUse
 from fanout.runtime.session import Session
 from fanout.simulator.settings import SimulatorSettings
+from fanout.source.source import Source
 
 PLACE = run_place("s3://simulated/runs/one")
 SLOW = SimulatorSettings.model_validate({"service_time": {"median_s": 1_000}})
@@ -210,6 +211,8 @@ def test_an_interrupted_run_is_finished_by_another_process_from_s3_alone(monkeyp
         output={"path": "s3://simulated/out.parquet", "part_s": 0.1},
         collect={"unknown_wait_s": 0.0},
     )
+    passed = []
+    monkeypatch.setattr(Source, "pass_over", lambda _, is_settled: passed.append(is_settled))
 
     async def main():
         with anyio.move_on_after(30.0):
@@ -225,7 +228,11 @@ def test_an_interrupted_run_is_finished_by_another_process_from_s3_alone(monkeyp
         accepted = len(account.world.log)
         state = await read_state(account.cloud.objects, PLACE, clock=account.clock)
         assert not state.has_sent_nothing
+        assert not passed
         summary = await resume_place(PLACE, session=asked)
+        # What is durable is not read once more: the rows behind wait for it.
+        durable = [row for row in range(10) if row < len(state.durable) and state.durable[row]]
+        assert [[row for row in range(10) if each(row)] for each in passed] == ([durable] if durable else [])
         assert summary.rows == 10
         assert summary.resends == summary.possible_resends <= 10 - accepted, (
             "what was accepted is not sent again"
