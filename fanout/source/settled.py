@@ -16,6 +16,6 @@ def stand_in(last: int) -> Record:
     return Record(last, None, b"", _NO_OPTIONS)
 
 
-def all_settled(first: int, rows: int, is_settled: IsSettled | None) -> bool:
+def all_settled(first: int, rows: int, is_settled: IsSettled) -> bool:
     """Whether so many rows from `first` on are settled, one at least."""
-    return is_settled is not None and rows > 0 and all(map(is_settled, range(first, first + rows)))
+    return rows > 0 and all(map(is_settled, range(first, first + rows)))

@@ -133,9 +133,8 @@ class ParquetRows:
         """Yield the rows of a row group, batch by batch."""
         try:
             groups.check(group)
-            rows = groups.rows(group)
-            if all_settled(row, rows, self.is_settled):
-                yield iter((stand_in(row + rows - 1),))
+            if self.is_settled is not None and all_settled(row, groups.rows(group), self.is_settled):
+                yield iter((stand_in(row + groups.rows(group) - 1),))
                 return
             if groups.row_bytes(group) > self._settings.line_cap_bytes:
                 yield self._too_large(groups, group, path, row=row)

@@ -68,4 +68,3 @@ def test_no_rows_are_not_settled():
     assert all_settled(3, 2, {3, 4}.__contains__)
     assert not all_settled(3, 3, {3, 4}.__contains__)
     assert not all_settled(3, 0, {3, 4}.__contains__)
-    assert not all_settled(3, 2, None)
