@@ -23,8 +23,9 @@ from fanout.rundir.claim import CLAIMS, OutputInUse, Owner, claim_path, claimed,
 from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.runtime.claim_note import Note, Sight, look, parse_note
+from fanout.runtime.claim_object import claim_location
 from fanout.runtime.claim_place import look_at_place
-from fanout.runtime.object_claim import ObjectClaim, claim_location
+from fanout.runtime.object_claim import ObjectClaim
 from fanout.runtime.place.run_place import is_place
 
 

@@ -23,8 +23,8 @@ from fanout.rundir.manifest import Manifest, read_manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime import settings as compose
 from fanout.runtime.claim_note import parse_note
+from fanout.runtime.claim_object import claim_location
 from fanout.runtime.event_loop import run_in_event_loop
-from fanout.runtime.object_claim import claim_location
 from fanout.runtime.object_output import run_in_s3
 from fanout.runtime.place.place_files import fetch_file, run_of
 from fanout.runtime.place.replay import list_journal, read_object

@@ -33,7 +33,7 @@ from fanout.rundir.shard_plan import ShardPlan, read_plan
 from fanout.rundir.summary import Summary, read_summary
 from fanout.runtime import settings as compose
 from fanout.runtime.finish import finish_run, prove_output
-from fanout.runtime.kept_place import merging_place
+from fanout.runtime.open_place import merging_place
 from fanout.runtime.place.place_files import fetch_file
 from fanout.runtime.place.run_place import RunPlace, is_place
 from fanout.runtime.place.sign_of_life import last_write

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
@@ -44,9 +45,17 @@ _TYPES = (
 )
 
 
+_PIECE_BYTES = 1 << 20
+"""Texts that are Python's at a time: of a part at once, they took twice what it holds."""
+
+
 def kinds_of(texts: pa.ChunkedArray) -> frozenset[Kind]:
     """Return the kinds that occur among JSON texts; a null is `Kind.NULL`."""
-    return frozenset(_kind(text) for text in texts.unique().to_pylist())
+    return frozenset(
+        _kind(text)
+        for piece in _pieces(texts)
+        for text in (piece.unique() if len(piece) > 1 else piece).to_pylist()
+    )
 
 
 def final_type(kinds: AbstractSet[Kind]) -> pa.DataType | None:
@@ -56,14 +65,31 @@ def final_type(kinds: AbstractSet[Kind]) -> pa.DataType | None:
 
 def decode(texts: pa.ChunkedArray, kind: pa.DataType | None) -> pa.ChunkedArray:
     """Return JSON texts as values of `kind`, which `final_type` gave for them; None keeps texts. Null is null."""
+    decoded = [_decoded(piece, kind) for piece in _pieces(texts)]
+    return pa.chunked_array(decoded, type=kind or texts.type)
+
+
+def _decoded(texts: pa.Array, kind: pa.DataType | None) -> pa.Array:
     texts = pc.if_else(pc.equal(texts, "null"), pa.scalar(None, texts.type), texts)
     if kind is None:
         return texts
     if pa.types.is_string(kind):
         values = [None if text is None else orjson.loads(text) for text in texts.to_pylist()]
-        return pa.chunked_array([values], type=kind)
+        return pa.array(values, type=kind)
     # pyarrow parses numbers as JSON writes them, floats correctly rounded: see the tests.
     return texts.cast(kind)
+
+
+def _pieces(texts: pa.ChunkedArray) -> Iterator[pa.Array]:
+    """Yield the texts in arrays of about `_PIECE_BYTES` at most, by halves; a single text is never cut."""
+    waiting = texts.chunks[::-1]
+    while waiting:
+        piece = waiting.pop()
+        if len(piece) > 1 and piece.nbytes > _PIECE_BYTES:
+            half = len(piece) // 2
+            waiting += (piece.slice(half), piece.slice(0, half))
+        else:
+            yield piece
 
 
 def _kind(text: str | None) -> Kind:

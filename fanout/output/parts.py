@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
@@ -29,8 +29,8 @@ from fanout.output.shift import Shift
 _KINDS_KEY = b"fanout:kinds"
 _NAME = re.compile(r"part-([0-9]{5,})\.parquet")
 
-_LARGE_ROW_BYTES = 64 * 1024
-"""Rows of this size, on average, are put in order one by one."""
+_LARGE_BYTES = 4 * 1024
+"""Values of this size, on average, are put in order where they are: `take` copies a column twice."""
 
 Kinds = Mapping[str, frozenset[Kind]]
 """The kinds of JSON value in each JSON column, by its output name."""
@@ -170,11 +170,22 @@ def in_order(table: pa.Table) -> pa.Table:
     if pc.all(pc.greater_equal(flat[1:], flat[:-1]), min_count=0).as_py():
         return table
     order = pc.sort_indices(flat)
-    if table.nbytes < _LARGE_ROW_BYTES * table.num_rows:
+    large = {
+        name for name in table.column_names if table.column(name).nbytes >= _LARGE_BYTES * table.num_rows
+    }
+    if not large:
         return table.take(order)
-    return pa.concat_tables(
-        [table.slice(place, 1) for place in order.to_pylist()]
-    )  # `take` copies large rows twice
+    places: list[int] = order.to_pylist()
+    columns = [
+        _picked(column, places) if name in large else column.take(order)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, schema=table.schema)
+
+
+def _picked(column: pa.ChunkedArray, places: Sequence[int]) -> pa.ChunkedArray:
+    """Return the values at `places`, each a chunk of its own, none of them copied."""
+    return pa.chunked_array([column.slice(place, 1).chunk(0) for place in places], type=column.type)
 
 
 def _expect(path: Path, found: int, written: int) -> None:

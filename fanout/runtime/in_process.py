@@ -81,6 +81,8 @@ class InProcess:
 
         queue = await session.queue(spec.run_id, resumable=resumable)
         source = await session.source()
+        if recovered.durable:
+            source.pass_over(recovered.is_durable)
         subset = Subset(source, spec.wanted) if spec.wanted is not None else None
         tally = await anyio.to_thread.run_sync(recovered_tally, recovered)
         pipeline = await build_pipeline(

@@ -1,10 +1,10 @@
-"""Opens the place of a run whose state is kept in S3: makes this process its owner, and lets go of it at the end."""
+"""Keeps the state of a run at its place in S3 as long as this process owns it, and lets go of it at the end."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,29 +12,22 @@ from typing import Any
 
 import anyio
 
-from fanout._version import __version__
-from fanout.concurrency.clock import uptime_s
 from fanout.domain.location import Location
 from fanout.engine.journal_writer import JournalWriter
 from fanout.engine.open_rows import OpenRows
 from fanout.errors import CallError, RunError, StateLost, UsageError
-from fanout.failpoints import failpoint
 from fanout.observability.status_file import read_status_file
 from fanout.output.parts import Part
 from fanout.ports import Clock, ObjectStore
-from fanout.rundir.manifest import holds_run, parse_manifest
 from fanout.rundir.recovery import Recovered
 from fanout.runtime.place.keeper import Keeper
 from fanout.runtime.place.part_store import PartStore
-from fanout.runtime.place.place_files import fetch_file, put_file, run_of
+from fanout.runtime.place.place_files import put_file
 from fanout.runtime.place.place_writer import PlaceWriter
-from fanout.runtime.place.released_invoker import ReleasedInvoker
-from fanout.runtime.place.replay import read_object, reading
-from fanout.runtime.place.run_place import RunPlace
+from fanout.runtime.place.replay import reading
 from fanout.runtime.place.segment import Purpose
-from fanout.runtime.place.segment_log import PATIENCE_S, SegmentLog
-from fanout.runtime.place.sign_of_life import BEAT_S, PlaceInUse, PlaceOwner, until_silent
-from fanout.runtime.session import Session
+from fanout.runtime.place.segment_log import SegmentLog
+from fanout.runtime.place.sign_of_life import BEAT_S, PlaceInUse, PlaceOwner
 from fanout.runtime.spec import RunSpec
 
 CLOSE_S = 10.0
@@ -57,7 +50,7 @@ class FinishedRun:
 
 
 class KeptPlace:
-    """The place of the run that this process owns; made by `open_place`.
+    """The place of the run that this process owns; made by `open_place.open_place`.
 
     Attributes:
         place: The place.
@@ -69,9 +62,10 @@ class KeptPlace:
     def __init__(
         self,
         spec: RunSpec,
-        session: Session,
         log: SegmentLog,
         *,
+        objects: ObjectStore,
+        clock: Clock,
         owner: PlaceOwner,
         replaces: FinishedRun | None = None,
     ) -> None:
@@ -80,8 +74,8 @@ class KeptPlace:
         self._owner = owner
         self._replaces = replaces
         self._spec = spec
-        self._objects = session.cloud.objects
-        self._clock = session.clock
+        self._objects = objects
+        self._clock = clock
         self._store = PartStore(self._objects, self.place, clock=self._clock)
         self._writer: PlaceWriter | None = None
         self._begun = spec.begun
@@ -122,7 +116,7 @@ class KeptPlace:
             await self._remove([self.place.inputs, self.place.uploads])
         if directory.inputs.exists():
             await put_file(self._objects, directory.inputs, self.place.inputs, clock=self._clock)
-        with _of_another(self._spec):
+        with of_another(self._spec):
             await put_file(
                 self._objects,
                 directory.manifest,
@@ -281,7 +275,7 @@ class KeptPlace:
 
 
 @contextmanager
-def _of_another(spec: RunSpec) -> Iterator[None]:
+def of_another(spec: RunSpec) -> Iterator[None]:
     """Have a shard that is begun already be in use: its place is its plan's, so that no other run can be there.
 
     Raises:
@@ -295,102 +289,3 @@ def _of_another(spec: RunSpec) -> Iterator[None]:
         raise PlaceInUse(
             f"{spec.place.uri} was begun by another process just now: wait for it, or stop it"
         ) from error
-
-
-@asynccontextmanager
-async def merging_place(spec: RunSpec, session: Session) -> AsyncIterator[KeptPlace]:
-    """Yield the place of a run of shards, whose journal knows no rows: to own it is to be the one that merges.
-
-    Raises:
-        PlaceInUse: Another process is at it.
-        RunError: S3 does not permit it, does not answer, or knows no conditions.
-    """
-    assert spec.place is not None, "the run is kept on this machine"
-    await until_silent(session.cloud.objects, spec.place, clock=session.clock)
-    owner = PlaceOwner.here(now=session.clock.now())
-    log = _segment_log(spec, spec.place, session, owner)
-    await log.claim(begins=True)
-    session.kept = kept = KeptPlace(spec, session, log, owner=owner)
-    try:
-        yield kept
-    finally:
-        await kept.close(unused=False)
-
-
-def _segment_log(spec: RunSpec, place: RunPlace, session: Session, owner: PlaceOwner) -> SegmentLog:
-    return SegmentLog(
-        session.cloud.objects,
-        place,
-        run_id=spec.run_id,
-        clock=session.clock,
-        uptime=uptime_s,
-        about=owner.about() | {"version": __version__},
-        owner=owner.token,
-        patience_s=PATIENCE_S,
-    )
-
-
-@asynccontextmanager
-async def open_place(spec: RunSpec, session: Session) -> AsyncIterator[KeptPlace]:
-    """Yield the place of the run, which is this process's inside the block.
-
-    Raises:
-        UsageError: A new run is to begin where there is one.
-        JournalError: A segment is missing or damaged, or an owner is at work who keeps the place.
-        RunError: S3 does not permit it, does not answer, or knows no conditions.
-    """
-    place = spec.place
-    assert place is not None, "the run is kept on this machine"
-    objects, clock = session.cloud.objects, session.clock
-    replaces = None
-    if spec.begun:
-        await until_silent(objects, place, clock=clock)
-    else:
-        output = spec.config.output
-        replacing = output.path if output.overwrite else None
-        with _of_another(spec):
-            replaces = await check_free(objects, place, replacing=replacing, clock=clock)
-    owner = PlaceOwner.here(now=clock.now())
-    log = _segment_log(spec, place, session, owner)
-    # The journal of a run of shards knows no rows: to claim it is all that it is for.
-    begins = not spec.begun or (spec.config.run.is_divided and not spec.is_shard)
-    await log.claim(begins=begins, replaces=None if replaces is None else replaces.run_id)
-    failpoint("place.claimed")
-    kept = KeptPlace(spec, session, log, owner=owner, replaces=replaces)
-    # Before any other that may keep a request waiting: between this one and the network nothing waits.
-    session.cloud.invoker = ReleasedInvoker(session.cloud.invoker, log.is_released)
-    if spec.begun:
-        await fetch_file(objects, place.uploads, spec.directory.uploads, clock=clock)
-    try:
-        yield kept
-    finally:
-        await kept.close(unused=not spec.begun and kept.has_sent_nothing)
-
-
-async def check_free(
-    objects: ObjectStore, place: RunPlace, *, replacing: str | None, clock: Clock
-) -> FinishedRun | None:
-    """Return unless a run has begun at the place; what a finished one of the same output leaves to be replaced.
-
-    Args:
-        objects: S3.
-        place: The place.
-        replacing: The output, if an earlier one may be replaced.
-        clock: The run's clock.
-
-    Raises:
-        UsageError: One has begun that may not be replaced.
-        JournalError: What it is cannot be read.
-        RunError: S3 does not permit it, or does not answer.
-    """
-    head = partial(objects.head, place.manifest)
-    info = await reading(head, place.manifest, operation="s3:GetObject", clock=clock)
-    content = await read_object(objects, place.manifest, clock=clock)
-    if info is None or content is None:
-        return None
-    before = parse_manifest(content, place.manifest.uri)
-    done = run_of(await read_object(objects, place.summary, clock=clock), place.summary.uri)
-    finished = before.run_id == done
-    if finished and replacing is not None and before.config.output.path == replacing:
-        return FinishedRun(before.run_id, info.etag)
-    raise holds_run(place.uri, output=before.config.output.path or "", finished=finished)

@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 import anyio
 
-from fanout.domain.location import Location
-from fanout.domain.records import Invocation, Reply
-from fanout.domain.remedies import remedy
-from fanout.engine.retrying import retry_call
-from fanout.errors import CallError, JournalError, RunError, UnfinishedRun, UsageError
-from fanout.output.object_place import CLAIM, CLAIM_SUFFIX, ObjectPlace
-from fanout.ports import Clock, Invoker, ObjectInfo, ObjectStore
+from fanout.errors import JournalError, RunError, UnfinishedRun, UsageError
+from fanout.output.object_place import ObjectPlace
+from fanout.ports import Clock, ObjectInfo, ObjectStore
 from fanout.rundir.claim import Owner, in_use
 from fanout.rundir.paths import RunDirectory
-from fanout.runtime.claim_note import Note, Sight, State, Verdict, judge, look, parse_note
+from fanout.runtime.claim_note import Note, Sight, State, Verdict, judge, look
+from fanout.runtime.claim_object import ClaimObject
 from fanout.runtime.claim_place import look_at_place
 from fanout.runtime.place.run_place import is_place
 
@@ -41,14 +36,6 @@ PATIENCE_S = 600.0
 """How long renewals may fail. Nothing is sent meanwhile."""
 CLOSE_S = 10.0
 """What the release of a claim may take: a claim that stays says what it has to."""
-
-_CONFLICT = "ConditionalRequestConflict"
-T = TypeVar("T")
-
-
-def claim_location(place: ObjectPlace) -> Location:
-    """Return where the claim of an output in S3 stands."""
-    return place.at(CLAIM if place.dataset else CLAIM_SUFFIX)
 
 
 class ObjectClaim:
@@ -73,7 +60,7 @@ class ObjectClaim:
     ) -> None:
         self._objects = objects
         self._output = place.uri
-        self._location = claim_location(place)
+        self._object = ClaimObject(objects, place, clock=clock, give_up_after_s=LAPSE_S)
         self._note = Note(owner, secrets.token_hex(8))
         self._clock = clock
         self._uptime = uptime
@@ -98,12 +85,12 @@ class ObjectClaim:
         while True:
             if await self._put_if_absent():
                 return
-            found = await self._read()
+            found = await self._object.read()
             if found is None:  # deleted since; or it is there, and may not be read
                 unseen += 1
                 if unseen > 3:
                     raise RunError(
-                        f"{self._location.uri} is there and cannot be read: grant s3:GetObject on it"
+                        f"{self._object.location.uri} is there and cannot be read: grant s3:GetObject on it"
                     )
                 continue
             note, info = found
@@ -135,7 +122,7 @@ class ObjectClaim:
             JournalError: Its claim is damaged, or of a later version.
             RunError: S3 does not permit it.
         """
-        found = await self._read()
+        found = await self._object.read()
         if found is None:
             return
         note, info = found
@@ -205,7 +192,9 @@ class ObjectClaim:
                 if self._uptime() - self._renewed_at > PATIENCE_S:
                     raise
                 _log.warning(
-                    "%s could not be renewed, and nothing is sent until it is: %s", self._location.uri, error
+                    "%s could not be renewed, and nothing is sent until it is: %s",
+                    self._object.location.uri,
+                    error,
                 )
 
     async def release(self, state: Literal["stopped", "released"]) -> None:
@@ -218,9 +207,9 @@ class ObjectClaim:
                 async with self._writing:
                     await self._renew(state)
                 if state == "released":
-                    await self._delete()
+                    await self._object.delete()
             except RunError as error:
-                _log.warning("%s stays: %s", self._location.uri, error)
+                _log.warning("%s stays: %s", self._object.location.uri, error)
 
     async def give_up(self) -> None:
         """Remove what stands there if it is this run's, which is given up; another's stays.
@@ -229,7 +218,7 @@ class ObjectClaim:
             OutputInUse: A process goes on with the run elsewhere.
             RunError: S3 does not permit it.
         """
-        found = await self._read()
+        found = await self._object.read()
         if found is not None and found[0].owner.run_id == self._note.owner.run_id:
             await self.take()
             await self.release("released")
@@ -247,7 +236,9 @@ class ObjectClaim:
         """
         if not await self._write(replace(self._note, state="released"), if_match=if_match):
             return "it was renewed, or taken over, since it was found"
-        return None if await self._delete() else "it says that the output is free: grant s3:DeleteObject"
+        return (
+            None if await self._object.delete() else "it says that the output is free: grant s3:DeleteObject"
+        )
 
     # Calls.
 
@@ -260,7 +251,7 @@ class ObjectClaim:
         note = replace(self._note, state=state, renewals=self._note.renewals + 1)
         if await self._write(note, if_match=self._etag):
             return
-        found = await self._read()
+        found = await self._object.read()
         if found is None or found[0].token != self._note.token:
             self._lost = True
             raise self._taken()
@@ -274,74 +265,22 @@ class ObjectClaim:
     ) -> bool:
         """Store the claim; return False if its condition does not hold."""
         asked_at = self._uptime()
-        put = partial(
-            self._objects.put,
-            self._location,
-            note.encode(),
-            content_type="application/json",
-            if_match=if_match,
-            if_none_match=if_none_match,
-        )
-        try:
-            self._etag = await self._call(put, "s3:PutObject")
-        except CallError as error:
-            if error.missing or error.code in {"PreconditionFailed", _CONFLICT}:
-                return False
-            raise RunError(f"{self._location.uri}: {remedy('s3:PutObject', error)}") from error
-        except RunError as error:
-            if isinstance(error.__cause__, CallError) and error.__cause__.status == 501:  # Not Implemented
-                raise RunError(
-                    f"{self._location.uri}: this store knows no conditional writes, which keep two runs from sending "
-                    "the same rows: write the output to this machine, and copy it afterwards"
-                ) from error
-            raise
-        self._note, self._renewed_at = note, asked_at
+        etag = await self._object.write(note, if_match=if_match, if_none_match=if_none_match)
+        if etag is None:
+            return False
+        self._etag, self._note, self._renewed_at = etag, note, asked_at
         return True
-
-    async def _read(self) -> tuple[Note, ObjectInfo] | None:
-        """Return the claim as it stands there, None if there is none."""
-        try:
-            info = await self._call(lambda: self._objects.head(self._location), "s3:GetObject")
-            if info is None:
-                return None
-            read = partial(
-                self._objects.read,
-                self._location,
-                start=0,
-                size_bytes=max(1, info.size_bytes),
-                etag=info.etag,
-            )
-            content = await self._call(read, "s3:GetObject")
-        except CallError as error:
-            if error.missing or error.code in {"PreconditionFailed", "InvalidRange"}:
-                return None
-            raise RunError(f"{self._location.uri}: {remedy('s3:GetObject', error)}") from error
-        return parse_note(content, self._location.uri), info
 
     async def _look(self, owner: Owner) -> Sight:
         """Return what is seen of the owner's run, here or at its place in S3."""
         return await look_at_place(self._objects, owner, clock=self._clock) or look(owner)
 
-    async def _delete(self) -> bool:
-        with suppress(CallError):
-            refused = await self._call(lambda: self._objects.delete([self._location]), "s3:DeleteObject")
-            if not refused:
-                return True
-        _log.warning(
-            "%s could not be removed and says that the output is free: grant s3:DeleteObject",
-            self._location.uri,
-        )
-        return False
-
-    async def _call(self, call: Callable[[], Awaitable[T]], operation: str) -> T:
-        return await retry_call(call, operation=operation, clock=self._clock, give_up_after_s=LAPSE_S)
-
     # Errors.
 
     def _taken(self) -> JournalError:
         return JournalError(
-            f"{self._location.uri} is no longer this run's: another process has taken the output over, or it was "
-            "discarded; nothing more was sent"
+            f"{self._object.location.uri} is no longer this run's: another process has taken the output over, or "
+            "it was discarded; nothing more was sent"
         )
 
     def _refusal(self, verdict: Verdict, owner: Owner) -> RunError:
@@ -355,27 +294,5 @@ class ObjectClaim:
             )
         return UsageError(
             f"{self._output} has an unfinished run, and its directory {owner.run_dir} is not here: {owner}; resume it "
-            f"on {owner.host}, or, if it is given up, remove {self._location.uri}"
+            f"on {owner.host}, or, if it is given up, remove {self._object.location.uri}"
         )
-
-
-class ClaimedInvoker:
-    """`ports.Invoker` that sends nothing once the claim on the output may be another's.
-
-    Args:
-        invoker: Sends.
-        claim: The run's claim.
-    """
-
-    def __init__(self, invoker: Invoker, claim: ObjectClaim) -> None:
-        self._invoker = invoker
-        self._claim = claim
-
-    async def invoke(self, invocation: Invocation) -> Reply:
-        """Return the checked 202; see `ports.Invoker`.
-
-        Raises:
-            JournalError: The claim was taken over: nothing was sent.
-        """
-        await self._claim.ensure()
-        return await self._invoker.invoke(invocation)

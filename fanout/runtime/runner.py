@@ -26,11 +26,12 @@ from fanout.rundir.claim import Claim, Owner
 from fanout.rundir.journal import Journal
 from fanout.rundir.manifest import is_owed
 from fanout.rundir.recovery import Recovered, recover
+from fanout.runtime.claimed_invoker import ClaimedInvoker
 from fanout.runtime.executor import Executor
 from fanout.runtime.finish import prove_output
 from fanout.runtime.in_process import InProcess, make_pacer
 from fanout.runtime.monitoring import Monitor, monitoring
-from fanout.runtime.object_claim import ClaimedInvoker, ObjectClaim
+from fanout.runtime.object_claim import ObjectClaim
 from fanout.runtime.result import FinishRun, RunResult
 from fanout.runtime.run_journal import open_journal
 from fanout.runtime.session import Session, open_session
@@ -209,7 +210,7 @@ class Runner:
         if self._spec.place is None:
             yield None
             return
-        from fanout.runtime.kept_place import open_place
+        from fanout.runtime.open_place import open_place
 
         async with open_place(self._spec, session) as kept:
             session.kept = kept

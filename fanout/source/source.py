@@ -27,6 +27,7 @@ from fanout.source.parquet.reader import ParquetRows
 from fanout.source.remote import Remote
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.settled import IsSettled
 from fanout.source.statistics import Meter, SourceStatistics
 from fanout.source.units import InputPart, Unit, divided, unit_file, with_footers
 
@@ -104,6 +105,10 @@ class Source:
             return None
         return total if self._limit is None else min(total, self._limit)
 
+    def pass_over(self, is_settled: IsSettled) -> None:
+        """Have the last of several settled rows stand for them all: a resume drops them and waits for those behind."""
+        self._reader.is_settled = is_settled
+
     def statistics(self) -> SourceStatistics:
         """Return how far the reading has come."""
         sizes = [file.read_bytes for file in self.inputs]
@@ -144,7 +149,7 @@ class Source:
         meter = self._meter = Meter()
         with closing(self._items(meter, check)) as items:
             for chunk in in_chunks(items):
-                meter.rows += len(chunk)
+                meter.rows = chunk[-1].row + 1
                 meter.rejected += sum(isinstance(item, Rejected) for item in chunk)
                 yield chunk
         meter.ended = True

@@ -30,7 +30,7 @@ from fanout.domain.queues import queue_name
 from fanout.output.object_place import object_place
 from fanout.rundir.claim import Owner
 from fanout.runtime.claim_note import Note
-from fanout.runtime.object_claim import claim_location
+from fanout.runtime.claim_object import claim_location
 from fanout.runtime.place.run_place import run_place
 from fanout.runtime.place.segment import Purpose, encode
 from fanout.simulator.authorization import Authorization

@@ -19,7 +19,7 @@ from fanout.output.object_place import object_place
 from fanout.rundir.claim import Owner, claim_path, read_claim
 from fanout.rundir.summary import Summary
 from fanout.runtime.claim_note import Note, parse_note
-from fanout.runtime.object_claim import claim_location
+from fanout.runtime.claim_object import claim_location
 from fanout.runtime.place.run_place import RunPlace, run_place
 
 ROWS = 10

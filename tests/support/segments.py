@@ -61,7 +61,7 @@ class PlaceAccount:
     def store(self):
         return Store(self.cloud.objects)
 
-    def log(self, store=None, *, run_id=RUN, place=PLACE, uptime=None, patience_s=60.0):
+    def log(self, store=None, *, run_id=RUN, place=PLACE, uptime=None, patience_s=60.0, about=None):
         """Return a process's log, which claims nothing yet."""
         return SegmentLog(
             store or self.store(),
@@ -69,7 +69,7 @@ class PlaceAccount:
             run_id=run_id,
             clock=self.clock,
             uptime=uptime or self.clock.now,
-            about={"host": "here"},
+            about=about or {"host": "here"},
             patience_s=patience_s,
         )
 

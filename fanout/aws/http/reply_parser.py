@@ -16,6 +16,8 @@ from fanout.domain.object_faults import TOO_LARGE
 
 MAX_HEAD_BYTES = 64 * 1024
 """Of a reply, interim ones included. AWS's heads are below 8 KiB."""
+_ROOM_BYTES = 64 << 20
+"""What is announced is not always sent: of a larger body, memory is taken as it comes."""
 _NO_BODY = frozenset({204, 304})  # RFC 9110, 6.4.1
 
 
@@ -154,7 +156,7 @@ class Reader:
             self._first = data
         else:
             # BytesIO grows in place and gives its buffer away as bytes: a large body is in memory once, not twice.
-            self._more = BytesIO()
+            self._more = _room(self.length)
             self._more.write(self._first)
             self._more.write(data)
             self._first = b""
@@ -174,3 +176,13 @@ class Reader:
         self.begun = False
         self.length = None
         self.received = 0
+
+
+def _room(length: int | None) -> BytesIO:
+    """Return where a body goes, with room for all of it if its length is known: to grow cost more than to receive."""
+    room = BytesIO()
+    if length is not None and length <= _ROOM_BYTES:
+        room.seek(length - 1)
+        room.write(b"\0")
+        room.seek(0)
+    return room

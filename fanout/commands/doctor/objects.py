@@ -20,8 +20,9 @@ from fanout.errors import CallError, RunError
 from fanout.output.object_place import ObjectPlace
 from fanout.ports import Clock, ObjectStore
 from fanout.rundir.claim import Owner
+from fanout.runtime.claim_object import claim_location
 from fanout.runtime.endpoint import LOOK_PATIENCE_S
-from fanout.runtime.object_claim import ObjectClaim, claim_location
+from fanout.runtime.object_claim import ObjectClaim
 from fanout.runtime.place.replay import list_journal, read_object
 from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.upload_proof import prove_upload

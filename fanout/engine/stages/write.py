@@ -193,8 +193,10 @@ class Write:
         found = sum(table.num_rows for table in tables)
         if found != rows:  # reported durable is what was counted, not what was written
             raise CorruptParts(f"part {number} would hold {found} of {rows} rows, which is a bug")
-        table = derive(_joined(tables), self._passthrough_schema, self._fields)
-        return write_part(self._directory, number, table)
+        # Nothing here keeps the table, so that each copy that is made of it takes its place.
+        return write_part(
+            self._directory, number, derive(_joined(tables), self._passthrough_schema, self._fields)
+        )
 
     async def _due(self) -> None:
         """Return when a part should be written, or the sink is closed."""

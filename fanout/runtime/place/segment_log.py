@@ -26,7 +26,7 @@ from fanout.runtime.place.release import LAPSE_S, Release
 from fanout.runtime.place.replay import Listing, list_journal, read_object, reading, replay
 from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.place.segment import NewPart, Purpose, Segment, decode, encode
-from fanout.runtime.place.sign_of_life import SILENT_S
+from fanout.runtime.place.sign_of_life import SILENT_S, last_write, place_in_use
 from fanout.runtime.place.state import PlaceState
 
 PATIENCE_S = 60.0
@@ -102,19 +102,22 @@ class SegmentLog:
         """Whether a request may leave now, or `ahead_s` seconds from now if nothing is stored meanwhile."""
         return self.release.holds(self.uptime() + ahead_s)
 
-    async def claim(self, *, begins: bool, replaces: str | None = None) -> None:
+    async def claim(self, *, begins: bool, replaces: str | None = None, behind: int | None = None) -> None:
         """Make this process the owner of the run; the one before can store and send nothing any more.
 
         Args:
             begins: Whether the run begins here; a place at which rows were sent is refused.
             replaces: Another run, which has finished there; one that begins takes its place.
+            behind: The last segment that stood there when no process was at the place: one that has come since stays
+                its owner. None to fence any owner.
 
         Raises:
+            PlaceInUse: Another process has come since; names it.
             JournalError: A segment is missing or damaged, another process keeps the number to claim, or a run has
                 begun at the place.
             RunError: S3 does not permit it, does not answer, or knows no conditions.
         """
-        listing, segment, asked_at = await self._take_number(begins=begins, replaces=replaces)
+        listing, segment, asked_at = await self._take_number(begins=begins, replaces=replaces, behind=behind)
         number = segment.number
         state = await replay(self._objects, self.place, clock=self._clock, listing=listing, until=number)
         state.apply(segment)
@@ -137,10 +140,15 @@ class SegmentLog:
         _, segment, _ = await self._take_number(begins=False, replaces=None)
         return segment.number
 
-    async def _take_number(self, *, begins: bool, replaces: str | None) -> tuple[Listing, Segment, float]:
+    async def _take_number(
+        self, *, begins: bool, replaces: str | None, behind: int | None = None
+    ) -> tuple[Listing, Segment, float]:
         """Store a claim behind the last segment; return what stood there, the claim, and when that was asked for."""
         for _ in range(_CLAIM_TRIES):
             listing = await list_journal(self._objects, self.place, clock=self._clock)
+            if behind is not None and listing.last != behind:
+                seen = await last_write(self._objects, self.place, clock=self._clock)
+                raise place_in_use(self.place, None if seen is None else seen.owner)
             number = listing.last + 1
             segment = Segment(
                 run_id=self._run_id,
@@ -158,8 +166,8 @@ class SegmentLog:
                 self._first_try_at = None
             # The owner may have deleted the number that seemed to be next, after a snapshot: then this claim does
             # not fence. It stays, as another process may have claimed the number behind it, and builds on it.
-            seen = await list_journal(self._objects, self.place, clock=self._clock)
-            if seen.last == number:
+            after = await list_journal(self._objects, self.place, clock=self._clock)
+            if after.last == number:
                 return listing, segment, asked_at
         raise JournalError(
             f"{self.place.uri} is in use by another process, which is at work: wait for it, or stop it"

@@ -85,12 +85,14 @@ class LastWrite:
         age_s: How long ago, likewise.
         closed: Whether its owner has ended in order.
         owner: Who that is, as far as it is told.
+        number: Of the last segment or snapshot there; 0 before the first.
     """
 
     at: float
     age_s: float
     closed: bool
     owner: PlaceOwner | None
+    number: int = 0
 
     @property
     def is_silent(self) -> bool:
@@ -106,7 +108,8 @@ async def last_write(objects: ObjectStore, place: RunPlace, *, clock: Clock) -> 
         JournalError: The segment is damaged, or of a later version.
         RunError: S3 does not permit it, or does not answer.
     """
-    numbers = (await list_journal(objects, place, clock=clock)).segments[-1:]
+    listing = await list_journal(objects, place, clock=clock)
+    numbers = listing.segments[-1:]
     writes: list[ObjectInfo] = []
     for location in (place.status, *map(place.segment, numbers)):
         info = await reading(partial(objects.head, location), location, operation="s3:GetObject", clock=clock)
@@ -124,11 +127,14 @@ async def last_write(objects: ObjectStore, place: RunPlace, *, clock: Clock) -> 
         max((newest.seen_at or newest.modified_at) - newest.modified_at, 0.0),
         closed=last is not None and last.purpose is Purpose.CLOSE,
         owner=_owner(await read_object(objects, place.status, clock=clock), last),
+        number=listing.last,
     )
 
 
-async def until_silent(objects: ObjectStore, place: RunPlace, *, clock: Clock) -> None:
-    """Return once no process can be at the run; one that writes while we watch is.
+async def until_silent(objects: ObjectStore, place: RunPlace, *, clock: Clock) -> int:
+    """Return the number of the journal's last segment, 0 for none, once no process can be at the run.
+
+    One that writes while we watch is at it.
 
     Raises:
         PlaceInUse: One is; names it.
@@ -140,7 +146,7 @@ async def until_silent(objects: ObjectStore, place: RunPlace, *, clock: Clock) -
     while seen is not None and not seen.is_silent:
         who = seen.owner or "another process"
         if first is not None and seen.at != first.at:
-            raise PlaceInUse(f"{place.uri} is in use by {who}: wait for it, or stop it")
+            raise place_in_use(place, seen.owner)
         if not told:
             told = True
             _log.warning(
@@ -149,6 +155,12 @@ async def until_silent(objects: ObjectStore, place: RunPlace, *, clock: Clock) -
             )
         await clock.sleep(WATCH_S)
         seen = await last_write(objects, place, clock=clock)
+    return 0 if seen is None else seen.number
+
+
+def place_in_use(place: RunPlace, owner: PlaceOwner | None) -> PlaceInUse:
+    """Return the error of a process that finds another one at a run."""
+    return PlaceInUse(f"{place.uri} is in use by {owner or 'another process'}: wait for it, or stop it")
 
 
 def _owner(status: bytes | None, last: Segment | None) -> PlaceOwner | None:

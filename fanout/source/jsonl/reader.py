@@ -26,8 +26,10 @@ from fanout.source.jsonl.stream_check import StreamCheck
 from fanout.source.jsonl.template import Template
 from fanout.source.jsonl.validity import Validity
 from fanout.source.names import MISSING, find
+from fanout.source.remote import BLOCK_BYTES
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.settled import IsSettled, stand_in
 from fanout.source.statistics import Meter
 
 JSON_TEXT = {b"fanout:json": b"1"}
@@ -45,6 +47,7 @@ class JsonLines:
 
     Attributes:
         total_rows: None: only reading can tell.
+        is_settled: Tells the rows whose lines are counted and not read; None if there are none.
     """
 
     total_rows = None
@@ -60,6 +63,7 @@ class JsonLines:
         Raises:
             UsageError: The template is none.
         """
+        self.is_settled: IsSettled | None = None
         self._settings = settings
         self._keep = selection.keep
         template = Template.of(selection, known=known)
@@ -100,6 +104,7 @@ class JsonLines:
 
     def _rows(self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]) -> Iterator[Item]:
         number, place = 0, _Place(file.path)
+        is_settled, passed = self.is_settled, False
         ahead = Meter()  # bytes are read a block at a time, and count when their rows are handed on
         before = meter.bytes_read
         unfolding = 0 if file.compression == "none" else self._settings.block_bytes
@@ -114,8 +119,18 @@ class JsonLines:
                         meter.bytes_read = counted + int(each * (number - first))
                     if not line or (isinstance(line, bytes) and line.isspace() and not line.strip(b" \t\r")):
                         continue
+                    if is_settled is not None:
+                        if is_settled(row):
+                            passed, row = True, row + 1
+                            continue
+                        if passed:
+                            yield stand_in(row - 1)
+                            passed = False
                     yield self._row(row, line, place, number)
                     row += 1
+                if passed:
+                    yield stand_in(row - 1)
+                    passed = False
                 if file.streamed:
                     yield None
         except BrokenStreamError as error:
@@ -145,8 +160,10 @@ class JsonLines:
 
     def _text(self, file: InputFile, meter: Meter, check: Callable[[], None]) -> Iterator[bytes]:
         step = self._settings.block_bytes
-        raw: Iterator[bytes] = raw_blocks(file, block_bytes=step, meter=meter, check=check)
         compression = file.compression
+        # What came as one block from S3 is cut into lines as it is: a smaller one would be a copy.
+        most = BLOCK_BYTES if compression == "none" and file.remote is not None else step
+        raw: Iterator[bytes] = raw_blocks(file, block_bytes=most, meter=meter, check=check)
         if file.streamed:
             head = b""
             while len(head) < MAGIC_BYTES and (more := next(raw, b"")):

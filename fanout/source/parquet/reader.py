@@ -27,6 +27,7 @@ from fanout.source.parquet.plan import FilePlan, make_plans
 from fanout.source.remote import Ranges
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.settled import IsSettled, all_settled, stand_in
 from fanout.source.statistics import Meter
 
 _LOOKED_INTO = 8
@@ -41,6 +42,7 @@ class ParquetRows:
         known: What a shard has to know of the whole input.
         total_rows: Rows of all files, by their footers; of a file that is read in part, that part's.
         warnings: What a person should know.
+        is_settled: Tells the rows that are counted and not read; None if there are none.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class ParquetRows:
         Raises:
             InputError: A file lacks a column, has it with an unfit type, or keeps it with another type than the first.
         """
+        self.is_settled: IsSettled | None = None
         self._settings = settings
         self._keep = selection.keep
         self._plans, self.passthrough_schema, self.known = make_plans(
@@ -133,6 +136,9 @@ class ParquetRows:
         path, number = file.path, number_of(file, group)
         try:
             groups.check(group)
+            if self.is_settled is not None and all_settled(row, groups.rows(group), self.is_settled):
+                yield iter((stand_in(row + groups.rows(group) - 1),))
+                return
             if groups.row_bytes(group) > self._settings.line_cap_bytes:
                 yield self._too_large(groups, group, number, path, row=row)
                 return

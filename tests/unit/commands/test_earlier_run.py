@@ -29,7 +29,7 @@ from fanout.rundir.manifest import read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.runtime import finish
 from fanout.runtime.claim_note import Note, parse_note
-from fanout.runtime.object_claim import claim_location
+from fanout.runtime.claim_object import claim_location
 
 ROWS = 10
 

@@ -8,6 +8,7 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from fanout.output import json_types
 from fanout.output.json_types import Kind, decode, final_type, kinds_of
 
 BEYOND_53, BEYOND_64 = 2**53 + 1, 2**63
@@ -73,6 +74,20 @@ def test_column_of_one_kind_has_its_type(
     assert final_type(kinds_of(column)) == kind
     decoded = decode(column, kind)
     assert (decoded.type, decoded.to_pylist()) == (kind, values)
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 20, 100])
+@pytest.mark.parametrize(
+    "texts", [('"a"', None, '"\\n"', "null") * 9, ("1", None, "null", "12345") * 9, ("[1]",) * 9]
+)
+def test_a_column_is_the_same_however_few_texts_are_read_at_once(monkeypatch, texts, piece_bytes) -> None:
+    column = pa.chunked_array([texts[:5], [], texts[5:]], type=pa.string())
+    kinds = kinds_of(column)
+    whole = decode(column, final_type(kinds))
+    monkeypatch.setattr(json_types, "_PIECE_BYTES", piece_bytes)
+    assert kinds_of(column) == kinds
+    decoded = decode(column, final_type(kinds))
+    assert (decoded.type, decoded.to_pylist()) == (whole.type, whole.to_pylist())
 
 
 @pytest.mark.parametrize(

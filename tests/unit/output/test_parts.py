@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import json
 import os
+import random
 import stat
+import tracemalloc
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +21,9 @@ from fanout.output.json_types import Kind
 from fanout.output.parquet import read_back
 from fanout.output.parts import read_parts, write_part
 from fanout.output.row_order import CorruptParts
+
+COUNTED = pa.proxy_memory_pool(pa.default_memory_pool())
+"""Here, as it must outlive what is allocated in it."""
 
 
 def names(directory: Path) -> list[str]:
@@ -177,6 +184,33 @@ def test_pages_and_row_groups_of_large_rows_are_small(tmp_path: Path) -> None:
     sizes = [footer.row_group(group).total_byte_size for group in range(footer.num_row_groups)]
     assert len(sizes) == 4  # by halves: 12 MB, 6 MB, 3 MB
     assert max(sizes) < 4 << 20
+
+
+def test_a_part_is_written_in_little_more_memory_than_its_rows_take(tmp_path: Path) -> None:
+    """Kept texts and responses of 25 KB, in another order than their rows: neither is copied as a whole."""
+    rows = [*range(200)]
+    random.Random(1).shuffle(rows)
+    text = json.dumps("x" * 25_000)
+    outcomes = [replace(bulky(row, 25_000), passthrough=("", f'"{row}{text[1:]}')) for row in rows]
+    pool, before = COUNTED, pa.default_memory_pool()
+    pa.set_memory_pool(pool)
+    try:
+        tables = [to_table(outcomes[start : start + 20], KEPT) for start in range(0, len(rows), 20)]
+        del outcomes
+        held = pool.bytes_allocated()
+        tracemalloc.start()
+        part = write_part(tmp_path, 0, pa.concat_tables(tables))
+        python = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        arrow = pool.max_memory() - held
+    finally:
+        pa.set_memory_pool(before)
+    found = pq.read_table(part.path, columns=["row", "score"]).to_pydict()
+    assert found["row"] == sorted(rows)
+    assert [json.loads(score) for score in found["score"]] == [f"{row}{'x' * 25_000}" for row in range(200)]
+    assert held > 200 * 50_000
+    assert arrow < held / 2, "a row group's worth"
+    assert python < held / 2
 
 
 def test_one_row_larger_than_a_row_group_is_a_row_group(tmp_path: Path) -> None:

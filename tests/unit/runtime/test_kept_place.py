@@ -32,7 +32,7 @@ from fanout.errors import (
     UsageError,
 )
 from fanout.rundir.claim import OutputInUse
-from fanout.runtime import finish, kept_place
+from fanout.runtime import finish, kept_place, open_place
 from fanout.runtime.place import sign_of_life
 from fanout.runtime.place.replay import read_state
 from fanout.runtime.place.run_place import run_place
@@ -41,6 +41,7 @@ from fanout.runtime.place.segment_log import SegmentLog
 from fanout.runtime.place.sign_of_life import PlaceInUse
 from fanout.runtime.session import Session
 from fanout.simulator.settings import SimulatorSettings
+from fanout.source.source import Source
 
 PLACE = run_place("s3://simulated/runs/one")
 SLOW = SimulatorSettings.model_validate({"service_time": {"median_s": 1_000}})
@@ -182,7 +183,7 @@ def test_an_owner_that_is_fenced_ends_and_touches_nothing_of_the_run(monkeypatch
 )
 def test_s3_that_takes_no_segment_ends_the_run_after_a_while(monkeypatch, config, error, code):
     account = in_memory(monkeypatch, SLOW)
-    monkeypatch.setattr(kept_place, "PATIENCE_S", 0.5)
+    monkeypatch.setattr(open_place, "PATIENCE_S", 0.5)
     objects = account.cloud.objects
     put = objects.put
 
@@ -210,6 +211,8 @@ def test_an_interrupted_run_is_finished_by_another_process_from_s3_alone(monkeyp
         output={"path": "s3://simulated/out.parquet", "part_s": 0.1},
         collect={"unknown_wait_s": 0.0},
     )
+    passed = []
+    monkeypatch.setattr(Source, "pass_over", lambda _, is_settled: passed.append(is_settled))
 
     async def main():
         with anyio.move_on_after(30.0):
@@ -225,7 +228,11 @@ def test_an_interrupted_run_is_finished_by_another_process_from_s3_alone(monkeyp
         accepted = len(account.world.log)
         state = await read_state(account.cloud.objects, PLACE, clock=account.clock)
         assert not state.has_sent_nothing
+        assert not passed
         summary = await resume_place(PLACE, session=asked)
+        # What is durable is not read once more: the rows behind wait for it.
+        durable = [row for row in range(10) if row < len(state.durable) and state.durable[row]]
+        assert [[row for row in range(10) if each(row)] for each in passed] == ([durable] if durable else [])
         assert summary.rows == 10
         assert summary.resends == summary.possible_resends <= 10 - accepted, (
             "what was accepted is not sent again"
@@ -374,6 +381,39 @@ def test_a_live_owner_keeps_its_run(monkeypatch, config):
 
     anyio.run(main)
     assert (ended[0].rows, ended[0].resends, len(account.world.log)) == (10, 0, 10)
+    assert state_of(account).claims == [1]
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_second_run_at_the_place_of_a_live_one_sends_nothing_whatever_its_output(
+    monkeypatch, config, tmp_path, begun
+):
+    """Neither when both begin at once nor when the first has sent: exit 5 names it, and it comes to its end."""
+    account = in_memory(monkeypatch)
+    monkeypatch.setattr(kept_place, "BEAT_S", 0.2)
+    monkeypatch.setattr(sign_of_life, "WATCH_S", 0.1)
+    ended, refused = [], []
+
+    async def run(name):
+        asked = config(pacing={"rate": 20.0}, output={"path": str(tmp_path / name)})
+        try:
+            ended.append((await start_run(asked)).output)
+        except RunError as error:
+            refused.append(error)
+
+    async def main():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run, "a.parquet")
+            while begun and not account.world.log:
+                await anyio.sleep(0.01)
+            tasks.start_soon(run, "b.parquet")
+
+    anyio.run(main)
+    assert [type(error) for error in refused] == [PlaceInUse]
+    assert refused[0].exit == Exit.JOURNAL
+    assert f"s3://simulated/runs/one is in use by process {os.getpid()} on " in str(refused[0])
+    (output,) = ended
+    assert (pq.read_metadata(output).num_rows, len(account.world.log)) == (10, 10)
     assert state_of(account).claims == [1]
 
 

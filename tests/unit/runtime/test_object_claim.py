@@ -14,14 +14,9 @@ from fanout.rundir.claim import OutputInUse, Owner
 from fanout.rundir.journal import Journal
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.claim_note import SILENT_S, parse_note
-from fanout.runtime.object_claim import (
-    LAPSE_S,
-    PATIENCE_S,
-    RENEW_S,
-    ClaimedInvoker,
-    ObjectClaim,
-    claim_location,
-)
+from fanout.runtime.claim_object import claim_location
+from fanout.runtime.claimed_invoker import ClaimedInvoker
+from fanout.runtime.object_claim import LAPSE_S, PATIENCE_S, RENEW_S, ObjectClaim
 from fanout.simulator.ports.cloud import MemoryCloud
 from fanout.simulator.settings import SimulatorSettings
 from fanout.simulator.world import World

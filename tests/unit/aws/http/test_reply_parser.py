@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import tracemalloc
+from io import BytesIO
 
 import pytest
 
+from fanout.aws.http import reply_parser
 from fanout.aws.http.reply_parser import MAX_HEAD_BYTES, Answer, BrokenReplyError, Reader
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Name: Value\r\n\r\nhello"
@@ -182,3 +184,31 @@ def test_a_large_body_is_in_memory_once():
     assert (len(body), type(body)) == (size_bytes, bytes)
     assert kept < 1.1 * size_bytes, "the reader keeps nothing of it"
     assert peak < 1.3 * size_bytes
+
+
+def test_a_body_that_was_announced_has_its_place_from_the_first_piece_on(monkeypatch):
+    """One that grew piece by piece was moved again and again: twice the CPU of a range of 4 MB."""
+    moved = []
+
+    class Watched(BytesIO):
+        def write(self, data):
+            before = len(self.getbuffer())
+            written = super().write(data)
+            moved.append(len(self.getbuffer()) - before)
+            return written
+
+    monkeypatch.setattr(reply_parser, "BytesIO", Watched)
+    new, pieces = reader(cap_bytes=1 << 20), [bytes([number]) * 1_000 for number in range(20)]
+    new.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n")
+    for piece in pieces:
+        new.feed(piece)
+    assert new.answer().body == b"".join(pieces)
+    assert [size for size in moved if size] == [20_000]
+    new.expect(cap_bytes=1 << 20)
+    moved.clear()
+    monkeypatch.setattr(reply_parser, "_ROOM_BYTES", 10_000)
+    new.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n")
+    for piece in pieces:
+        new.feed(piece)
+    assert new.answer().body == b"".join(pieces)
+    assert max(moved) == 1_000, "what is announced is not always sent"

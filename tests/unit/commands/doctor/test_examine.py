@@ -27,7 +27,7 @@ from fanout.rundir.journal import Journal
 from fanout.rundir.manifest import Manifest
 from fanout.rundir.paths import RunDirectory
 from fanout.runtime.claim_note import Note
-from fanout.runtime.object_claim import claim_location
+from fanout.runtime.claim_object import claim_location
 
 from .conftest import NOTHING
 

@@ -21,6 +21,7 @@ from support.virtual import run_virtual
 from fanout.errors import CallError, Exit, Fenced, JournalError, Phase, RunError, StateLost
 from fanout.runtime.place.release import LAPSE_S
 from fanout.runtime.place.segment import Purpose, decode
+from fanout.runtime.place.sign_of_life import PlaceInUse
 from fanout.runtime.place.snapshot import encode_snapshot, take
 
 
@@ -194,7 +195,7 @@ def test_a_call_that_was_cancelled_is_made_before_the_next():
         store = account.store()
         log = account.log(store)
         await log.claim(begins=True)
-        store.before["put"] = [LOST] * 3
+        store.before["put"] = [LOST] * 30  # however short the pauses are drawn
         with anyio.move_on_after(0.2):
             await log.append(lines=[line(0)])
         assert log.state.number == 1
@@ -267,6 +268,31 @@ def test_a_run_that_begins_where_rows_were_sent_is_refused_and_the_other_can_be_
         second = account.log()
         await second.claim(begins=False)
         assert list(second.state.open) == [0]
+
+    run_virtual(main)
+
+
+@pytest.mark.parametrize("moment", ["listed", "stored"])
+def test_of_two_that_begin_at_once_one_begins_and_the_other_learns_who_it_is(moment):
+    """Neither fences the other, after which each would have found the other's run there."""
+
+    async def main():
+        account = PlaceAccount()
+        first = account.log(about={"host": "other-host", "pid": "4711", "since": "2026-01-01T00:00:00Z"})
+        store = account.store()
+        if moment == "listed":  # it came between the look and the claim
+            await first.claim(begins=True, behind=0)
+        else:
+
+            async def overtaken(location, body, **more):
+                await first.claim(begins=True, behind=0)
+                return await account.cloud.objects.put(location, body, **more)
+
+            store.put = overtaken
+        with pytest.raises(PlaceInUse, match="runs/one is in use by process 4711 on other-host, since 2026"):
+            await account.log(store, run_id="bbbbbbbbbb").claim(begins=True, behind=0)
+        await first.append(lines=[line(0)])
+        assert first.state.claims == [1]
 
     run_virtual(main)
 

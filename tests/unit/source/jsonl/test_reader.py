@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 
 import pytest
+from support.remote import DictRemote
 from support.settings import input_settings
 
 from fanout.domain.records import Options, Record, Rejected
 from fanout.errors import InputError
+from fanout.source.jsonl import reader
+from fanout.source.jsonl.lines import split_lines
 from fanout.source.jsonl.reader import JSON_TEXT
 from fanout.source.selection import Selection
 from fanout.source.source import open_source
@@ -387,3 +391,22 @@ def test_a_field_that_rows_may_lack_may_be_missing_from_a_whole_file(read, jsonl
     jsonl([b'{"id": "a"}'], "d/1.jsonl")
     folder = jsonl([b'{"x": 1}'], "d/2.jsonl").parent
     assert [row.id for row in read(folder, Selection(id_column="id?")).rows] == ["a", None]
+
+
+@pytest.mark.parametrize(("suffix", "whole"), [("", True), (".gz", False)])
+def test_a_block_of_s3_is_cut_into_lines_as_it_came(monkeypatch, suffix, whole):
+    """Cut into smaller ones first, all of it was copied once more; what is compressed unfolds step by step."""
+    text = b'{"a":1}\n' * 1_000
+    body = gzip.compress(text) if suffix else text
+    remote = DictRemote({("lake", f"in.jsonl{suffix}"): body})
+    blocks = []
+
+    def noting(texts, *, cap_bytes):
+        return split_lines((blocks.append(len(block)) or block for block in texts), cap_bytes=cap_bytes)
+
+    monkeypatch.setattr(reader, "split_lines", noting)
+    settings = input_settings([f"s3://lake/in.jsonl{suffix}"], block_bytes=1_000)
+    source = open_source(settings, Selection(), remote=remote)
+    assert sum(len(chunk) for chunk in source.read()) == 1_000
+    assert (blocks == [len(text)]) is whole
+    assert max(blocks) <= (len(text) if whole else 1_000)
