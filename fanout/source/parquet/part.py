@@ -11,6 +11,7 @@ from fanout.source.parquet.footers import read_footer
 from fanout.source.parquet.reader import ParquetRows
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
+from fanout.source.settled import IsSettled
 from fanout.source.statistics import Meter
 
 
@@ -26,6 +27,7 @@ class ParquetPart:
     Attributes:
         passthrough_schema: Plain types of the passthrough columns.
         total_rows: Rows of all files.
+        is_settled: Tells the rows that are counted and not read; None if there are none.
     """
 
     def __init__(self, selection: Selection, settings: InputSettings, *, known: Known, rows: int) -> None:
@@ -34,6 +36,7 @@ class ParquetPart:
         self._known = known
         self.passthrough_schema = known.passthrough_schema
         self.total_rows: int | None = rows
+        self.is_settled: IsSettled | None = None
 
     def read(
         self, file: InputFile, *, row: int, meter: Meter, check: Callable[[], None]
@@ -45,4 +48,5 @@ class ParquetPart:
         """
         check_unchanged(file)
         rows = ParquetRows([read_footer(file)], self._selection, self._settings, known=self._known)
+        rows.is_settled = self.is_settled
         yield from rows.read(file, row=row, meter=meter, check=check)

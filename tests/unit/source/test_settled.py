@@ -11,7 +11,8 @@ from fanout.domain.records import Record
 from fanout.source.parquet.columns import Columns
 from fanout.source.selection import Selection
 from fanout.source.settled import all_settled
-from fanout.source.source import open_source
+from fanout.source.source import open_part, open_source
+from fanout.source.units import InputPart
 
 ROWS = 30
 
@@ -51,7 +52,8 @@ def test_what_is_not_settled_is_read_as_it_would_be_otherwise(lines, settled, bl
     assert len(stand_ins) <= (len(settled) if block_bytes == 16 else 5), "one stands for several"
 
 
-def test_row_groups_of_settled_rows_are_not_read(tmp_path, monkeypatch):
+@pytest.mark.parametrize("of_a_shard", [False, True])
+def test_row_groups_of_settled_rows_are_not_read(tmp_path, monkeypatch, of_a_shard):
     path = tmp_path / "in.parquet"
     pq.write_table(pa.table({"n": list(range(ROWS))}), path, row_group_size=5)
     found = []
@@ -59,7 +61,11 @@ def test_row_groups_of_settled_rows_are_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(
         Columns, "rows", lambda self, batch: found.append(batch.column("n").to_pylist()) or rows(self, batch)
     )
-    items = read(open_source(input_settings([str(path)]), Selection()), range(12))
+    settings = input_settings([str(path)])
+    source = open_source(settings, Selection())
+    if of_a_shard:
+        source = open_part(InputPart(0, 1, source.units(1)[0], source.known), settings, Selection())
+    items = read(source, range(12))
     assert [item.row for item in items] == [4, 9, *range(10, ROWS)]
     assert [number for batch in found for number in batch] == list(range(10, ROWS))
 
