@@ -192,7 +192,8 @@ class RayLauncher:
             os.environ.setdefault("RAY_worker_niceness", "0")
             try:
                 ray.init(
-                    address=self._address,
+                    address=self._address
+                    or "local",  # by None, Ray joins a cluster that somebody started here
                     logging_level=logging.WARNING,
                     log_to_driver=False,
                     include_dashboard=False if self._address is None else None,
