@@ -193,7 +193,7 @@ class RayLauncher:
             try:
                 ray.init(
                     address=self._address
-                    or "local",  # by None, Ray joins a cluster that somebody started here
+                    or "local",  # by None, Ray joins a cluster that was started here by others
                     logging_level=logging.WARNING,
                     log_to_driver=False,
                     include_dashboard=False if self._address is None else None,

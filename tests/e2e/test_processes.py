@@ -116,8 +116,8 @@ def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retri
     # Lines are counted by one process alone; of several, each tells the byte.
     said = [answer[good].pop("error_message").split("in.jsonl", 1)[1] for answer in answers]
     byte = (tmp_path / "in.jsonl").read_bytes().index(b"not json")
-    assert said[0] == f":{good + 1}: invalid literal, expected 'null' at column 1"
-    assert said[1] == f": byte {byte}, row {good}: invalid literal, expected 'null' at column 1"
+    assert said[0] == f":{good + 1}: not JSON: invalid literal, expected 'null' at column 1"
+    assert said[1] == f": byte {byte}, row {good}: not JSON: invalid literal, expected 'null' at column 1"
     assert answers[0] == answers[1]
     senders = {name[:10] for name in tables[1]["inference_id"].to_pylist() if name}
     assert len(senders) == 2, "both processes sent"

@@ -53,7 +53,8 @@ def test_a_response_over_the_limit_fails_its_row_unread(tmp_path, peaks):
     payloads, result = ran(tmp_path, rows=5, size_bytes=5_000, response_max_bytes=4_000)
     assert peaks == []
     assert set(result.table["error_code"].to_pylist()) == {"OutputTooLarge"}
-    assert "4,000 are taken. Raise collect.response_max_bytes" in result.table["error_message"].to_pylist()[0]
+    message = result.table["error_message"].to_pylist()[0]
+    assert "collect.response_max_bytes is 4,000. Raise collect.response_max_bytes" in message
     assert len(result.accepted) == len(payloads)
 
 

@@ -85,7 +85,10 @@ def test_cancelled_sends_leave_the_others_alone(account):
 
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("kind", ["iterable", "async iterable"])
-def test_map_yields_every_outcome_and_holds_the_window(account, ordered, kind):
+def test_map_yields_every_outcome_and_holds_the_window(monkeypatch, ordered, kind):
+    # A model so slow that the window fills, however fast or slow this machine takes the records.
+    slow = QUICK | {"service_time": {"median_s": 0.05, "sigma": 0.0}}
+    account = in_memory(monkeypatch, SimulatorSettings.model_validate(slow))
     taken, yielded, most = 0, 0, 0
 
     def records():

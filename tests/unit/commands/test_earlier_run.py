@@ -323,7 +323,7 @@ def test_a_live_run_is_named(account, line, place, resume):
 def test_standard_input_cannot_be_gone_on_with(account, line):
     config = line(resume=True)
     config = config.model_copy(update={"input": config.input.model_copy(update={"paths": ("-",)})})
-    with pytest.raises(UsageError, match="standard input cannot be read again, so that --resume"):
+    with pytest.raises(UsageError, match="standard input cannot be read again, so --resume"):
         start(config)
     assert account.log == []
 
