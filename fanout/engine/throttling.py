@@ -57,8 +57,8 @@ FALL_S = 30.0
 FALLEN = 0.75
 """Share of a rate below which cuts have not helped, if few requests are still refused: of a limit 0.94 is left."""
 QUICK_PER_S = 200.0
-"""A rate from which on a spell at twice of it brings answers enough. Below, it lasts so long that two runs which share
-a limit try at once, and each finds that its refusals come anyhow."""
+"""A rate from which on one spell at twice of it brings answers enough. Below, it takes so many that two runs which
+share a limit try at once, and each finds that its refusals come anyhow."""
 RETRIAL_S = 10.0
 """How often a tolerated share is tried again at another rate, as BBR measures the shortest round trip again."""
 ROUND_ANSWERS = 200  # that the tolerated share is compared with, and then follows
@@ -210,12 +210,9 @@ class Throttling:
         self._set(rate)
         if stays:
             self.tolerated = trial.share
-        elif (
-            trial.raises
-        ):  # a limit, that may be below the rate held: nothing says which refusals it did not cause
-            self.tolerated = 0.0
         else:
-            self.tolerated = trial.share_left if trial.follows() else 0.0
+            # Of a limit that may lie below the rate that was held, nothing says which refusals it did not cause.
+            self.tolerated = 0.0 if trial.raises or not trial.follows() else trial.share_left
         self._tolerated_most = self.tolerated
         if not stays and trial.raises:
             return  # the rate goes on to be regained as before
