@@ -1,6 +1,6 @@
 """How much memory runs with large responses take at their peak, with either client.
 
-A run may take `pacing.held_bytes` and 1.3 times the largest response.
+A run that may hold 256 MiB (`pacing.held_bytes`) may take that and 1.3 times the largest response.
 
     python benchmarks/responses.py
 
@@ -20,7 +20,7 @@ from child import run
 from contenders import FANOUT
 from inputs import write_rows
 
-HELD_BYTES = 256 * 1024 * 1024  # pacing.held_bytes, as it is by default
+HELD_BYTES = 256 * 1024 * 1024  # pacing.held_bytes
 LARGEST_TIMES = 1.3
 CASES = ((24, 60_000_000), (1, 1_000_000_000))
 CLIENTS = ("wire", "aiobotocore")
@@ -74,7 +74,10 @@ def measure(rows: int, size_bytes: int, client: str) -> Peak:
         scratch = Path(directory)
         source = write_rows(scratch / "in.jsonl", rows=rows, payload_bytes=1_000)
         command = [*FANOUT, "run", source, "--endpoint", aws.endpoint, "-o", scratch / "out.parquet", "-q"]
-        usage = run(command, env=aws.env | {"FANOUT_TRANSPORT_CLIENT": client})
+        usage = run(
+            command,
+            env=aws.env | {"FANOUT_TRANSPORT_CLIENT": client, "FANOUT_PACING_HELD_BYTES": str(HELD_BYTES)},
+        )
     return Peak(rows, size_bytes, client, usage.peak_bytes, usage.seconds)
 
 

@@ -174,7 +174,7 @@ class PacingSection(_Section):
     bytes_per_s: Positive | None = None
     burst: Seconds = 0.0
     window: Count = 10_000
-    held_bytes: Count = 256 * 1024 * 1024
+    held_bytes: Count = 40 * 1024 * 1024
 
 
 class CollectSection(_Section):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pyarrow as pa
 import pytest
 from support.audit import audit
@@ -58,7 +60,8 @@ def test_a_response_over_the_limit_fails_its_row_unread(tmp_path, peaks):
     assert len(result.accepted) == len(payloads)
 
 
-def test_kept_values_of_open_rows_are_within_the_bound_of_payloads(tmp_path):
+def test_kept_values_of_open_rows_are_within_the_bound_of_payloads(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "fanout.engine.stages.admit")
     texts = [f"{row:05}" * 10_000 for row in range(40)]
     rows = [Record(row, None, b"{}", Options(), (text,)) for row, text in enumerate(texts)]
     ran = run_engine(
@@ -70,3 +73,6 @@ def test_kept_values_of_open_rows_are_within_the_bound_of_payloads(tmp_path):
     )
     assert ran.table["text"].to_pylist() == texts
     assert HELD / 2 < ran.peak_held_bytes <= HELD
+    (said,) = [record.getMessage() for record in caplog.records if record.name.endswith("admit")]
+    assert said.startswith("the output keeps 50000 bytes of a row: ")
+    assert said.endswith(f" rows are open, not {engine_limits().window}, as pacing.held_bytes is {HELD}")

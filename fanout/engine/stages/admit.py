@@ -6,6 +6,7 @@ pipeline runs one worker.
 
 from __future__ import annotations
 
+import logging
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ from fanout.engine.open_row import OpenRow, State, payload_bytes
 from fanout.engine.open_rows import OpenRows
 from fanout.ports import Clock, Rows
 from fanout.rundir.recovery import Recovered
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Admit:
         self._clock = clock
         self._recovered = recovered
         self._limits = limits
+        self._said = False
         self.caught_up = anyio.Event()
         """Set when every row that an earlier process had in hand is open again."""
 
@@ -105,12 +109,21 @@ class Admit:
         elif record.row <= self._recovered.last:
             await self._take_again(record, item)
         else:
-            await self._has_room(payload_bytes(item) + sum(map(value_bytes, record.passthrough)))
+            await self._has_room(payload_bytes(item), sum(map(value_bytes, record.passthrough)))
             await self._start(self._rows.admit(record, item, upload=self.upload_of(item)))
 
-    async def _has_room(self, size: int) -> None:
-        rows, limits = self._rows, self._limits
+    async def _has_room(self, payload: int, kept: int) -> None:
+        rows, limits, size = self._rows, self._limits, payload + kept
         while len(rows) >= limits.window or (rows.held_bytes and rows.held_bytes + size > limits.held_bytes):
+            if kept > payload and not self._said and len(rows) < limits.window:
+                self._said = True  # nothing else tells why a slow endpoint gets fewer rows a second
+                _log.info(
+                    "the output keeps %d bytes of a row: %d rows are open, not %d, as pacing.held_bytes is %d",
+                    kept,
+                    len(rows),
+                    limits.window,
+                    limits.held_bytes,
+                )
             await rows.changed.wait()
 
     async def _take_again(self, record: Record, item: Routed) -> None:

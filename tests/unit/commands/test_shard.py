@@ -159,7 +159,7 @@ def test_each_has_a_share_of_the_rate_of_those_at_once(job, tmp_path, monkeypatc
     assert {(each.pacing.window, each.transport.concurrency, each.run.shards) for each in given} == {
         (25, 2, None)
     }
-    assert {(each.output.part_rows, each.pacing.held_bytes) for each in given} == {(5_000, 256 << 20)}, (
+    assert {(each.output.part_rows, each.pacing.held_bytes) for each in given} == {(5_000, 40 << 20)}, (
         "each is on a host of its own, whose memory it shares with none"
     )
 

@@ -57,7 +57,7 @@ def test_what_the_configuration_sets_has_no_default_of_its_own(kind):
 def test_the_defaults_arrive():
     config = Config()
     assert settings.limits(config) == EngineLimits(
-        concurrency=64, window=10_000, held_bytes=256 << 20, response_max_bytes=1 << 30,
+        concurrency=64, window=10_000, held_bytes=40 << 20, response_max_bytes=1 << 30,
         uploads=16, fetches=64, pollers=8, poll_s=20.0,
         grace_s=20.0, parts=PartLimits(rows=5_000, size_bytes=64 << 20, age_s=10.0),
     )  # fmt: skip

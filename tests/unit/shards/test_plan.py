@@ -97,7 +97,7 @@ def test_memory_is_shared_by_those_on_one_host_alone():
         assert (share.output.part_rows, share.output.part_bytes) == (5_000, 64 << 20)
     beside = split_config(whole, at_once=64, one_host=3)
     for first in (0, 3, 60):
-        assert sum(share.pacing.held_bytes for share in beside[first : first + 3]) == 256 << 20
+        assert sum(share.pacing.held_bytes for share in beside[first : first + 3]) == 40 << 20
         assert sum(share.output.part_rows for share in beside[first : first + 3]) == 5_000
 
 
