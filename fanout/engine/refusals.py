@@ -173,6 +173,9 @@ class Trial:
             return False
         if self.raises:  # they are no longer few: no time to try more
             return refusals > 2.0 * SMALL_SHARE * answers
+        spells_s = PERIODS_MOST * (SPELL_S - SETTLE_S)
+        if self._factor * self.rate_per_s * spells_s * (refusals + 1) < answers:
+            return True  # all its spells together would have less than one refusal, and tell nothing
         doubt = 2.0 * math.sqrt(TOLERATED_MOST * (1.0 - TOLERATED_MOST) / answers)
         return refusals > (TOLERATED_MOST + doubt) * answers or (
             answers >= QUIET_ANSWERS and refusals < QUIET_SHARE * answers

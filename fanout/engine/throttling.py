@@ -26,8 +26,11 @@ proportion, as DCTCP does (RFC 8257, 3.3)."""
 FEWEST_ANSWERS = 10  # that make a share; one refusal among fewer is a full cut
 
 MINOR_SHARE = 0.01
-"""A smaller share of refusals lowers nothing: the limit is touched, not passed. BBR's BBRLossThresh is 2 %."""
+"""A smaller share of refusals is no cut: the limit is touched, not passed. BBR's BBRLossThresh is 2 %."""
 MINOR_ANSWERS = 100  # that tell a share so small
+MINOR_STEP = 0.005
+"""Share of the rate that a touch takes all the same, after the first. Of two that share a limit the one with more of it
+touches it more often, so that small steps even them out; with larger ones chance decides which of the two has more."""
 
 GOODPUT_ANSWERS, HEAVY_ANSWERS = 20, 5
 """Acceptances between two refusals that tell the limit: at both the bucket was empty, so what came in went out. Fewer
@@ -35,12 +38,13 @@ do after refusals that ask for a full cut, since that goes too far otherwise."""
 MARKS = 32  # refusals that are remembered for it
 PLAUSIBLE = 2.0
 """Times the rate of sending: what was accepted in an instant, or at an earlier rate, tells no limit."""
-DRAIN = 0.94
+DRAIN = 0.9
 """Share of the goodput that a cut leaves, so that the bucket is not empty again at once. The deeper, the sooner two
 that share a limit have equal parts, and the more of a limit without a burst is lost."""
 
-SCALE = 0.4
-"""CUBIC's growth, requests per second cubed (RFC 9438, 5.1): a rate of 20/s is regained in 2.5 s, 5,000/s in 16 s."""
+SCALE = 0.8
+"""CUBIC's growth, requests per second cubed: a rate of 20/s is regained in 2 s, 5,000/s in 12 s. It is the same for
+all that share a limit, whatever they have, which makes their parts equal; RFC 9438 (5.1) has half of it."""
 PROBE_S = 4.0
 """Seconds in which a rate that was regained without refusals doubles; growth begins slowly, as a square. CUBIC alone
 takes 14 s from 1,000/s to 2,000/s."""
@@ -244,7 +248,7 @@ class Throttling:
             )
         cut = (1.0 - BETA) * min(excess / FULL_CUT_SHARE, 1.0)
         if self._answers >= MINOR_ANSWERS and excess < MINOR_SHARE:
-            cut = 0.0
+            plateau, cut = plateau * (1.0 - MINOR_STEP if self.cuts else 1.0), 0.0
         rate = plateau * (1.0 - cut)
         good = self._goodput(now, excess)
         if good is not None and good <= PLAUSIBLE * plateau:

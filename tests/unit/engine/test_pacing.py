@@ -12,6 +12,7 @@ from support.pacing import reserve
 from support.virtual import VirtualClock, run_virtual
 
 from fanout.engine.pacing import BETA, FLOOR_PER_S, GRAIN_S, Gate, Pacer, PacerStatistics
+from fanout.engine.throttling import MINOR_STEP
 
 
 def steady(pacer, *, per_s, seconds, start=0.0):
@@ -186,6 +187,18 @@ def test_requests_sent_before_a_cut_cut_once():
     pacer.throttled(now + 0.5, sent_at=now + 0.1)  # sent at the lower rate, and still too fast
     assert pacer.statistics().cuts == 2
     assert pacer.statistics().rate_per_s == pytest.approx(BETA * lowered, rel=0.05)
+
+
+def test_a_limit_that_is_touched_again_and_again_takes_a_little_each_time():
+    """So that two that share it have equal parts: whoever has more touches it more often."""
+    pacer, now = Pacer(rate_per_s=1_000.0), 0.0
+    for touch in range(1, 5):
+        now = steady(pacer, per_s=1_000, seconds=0.2, start=now)  # two hundred answers, and then a refusal
+        held = pacer.statistics().rate_per_s
+        pacer.throttled(now, sent_at=now - 0.01)
+        left = held * (1.0 - MINOR_STEP) if touch > 1 else held
+        assert pacer.statistics().rate_per_s == pytest.approx(left, rel=1e-9)
+        assert pacer.statistics().cuts == touch
 
 
 def test_a_storm_leaves_the_floor():

@@ -160,3 +160,15 @@ def test_evidence_is_weighed_the_less_often_the_more_there_is():
             weighed.append(number + 1)
     assert weighed[:3] == [4, 8, 12]
     assert len(weighed) < 130
+
+
+@pytest.mark.parametrize(
+    ("rate", "share", "hopeless"), [(20.0, 0.05, True), (20.0, 0.3, False), (50.0, 0.05, False)]
+)
+def test_a_trial_whose_spells_would_have_no_refusal_is_given_up_at_once(rate, share, hopeless):
+    """At 20 a second seven answers come in all spells at a quarter of it: one run of two that share a limit would keep
+    its part for twelve seconds, and find out nothing."""
+    trial = Trial(0.5, rate, top_per_s=2.0 * rate)
+    for answer in range(20):
+        trial.note(int(answer < share * 20), sent_at=1.0)
+    assert trial.hopeless(1.5) is hopeless

@@ -63,12 +63,12 @@ def test_a_limit_is_found_among_refusals_that_do_not_follow_the_rate():
 @pytest.mark.parametrize(("limit", "burst"), [(300, 600), (1_000, 20)])
 @pytest.mark.parametrize("late_s", [0, 10])
 def test_two_runs_share_a_limit(limit, burst, late_s):
-    """The aim is a fifth of a half; of 128 pairs on other seeds 115 reached it, and the worst had 30 % of the limit."""
+    """Each within a fifth of half. Of 160 pairs on other seeds 147 were, and the least had a third of the limit."""
     first, second = paced(), paced(begins_at=late_s)
     play(TokenBucket(limit, burst=burst), [first, second], seconds=late_s + 50)
     shares = [each.goodput(late_s + 30, late_s + 50) / limit for each in (first, second)]
     assert sum(shares) >= 0.95
-    assert all(0.35 <= share <= 0.65 for share in shares)
+    assert all(0.4 <= share <= 0.6 for share in shares)
 
 
 def test_processes_of_one_run_do_not_drown_their_limit():
