@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from support.outputs import EPOCH, outcome
+from support.outputs import EPOCH, outcome, writer
 
 from fanout.analysis.fail_conditions import parse_condition
 from fanout.domain.prices import Prices
@@ -50,16 +50,23 @@ def rows(count=400, slow=(), **changes):
     ]
 
 
-@pytest.fixture
-def report(make_output):
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
     found = rows(slow=range(100, 104))
     found[9] = outcome(
         9, id="user-9", status="failed", error_code="ModelFailed", error_message="CUDA", fetched_at=None
     )
     conditions = tuple(map(parse_condition, ("total.p50 > 1s", "total.max > 4s")))
     return make_report(
-        [make_output(found, **said())], Prices(instances={"ml.g5.xlarge": 3600.0}), Asked(conditions)
+        [writer(tmp_path_factory.mktemp("report"))(found, **said())],
+        Prices(instances={"ml.g5.xlarge": 3600.0}),
+        Asked(conditions),
     )
+
+
+@pytest.fixture(scope="module")
+def page(report):
+    return html(report)  # its figures take two seconds
 
 
 def test_each_question_has_its_answer(report):
@@ -90,8 +97,8 @@ def test_each_question_has_its_answer(report):
     assert "A gate failed (total.max > 4s)" in found["What do I do next?"]
 
 
-def test_each_answer_stands_in_the_page_and_leads_to_more(report):
-    page = re.sub(r"<script>.*?</script>", "", html(report), flags=re.DOTALL)
+def test_each_answer_stands_in_the_page_and_leads_to_more(report, page):
+    page = re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL)
     places = set(re.findall(r'<section id="([^"]+)"', page))
     for each in answers(report):
         start = page.index(f"<dt>{each.question}</dt>")
@@ -124,8 +131,7 @@ def test_several_outputs_say_where_if_they_agree(make_output):
     assert told(report_of([one, unsaid], Prices()))["Where?"] == unknown
 
 
-def test_commands_are_code_on_the_page_and_no_line_begins_with_a_unit(report):
-    page = html(report)
+def test_commands_are_code_on_the_page_and_no_line_begins_with_a_unit(report, page):
     assert f"<code>fanout retry {report.files[0].path} -o FILE</code>" in page
     assert "1 of 400 rows (0.25\N{NO-BREAK SPACE}%)" in page
     assert "`" not in re.sub(r"<(script|style)[ >].*?</\1>", "", page, flags=re.DOTALL)
