@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Mapping
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,4 +55,19 @@ class Nodes:
     def lose(self, node: Any) -> None:
         """Kill a node, and take its disk away."""
         self.cluster.remove_node(node, allow_graceful=False)
-        shutil.rmtree(self._scratch.pop(node), ignore_errors=True)
+        scratch = self._scratch.pop(node)
+        # What ran there outlives the node for a moment, and would tell the driver that its disk has gone.
+        while left := [*_processes(scratch)]:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _processes(scratch: Path) -> Iterator[int]:
+    """Yield the processes that have their scratch there, those that are gone but for their exit code left out."""
+    mark = f"TMPDIR={scratch}".encode()
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended
+            if mark in (directory / "environ").read_bytes().split(b"\0"):
+                yield int(directory.name)
