@@ -12,23 +12,29 @@ from fanout.observability import logging as logs
 
 
 @pytest.fixture
-def configured():
-    """`logs.configure` into a buffer; the root logger is as before afterwards."""
+def _root_logger():
+    """The root logger is as before afterwards: a handler that is left writes to a stream that is closed by then."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def configured(_root_logger):
+    """`logs.configure` into a buffer."""
 
     def configure(**how):
         stream = io.StringIO()
         logs.configure(stream=stream, **how)
         return stream
 
-    yield configure
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    return configure
 
 
 @pytest.fixture
-def typed(capsys, monkeypatch):
+def typed(_root_logger, capsys, monkeypatch):
     """Calls the command line in this process; returns the exit code, stdout and stderr."""
     monkeypatch.setattr(command_line.allocators, "choose", lambda: None)  # it starts another process
 
