@@ -6,6 +6,7 @@ value (`records.Rejected`, `records.Outcome`). A failed *run* is a `RunError`, w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, IntEnum, unique
@@ -157,7 +158,7 @@ class UnfinishedRun(UsageError):  # noqa: N818 - reads as what is the case
 
     def name_line(self, line: str) -> None:
         """Name the command line that goes on with the run, in place of a resume of its directory."""
-        self.args = (str(self).replace(f"`fanout resume {self.where}`", f"`{line}`"),)
+        self.args = (re.sub("`fanout resume [^`]+`", lambda _: f"`{line}`", str(self)),)
 
 
 class InputError(UsageError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -24,6 +25,11 @@ def count(number: int, noun: str) -> str:
 def shortened(text: str, most: int) -> str:
     """Return `text`, its middle left out where it has more than `most` characters."""
     return text if len(text) <= most else f"{text[: most - 12]} ... {text[-7:]}"
+
+
+def quoted(path: object) -> str:
+    """Return a path or a uri as a shell takes it for one argument, for commands that a person copies."""
+    return shlex.quote(str(path))
 
 
 # Beside C0, DEL and C1: the line ends of Unicode, what turns the direction of text, and lone surrogates.

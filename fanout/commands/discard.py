@@ -32,6 +32,7 @@ from fanout.runtime.event_loop import run_in_event_loop
 from fanout.runtime.object_claim import ObjectClaim
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.supervisor import until_stopped
+from fanout.text import quoted
 
 VERSION = 1
 State = Literal["unsent", "unfinished", "finished"]
@@ -97,7 +98,7 @@ def discard(path: Path, *, config: Config | None = None, agree: Callable[[Discar
     if manifest is not None and manifest.is_shard:
         whole = directory.whole.path
         raise UsageError(
-            f"{path} is one shard of the run in {whole}: `fanout discard {whole}` discards all of it"
+            f"{path} is one shard of the run in {whole}: `fanout discard {quoted(whole)}` discards all of it"
         )
     counts = _counts(directory)  # before it is ours: a journal that is open tells no other reader
     with held(directory, unreadable="pass"):

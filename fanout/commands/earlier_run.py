@@ -24,6 +24,7 @@ from fanout.runtime.object_output import run_in_s3
 from fanout.runtime.place.run_place import RunPlace, is_place
 from fanout.runtime.session import open_session
 from fanout.runtime.spec import AGAIN, RunSpec
+from fanout.text import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def unfinished_error(output: str, earlier: EarlierRun) -> UnfinishedRun:
     path = earlier.where
     return UnfinishedRun(
         f"{output} has an unfinished run, {earlier.manifest.run_id}, whose rows a new one would send again: "
-        f"{spec.next_step}; `fanout discard {path}` gives it up",
+        f"{spec.next_step}; `fanout discard {quoted(path)}` gives it up",
         where=path,
     )
 

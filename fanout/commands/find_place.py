@@ -32,6 +32,7 @@ from fanout.runtime.place.run_place import RunPlace, is_place, run_place
 from fanout.runtime.place.scratch import scratch, scratch_root
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.supervisor import until_stopped
+from fanout.text import quoted
 
 T = TypeVar("T")
 Where = Path | RunPlace
@@ -134,7 +135,7 @@ async def find_place(session: Session, uri: str) -> Where:
         )
     raise UsageError(
         f"{uri} holds no run: there is no {place.manifest.uri}, and no claim on an output of that name. "
-        f"`fanout runs {place.uri.rpartition('/')[0]}/` lists the runs of a place"
+        f"`fanout runs {quoted(place.uri.rpartition('/')[0])}/` lists the runs of a place"
     )
 
 

@@ -38,6 +38,7 @@ from fanout.shards.kept_planning import planned_once
 from fanout.shards.kept_shards import cancellation, fetch_plan, is_there, put_new
 from fanout.shards.kept_slots import kept_slot
 from fanout.shards.one_shard import kept_shard_spec, note_result
+from fanout.text import quoted
 
 _log = logging.getLogger(__name__)
 LOOK_S = 1.0
@@ -156,8 +157,8 @@ async def _is_finished(session: Session, place: RunPlace, directory: RunDirector
         return True
     if await is_there(objects, place.cancel, clock=clock):
         raise UsageError(
-            f"the run in {place.uri} was cancelled: `fanout resume {place.uri}` goes on with it, "
-            f"`fanout discard {place.uri}` gives it up"
+            f"the run in {place.uri} was cancelled: `fanout resume {quoted(place.uri)}` goes on with it, "
+            f"`fanout discard {quoted(place.uri)}` gives it up"
         )
     await until_silent(objects, shard, clock=clock)
     return await fetch_file(

@@ -30,6 +30,7 @@ from fanout.runtime.result import RunResult
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.spec import RunSpec
 from fanout.shards.merging import finished_parts, merged
+from fanout.text import quoted
 
 _log = logging.getLogger(__name__)
 SHOWN = 5
@@ -214,8 +215,8 @@ def unfinished(lines: list[str], *, missing: int, plan: ShardPlan, where: Path |
     more = f", and {missing - len(lines)} more" if missing > len(lines) else ""
     return Interrupted(
         f"{missing} of {len(plan.shards)} shards have not finished ({', '.join(lines)}{more}). Start these once "
-        f"more, with the command line that they were started with, or do all of them here: `fanout resume {where}`. "
-        "To write what there is, add --partial"
+        f"more, with the command line that they were started with, or do all of them here: "
+        f"`fanout resume {quoted(where)}`. To write what there is, add --partial"
     )
 
 

@@ -44,6 +44,7 @@ from fanout.runtime.spec import AGAIN, RunSpec
 from fanout.shards.executor import executor_of, orders_of
 from fanout.shards.plan import split_config
 from fanout.source.stdin import STDIN
+from fanout.text import quoted
 
 _log = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ class _NewRun:
         if (before.rows, before.retry_of) != (self._rows, self._retry_of):
             raise UsageError(
                 f"the unfinished run of {self._output}, {earlier.where}, is of other rows: "
-                f"`fanout resume {earlier.where}`, or choose another name for the output"
+                f"`fanout resume {quoted(earlier.where)}`, or choose another name for the output"
             )
         return await go_on(earlier, held=held, observer=self._observer, changed=self._config)
 

@@ -26,7 +26,7 @@ from fanout.runtime.place.sign_of_life import last_write
 from fanout.runtime.place.state import PlaceState
 from fanout.runtime.session import Session
 from fanout.shards.kept_shards import is_there, read_plan_at
-from fanout.text import iso
+from fanout.text import iso, quoted
 
 AT_ONCE = 8
 """Places that are looked at side by side."""
@@ -129,8 +129,8 @@ async def _of_shards(
 
 def _next(config: Config, place: RunPlace) -> str:
     if "-" in config.input.paths:  # standard input cannot be read again
-        return f"fanout export {place.uri} -o FILE"
-    return f"fanout resume {place.uri}"
+        return f"fanout export {quoted(place.uri)} -o FILE"
+    return f"fanout resume {quoted(place.uri)}"
 
 
 async def _began_at(session: Session, place: RunPlace) -> float | None:

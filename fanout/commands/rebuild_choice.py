@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from fanout.commands.rebuild import Rebuilt
 from fanout.errors import UsageError
+from fanout.text import quoted
 
 CHOICES: Mapping[str, str] = {
     "resend": "looks for each as long as results take, then sends it again",
@@ -28,6 +29,6 @@ def not_chosen(rebuilt: Rebuilt, run: str) -> UsageError:
     """Return the error of a rebuild without a word on what becomes of these rows."""
     ways = "; ".join(f"{word} {meaning}" for word, meaning in CHOICES.items())
     return UsageError(
-        f"{in_doubt(rebuilt)}. Say what becomes of them: `fanout resume {run} --rebuild --unknown CHOICE`, "
+        f"{in_doubt(rebuilt)}. Say what becomes of them: `fanout resume {quoted(run)} --rebuild --unknown CHOICE`, "
         f"where {ways}. The journal is as it was, and nothing was sent"
     )

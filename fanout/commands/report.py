@@ -18,6 +18,7 @@ from fanout.runtime.place.replay import read_object
 from fanout.runtime.place.run_place import is_place, run_place
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.supervisor import until_stopped
+from fanout.text import quoted
 
 
 def report_with_s3(paths: Sequence[str], config: Config, asked: Asked) -> Report:
@@ -53,6 +54,6 @@ async def _output_at(session: Session, path: str, config: Config) -> str:
         run = await copy_files(session, place, directory)
         if not run.finished:
             raise UsageError(
-                f"{place.uri}: its run has not finished: `fanout status {place.uri}` says what to do first"
+                f"{place.uri}: its run has not finished: `fanout status {quoted(place.uri)}` says what to do first"
             )
         return run.manifest.config.output.path or path

@@ -32,6 +32,7 @@ from fanout.runtime.spec import RunSpec
 from fanout.shards.executor import executor_of, orders_of
 from fanout.shards.kept_shards import AT_ONCE
 from fanout.shards.plan import split_config
+from fanout.text import quoted
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ async def _resume(earlier: EarlierRun, *, observer: Observer | None, changed: Co
         if other is not None:
             raise UsageError(
                 f"{output} has another unfinished run since, in {other.directory.path}: resume or discard that one; "
-                f"`fanout export {path} -o FILE` writes what this one has"
+                f"`fanout export {quoted(path)} -o FILE` writes what this one has"
             )
         return await go_on(earlier, held=held, observer=observer, changed=changed)
 
@@ -132,7 +133,7 @@ async def go_on(
     if manifest.is_shard:
         whole = directory.whole.path
         raise UsageError(
-            f"{path} is one shard of the run in {whole}: `fanout resume {whole}` resumes all of it"
+            f"{path} is one shard of the run in {whole}: `fanout resume {quoted(whole)}` resumes all of it"
         )
     config = manifest.config
     if changed is not None:
@@ -157,7 +158,7 @@ async def go_on(
             run_id=manifest.run_id,
             overwrite=config.output.overwrite,
             remedy="move it away, or replace it with --overwrite; "
-            f"`fanout export {path} -o FILE` writes what the run has",
+            f"`fanout export {quoted(path)} -o FILE` writes what the run has",
         )
     spec = RunSpec.resumed(manifest, directory, config=config, place=earlier.place)
     with noted(held, spec):

@@ -35,6 +35,7 @@ from fanout.runtime.schedule import same_night
 from fanout.runtime.session import open_session
 from fanout.runtime.supervisor import until_stopped
 from fanout.source.remote import Remote
+from fanout.text import quoted
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +94,9 @@ async def _retry(
 ) -> Summary:
     directory, manifest = run.directory, run.manifest
     if not directory.summary.exists():
-        raise UsageError(f"the run has not finished: `fanout status {run.where}` says what to do first")
+        raise UsageError(
+            f"the run has not finished: `fanout status {quoted(run.where)}` says what to do first"
+        )
     earlier = read_summary(directory.summary)
     # Also with --overwrite: only the rows that are sent again would be left.
     if _is_same(output, earlier.output):

@@ -21,7 +21,7 @@ from fanout.rundir.manifest import Manifest, read_manifest
 from fanout.rundir.paths import RUNS, RunDirectory
 from fanout.rundir.shard_result import read_shard_result
 from fanout.rundir.summary import Summary, read_summary
-from fanout.text import iso
+from fanout.text import iso, quoted
 
 VERSION = 1
 State = Literal["running", "finished", "stopped", "dead", "damaged"]
@@ -216,15 +216,15 @@ def _next(
     manifest: Manifest, directory: RunDirectory, path: Path, *, durable: int, shards: Sequence[RunStatus]
 ) -> str:
     if manifest.is_shard:
-        return f"fanout status {directory.whole.path}"
+        return f"fanout status {quoted(directory.whole.path)}"
     finished = sum(shard.state == "finished" for shard in shards)
     if directory.plan.exists() and finished == manifest.config.run.shard_count:
-        return f"fanout merge {path}"
-    export = f"fanout export {path} -o FILE"
+        return f"fanout merge {quoted(path)}"
+    export = f"fanout export {quoted(path)} -o FILE"
     if manifest.config.local.enabled:  # it cannot be resumed: the endpoint is gone
         return f"start a new run; {export} writes the rows that are durable" if durable else "start a new run"
     if not directory.journal.exists():
         return "start a new run: this one kept no journal"
     if "-" in manifest.config.input.paths:  # nor can standard input be read again
         return export
-    return f"fanout resume {path}"
+    return f"fanout resume {quoted(path)}"

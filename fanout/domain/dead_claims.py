@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from fanout.domain.dead_runs import QUEUE_SILENT_S, Verdict
+from fanout.text import quoted
 
 RENEWED_S = 45.0
 """A claim in S3 that was renewed so recently is its owner's: three renewals."""
@@ -28,7 +29,8 @@ def judge_claim(run: Run, *, where: str, silent_s: float, older_than_s: float) -
     if run == "at work":
         reason = f"its run is at work in {where}"
     elif run == "unfinished":
-        reason = f"its run in {where} is unfinished: `fanout resume {where}`, or `fanout discard {where}`"
+        named = quoted(where)
+        reason = f"its run in {where} is unfinished: `fanout resume {named}`, or `fanout discard {named}`"
     elif silent_s < older_than_s:
         reason = "it was written more recently than --older-than says"
     elif run == "over":

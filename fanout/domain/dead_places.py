@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from fanout.domain.dead_runs import Verdict
+from fanout.text import quoted
 
 State = Literal["at work", "finished", "unfinished", "never began", "damaged"]
 """What is seen of a place's run: `never began` where it ended before it sent anything."""
@@ -32,10 +33,11 @@ def judge_place(
     if state == "at work":
         reason = f"its run is at work in {where}"
     elif state == "damaged":
-        reason = f"what stands there cannot be read: `fanout status {where}` says why"
+        reason = f"what stands there cannot be read: `fanout status {quoted(where)}` says why"
     elif state == "unfinished" and unfinished == "keep":
+        named = quoted(where)
         reason = (
-            f"its run is unfinished: `fanout resume {where}`, `fanout discard {where}`, or --unfinished here"
+            f"its run is unfinished: `fanout resume {named}`, `fanout discard {named}`, or --unfinished here"
         )
     elif state == "finished" and keeps:
         reason = "its run was asked to keep its files (run.keep_dir)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fanout.report.document import Report
 from fanout.report.wording import sentence
-from fanout.text import count
+from fanout.text import count, quoted
 
 BY_PHASE = {
     "wait": "This client kept rows waiting: raise `--concurrency`, or give this machine less to do.",
@@ -52,7 +52,7 @@ def _failures(report: Report) -> list[str]:
         return [first]  # a retry would read and reject the same rows
     failed = report.counts.rows - report.counts.by_status.get("succeeded", 0)
     again = "it" if failed == 1 else f"all {failed:,} rows that did not succeed"
-    return [f"{first} To send {again} again, run: `fanout retry {report.files[0].path} -o FILE`."]
+    return [f"{first} To send {again} again, run: `fanout retry {quoted(report.files[0].path)} -o FILE`."]
 
 
 def _gates(report: Report) -> list[str]:

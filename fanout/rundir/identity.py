@@ -15,6 +15,7 @@ from typing import Any
 from fanout.errors import JournalError
 from fanout.files import read_json, storage, write_json
 from fanout.rundir.paths import RunDirectory
+from fanout.text import quoted
 
 VERSION = 1
 _BOOT = Path(
@@ -88,9 +89,9 @@ def check_identity(directory: RunDirectory) -> None:
     known = f"its files are not those of {then.path}" if then else f"{directory.identity.name} is gone"
     raise CopiedRun(
         f"{path} is a copy, or was moved to another file system ({known}), and two that go on would send rows twice. "
-        f"If no process has used another one since: `fanout resume {path} --moved`. "
-        f"If one has, but none will: `fanout resume {path} --rebuild` looks in S3 for what it sent. "
-        f"If another one will go on: leave this one; `fanout export {path} -o FILE` writes what it has"
+        f"If no process has used another one since: `fanout resume {quoted(path)} --moved`. "
+        f"If one has, but none will: `fanout resume {quoted(path)} --rebuild` looks in S3 for what it sent. "
+        f"If another one will go on: leave this one; `fanout export {quoted(path)} -o FILE` writes what it has"
     )
 
 
@@ -107,7 +108,7 @@ def check_alone(directory: RunDirectory) -> None:
     if original.journal.exists() and original.parts.exists() and then.is_of(identify(original)):
         raise JournalError(
             f"{directory.path} is a copy, and {original.path}, which it was made of, is there and can go on: "
-            f"`fanout resume {original.path}`, or remove that one first"
+            f"`fanout resume {quoted(original.path)}`, or remove that one first"
         )
 
 

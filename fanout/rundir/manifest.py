@@ -14,6 +14,7 @@ from fanout.domain.row_ranges import Ranges, Stripe, Wanted
 from fanout.errors import JournalError, UsageError
 from fanout.files import parse_json, read_json, write_json
 from fanout.rundir.paths import RUNS, VERSION, RunDirectory
+from fanout.text import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,9 @@ def holds_run(where: str, *, output: str, finished: bool) -> UsageError:
             f"{where} holds a run already, which has finished: name another {other}; --overwrite replaces it for a run "
             f"of the same output, {output}"
         )
-    return UsageError(f"{where} holds a run already: `fanout resume {where}`, or name another {other}")
+    return UsageError(
+        f"{where} holds a run already: `fanout resume {quoted(where)}`, or name another {other}"
+    )
 
 
 def is_owed(directory: RunDirectory, config: Config) -> bool:

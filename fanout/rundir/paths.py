@@ -14,6 +14,7 @@ from pathlib import Path
 from fanout.errors import UsageError
 from fanout.files import make_directory, storage, usable
 from fanout.rundir import journal
+from fanout.text import quoted
 
 VERSION = 1
 RUNS = ".fanout"  # beside the output: RUNS/<run>/
@@ -122,7 +123,7 @@ class RunDirectory:
         # A journal alone is what a process leaves that was killed before run.json: nothing was sent.
         if self.manifest.exists():
             raise UsageError(
-                f"{self.path} holds a run already: `fanout resume {self.path}`, or name another directory"
+                f"{self.path} holds a run already: `fanout resume {quoted(self.path)}`, or name another directory"
             )
         # Of a process that was killed before it wrote run.json, or after it had removed that of a finished run.
         for file in (self.inputs, self.summary):

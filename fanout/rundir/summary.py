@@ -15,7 +15,7 @@ from fanout.domain.percentiles import P999_MIN, between, place
 from fanout.domain.tally import Tally
 from fanout.errors import Exit, JournalError
 from fanout.files import read_json, write_json
-from fanout.text import iso
+from fanout.text import iso, quoted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,7 +101,7 @@ class Summary:
     def next_step_at(self, where: str) -> str | None:
         """Return what can be done about the rows that did not succeed of this run, which a command names by `where`."""
         rejected, failed = self.by_status.get("rejected", 0), self.rows - self.by_status.get("succeeded", 0)
-        return f"fanout retry {where} -o FILE" if failed > rejected else MEND if rejected else None
+        return f"fanout retry {quoted(where)} -o FILE" if failed > rejected else MEND if rejected else None
 
     def lasted(self, *, started_at: float, seconds: float) -> Summary:
         """Return it with when the process began, in seconds since the epoch, and how long it took."""

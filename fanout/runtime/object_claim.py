@@ -24,6 +24,7 @@ from fanout.runtime.claim_note import Note, Sight, State, Verdict, judge, look
 from fanout.runtime.claim_object import ClaimObject
 from fanout.runtime.claim_place import look_at_place
 from fanout.runtime.place.run_place import is_place
+from fanout.text import quoted
 
 _log = logging.getLogger(__name__)
 
@@ -289,7 +290,8 @@ class ObjectClaim:
         if verdict is Verdict.UNFINISHED:
             return UnfinishedRun(
                 f"{self._output} has an unfinished run, {owner.run_id}, whose rows a new one would send again: "
-                f"`fanout resume {owner.run_dir}` goes on; `fanout discard {owner.run_dir}` gives it up",
+                f"`fanout resume {quoted(owner.run_dir)}` goes on; "
+                f"`fanout discard {quoted(owner.run_dir)}` gives it up",
                 where=owner.run_dir or "",
             )
         return UsageError(

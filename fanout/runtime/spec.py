@@ -13,6 +13,7 @@ from fanout.rundir.paths import RunDirectory
 from fanout.runtime.command_line import command
 from fanout.runtime.place.run_place import RunPlace
 from fanout.source.units import InputPart
+from fanout.text import quoted
 
 AGAIN = "start it again"
 """The next step where nothing has begun that could be resumed."""
@@ -109,10 +110,10 @@ class RunSpec:
         if not self.config.run.journal:
             return "it kept no journal and cannot be resumed: start a new run"
         if self.config.local.enabled:
-            return f"the local AWS ends with it; `fanout export {path} -o FILE` writes what it has"
+            return f"the local AWS ends with it; `fanout export {quoted(path)} -o FILE` writes what it has"
         if "-" in self.config.input.paths:
-            return f"standard input cannot be read again; `fanout export {path} -o FILE` writes what there is"
-        return f"`fanout resume {path}` goes on"
+            return f"standard input cannot be read again; `fanout export {quoted(path)} -o FILE` writes what there is"
+        return f"`fanout resume {quoted(path)}` goes on"
 
     @property
     def after_failures(self) -> str:
@@ -122,14 +123,14 @@ class RunSpec:
         step = self.next_step
         if not step.startswith("`fanout resume"):
             return step
-        return f"`fanout resume {self.where} --max-failures N` goes on, {self.exported}"
+        return f"`fanout resume {quoted(self.where)} --max-failures N` goes on, {self.exported}"
 
     @property
     def exported(self) -> str:
         """How a person gets the rows that have ended, whatever has become of the input; nothing as above."""
         if self.is_shard or not self.config.run.journal:
             return ""
-        return f"`fanout export {self.where} -o FILE` writes the rows that have ended"
+        return f"`fanout export {quoted(self.where)} -o FILE` writes the rows that have ended"
 
     def unsent(self, text: str) -> str:
         """Return an error's `text` as it is for a run that has sent nothing and whose directory is gone again."""

@@ -9,6 +9,7 @@ import anyio
 from fanout.concurrency.threads import run_in_thread
 from fanout.errors import UsageError
 from fanout.rundir.paths import RunDirectory
+from fanout.text import quoted
 
 LOOK_S = 2.0
 
@@ -28,6 +29,6 @@ def check_not_cancelled(whole: RunDirectory) -> None:
     """
     if whole.cancel.exists():
         raise UsageError(
-            f"the run in {whole.path} was cancelled: `fanout resume {whole.path}` goes on with it, "
-            f"`fanout discard {whole.path}` gives it up"
+            f"the run in {whole.path} was cancelled: `fanout resume {quoted(whole.path)}` goes on with it, "
+            f"`fanout discard {quoted(whole.path)}` gives it up"
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from fanout.text import NAMES_SHOWN, count, did_you_mean, escape, iso, nearest
+from fanout.text import NAMES_SHOWN, count, did_you_mean, escape, iso, nearest, quoted
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,16 @@ def test_text_cannot_command_a_terminal():
 @pytest.mark.parametrize(("number", "said"), [(0, "0 rows"), (1, "1 row"), (2_000, "2,000 rows")])
 def test_one_row_is_no_rows(number, said):
     assert count(number, "row") == said
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (Path("/data/runs/a-1"), "/data/runs/a-1"),
+        ("s3://bucket/runs/a=1/", "s3://bucket/runs/a=1/"),
+        ("My Data/out.parquet", "'My Data/out.parquet'"),
+        ("it's; rm *", """'it'"'"'s; rm *'"""),
+    ],
+)
+def test_a_path_is_one_argument_of_a_command(path, text):
+    assert quoted(path) == text

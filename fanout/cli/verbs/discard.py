@@ -11,6 +11,7 @@ import typer
 
 from fanout.cli.asking import at_a_terminal
 from fanout.cli.options import RunName
+from fanout.text import quoted
 
 if TYPE_CHECKING:
     from fanout.commands.discard import Discard
@@ -54,7 +55,7 @@ def discard(
         if plan.state == "finished":
             raise UsageError(
                 f"the run has finished: nothing is left to discard but its directory, {name}: "
-                f"`fanout discard {name} --yes` removes that, and its output stays"
+                f"`fanout discard {quoted(name)} --yes` removes that, and its output stays"
             )
         if not asks:
             raise UsageError("nothing was removed: add --yes to remove all of this")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -140,5 +139,5 @@ def _choose_unknown(rebuilt: Rebuilt, run_dir: Path) -> str:
     from fanout.commands.rebuild_choice import CHOICES, in_doubt, not_chosen
 
     if not at_a_terminal():
-        raise not_chosen(rebuilt, shlex.quote(str(run_dir)))
+        raise not_chosen(rebuilt, str(run_dir))
     return choose(f"{in_doubt(rebuilt)}. What becomes of them?", CHOICES)

@@ -24,6 +24,7 @@ from fanout.runtime.place.run_place import is_place
 from fanout.runtime.place.scratch import scratch_root
 from fanout.runtime.spec import AGAIN
 from fanout.shards.plan import split_config
+from fanout.text import quoted
 
 _URLS = "AWS_ENDPOINT_URL"
 _SECOND_COPY = 2
@@ -112,7 +113,7 @@ def output(config: Config, *, run_id: str) -> list[Finding]:
             raise unfinished_error(path, earlier)
         if config.run.dir and not is_place(config.run.dir) and (directory / "run.json").exists():
             raise UsageError(
-                f"{directory} holds a run already: `fanout resume {directory}`, or name another directory"
+                f"{directory} holds a run already: `fanout resume {quoted(directory)}`, or name another directory"
             )
         check_name(directory)
         _prove_writable(_ground(directory))

@@ -26,6 +26,7 @@ from fanout.runtime.object_claim import ObjectClaim
 from fanout.runtime.place.replay import list_journal, read_object
 from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.upload_proof import prove_upload
+from fanout.text import quoted
 
 
 async def check_uploads(
@@ -95,8 +96,8 @@ async def check_place(
         return [
             failure(
                 "place",
-                f"{place.uri} holds a run already: `fanout resume {place.uri}`, or name another place, or a parent of "
-                "places with a slash at its end",
+                f"{place.uri} holds a run already: `fanout resume {quoted(place.uri)}`, or name another place, or a "
+                "parent of places with a slash at its end",
             )
         ]
     await list_journal(objects, place, clock=clock)
