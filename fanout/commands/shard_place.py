@@ -226,9 +226,11 @@ async def begin_with_output(plan: ShardPlan, *, where: str, begin: Callable[[], 
                 await claim_.release("stopped" if begun else "released")
         return
     with claimed(output) as held:
-        earlier = unfinished_run(output, held.previous)
-        if earlier is not None and earlier.manifest.run_id != plan.run_id:
-            raise unfinished_error(output, earlier)
+        # A shard that was killed on its way here left the claim of this run, which begins by the same plan again.
+        if held.previous is None or held.previous.run_id != plan.run_id:
+            earlier = unfinished_run(output, held.previous)
+            if earlier is not None:
+                raise unfinished_error(output, earlier)
         claim(output, run_id=plan.run_id, overwrite=plan.config.output.overwrite)
         held.note(owner)
         await begin()

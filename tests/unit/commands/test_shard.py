@@ -13,6 +13,7 @@ import pytest
 from support.cli import write_jsonl
 from support.in_memory import in_memory
 
+from fanout.commands import shard_place
 from fanout.commands.cancel import cancel
 from fanout.commands.export import export
 from fanout.commands.merge import merge_shards, merge_some
@@ -31,7 +32,7 @@ from fanout.errors import (
     UsageError,
 )
 from fanout.files import write_json
-from fanout.rundir.claim import OutputInUse, Owner, claimed
+from fanout.rundir.claim import OutputInUse, Owner, claimed, read_claim
 from fanout.rundir.journal import Journal, JournalInUse
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.shard_plan import read_plan
@@ -353,6 +354,26 @@ def test_an_output_that_exists_or_is_in_use_is_refused_by_the_first(job, tmp_pat
             run(job(0))
     assert not (tmp_path / "rd" / "run.json").exists()
     assert run(job(0)).rows, "once it is free, the plan is taken as it is"
+
+
+def test_a_shard_killed_between_the_claim_and_run_json_is_started_again_by_the_same_line(
+    job, tmp_path, monkeypatch
+):
+    class Killed(BaseException):
+        """Nothing is done after it but what the kernel does: the lock goes, the claim stays."""
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shard_place, "_write_manifest", killed)
+        with pytest.raises(Killed):
+            run(job(0))
+    left = read_claim(str(tmp_path / "out.parquet"))
+    assert (left.begun, (tmp_path / "rd" / "run.json").exists()) == (True, False)
+    for shard in range(4):
+        run(job(shard))
+    assert merge(tmp_path / "rd").rows == 40
 
 
 def test_two_machines_on_one_shard(job, tmp_path):
