@@ -131,7 +131,7 @@ def left_unfinished(output: str, owner: Owner | None) -> EarlierRun | None:
         return None
     directory = RunDirectory(Path(owner.run_dir))
     if not directory.manifest.exists():
-        if owner.begun:
+        if owner.begun and not _sent_nothing(directory):
             what = "run.json is gone from" if directory.path.is_dir() else "directory is not here:"
             raise UsageError(
                 f"{output} has an unfinished run, {owner}, and its {what} {directory.path}: put it back, or resume the "
@@ -241,6 +241,17 @@ def _places(config: Config, run_id: str) -> Iterator[Path]:
         yield Path(config.run.dir).absolute()
         yield Path(config.run.dir).absolute() / run_id
     yield (Path.cwd() if is_remote(output) else Path(output).absolute().parent) / RUNS / run_id
+
+
+def _sent_nothing(directory: RunDirectory) -> bool:
+    """Whether a run without `run.json` was killed after it had noted that it begins, and before that file was there.
+
+    Its journal is there then, and knows no row. A directory that was emptied tells nothing.
+    """
+    if directory.has_shards or not directory.journal.exists() or any(directory.parts.glob("*")):
+        return False
+    states = count_states(directory.journal)
+    return states is None or not any(states.values())
 
 
 def _remove_if_never_begun(directory: RunDirectory) -> None:

@@ -215,7 +215,7 @@ def unfinished(lines: list[str], *, missing: int, plan: ShardPlan, where: Path |
     more = f", and {missing - len(lines)} more" if missing > len(lines) else ""
     return Interrupted(
         f"{missing} of {len(plan.shards)} shards have not finished ({', '.join(lines)}{more}). Start these once "
-        f"more, with the command line that they were started with, or do all of them here: "
+        "more, with the command line that they were started with, or do all of them here: "
         f"`fanout resume {quoted(where)}`. To write what there is, add --partial"
     )
 

@@ -27,7 +27,7 @@ def cancel(
     from fanout.commands.cancel import cancel as cancel_run
     from fanout.commands.find_run import find_run, in_s3
     from fanout.config.load import load_config
-    from fanout.text import count, escape
+    from fanout.text import count, escape, quoted
 
     if in_s3(run):
         from fanout.commands.cancel_place import cancel_at
@@ -46,5 +46,5 @@ def cancel(
         found = cancel_run(Path(path))
     sys.stderr.write(
         f"cancelled: {count(found.running, 'shard')} at work stop in order, {found.finished} of {found.shards} had "
-        f"finished; `fanout resume {escape(path)}` goes on\n"
+        f"finished; `fanout resume {escape(quoted(path))}` goes on\n"
     )

@@ -604,3 +604,25 @@ def test_a_run_whose_manifest_is_gone_is_not_taken_for_none(account, line, here)
     (directory / "run.json").unlink()
     with pytest.raises(UsageError, match=f"its run.json is gone from {directory}: put it back"):
         start(line(resume=True))
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_start_killed_between_its_claim_and_run_json_does_not_hold_the_output(here, line, account, resume):
+    directory = RunDirectory(here.folder / RUNS / "abcdefghij")
+    directory.create()
+    with claimed(here.output) as held:
+        held.note(Owner.here("abcdefghij", run_dir=directory.path, now=0.0, begun=True))
+        with closing(Journal(directory.journal)):
+            pass
+    start(line(here, resume=resume))
+    assert (accepted(account), here.rows()) == (ROWS, ROWS)
+
+
+def test_a_run_whose_directory_was_emptied_keeps_its_output(here, line, account):
+    directory = RunDirectory(here.folder / RUNS / "abcdefghij")
+    directory.create()
+    with claimed(here.output) as held:
+        held.note(Owner.here("abcdefghij", run_dir=directory.path, now=0.0, begun=True))
+    with pytest.raises(UsageError, match=r"run\.json is gone from"):
+        start(line(here))
+    assert not accepted(account)
