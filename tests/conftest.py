@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 
 from hypothesis import HealthCheck, settings
+from support import garbage
 
 # How long an example takes says how busy the machine is.
 ANY_SPEED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,6 +22,5 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was collected, a million objects that stay, out of every collection of garbage from here on."""
-    gc.collect()
-    gc.freeze()
+    """Leave what was collected out of every collection of garbage from here on."""
+    garbage.freeze()

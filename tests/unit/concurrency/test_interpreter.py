@@ -10,6 +10,7 @@ import sys
 import weakref
 
 import pytest
+from support import garbage
 
 from fanout.concurrency.interpreter import MIDDLE_ROUNDS, SWITCH_S, YOUNG_OBJECTS, YOUNG_ROUNDS, tuned_gc
 from fanout.engine.open_row import State
@@ -19,9 +20,16 @@ def settings():
     return gc.get_threshold(), sys.getswitchinterval(), gc.get_freeze_count(), [*gc.callbacks]
 
 
+@pytest.fixture(scope="module")
+def _as_in_a_program():
+    """For the other tests of this process all is frozen again: else each run would look through it."""
+    garbage.thaw()
+    yield
+    garbage.freeze()
+
+
 @pytest.fixture
-def _thawed():
-    gc.unfreeze()
+def _thawed(_as_in_a_program):
     yield
     gc.unfreeze()
 
