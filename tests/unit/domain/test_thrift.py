@@ -66,10 +66,12 @@ def test_the_bytes_are_those_of_the_specification() -> None:
     assert encoded_items(Kind.STRUCT, 15) == b"\xfc\x0f"
 
 
-@pytest.mark.parametrize("size", range(len(encoded(STRUCT))))
-def test_a_struct_that_is_cut_is_damaged(size: int) -> None:
-    with pytest.raises(DamagedError):
-        Reader(encoded(STRUCT)[:size]).struct()
+def test_a_struct_that_is_cut_anywhere_is_damaged() -> None:
+    whole = encoded(STRUCT)
+    assert len(whole) > 300
+    for size in range(len(whole)):
+        with pytest.raises(DamagedError):
+            pytest.fail(f"{Reader(whole[:size]).struct()} was read of {size} bytes")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import cfnlint
 import pytest
 
 from fanout.commands.infra.permissions import policy, statements
@@ -147,6 +146,8 @@ def test_a_key_that_is_known_by_an_alias_is_allowed_by_it():
 @pytest.mark.parametrize("uses", [ALL, CLEAN_UP, replace(CLEAN_UP, topics=(), endpoint="")])
 def test_every_right_exists_and_is_about_such_a_resource(uses):
     """Judged by AWS's service authorization reference, as cfn-lint ships it."""
+    import cfnlint  # its import takes a second, of each worker if it were at the top
+
     reference = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
     services = json.loads(reference.read_text())
     for statement in statements(uses):
