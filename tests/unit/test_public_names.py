@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.cli import fanout as command
 
 import fanout
 
@@ -23,9 +24,10 @@ def python(*arguments, cwd=None):
     return done
 
 
-@pytest.mark.parametrize("name", ["__doc__", *fanout.__all__])
-def test_a_public_name_costs_little(name):
-    python("-c", f"import fanout\nfanout.{name}\n{LOADED}")
+def test_a_public_name_costs_little():
+    """One after the other: what one has loaded would be there for the next."""
+    looked = "".join(f"fanout.{name}\n{LOADED}" for name in ["__doc__", *fanout.__all__])
+    python("-c", f"import fanout\n{looked}")
 
 
 def test_all_public_names_together_cost_little():
@@ -52,24 +54,25 @@ def finished(tmp_path_factory):
     """A directory with the output of a run in it, and that run's directory."""
     here = tmp_path_factory.mktemp("run")
     (here / "in.jsonl").write_text('{"x": 1}\n{"x": 2}\n')
-    python("-m", "fanout", "run", "in.jsonl", "--local", "-o", "out.parquet", "-q", cwd=here)
+    assert command("run", "in.jsonl", "--local", "-o", "out.parquet", "-q", cwd=here).returncode == 0
     (run,) = (here / ".fanout").iterdir()
     return here, run
 
 
-@pytest.mark.parametrize("verb", ["runs", "status"])
-@pytest.mark.parametrize("form", [[], ["--json"]])
-def test_a_look_at_a_run_loads_nothing_of_the_engine(finished, verb, form):
+def test_a_look_at_a_run_loads_nothing_of_the_engine(finished):
     here, run = finished
-    arguments = [verb, str(here if verb == "runs" else run), *form]
-    code = (
-        "import fanout.cli\n"
-        "try:\n"
-        f"    fanout.cli.main({arguments!r})\n"
-        "except SystemExit as left:\n"
-        "    assert left.code == 0, left.code\n"
-    )
-    assert "finished" in python("-c", code + LOADED).stdout
+    code = "import fanout.cli\n"
+    for arguments in (["runs", str(here)], ["status", str(run)]):
+        for form in ([], ["--json"]):
+            code += (
+                "try:\n"
+                f"    fanout.cli.main({[*arguments, *form]!r})\n"
+                "except SystemExit as left:\n"
+                "    assert left.code == 0, left.code\n"
+                f"print()\nprint('--')\n{LOADED}"
+            )
+    said = python("-c", code).stdout.split("\n--\n")
+    assert ["finished" in each for each in said] == [True] * 4 + [False]
 
 
 def test_a_run_without_a_table_needs_neither_rich_nor_botocore_nor_numpy(finished):

@@ -107,7 +107,13 @@ def test_a_child_that_says_nothing_is_ended_and_a_run_error(monkeypatch, tmp_pat
         anyio.run(scenario)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        *(pytest.param(each, marks=pytest.mark.campaign) for each in (signal.SIGINT, signal.SIGHUP)),
+    ],
+)
 def test_a_signal_ends_it_cleanly(number):
     with subprocess.Popen([*COMMAND, "--set", "instances=7"], stdout=subprocess.PIPE, text=True) as child:
         facts = json.loads(child.stdout.readline())
@@ -147,11 +153,20 @@ def test_settings_come_from_a_file_and_the_command_line(tmp_path):
         (["--port", "99999"], "--port 99999: ports are 0 to 65535"),
     ],
 )
-def test_settings_that_are_wrong_are_a_usage_error(arguments, complaint):
-    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    assert complaint in done.stderr
+def test_settings_that_are_wrong_are_a_usage_error(arguments, complaint, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    said = capsys.readouterr()
+    assert (left.value.code, said.out) == (2, "")
+    assert complaint in said.err
+    assert "Traceback" not in said.err
+
+
+def test_a_process_with_settings_that_are_wrong_leaves_with_a_usage_error():
+    command = [*COMMAND, "--set", "instances=-1"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "instances = -1: should be at least 0" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -95,7 +95,7 @@ def fetched(account, path):
     return pq.read_table(path)
 
 
-@pytest.mark.parametrize("of", [1, 3, 8])
+@pytest.mark.parametrize("of", [1, 3, pytest.param(8, marks=pytest.mark.campaign)])
 def test_on_hosts_that_share_no_disk_one_output_comes_of_them_as_of_one_process(job, account, tmp_path, of):
     one = job(output={"path": str(tmp_path / "one.parquet")}, run={"dir": None})
     alone = anyio.run(start_run, one)

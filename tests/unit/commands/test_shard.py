@@ -79,7 +79,7 @@ def merge(path, **more):
 SAME = ["row", "id", "n", "status", "transport", "payload_bytes", "error_code", "attempts", "resends"]
 
 
-@pytest.mark.parametrize("of", [1, 2, 4, 8])
+@pytest.mark.parametrize("of", [1, 2, 4, pytest.param(8, marks=pytest.mark.campaign)])
 def test_whatever_their_order_one_output_comes_of_them_as_of_one_process(job, tmp_path, of):
     one = anyio.run(start_run, job(None, output={"path": str(tmp_path / "one.parquet")}, run={"dir": None}))
     for index in reversed(range(of)):

@@ -136,10 +136,10 @@ def shown(report):
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("form", [html, markdown, shown], ids=["html", "markdown", "text"])
-def test_no_form_commands_a_terminal_or_turns_a_line(report, form):
+@pytest.mark.parametrize("form", [None, markdown, shown], ids=["html", "markdown", "text"])
+def test_no_form_commands_a_terminal_or_turns_a_line(report, page, form):
     """Of a model's reason, an endpoint, a topic, a name of a file that is in the report, and of one that is not."""
-    text = form(report)
+    text = page if form is None else form(report)
     assert {char for char in COMMANDS if not char.isprintable()}.isdisjoint(text)
     assert text.count("x1b[31m") + text.count("x1b\\[31m") >= 5, "it is shown"
 

@@ -224,8 +224,8 @@ print(json.dumps({"rows": rows, "bytes": size, "largest": largest, "codes": sort
 @pytest.mark.parametrize(
     ("kind", "column", "rows", "size", "codes"),
     [
-        ("dictionary", "p", 52_100, 2_100_000_000, [""]),
-        ("nested dictionary", "", 70, 700 * 1_000_003 + 70 * 7, [""]),
+        pytest.param("dictionary", "p", 52_100, 2_100_000_000, [""], marks=pytest.mark.campaign),
+        pytest.param("nested dictionary", "", 70, 700 * 1_000_003 + 70 * 7, [""], marks=pytest.mark.campaign),
         ("nulls", "p", 20_000, 0, ["NullPayload"]),
         ("long list", "", 1, 0, ["RowTooLarge"]),
     ],
