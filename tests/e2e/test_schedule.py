@@ -91,6 +91,7 @@ def lines_of(page):
     return [line for line in lines if "tonight.toml" not in line]  # tests/site/snippets.py runs those
 
 
+@pytest.mark.campaign
 def test_each_night_takes_what_is_new_and_one_that_was_killed_goes_on(tmp_path):
     start, named, *reading = lines_of(PAGE)
     assert (start, named) == ("/srv/nightly/nightly.sh", "/srv/nightly/nightly.sh 2026-11-30")

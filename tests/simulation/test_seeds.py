@@ -19,7 +19,7 @@ def _no_collector():
     gc.enable()
 
 
-FEW = 16
+FEW = 8
 """That every run of the tests meets; the others are a campaign."""
 
 

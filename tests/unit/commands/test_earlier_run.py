@@ -251,7 +251,7 @@ def test_a_finished_run_of_another_output_is_not_replaced(account, line, tmp_pat
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-@pytest.mark.parametrize("where", [None, "mine", "mine/"])
+@pytest.mark.parametrize("where", [None, "mine", pytest.param("mine/", marks=pytest.mark.campaign)])
 def test_a_finished_run_of_the_same_input_with_resume_is_done(account, line, place, caplog, overwrite, where):
     run = {} if where is None else {"dir": f"{place.folder}/{where}"}
     first = start(line(place, **run))
@@ -328,8 +328,17 @@ def test_standard_input_cannot_be_gone_on_with(account, line):
     assert account.log == []
 
 
-@pytest.mark.parametrize("left", ["nothing", "directory", "journal", "draft"])
-@pytest.mark.parametrize("where", [None, "mine"])
+@pytest.mark.parametrize(
+    ("where", "left"),
+    [
+        *((None, left) for left in ("nothing", "directory", "journal", "draft")),
+        ("mine", "draft"),
+        *(
+            pytest.param("mine", left, marks=pytest.mark.campaign)
+            for left in ("nothing", "directory", "journal")
+        ),
+    ],
+)
 def test_a_run_that_was_killed_before_it_began_is_in_no_way(account, line, tmp_path, left, where):
     directory = RunDirectory(tmp_path / (where or f"{RUNS}/abcdefghij"))
     with claimed(str(tmp_path / "out.parquet")) as held:
@@ -519,7 +528,11 @@ def test_run_directories_may_be_given_a_parent(account, line, tmp_path):
 
 @pytest.mark.parametrize(
     ("named", "retried"),
-    [("runs/", "runs/*"), ("runs/{date}", f"{RUNS}/*"), ("runs/{date}/", "runs/2026-11-30/*")],
+    [
+        pytest.param("runs/", "runs/*", marks=pytest.mark.campaign),
+        ("runs/{date}", f"{RUNS}/*"),
+        ("runs/{date}/", "runs/2026-11-30/*"),
+    ],
 )
 def test_a_retry_has_a_directory_of_its_own_where_its_run_has_one(account, line, tmp_path, named, retried):
     spoil(tmp_path)

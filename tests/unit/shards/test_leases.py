@@ -87,9 +87,16 @@ def in_window(sent, start, seconds=1.0):
     return sum(start <= at < start + seconds for at in sent) / seconds
 
 
+def seeds(count, *, every_day):
+    """Seeds from 0 on, the first of them for every day and the others for the campaign."""
+    return [
+        pytest.param(seed, marks=[] if seed < every_day else pytest.mark.campaign) for seed in range(count)
+    ]
+
+
 @pytest.mark.parametrize("rate", [100.0, 300.0, 1_000.0])
 @pytest.mark.parametrize("heard_of", [True, False], ids=["killed", "lost"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", seeds(6, every_day=2))
 def test_the_sum_never_exceeds_the_rate_and_is_whole_again_3_s_after_a_death(rate, heard_of, seed):
     shards = [Shard(number, 0.3 * number, float("inf"), True) for number in range(4)]
     shards[seed % 4].dies_at, shards[seed % 4].heard_of = 10.37, heard_of
@@ -100,7 +107,7 @@ def test_the_sum_never_exceeds_the_rate_and_is_whole_again_3_s_after_a_death(rat
         assert in_window(sent, start) >= rate * 0.98, start
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", seeds(12, every_day=4))
 def test_whatever_comes_and_goes_the_sum_stays_within_the_rate(seed):
     rng = random.Random(seed)
     shards = []

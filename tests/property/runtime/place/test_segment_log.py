@@ -7,6 +7,7 @@ import random
 import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.segments import BUSY, CONFLICT, LOST, REFUSED, PlaceAccount, line
 from support.virtual import run_virtual
 
@@ -71,7 +72,7 @@ class Rows:
         return self.row
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**32))
 def test_no_row_is_ever_two_processes_to_send(seed):
     async def main():
