@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.browser import CHROMIUM
 from support.cli import environment, fanout, write_jsonl
+from support.fork_server import Started
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,20 +80,18 @@ def test_an_output_that_cannot_be_is_said_before_anything_is_made(tmp_path, argu
 @pytest.mark.parametrize("name", ["table.jsonl", "-"])
 def test_parquet_that_is_taken_for_lines_is_no_run_of_rejected_rows(tmp_path, name):
     pq.write_table(pa.table({"n": ["x"] * 50}), tmp_path / "table.jsonl")
-    command = [sys.executable, "-m", "fanout.cli", "run", name, "--local", "-o", "out.parquet"]
-    with (tmp_path / "table.jsonl").open("rb") as given:
-        done = subprocess.run(
-            command,
-            env=environment(),
-            cwd=tmp_path,
-            stdin=given,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "is Parquet, not JSON Lines" in done.stderr
+    with (
+        (tmp_path / "table.jsonl").open("rb") as given,
+        (tmp_path / "out").open("wb") as out,
+        (tmp_path / "err").open("wb") as err,
+        Started(
+            *("run", name, "--local", "-o", "out.parquet"),
+            env=environment(), cwd=tmp_path, stdin=given, stdout=out, stderr=err,
+        ) as process,
+    ):  # fmt: skip
+        assert process.wait(100) == 2
+    assert (tmp_path / "out").read_text() == ""
+    assert "is Parquet, not JSON Lines" in (tmp_path / "err").read_text()
     assert not (tmp_path / "out.parquet").exists()
 
 

@@ -83,6 +83,7 @@ OWN_INTERPRETERS = {"PYTHONUTF8": "1"}
 """With it, this run and its shards are started as anybody's are; those of the other tests are forked."""
 
 
+@pytest.mark.campaign
 def test_two_processes_make_the_file_that_one_makes_and_their_failures_are_retried(tmp_path):
     good = 3 * STRIPE_ROWS - 100
     rows = [{"n": n, "text": "ä" * (n % 50)} for n in range(good)]
@@ -227,6 +228,7 @@ def test_a_signal_drains_all_processes_which_together_kept_to_the_rate(given, aw
     assert busiest_second([sent_at[row].timestamp() for row in rows]) <= 201 * RATE_SLACK
 
 
+@pytest.mark.campaign
 def test_the_second_signal_stops_at_once_and_a_lost_journal_is_made_anew_for_its_shard(
     given, slow_aws, tmp_path
 ):
@@ -255,6 +257,7 @@ def test_the_second_signal_stops_at_once_and_a_lost_journal_is_made_anew_for_its
     assert not list(tmp_path.glob("rd/shards/000/*.damaged")), "the other one's was sound"
 
 
+@pytest.mark.campaign
 def test_children_do_not_outlive_a_killed_parent_for_long_and_are_named(given, slow_aws, tmp_path):
     running = begin(given, slow_aws, tmp_path, least=50)
     children = pids(tmp_path)

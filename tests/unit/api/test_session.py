@@ -66,7 +66,7 @@ def test_a_thousand_at_once(account):
 def test_cancelled_sends_leave_the_others_alone(account):
     async def main():
         rng = random.Random(0)
-        async with opened(account, rate=500) as session:
+        async with opened(account, rate=100) as session:  # most wait, however slow the machine is
             tasks = [asyncio.create_task(session.send(payload_of(n), id=str(n))) for n in range(300)]
             for task in rng.sample(tasks, 100):
                 for _ in range(rng.randrange(20)):
