@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 
 import vl_convert
@@ -57,6 +58,7 @@ def drawings(report: Report) -> list[Drawn]:
     return found
 
 
+@cache  # a second of CPU, the same for each page of a process
 def library() -> str:
     """Return the script that draws Vega-Lite in a page, as a global `vegaEmbed`."""
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))

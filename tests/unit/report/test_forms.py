@@ -15,7 +15,7 @@ from rich.console import Console
 
 from fanout.domain.prices import Prices
 from fanout.report.build import report_of
-from fanout.report.figures.drawing import drawings
+from fanout.report.figures.drawing import drawings, library
 from fanout.report.figures.theme import ROLES
 from fanout.report.html import html
 from fanout.report.markdown import markdown
@@ -99,6 +99,7 @@ def test_every_colour_of_a_figure_is_the_pages(page):
 
 
 def test_equal_reports_are_equal_bytes(report, page):
+    library.cache_clear()
     assert html(report) == page
 
 
