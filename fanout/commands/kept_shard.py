@@ -38,6 +38,7 @@ from fanout.shards.kept_planning import planned_once
 from fanout.shards.kept_shards import cancellation, fetch_plan, is_there, put_new
 from fanout.shards.kept_slots import kept_slot
 from fanout.shards.one_shard import kept_shard_spec, note_result
+from fanout.shards.plan_footers import put_footers
 from fanout.text import quoted
 
 _log = logging.getLogger(__name__)
@@ -105,7 +106,8 @@ async def _take_plan(
 
             async def make() -> bool:
                 draft = await draft_plan(tonight, index)
-                return await put_new(objects, place.plan, draft.dump(), clock=clock)
+                await put_footers(objects, place, draft.footers, clock=clock)
+                return await put_new(objects, place.plan, draft.plan.dump(), clock=clock)
 
             made = await planned_once(objects, place, make, clock=clock)
             await fetch_plan(objects, place, directory, clock=clock)

@@ -34,7 +34,8 @@ from fanout.runtime.session import open_session
 from fanout.runtime.spec import AGAIN
 from fanout.shards.binding import as_planned, check_bound
 from fanout.shards.plan import split_config
-from fanout.shards.planning import make_plan
+from fanout.shards.plan_footers import write_footers
+from fanout.shards.planning import Draft, make_plan
 
 LOOK_S = 0.5
 PATIENCE_S = 60.0
@@ -116,7 +117,7 @@ async def take_plan(config: Config, index: ShardIndex) -> tuple[RunDirectory, Sh
     return place, plan, resolved
 
 
-async def draft_plan(config: Config, index: ShardIndex) -> ShardPlan:
+async def draft_plan(config: Config, index: ShardIndex) -> Draft:
     """Return the plan that this shard would make, which is not written yet.
 
     Raises:
@@ -137,7 +138,7 @@ async def draft_plan(config: Config, index: ShardIndex) -> ShardPlan:
     async with open_session(whole, chosen=None) as session:
         now = session.clock.now()
         source = await session.source()
-        plan = await make_plan(
+        draft = await make_plan(
             session,
             whole,
             await run_in_thread(partial(source.units, index.of)),
@@ -147,16 +148,17 @@ async def draft_plan(config: Config, index: ShardIndex) -> ShardPlan:
             deadline_at=None if deadline_s is None else now + deadline_s,
         )
         await prove_output(session, whole, run_id=run_id, warn=session.warnings.warn)
-    return plan
+    return draft
 
 
-async def _put(place: RunDirectory, plan: ShardPlan) -> None:
+async def _put(place: RunDirectory, draft: Draft) -> None:
     """Write the plan, unless another shard was faster."""
     with next_time(AGAIN):
         for directory in reversed((place.path, *place.path.parents)):
             if not directory.is_dir():
                 directory.mkdir(mode=0o700, exist_ok=True)
-        await run_in_thread(partial(write_new, place.plan, plan.dump()))
+        await run_in_thread(partial(write_footers, place, draft.footers))
+        await run_in_thread(partial(write_new, place.plan, draft.plan.dump()))
 
 
 async def _begin(place: RunDirectory, plan: ShardPlan) -> None:

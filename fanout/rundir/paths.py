@@ -81,6 +81,11 @@ class RunDirectory:
         return self.path / "plan.json"
 
     @property
+    def footers(self) -> Path:
+        """Footers of the input that the plan's shards need not read again; there where that saves bytes."""
+        return self.path / "footers.zst"
+
+    @property
     def cancel(self) -> Path:
         """Stops every shard as long as it is there."""
         return self.path / "cancel"
@@ -163,7 +168,7 @@ class RunDirectory:
         built = (Path(self.built(dataset=True)), Path(self.built(dataset=False)))
         files = (
             *(self.status, self.subtotal, self.identity, self.uploads, self.inputs),
-            *(self.plan, self.cancel, built[1]),
+            *(self.plan, self.footers, self.cancel, built[1]),
         )
         with storage(self.path, "remove"):
             for directory in (self.shards, self.slots, self.parts, built[0]):
@@ -177,7 +182,7 @@ class RunDirectory:
         """Remove a directory in which nothing was sent; silently, as it is only tidying up."""
         if self.has_shards:
             return
-        own = (self.manifest, self.inputs, self.status, self.identity, self.uploads, self.plan)
+        own = (self.manifest, self.inputs, self.status, self.identity, self.uploads, self.plan, self.footers)
         drafts = (file.with_suffix(".tmp") for file in own)  # of a process that was killed as it wrote one
         for file in (*own, *drafts, *self.path.glob(f"{journal.NAME}*")):
             with suppress(OSError):

@@ -18,6 +18,7 @@ from fanout.errors import JournalError
 from fanout.files import parse_json, read_json
 from fanout.rundir.manifest import no_run
 from fanout.rundir.paths import RunDirectory
+from fanout.source.footer_pack import FooterPack, PackPlace, pack_place
 from fanout.source.known import Known, known_of
 from fanout.source.units import InputPart, Unit, unit_of
 from fanout.text import count
@@ -27,10 +28,22 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
-    """One shard: its run id, and what it reads; nothing if there is less input than shards."""
+    """One shard.
+
+    Attributes:
+        run_id: Its run id.
+        units: What it reads; nothing if there is less input than shards.
+        footers: Where in `footers.zst` beside the plan their footers stand; None where they are read from the files.
+    """
 
     run_id: str
     units: tuple[Unit, ...]
+    footers: PackPlace | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        content: dict[str, Any] = {"run": self.run_id, "units": [unit.as_dict() for unit in self.units]}
+        return content if self.footers is None else {**content, "footers": self.footers.as_dict()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +76,9 @@ class ShardPlan:
     warnings: tuple[str, ...]
     shards: tuple[PlannedShard, ...]
 
-    def part(self, index: int) -> InputPart:
-        """Return what a shard reads."""
-        return InputPart(index, len(self.shards), self.shards[index].units, self.known)
+    def part(self, index: int, *, footers: FooterPack | None = None) -> InputPart:
+        """Return what a shard reads; `footers` as in `InputPart`."""
+        return InputPart(index, len(self.shards), self.shards[index].units, self.known, footers)
 
     def dump(self) -> bytes:
         """Return it as JSON."""
@@ -82,10 +95,7 @@ class ShardPlan:
             "config": self.config.model_dump(mode="json", exclude_defaults=True),
             "input": self.known.as_dict(),
             "warnings": list(self.warnings),
-            "shards": [
-                {"run": shard.run_id, "units": [unit.as_dict() for unit in shard.units]}
-                for shard in self.shards
-            ],
+            "shards": [shard.as_dict() for shard in self.shards],
         }
         return json.dumps(content, indent=1).encode() + b"\n"
 
@@ -114,7 +124,11 @@ def read_plan(directory: RunDirectory) -> ShardPlan:
 def _plan_of(content: dict[str, Any]) -> ShardPlan:
     deadline_at = content["deadline_at"]
     shards = tuple(
-        PlannedShard(_run_id(shard["run"]), tuple(map(unit_of, shard["units"])))
+        PlannedShard(
+            _run_id(shard["run"]),
+            tuple(map(unit_of, shard["units"])),
+            None if shard.get("footers") is None else pack_place(shard["footers"]),
+        )
         for shard in content["shards"]
     )
     return ShardPlan(
@@ -132,9 +146,11 @@ def _plan_of(content: dict[str, Any]) -> ShardPlan:
     )
 
 
-def planned(divided: Sequence[tuple[Unit, ...]]) -> tuple[PlannedShard, ...]:
-    """Return the shards of these units, each with a run id of its own."""
-    return tuple(PlannedShard(new_run(), units) for units in divided)
+def planned(
+    divided: Sequence[tuple[Unit, ...]], footers: Sequence[PackPlace | None]
+) -> tuple[PlannedShard, ...]:
+    """Return the shards of these units and footers, each with a run id of its own."""
+    return tuple(PlannedShard(new_run(), units, place) for units, place in zip(divided, footers, strict=True))
 
 
 def idle_warning(divided: Sequence[tuple[Unit, ...]]) -> str | None:

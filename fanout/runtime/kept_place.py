@@ -249,8 +249,9 @@ class KeptPlace:
     async def _leave_nothing(self) -> None:
         async with self._mirroring:
             self._closed = True
-            begun = (self.place.manifest, self.place.inputs, self.place.plan) if self._begun else ()
-            for location in (*begun, self.place.status):
+            place = self.place
+            begun = (place.manifest, place.inputs, place.plan, place.footers) if self._begun else ()
+            for location in (*begun, place.status):
                 with suppress(CallError):
                     await self._objects.delete([location])
 

@@ -27,6 +27,7 @@ from fanout.shards.cancellation import cancellation
 from fanout.shards.kept_shards import cancellation_at, fetch_parts, fetch_plan, fetch_results, put_new
 from fanout.shards.launcher import Launcher
 from fanout.shards.plan import split_config
+from fanout.shards.plan_footers import put_footers, write_footers
 from fanout.shards.planning import heard, is_even, make_plan
 from fanout.shards.processes import ProcessLauncher
 from fanout.shards.work import Member, ShardsWork
@@ -169,7 +170,7 @@ class ShardExecutor:
         divided = await run_in_thread(partial(source.units, count))
         if not asked and not is_even(divided):
             return None
-        plan = await make_plan(
+        draft = await make_plan(
             session,
             config,
             divided,
@@ -178,12 +179,17 @@ class ShardExecutor:
             now=session.clock.now(),
             deadline_at=None,  # the process that starts the shards sees to it
         )
-        if spec.place is not None and not await put_new(objects, spec.place.plan, plan.dump(), clock=clock):
-            raise JournalError(
-                f"{spec.place.plan.uri} was made by another process meanwhile: name another place"
-            )
-        await run_in_thread(lambda: write_new(spec.directory.plan, plan.dump()))
-        return plan
+        content = draft.plan.dump()
+        if spec.place is None:
+            await run_in_thread(partial(write_footers, spec.directory, draft.footers))
+        else:
+            await put_footers(objects, spec.place, draft.footers, clock=clock)
+            if not await put_new(objects, spec.place.plan, content, clock=clock):
+                raise JournalError(
+                    f"{spec.place.plan.uri} was made by another process meanwhile: name another place"
+                )
+        await run_in_thread(lambda: write_new(spec.directory.plan, content))
+        return draft.plan
 
 
 async def _fetch(session: Session, place: RunPlace, plan: ShardPlan, shards: Sequence[RunDirectory]) -> None:

@@ -53,7 +53,14 @@ async def fetch_plan(objects: ObjectStore, place: RunPlace, directory: RunDirect
     return True
 
 
-async def put_new(objects: ObjectStore, location: Location, content: bytes, *, clock: Clock) -> bool:
+async def put_new(
+    objects: ObjectStore,
+    location: Location,
+    content: bytes,
+    *,
+    clock: Clock,
+    content_type: str = "application/json",
+) -> bool:
     """Store an object where none stands; return whether what stands there now is `content`.
 
     Raises:
@@ -63,7 +70,7 @@ async def put_new(objects: ObjectStore, location: Location, content: bytes, *, c
     def may_pass(error: BaseException) -> bool:
         return retriable(error) or (isinstance(error, CallError) and error.code == _CONFLICT)
 
-    put = partial(objects.put, location, content, content_type="application/json", if_none_match="*")
+    put = partial(objects.put, location, content, content_type=content_type, if_none_match="*")
     try:
         await repeat_call(put, clock=clock, give_up_after_s=GIVE_UP_S, repeats=may_pass)
     except CallError as error:

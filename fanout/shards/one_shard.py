@@ -19,11 +19,11 @@ from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.result import RunResult
 from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
+from fanout.shards.plan_footers import fetch_footers, read_footers
+from fanout.source.units import InputPart
 
 
-def shard_spec(
-    plan: ShardPlan, index: int, directory: RunDirectory, *, config: Config, place: RunPlace | None = None
-) -> RunSpec:
+def shard_spec(plan: ShardPlan, index: int, directory: RunDirectory, *, config: Config) -> RunSpec:
     """Return a shard as a run: the one that its directory holds, or a new one, which makes the directory.
 
     Args:
@@ -31,15 +31,21 @@ def shard_spec(
         index: Which shard.
         directory: The shard's.
         config: Its share of the configuration.
-        place: Of the shard, where its state is kept in S3: its directory is scratch then.
 
     Raises:
         JournalError: The directory holds another run.
         StorageError: It cannot be made.
     """
-    part, run_id = plan.part(index), plan.shards[index].run_id
+    part = plan.part(index, footers=read_footers(directory.whole, plan.shards[index]))
     if not directory.manifest.exists():
         directory.create()
+    return _spec(part, plan.shards[index].run_id, directory, config=config, place=None)
+
+
+def _spec(
+    part: InputPart, run_id: str, directory: RunDirectory, *, config: Config, place: RunPlace | None
+) -> RunSpec:
+    if not directory.manifest.exists():
         return RunSpec(run_id=run_id, config=config, directory=directory, part=part, place=place)
     manifest = read_manifest(directory)
     if manifest.run_id != run_id:
@@ -81,15 +87,11 @@ async def kept_shard_spec(
         await run_in_thread(functools.partial(_empty, directory))
     await run_in_thread(directory.create)
     await fetch_file(objects, shard.manifest, directory.manifest, clock=clock)
-    if not directory.manifest.exists():
-        return RunSpec(
-            run_id=plan.shards[index].run_id,
-            config=config,
-            directory=directory,
-            part=plan.part(index),
-            place=shard,
-        )
-    return shard_spec(plan, index, directory, config=config, place=shard)
+    planned = plan.shards[index]
+    part = plan.part(index, footers=await fetch_footers(objects, place, planned, clock=clock))
+    return await run_in_thread(
+        functools.partial(_spec, part, planned.run_id, directory, config=config, place=shard)
+    )
 
 
 def _empty(directory: RunDirectory) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
+from fanout.concurrency.threads import run_in_thread
 from fanout.config.model import Config
 from fanout.rundir.shard_plan import ShardPlan, idle_warning, planned
 from fanout.runtime.session import Session
@@ -16,6 +19,19 @@ UNEVEN = 1.25
 """By how much the largest share may be above the mean where rows can be dealt out one by one instead."""
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan that is not written yet.
+
+    Attributes:
+        plan: The plan.
+        footers: What is written beside it, before it (`plan_footers`); nothing where no shard saves bytes by that.
+    """
+
+    plan: ShardPlan
+    footers: bytes
+
+
 async def make_plan(
     session: Session,
     config: Config,
@@ -25,7 +41,7 @@ async def make_plan(
     at_once: int,
     now: float,
     deadline_at: float | None,
-) -> ShardPlan:
+) -> Draft:
     """Return the plan of a new run, which is not written yet.
 
     Args:
@@ -43,7 +59,8 @@ async def make_plan(
     source = await session.source()
     config, listing = heard(config, at_once=at_once)
     warnings = [*source.warnings, *(text for text in (idle_warning(divided), listing) if text is not None)]
-    return ShardPlan(
+    packs = await run_in_thread(partial(source.packs, divided))
+    plan = ShardPlan(
         run_id=run_id,
         config=config,
         endpoint=session.endpoint_name,
@@ -54,8 +71,9 @@ async def make_plan(
         at_once=at_once,
         known=source.known,
         warnings=tuple(dict.fromkeys(warnings)),
-        shards=planned(divided),
+        shards=planned(divided, packs.places),
     )
+    return Draft(plan, packs.body)
 
 
 def heard(config: Config, *, at_once: int) -> tuple[Config, str | None]:

@@ -20,6 +20,7 @@ from fanout.source.discovery import Inventory, take_inventory
 from fanout.source.files import InputFile
 from fanout.source.jsonl.field_check import check_others, first_rows
 from fanout.source.jsonl.reader import Item, JsonLines
+from fanout.source.kept_footers import KeptFooters
 from fanout.source.known import Known
 from fanout.source.parquet.footers import Footer, Group, read_footer
 from fanout.source.parquet.part import ParquetPart
@@ -28,13 +29,12 @@ from fanout.source.remote import Remote
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
 from fanout.source.settled import IsSettled
+from fanout.source.shard_footers import Packs, packed
 from fanout.source.statistics import Meter, SourceStatistics
 from fanout.source.units import InputPart, Unit, divided, unit_file, with_footers
 
 # First bytes are fetched from this many files at once: a bucket answers in 30 ms, a directory may have thousands.
 _LOOKS = 16
-_FOOTERS_BYTES = 16 << 20
-"""Of footers that are kept from the look at the input until it is divided."""
 
 
 class Source:
@@ -57,7 +57,7 @@ class Source:
         limit: int | None,
         warnings: tuple[str, ...] = (),
         groups: Mapping[str, Sequence[Group]] = {},
-        footers: Mapping[str, bytes] = {},
+        footers: KeptFooters | None = None,
     ) -> None:
         self.inputs = inputs
         self.warnings = warnings
@@ -66,7 +66,7 @@ class Source:
         self._reader = reader
         self._limit = limit
         self._groups = groups
-        self._footers = footers
+        self._footers = footers or KeptFooters()
         self._meter = Meter()
         self._open: Generator[Chunk, None, None] | None = None
 
@@ -95,6 +95,14 @@ class Source:
                 "leave it out, or name fewer files"
             )
         return with_footers(divided(self.inputs, self._groups, shards=shards), self.inputs, self._footers)
+
+    def packs(self, shares: Sequence[tuple[Unit, ...]]) -> Packs:
+        """Return the footers that shards would read again, packed, as far as that saves bytes; takes CPU.
+
+        Args:
+            shares: What `units` has returned.
+        """
+        return packed(shares, self.inputs, self._footers)
 
     def total_rows(self) -> int | None:
         """Return how many rows there will be, None as long as only reading can tell (JSON Lines)."""
@@ -201,8 +209,11 @@ def open_source(
                 f"Name the files by a glob, or set input.format in the TOML file (-c)"
             )
         if "parquet" in formats:
-            footers = list(pool.map(partial(_footer, of=len(files)), files))
-            rows = ParquetRows(footers, selection, settings)
+            kept = KeptFooters()
+            first_footer = _footer(files[0], kept)
+            look = partial(_footer, kept=kept, like=first_footer)
+            footers = [first_footer, *pool.map(look, files[1:])]
+            rows = ParquetRows(footers, selection, settings, kept=kept)
             return Source(
                 tuple(footer.file for footer in footers),
                 rows,
@@ -210,7 +221,7 @@ def open_source(
                 limit=settings.limit,
                 warnings=(*warnings, *rows.warnings),
                 groups={footer.path: footer.groups for footer in footers},
-                footers={footer.path: footer.raw for footer in footers if footer.raw is not None},
+                footers=kept,
             )
         first = first_rows(files, settings=settings)
         resolved = selection.resolved(first.fields)
@@ -246,14 +257,15 @@ def open_part(
     reader: JsonLines | ParquetPart
     if files and files[0].format == "parquet":
         rows = sum(unit.rows or 0 for unit in part.units)
-        reader = ParquetPart(selection, settings, known=known, rows=rows)
+        reader = ParquetPart(selection, settings, known=known, rows=rows, footers=part.footers)
     else:  # JSON Lines, or nothing at all
         reader = JsonLines(selection.resolved(known.names), settings, known=known.names)
     return Source(files, reader, known, limit=None)
 
 
-def _footer(file: InputFile, *, of: int) -> Footer:
-    """Return a footer without what is large of it where there are very many files."""
-    footer = read_footer(file)
-    few = footer.raw is not None and len(footer.raw) * of <= _FOOTERS_BYTES
-    return replace(footer, metadata=None, raw=footer.raw if few else None)
+def _footer(file: InputFile, kept: KeptFooters, like: Footer | None = None) -> Footer:
+    """Return a footer without what is large of it, which is kept as far as there is room: there may be very many."""
+    footer = read_footer(file, like=like)
+    if footer.raw is not None:
+        kept.put(file.path, footer.raw)
+    return replace(footer, metadata=None, raw=None)

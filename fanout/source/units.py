@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from fanout.domain.division import Measured, divide
@@ -11,6 +11,8 @@ from fanout.domain.location import Location
 from fanout.errors import InputError, UsageError
 from fanout.ports import ObjectInfo
 from fanout.source.files import InputFile, Span, local_file
+from fanout.source.footer_pack import FooterPack
+from fanout.source.kept_footers import KeptFooters
 from fanout.source.known import Known
 from fanout.source.parquet.footers import Group, places_within
 from fanout.source.remote import Remote
@@ -56,12 +58,14 @@ class InputPart:
         index: Which shard, from 0; `of` is how many there are.
         units: What it reads, in the order of the rows; nothing if there is less input than shards.
         known: What was found out of the whole input.
+        footers: What is at hand of the units' footers; the rest, or all if None, is read from the files.
     """
 
     index: int
     of: int
     units: tuple[Unit, ...]
     known: Known
+    footers: FooterPack | None = field(default=None, repr=False, compare=False)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -126,21 +130,21 @@ def _unit(
 
 
 def with_footers(
-    shares: Sequence[tuple[Unit, ...]], files: Sequence[InputFile], raw: Mapping[str, bytes]
+    shares: Sequence[tuple[Unit, ...]], files: Sequence[InputFile], kept: KeptFooters
 ) -> list[tuple[Unit, ...]]:
     """Return the units with what each has to read of its file's footer: all of it, or the part of its row groups.
 
     Args:
         shares: The units of each shard.
         files: All files.
-        raw: Footers that were kept, by the path of their file; others are read again.
+        kept: Their footers, as far as they were kept; others are read again.
 
     Raises:
         InputError: The footer of a file in S3 could not be read again.
     """
     known = {file.path: file for file in files if file.footer}
     paths = {unit.path for share in shares for unit in share if unit.start is not None and unit.path in known}
-    cut = {path: places_within(known[path], raw.get(path)) for path in paths}
+    cut = {path: places_within(known[path], kept.get(path)) for path in paths}
 
     def footer(unit: Unit) -> tuple[tuple[int, int], ...] | None:
         file = known.get(unit.path)

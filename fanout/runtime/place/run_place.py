@@ -15,13 +15,13 @@ _KEY_MAX_BYTES = (
 )  # S3 user guide, "Naming Amazon S3 objects"; the rest is for the longest name below it
 _OWN = re.compile(
     r"(?:shards/[0-9]{3,}/)?"  # of a shard, which has a place of its own below that of its run
-    r"(?:(?:run|inputs|status|summary|plan|subtotal)\.json|cancel|uploads\.jsonl|(?:journal|snapshots)/[0-9]{10}\.zst"
+    r"(?:(?:run|inputs|status|summary|plan|subtotal)\.json|footers\.zst|cancel|uploads\.jsonl|(?:journal|snapshots)/[0-9]{10}\.zst"
     r"|parts/[0-9]{10}/part-[0-9]{5,}\.parquet|slots/[0-9]{3,}\.fanout-claim)"
 )
 """Names below a place of all that a run has there."""
 OWN = (
     *("journal/*.zst", "snapshots/*.zst", "parts/*.parquet"),
-    *("plan.json", "cancel", "subtotal.json", "slots/*.fanout-claim"),
+    *("plan.json", "footers.zst", "cancel", "subtotal.json", "slots/*.fanout-claim"),
     *("run.json", "inputs.json", "status.json", "summary.json", "uploads.jsonl"),
 )
 """The same, as patterns of a policy; the first are the segments."""
@@ -84,6 +84,11 @@ class RunPlace:
     def plan(self) -> Location:
         """Which units of the input each shard reads; there for a run whose input is divided."""
         return self._at("plan.json")
+
+    @property
+    def footers(self) -> Location:
+        """Footers of the input that the plan's shards need not read again; there where that saves bytes."""
+        return self._at("footers.zst")
 
     @property
     def cancel(self) -> Location:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
@@ -30,6 +31,8 @@ _ENDS_BYTES = 8
 """The length of the footer and the magic number, which end the file."""
 _TAIL_MIN, _TAIL_SHARE = 1 << 10, 128
 """What of a file in S3 is read first: a footer is nearly always within it, and of a small file little else."""
+_ALIKE_SHARE = 16
+"""By what part a footer may be longer than that of a file that is like it, and is still read by one request."""
 _GAP_BYTES = 4 << 10
 """Between parts of a footer: fewer are read for nothing, which spares a request."""
 _CUT = 3  # ranges of a footer of some row groups
@@ -86,14 +89,20 @@ def number_of(file: InputFile, group: int) -> int:
     return group if file.span is None or len(file.footer) != _CUT else file.span.start + group
 
 
-def read_footer(file: InputFile) -> Footer:
+def read_footer(file: InputFile, *, kept: bytes | None = None, like: Footer | None = None) -> Footer:
     """Return the file's footer, and the file with where that stands in S3.
+
+    Args:
+        file: The file.
+        kept: The bytes of `file.footer`, if they are at hand: nothing is read then.
+        like: The footer of a file that is probably like it: as much is read at once.
 
     Raises:
         InputError: It is not Parquet, or its footer is damaged.
     """
-    raw = b"" if file.remote is None or file.footer else _raw_footer(file)
-    with opened(file, metadata=_parsed(file, raw) if raw else None) as parquet:
+    raw = b"" if file.remote is None or file.footer else _raw_footer(file, like=like)
+    known = raw or (None if kept is None else _whole(file, _cut(kept, file.footer)))
+    with opened(file, metadata=parsed(file, known) if known else None) as parquet:
         try:
             metadata = parquet.metadata
             schema = marked_schema(parquet)
@@ -134,16 +143,25 @@ def places_within(file: InputFile, raw: bytes | None) -> FooterPlaces | None:
     return footer_places(raw)
 
 
-def _raw_footer(file: InputFile) -> bytes:
+def _raw_footer(file: InputFile, *, like: Footer | None) -> bytes:
     """Return the footer of a file in S3; nothing where pyarrow is to say what is wrong with it."""
+    tail_bytes = None
+    if like is not None and like.file.footer:
+        start, end = like.file.footer[0]
+        tail_bytes = min(TAIL_BYTES, end - start + (end - start) // _ALIKE_SHARE + _ENDS_BYTES)
     try:
-        with _handle(file, lambda: None, lends=None, takes=None) as handle:
+        with _handle(file, lambda: None, lends=None, takes=None, tail_bytes=tail_bytes) as handle:
             return _found(handle)
     except PARQUET_ERRORS as error:
         raise InputError(f"{file.path}: {reason(error)}") from error
 
 
-def _parsed(file: InputFile, raw: bytes) -> pq.FileMetaData:
+def parsed(file: InputFile, raw: bytes) -> pq.FileMetaData:
+    """Return what the bytes of a footer say.
+
+    Raises:
+        InputError: They are damaged.
+    """
     try:
         return pq.read_metadata(pa.BufferReader(as_file(raw)))
     except PARQUET_ERRORS as error:
@@ -202,12 +220,20 @@ def opened(
             yield parquet
 
 
-def _handle(file: InputFile, check: Check, *, lends: Ranges | None, takes: Ranges | None) -> pa.NativeFile:
+def _handle(
+    file: InputFile,
+    check: Check,
+    *,
+    lends: Ranges | None,
+    takes: Ranges | None,
+    tail_bytes: int | None = None,
+) -> pa.NativeFile:
     if file.remote is None:
         return pa.OSFile(file.path)
     assert file.object is not None
     size_bytes = file.object.size_bytes
-    tail_bytes = 0 if file.footer else min(TAIL_BYTES, max(_TAIL_MIN, size_bytes // _TAIL_SHARE))
+    if tail_bytes is None:
+        tail_bytes = 0 if file.footer else min(TAIL_BYTES, max(_TAIL_MIN, size_bytes // _TAIL_SHARE))
     remote = RemoteFile(
         file.remote, file.object, check=check, lends=lends, takes=takes, tail_bytes=tail_bytes
     )
@@ -216,14 +242,24 @@ def _handle(file: InputFile, check: Check, *, lends: Ranges | None, takes: Range
 
 def _metadata(file: InputFile, handle: pa.NativeFile) -> pq.FileMetaData:
     """Read the footer, where it is known: pyarrow would ask for the last 64 KiB, however large it is."""
-    if len(file.footer) == _CUT:
-        assert file.span is not None
-        footer = joined(_ranges(handle, file.footer), groups=file.span.end - file.span.start)
-    elif file.footer:
-        (footer,) = _ranges(handle, file.footer)
-    else:
+    if not file.footer:
         return pq.read_metadata(handle)
+    footer = _whole(file, _ranges(handle, file.footer))
     return pq.read_metadata(pa.BufferReader(as_file(footer)))
+
+
+def _whole(file: InputFile, pieces: tuple[bytes, ...]) -> bytes:
+    """Return the footer of what is read of a file, of the bytes that `file.footer` names."""
+    if len(file.footer) != _CUT:
+        return b"".join(pieces)
+    assert file.span is not None
+    return joined(pieces, groups=file.span.end - file.span.start)
+
+
+def _cut(body: bytes, ranges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
+    """Return the bytes of each range, of those of all one after the other."""
+    ends = list(accumulate(end - start for start, end in ranges))
+    return tuple(body[start:end] for start, end in zip([0, *ends], ends, strict=False))
 
 
 def _found(handle: pa.NativeFile) -> bytes:

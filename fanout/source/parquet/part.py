@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from fanout.domain.records import Record, Rejected
 from fanout.source.files import InputFile, check_unchanged
+from fanout.source.footer_pack import FooterPack
 from fanout.source.known import Known
 from fanout.source.parquet.footers import read_footer
 from fanout.source.parquet.reader import ParquetRows
@@ -16,13 +17,14 @@ from fanout.source.statistics import Meter
 
 
 class ParquetPart:
-    """Reads the files of a part by one selection, and the footer of each once.
+    """Reads the files of a part by one selection, and the footer of each once, if it is not at hand.
 
     Args:
         selection: As the whole input was opened with.
         settings: Likewise.
         known: Of the whole input.
         rows: Of all files of the part.
+        footers: What is at hand of their footers; None if nothing is.
 
     Attributes:
         passthrough_schema: Plain types of the passthrough columns.
@@ -30,10 +32,19 @@ class ParquetPart:
         is_settled: Tells the rows that are counted and not read; None if there are none.
     """
 
-    def __init__(self, selection: Selection, settings: InputSettings, *, known: Known, rows: int) -> None:
+    def __init__(
+        self,
+        selection: Selection,
+        settings: InputSettings,
+        *,
+        known: Known,
+        rows: int,
+        footers: FooterPack | None = None,
+    ) -> None:
         self._selection = selection
         self._settings = settings
         self._known = known
+        self._footers = footers
         self.passthrough_schema = known.passthrough_schema
         self.total_rows: int | None = rows
         self.is_settled: IsSettled | None = None
@@ -47,6 +58,8 @@ class ParquetPart:
             InputError: The file is damaged or changed; the rows before the damage were yielded.
         """
         check_unchanged(file)
-        rows = ParquetRows([read_footer(file)], self._selection, self._settings, known=self._known)
+        kept = None if self._footers is None else self._footers.get(file.path)
+        footer = read_footer(file, kept=kept)
+        rows = ParquetRows([footer], self._selection, self._settings, known=self._known)
         rows.is_settled = self.is_settled
         yield from rows.read(file, row=row, meter=meter, check=check)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import pyarrow.parquet as pq
+
 from fanout.domain.message_rows import at_row
 from fanout.domain.records import Passthrough, Record, Rejected
 from fanout.errors import InputError
@@ -11,6 +13,7 @@ from fanout.files import damage
 from fanout.source.bad_row import BadRow
 from fanout.source.exact_json import Unfit
 from fanout.source.files import InputFile, check_unchanged
+from fanout.source.kept_footers import KeptFooters
 from fanout.source.known import Known
 from fanout.source.parquet.batches import GroupReader
 from fanout.source.parquet.columns import RowValues
@@ -19,6 +22,7 @@ from fanout.source.parquet.footers import (
     Footer,
     number_of,
     opened,
+    parsed,
     read_groups,
     unsupported,
 )
@@ -52,8 +56,16 @@ class ParquetRows:
         settings: InputSettings,
         *,
         known: Known | None = None,
+        kept: KeptFooters | None = None,
     ) -> None:
-        """Check every footer against `selection`; `known` as for `make_plans`.
+        """Check every footer against `selection`.
+
+        Args:
+            footers: Of all files.
+            selection: What of a row becomes what.
+            settings: How they are read.
+            known: As for `make_plans`.
+            kept: Whole footers that need not be read again.
 
         Raises:
             InputError: A file lacks a column, has it with an unfit type, or keeps it with another type than the first.
@@ -65,6 +77,7 @@ class ParquetRows:
             footers, selection, text_columns=settings.text_columns, known=known
         )
         self._metadata = {each.path: each.metadata for each in footers if each.metadata is not None}
+        self._kept = kept
         self.total_rows = sum(footer.read_rows for footer in footers)
         # Of a part, the look at the whole input has warned.
         self.warnings = () if known else self._cut_instants(footers)
@@ -104,7 +117,7 @@ class ParquetRows:
             return
         lent: Ranges = {}
         with (
-            opened(file, check=check, takes=lent, metadata=self._metadata.get(file.path)) as parquet,
+            opened(file, check=check, takes=lent, metadata=self._known(file, plan)) as parquet,
             GroupReader(
                 parquet,
                 file,
@@ -128,6 +141,13 @@ class ParquetRows:
                 f"{file.path}: has {row - first} rows where its footer says {plan.rows}; write the file again"
             )
         meter.bytes_read = bytes_before + size_bytes
+
+    def _known(self, file: InputFile, plan: FilePlan) -> pq.FileMetaData | None:
+        """Return the file's footer if it is at hand."""
+        if not plan.columns.paths:  # nothing but its footer tells that it is still the same file
+            return None
+        raw = None if self._kept is None else self._kept.get(file.path)
+        return self._metadata.get(file.path) if raw is None else parsed(file, raw)
 
     def _group(
         self, groups: GroupReader, group: int, plan: FilePlan, file: InputFile, *, row: int

@@ -178,6 +178,64 @@ def test_of_an_input_in_s3_all_shards_together_read_hardly_more_than_there_is(jo
     assert len(body) < sum(asked) <= 1.02 * len(body)
 
 
+@pytest.fixture
+def tiny(account, monkeypatch):
+    """Forty Parquet files of 16 KB in S3, and what S3 was asked for of them and of the footers beside the plan."""
+    asked = {}
+    for number in range(40):
+        sink = io.BytesIO()
+        table = pa.table({"n": [number] * 2, "text": [os.urandom(4_000).hex() for _ in range(2)]})
+        pq.write_table(table, sink, use_dictionary=False, compression="none", write_statistics=["n"])
+        key = f"lake/{number:03d}.parquet"
+        account.world.objects.put(BUCKET, key, sink.getvalue(), content_type=None, now=1.0)
+    original = MemoryObjects.read
+
+    async def read(self, location, *, start, size_bytes, etag):
+        body = await original(self, location, start=start, size_bytes=size_bytes, etag=etag)
+        folder = location.key.partition("/")[0]
+        asked[folder] = asked.get(folder, 0) + len(body)
+        return body
+
+    monkeypatch.setattr(MemoryObjects, "read", read)
+    return asked
+
+
+LAKE = {
+    "input": {"paths": [f"s3://{BUCKET}/lake/"]},
+    "columns": {"keep": ["n"]},
+    "payload": {"column": "text"},
+}
+
+
+def test_of_tiny_files_in_s3_shards_read_no_footer_that_the_plan_was_made_by(job, account, tiny):
+    assert sum(run(job(index, of=3, **LAKE)).rows for index in range(3)) == 80
+    size = sum(len(entry.body) for _, entry in account.world.objects.list(BUCKET, "lake/").entries)
+    assert tiny["lake"] > 0.99 * size
+    assert 0 < tiny["runs"] < 0.01 * size
+    assert sum(tiny.values()) <= 1.02 * size, "it was 1.08 times"
+    discard_place(PLACE, config=job(), agree=lambda _: None)
+    assert keys(account) == []
+
+
+def test_without_the_footers_beside_the_plan_shards_read_those_of_the_files(job, account, tiny):
+    run(job(0, of=3, **LAKE))
+    account.world.objects.put(*PLACE.footers, b"another run's", content_type=None, now=2.0)
+    before = tiny["lake"]
+    run(job(1, of=3, **LAKE))
+    account.world.objects.delete(*PLACE.footers)
+    run(job(2, of=3, **LAKE))
+    assert merge().by_status == {"succeeded": 80}
+    assert tiny["lake"] - before > 2 * before / 3 * 0.98
+
+
+def test_a_tiny_file_that_has_changed_since_the_plan_is_refused(job, account, tiny):
+    run(job(0, of=3, **LAKE))
+    body = account.world.objects.get(BUCKET, "lake/001.parquet").body
+    account.world.objects.put(BUCKET, "lake/039.parquet", body, content_type=None, now=5.0)
+    with pytest.raises(InputError, match=r"s3://simulated/lake/039\.parquet: changed"):
+        run(job(2, of=3, **LAKE))
+
+
 def test_it_goes_on_where_a_lost_host_was(job, account, monkeypatch):
     """The shard's process ends after its rows are durable, and before it has said so."""
 

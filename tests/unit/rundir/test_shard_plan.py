@@ -12,10 +12,14 @@ from fanout.errors import JournalError, UsageError
 from fanout.files import write_new
 from fanout.rundir.paths import RunDirectory
 from fanout.rundir.shard_plan import idle_warning, parse_plan, planned, read_plan
+from fanout.source.footer_pack import PackPlace
 from fanout.source.units import InputPart
 
+PACK = PackPlace(0, 9, "ab" * 32)
+PACKED = replace(PLAN, shards=(replace(PLAN.shards[0], footers=PACK), PLAN.shards[1]))
 
-@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, deadline_at=2.5)])
+
+@pytest.mark.parametrize("plan", [PLAN, replace(PLAN, deadline_at=2.5), PACKED])
 def test_a_plan_comes_back(plan, tmp_path):
     directory = RunDirectory(tmp_path)
     assert write_new(directory.plan, plan.dump())
@@ -41,6 +45,7 @@ def test_the_first_plan_stays(tmp_path):
             {"shards": [{"run": "abcdefghij", "units": [{"path": "x"}]}]},
             "damaged: a value in it is not what fanout writes",
         ),
+        ({"shards": [{"run": "abcdefghij", "units": [], "footers": {"start": 0}}]}, "it lacks 'size_bytes'"),
         ({"input": {"path": "", "names": [], "passthrough": "?"}}, "damaged"),
         ({"config": {"pacing": {"rate": -1}}}, "damaged"),
     ],
@@ -59,9 +64,10 @@ def test_no_plan(tmp_path):
 
 
 def test_every_shard_has_a_run_of_its_own():
-    shards = planned([(UNIT,), (), ()])
+    shards = planned([(UNIT,), (), ()], [PACK, None, None])
     assert len({shard.run_id for shard in shards}) == 3
     assert [shard.units for shard in shards] == [(UNIT,), (), ()]
+    assert [shard.footers for shard in shards] == [PACK, None, None]
 
 
 def test_shards_without_work_are_told():
