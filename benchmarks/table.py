@@ -204,6 +204,7 @@ def tables(results: Path) -> str:
         ("journal-wire", journal),
         ("place", place),
         ("remote", remote),
+        ("bytes_read", bytes_read),
         ("beside_ray", beside_ray),
     ):
         path = results / f"{name}.json"
@@ -462,6 +463,22 @@ def remote(content: dict[str, Any]) -> str:
     (stored,) = (sample for sample in content["samples"] if sample["kind"] == "object")
     head = f"an output of {stored['size_bytes'] / 1e6:,.0f} MB in S3, of a run that is killed twice"
     return "\n".join([*lines, *_table((head, "CPU s", "peak MB"), rows)])
+
+
+def bytes_read(content: dict[str, Any]) -> str:
+    """Return what is read of an input in S3 by how many shards, as parts of it."""
+    found = {(each["shape"], each["shards"], each["beside"]): each for each in content["samples"]}
+    shards = list(dict.fromkeys(each["shards"] for each in content["samples"]))
+    rows = []
+    for name in dict.fromkeys(each["shape"] for each in content["samples"]):
+        for beside in (False, True):
+            of = [found[name, count, beside] for count in shards]
+            times = [(each["asked_bytes"] + each["beside_bytes"]) / each["bytes"] for each in of]
+            where = "beside the plan" if beside else "read again"
+            footers = f"{of[0]['footers'] / of[0]['bytes']:.1%}, {where}"
+            rows.append((name, footers, *(f"{each:.3f}" for each in times)))
+    heads = ["not divided" if count is None else f"{count} shards" for count in shards]
+    return "\n".join(_table(("Parquet in S3, times what there is", "footers", *heads), rows))
 
 
 def beside_ray(content: dict[str, Any]) -> str:

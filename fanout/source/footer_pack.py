@@ -19,6 +19,8 @@ PACKS_BYTES = 16 << 20
 very many shards, each pack repeats the schema."""
 FRAME_BYTES = 1 << 20
 """What a frame unfolds to, about: a shard holds its pack and one frame."""
+_MORE_BYTES = 8
+"""By which a footer of some row groups may be longer than what is read of the whole: the number of them."""
 _LEVEL = 9  # of zstd: 1,000 alike footers in a tenth of a second, half as large as by level 1
 _SIZE = struct.Struct("<I")  # of a footer in a frame
 _FRAME = struct.Struct("<II")  # how many footers a frame has, and its bytes
@@ -90,7 +92,7 @@ class FooterPack:
         self._unpacked: tuple[int, Mapping[str, bytes]] = (-1, {})
 
     def get(self, path: str) -> bytes | None:
-        """Return the bytes of `Unit.footer` of the unit of this file; None where they were not packed."""
+        """Return the footer of what is read of this file; None where it was not packed."""
         index = self._frame_of.get(path)
         if index is None:
             return None
@@ -105,7 +107,7 @@ def open_pack(body: bytes, place: PackPlace, units: Sequence[tuple[str, int]]) -
     Args:
         body: What stands at `place`.
         place: As the plan says.
-        units: Of each unit the path of its file, and how many bytes of that file's footer it reads.
+        units: Of each unit the path of its file, and how many bytes of that file's footer it would read.
     """
     if len(body) != place.size_bytes or sha256(body).hexdigest() != place.sha256:
         return None
@@ -127,17 +129,18 @@ def open_pack(body: bytes, place: PackPlace, units: Sequence[tuple[str, int]]) -
 
 
 def _unpacked(frame: bytes, sizes: Mapping[str, int]) -> Mapping[str, bytes]:
-    """Return the footers of a frame that are as long as they must be; nothing if it is no frame of these."""
+    """Return the footers of a frame; nothing if it is no frame of these."""
+    most = sum(sizes.values()) + len(sizes) * (_SIZE.size + _MORE_BYTES)
     try:
-        if not 0 <= zstandard.frame_content_size(frame) <= sum(sizes.values()) + len(sizes) * _SIZE.size:
+        if not 0 <= zstandard.frame_content_size(frame) <= most:
             return {}
         body = zstandard.decompress(frame)
     except zstandard.ZstdError:
         return {}
     found, at = {}, 0
-    for path, expected in sizes.items():
+    for path, size in sizes.items():
         start = at + _SIZE.size
         at = start + int.from_bytes(body[at:start], "little")
-        if expected and at - start == expected and at <= len(body):
+        if 0 < at - start <= size + _MORE_BYTES and at <= len(body):
             found[path] = body[start:at]
     return found if at == len(body) else {}

@@ -5,13 +5,14 @@ Who plans has read every footer. A shard reads its own pack of them by one reque
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from fanout.source.files import InputFile
 from fanout.source.footer_pack import PACKS_BYTES, FooterPack, PackPlace, open_pack, pack
 from fanout.source.kept_footers import KeptFooters
+from fanout.source.parquet.footer_cut import whole, without_statistics
 from fanout.source.units import Unit
 
 FOOTERS_SHARE = 1 / 100
@@ -43,14 +44,21 @@ def packed(shares: Sequence[tuple[Unit, ...]], files: Sequence[InputFile], kept:
     begins = {file.path: file.footer[0][0] for file in files if file.footer}
     units = [unit for share in shares for unit in share]
     again = sum(footer_bytes(unit) for unit in units if unit.path in kept)
-    if again <= FOOTERS_SHARE * sum(unit.size_bytes for unit in units):
+    whole_bytes = sum(unit.size_bytes for unit in units)
+    if again <= FOOTERS_SHARE * whole_bytes:
         return Packs(b"", (None,) * len(shares))
+    packs = _joined(_pack(share, begins, kept) for share in shares)
+    if len(packs.body) > FOOTERS_SHARE * whole_bytes:  # of texts, nearly all of a footer are statistics
+        packs = _joined(_pack(share, begins, kept, made=without_statistics) for share in shares)
+    return packs
+
+
+def _joined(each: Iterable[bytes]) -> Packs:
+    """Return packs one after the other, as many as there is room for."""
     bodies: list[bytes] = []
     places: list[PackPlace | None] = []
     end = 0
-    for share in shares:
-        any_kept = any(unit.path in kept for unit in share)
-        body = pack(_pieces(unit, begins, kept) for unit in share) if any_kept else b""
+    for body in each:
         if not body or end + len(body) > PACKS_BYTES:
             places.append(None)
             continue
@@ -58,6 +66,19 @@ def packed(shares: Sequence[tuple[Unit, ...]], files: Sequence[InputFile], kept:
         bodies.append(body)
         end += len(body)
     return Packs(b"".join(bodies), tuple(places))
+
+
+def _pack(
+    share: Sequence[Unit],
+    begins: Mapping[str, int],
+    kept: KeptFooters,
+    *,
+    made: Callable[[bytes], bytes] = lambda footer: footer,
+) -> bytes:
+    """Return the pack of a shard, each footer `made` shorter; nothing if none of them was kept."""
+    if not any(unit.path in kept for unit in share):
+        return b""
+    return pack(made(footer) if (footer := _footer(unit, begins, kept)) else b"" for unit in share)
 
 
 def own_pack(body: bytes, place: PackPlace, units: Sequence[Unit]) -> FooterPack | None:
@@ -70,8 +91,8 @@ def footer_bytes(unit: Unit) -> int:
     return sum(end - start for start, end in unit.footer or ())
 
 
-def _pieces(unit: Unit, begins: Mapping[str, int], kept: KeptFooters) -> bytes:
-    """Return what a unit reads of its file's footer, if that was kept.
+def _footer(unit: Unit, begins: Mapping[str, int], kept: KeptFooters) -> bytes:
+    """Return the footer of what a unit reads, if that of its file was kept.
 
     Without rows, nothing else of the file is read, and reading the footer alone tells that it is still the same file.
     """
@@ -79,4 +100,5 @@ def _pieces(unit: Unit, begins: Mapping[str, int], kept: KeptFooters) -> bytes:
     if footer is None or unit.footer is None:
         return b""
     begin = begins[unit.path]
-    return b"".join(footer[start - begin : end - begin] for start, end in unit.footer)
+    pieces = [footer[start - begin : end - begin] for start, end in unit.footer]
+    return whole(pieces, groups=(unit.end or 0) - (unit.start or 0))

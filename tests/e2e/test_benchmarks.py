@@ -163,6 +163,18 @@ def test_remote(tmp_path):
 
 
 @pytest.mark.campaign
+def test_bytes_read(tmp_path):
+    """It leaves with 1 where more is read than is promised."""
+    path = tmp_path / "bytes_read.json"
+    said = benchmark("bytes_read", "--part", 0.2, "--json", path)
+    samples = json.loads(path.read_text())["samples"]
+    assert {sample["shards"] for sample in samples} == {None, 1, 8, 32, 64}
+    assert all(sample["asked_bytes"] > 0.98 * sample["bytes"] for sample in samples)
+    assert "1,000 files of 20 KB, not divided: 1.0" in said
+    assert "| 1,000 files of 60 KB | 3.0%, beside the plan | 1.00" in table_of(path)
+
+
+@pytest.mark.campaign
 def test_merge(tmp_path):
     path = tmp_path / "merge.json"
     said = benchmark("merge", "--rows", 20_000, "--shards", 3, "--rounds", 1, "--json", path)

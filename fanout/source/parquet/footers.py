@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
 from typing import Literal, NamedTuple
 
 import pyarrow as pa
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from fanout.errors import InputError
 from fanout.source.files import InputFile, reason
-from fanout.source.parquet.footer_cut import MAGIC, FooterPlaces, as_file, footer_places, joined
+from fanout.source.parquet.footer_cut import MAGIC, FooterPlaces, as_file, footer_places, is_cut, whole
 from fanout.source.parquet.logical_types import marked_schema
 from fanout.source.remote import TAIL_BYTES, Check, Ranges, RemoteFile
 
@@ -35,7 +34,6 @@ _ALIKE_SHARE = 16
 """By what part a footer may be longer than that of a file that is like it, and is still read by one request."""
 _GAP_BYTES = 4 << 10
 """Between parts of a footer: fewer are read for nothing, which spares a request."""
-_CUT = 3  # ranges of a footer of some row groups
 
 
 class Group(NamedTuple):
@@ -79,14 +77,14 @@ class Footer:
 
 def read_groups(file: InputFile, count: int) -> range:
     """Return which of the `count` row groups of a footer are read."""
-    if file.span is None or len(file.footer) == _CUT:
+    if file.span is None or is_cut(file.footer):
         return range(count)
     return range(file.span.start, file.span.end)
 
 
 def number_of(file: InputFile, group: int) -> int:
     """Return which row group of the whole file a row group of its footer, as it was read, is."""
-    return group if file.span is None or len(file.footer) != _CUT else file.span.start + group
+    return group if file.span is None or not is_cut(file.footer) else file.span.start + group
 
 
 def read_footer(file: InputFile, *, kept: bytes | None = None, like: Footer | None = None) -> Footer:
@@ -94,14 +92,14 @@ def read_footer(file: InputFile, *, kept: bytes | None = None, like: Footer | No
 
     Args:
         file: The file.
-        kept: The bytes of `file.footer`, if they are at hand: nothing is read then.
+        kept: The footer of what is read of it, if that is at hand: nothing is read then.
         like: The footer of a file that is probably like it: as much is read at once.
 
     Raises:
         InputError: It is not Parquet, or its footer is damaged.
     """
     raw = b"" if file.remote is None or file.footer else _raw_footer(file, like=like)
-    known = raw or (None if kept is None else _whole(file, _cut(kept, file.footer)))
+    known = raw or kept
     with opened(file, metadata=parsed(file, known) if known else None) as parquet:
         try:
             metadata = parquet.metadata
@@ -244,22 +242,8 @@ def _metadata(file: InputFile, handle: pa.NativeFile) -> pq.FileMetaData:
     """Read the footer, where it is known: pyarrow would ask for the last 64 KiB, however large it is."""
     if not file.footer:
         return pq.read_metadata(handle)
-    footer = _whole(file, _ranges(handle, file.footer))
-    return pq.read_metadata(pa.BufferReader(as_file(footer)))
-
-
-def _whole(file: InputFile, pieces: tuple[bytes, ...]) -> bytes:
-    """Return the footer of what is read of a file, of the bytes that `file.footer` names."""
-    if len(file.footer) != _CUT:
-        return b"".join(pieces)
-    assert file.span is not None
-    return joined(pieces, groups=file.span.end - file.span.start)
-
-
-def _cut(body: bytes, ranges: Sequence[tuple[int, int]]) -> tuple[bytes, ...]:
-    """Return the bytes of each range, of those of all one after the other."""
-    ends = list(accumulate(end - start for start, end in ranges))
-    return tuple(body[start:end] for start, end in zip([0, *ends], ends, strict=False))
+    groups = 0 if file.span is None else file.span.end - file.span.start
+    return pq.read_metadata(pa.BufferReader(as_file(whole(_ranges(handle, file.footer), groups=groups))))
 
 
 def _found(handle: pa.NativeFile) -> bytes:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fanout.source.parquet.footer_cut import as_file, footer_places, joined
+from fanout.source.parquet.footer_cut import as_file, footer_places, joined, without_statistics
 
 
 def footer_of(table, **options):
@@ -62,6 +62,35 @@ def test_each_part_of_the_row_groups_is_read_as_it_stands_in_the_whole(table, op
         for index in range(first, last):
             expected, found = whole.row_group(index), part.row_group(index - first)
             assert found.to_dict() == expected.to_dict()
+
+
+@pytest.mark.parametrize("table", [PLAIN, NESTED])
+def test_a_footer_without_statistics_says_everything_else(table):
+    footer = footer_of(table, row_group_size=20, write_page_index=True, sorting_columns=[pq.SortingColumn(0)])
+    less = without_statistics(footer)
+    assert len(less) < len(footer)
+    before, after = (pq.read_metadata(pa.BufferReader(as_file(each))) for each in (footer, less))
+    assert after.schema.to_arrow_schema().equals(before.schema.to_arrow_schema(), check_metadata=True)
+    for index in range(before.num_row_groups):
+        expected, found = (each.row_group(index).to_dict() for each in (before, after))
+        for column in expected["columns"]:
+            column.update(is_stats_set=False, statistics=None)
+        assert found == expected
+    assert without_statistics(less) == less
+
+
+def test_rows_are_read_by_a_footer_without_statistics():
+    sink = io.BytesIO()
+    pq.write_table(NESTED, sink, row_group_size=20)
+    less = without_statistics(footer_of(NESTED, row_group_size=20))
+    metadata = pq.read_metadata(pa.BufferReader(as_file(less)))
+    assert pq.ParquetFile(sink, metadata=metadata).read().equals(NESTED)
+
+
+@given(st.binary(max_size=80))
+def test_what_is_no_footer_stays_as_it_is_or_is_written_as_it_was_read(text):
+    less = without_statistics(text)
+    assert less == text or without_statistics(less) == less
 
 
 def test_a_list_of_15_groups_and_more_tells_their_number_by_another_rule():
