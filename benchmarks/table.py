@@ -477,7 +477,7 @@ def bytes_read(content: dict[str, Any]) -> str:
             where = "beside the plan" if beside else "read again"
             footers = f"{of[0]['footers'] / of[0]['bytes']:.1%}, {where}"
             rows.append((name, footers, *(f"{each:.3f}" for each in times)))
-    heads = ["not divided" if count is None else f"{count} shards" for count in shards]
+    heads = ["not divided" if count is None else f"{count} shard{'s' * (count > 1)}" for count in shards]
     return "\n".join(_table(("Parquet in S3, times what there is", "footers", *heads), rows))
 
 
