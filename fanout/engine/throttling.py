@@ -64,7 +64,9 @@ QUICK_PER_S = 200.0
 """A rate from which on one spell at twice of it brings answers enough. Below, it takes so many that two runs which
 share a limit try at once, and each finds that its refusals come anyhow."""
 RETRIAL_S = 10.0
-"""How often a tolerated share is tried again at another rate, as BBR measures the shortest round trip again."""
+"""How often a tolerated share is tried again at another rate, as BBR measures the shortest round trip again: where a
+multiple of it passes on the clock that processes of one machine have in common. Of eight that tolerate what they refuse
+each other none finds it out alone."""
 ROUND_ANSWERS = 200  # that the tolerated share is compared with, and then follows
 FOLLOW = 0.1  # of the difference
 NOISE = 3.5  # standard deviations of a tolerated share that are no reason to cut
@@ -99,7 +101,8 @@ class Throttling:
         self._measured = 0.0
         self._windows = 0
         self._peak = 0.0  # the highest rate of sending that was measured
-        self._unpaced = 0  # answers to what was sent before there was a rate
+        self._unpaced = self._unpaced_refused = 0  # answers to what was sent before there was a rate
+        self._guessed = False  # the first cut was made before all of them had come
         self._answers = self._refusals = 0  # since the last cut
         self._accepted = 0
         # Instants of refusals, each with the acceptances and refusals by then.
@@ -161,9 +164,13 @@ class Throttling:
             self._began_at = sent_at
         self._answers += 1
         self._refusals += refused
-        self._unpaced += self.rate is None or (self.cuts == 1 and sent_at < self._cut_at)
+        if self.rate is None or (self.cuts == 1 and sent_at < self._cut_at):
+            self._unpaced += 1
+            self._unpaced_refused += refused
         if self.rate is None:
             return
+        if self._guessed and sent_at >= self._cut_at:
+            self._weigh_anew(now)
         if self._trial is not None:
             self._trial.note(refused, sent_at=sent_at)
             self._judge(now, self._trial)
@@ -193,7 +200,7 @@ class Throttling:
             share = self._refusals / self._answers
             self.tolerated = min(self.tolerated + FOLLOW * (share - self.tolerated), self._tolerated_most)
             self._answers = self._refusals = 0
-        if now - self._tried_at >= RETRIAL_S:
+        if now // RETRIAL_S > self._tried_at // RETRIAL_S and now - self._tried_at >= RETRIAL_S / 2:
             sending = min(rate, self._sending(now))
             small = self.tolerated < SMALL_SHARE and rate >= QUICK_PER_S
             self._trial = self._tried(now, sending, top=sending, small=small)
@@ -243,9 +250,7 @@ class Throttling:
         plateau = sending if self.rate is None else min(self.rate, sending)
         if self.cuts == 1 and not self._windows and self.configured is None:
             # The first was a guess from a few answers; by now all that was on its way then has come.
-            plateau = max(
-                plateau, self._unpaced / max(self._cut_at - self._begun(now), self._round_trip_s, SHORTEST_S)
-            )
+            plateau = max(plateau, self._unpaced_per_s(now))
         cut = (1.0 - BETA) * min(excess / FULL_CUT_SHARE, 1.0)
         if self._answers >= MINOR_ANSWERS and excess < MINOR_SHARE:
             plateau, cut = plateau * (1.0 - MINOR_STEP if self.cuts else 1.0), 0.0
@@ -260,9 +265,29 @@ class Throttling:
         self._set(rate)
         if self._fall is not None:
             self._fall.step(now, rate)
+        self._guessed = not self.cuts and self.configured is None
         self._cut_at = now
         self.cuts += 1
         self._answers = self._refusals = 0
+
+    def _weigh_anew(self, now: float) -> None:
+        """Correct the first cut, a guess from a few answers, once all that was on its way then has come."""
+        self._guessed = False
+        share = self._unpaced_refused / self._unpaced
+        # What left at once at the start is a round trip's worth.
+        seen = self._unpaced / (self._cut_at - self._begun(now) + max(self._round_trip_s, SHORTEST_S))
+        if share > SMALL_SHARE:  # a limit, and the rest is what it took
+            seen *= 1.0 - share
+            rate = seen * DRAIN
+        else:
+            rate = seen * (1.0 - (1.0 - BETA) * share / FULL_CUT_SHARE)
+        if self.rate is None or rate > self.rate:
+            self._plateau, self._regain_s = seen, ((seen - rate) / SCALE) ** (1.0 / 3.0)
+            self._set(rate)
+
+    def _unpaced_per_s(self, now: float) -> float:
+        """Return the rate at which requests were sent before there was one."""
+        return self._unpaced / max(self._cut_at - self._begun(now), self._round_trip_s, SHORTEST_S)
 
     def _goodput(self, now: float, excess: float) -> float | None:
         """Return what was accepted a second since an earlier refusal, None if that is not to be told."""
@@ -282,6 +307,8 @@ class Throttling:
 
     def _sending(self, now: float) -> float:
         """Return the rate at which we send, in the first half second by the answers that have come so far."""
+        if not self._windows and self._window_count < FEWEST_ANSWERS and self.rate is not None:
+            return self.rate  # the first answers come a round trip late, and look like far fewer
         if self._windows or self._began_at is None:
             return max(self._measured, self._window_count / MEASURE_S)
         return self._window_count / max(
