@@ -13,15 +13,21 @@ import io
 import random
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import md5
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from machine import RESULTS, describe, save
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from support.plans import PLAN
+
 from fanout.domain.location import Location
 from fanout.ports import ObjectInfo
+from fanout.rundir.shard_plan import planned
 from fanout.source.footer_pack import FooterPack
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
@@ -81,8 +87,10 @@ class Counted:
     def __init__(self, objects: dict[str, bytes]) -> None:
         self._objects = objects
         self._infos = [
-            ObjectInfo(Location("b", key), len(body), 0.0, f'"{number:032x}"')
-            for number, (key, body) in enumerate(objects.items())
+            ObjectInfo(
+                Location("b", key), len(body), 0.0, f'"{md5(body, usedforsecurity=False).hexdigest()}"'
+            )
+            for key, body in objects.items()
         ]
         self.asked_bytes = self.requests = 0
 
@@ -129,9 +137,12 @@ def read(objects: dict[str, bytes], shards: int | None, *, beside: bool) -> dict
             "asked_bytes": remote.asked_bytes,
             "requests": remote.requests,
             "beside_bytes": 0,
+            "plan_bytes": 0,
         }
     units, rows, beside_bytes = source.units(shards), 0, 0
     packs = source.packs(units)
+    places = packs.places if beside else [None] * shards
+    plan = replace(PLAN, known=source.known, shards=planned(units, places)).dump_packed()
     for index, own in enumerate(units):
         place = packs.places[index] if beside else None
         footers: FooterPack | None = None
@@ -147,6 +158,7 @@ def read(objects: dict[str, bytes], shards: int | None, *, beside: bool) -> dict
         "asked_bytes": remote.asked_bytes,
         "requests": remote.requests,
         "beside_bytes": beside_bytes,
+        "plan_bytes": len(plan) * shards,
     }
 
 
@@ -178,7 +190,8 @@ def main() -> int:
             without, within = ((seen["asked_bytes"] + seen["beside_bytes"]) / size for seen in ways)
             worst = max(worst, within)
             print(
-                f"{shape.name}, {shards or 'not divided'}: {without:.3f}, beside the plan {within:.3f}",
+                f"{shape.name}, {shards or 'not divided'}: {without:.3f}, beside the plan {within:.3f}, "
+                f"and the plan itself {ways[1]['plan_bytes'] / size:.3f}",
                 flush=True,
             )
     save(asked.json, machine=machine, settings={"promised": PROMISED, "rounds": 1}, samples=samples)

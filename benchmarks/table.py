@@ -477,6 +477,11 @@ def bytes_read(content: dict[str, Any]) -> str:
             where = "beside the plan" if beside else "read again"
             footers = f"{of[0]['footers'] / of[0]['bytes']:.1%}, {where}"
             rows.append((name, footers, *(f"{each:.3f}" for each in times)))
+        plans = [
+            found[name, count, True]["plan_bytes"] / each["bytes"]
+            for count, each in zip(shards, of, strict=True)
+        ]
+        rows.append((name, "the plan, besides", *(f"{each:.3f}" for each in plans)))
     heads = ["not divided" if count is None else f"{count} shard{'s' * (count > 1)}" for count in shards]
     return "\n".join(_table(("Parquet in S3, times what there is", "footers", *heads), rows))
 

@@ -224,11 +224,19 @@ def read_json(path: Path, make: Callable[[dict[str, Any]], T], *, version: int, 
     Raises:
         RunError: An `error`: the file is missing, damaged, or was written by another version of fanout.
     """
+    return parse_json(read_body(path, error=error), str(path), make, version=version, error=error)
+
+
+def read_body(path: Path, *, error: type[RunError]) -> bytes:
+    """Return all of a file.
+
+    Raises:
+        RunError: An `error`: it is missing, or cannot be read.
+    """
     try:
-        body = path.read_bytes()
+        return path.read_bytes()
     except OSError as cause:
         raise error(f"{path} cannot be read: {(cause.strerror or 'the disk failed').lower()}") from cause
-    return parse_json(body, str(path), make, version=version, error=error)
 
 
 def parse_json(

@@ -107,7 +107,7 @@ async def _take_plan(
             async def make() -> bool:
                 draft = await draft_plan(tonight, index)
                 await put_footers(objects, place, draft.footers, clock=clock)
-                return await put_new(objects, place.plan, draft.plan.dump(), clock=clock)
+                return await put_new(objects, place.plan, draft.plan.dump_packed(), clock=clock)
 
             made = await planned_once(objects, place, make, clock=clock)
             await fetch_plan(objects, place, directory, clock=clock)

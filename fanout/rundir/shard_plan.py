@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import zstandard
+
 from fanout._version import __version__
 from fanout.config.model import Config
 from fanout.domain.ids import is_run, new_run
 from fanout.errors import JournalError
-from fanout.files import parse_json, read_json
+from fanout.files import parse_json, read_body
 from fanout.rundir.manifest import no_run
 from fanout.rundir.paths import RunDirectory
 from fanout.source.footer_pack import FooterPack, PackPlace, pack_place
@@ -24,6 +26,12 @@ from fanout.source.units import InputPart, Unit, unit_of
 from fanout.text import count
 
 VERSION = 1
+
+PACKED_BYTES = 4 << 10
+"""A longer plan stands in S3 compressed (zstd, RFC 8878), to a tenth: every one of its shards reads it whole, and of
+1,000 files of 60 KB, 64 shards read a third of the input in plans alone."""
+_LEVEL = 9  # of zstd
+_MAGIC = b"\x28\xb5\x2f\xfd"  # a frame of zstd; JSON begins with a brace
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,11 @@ class ShardPlan:
         """Return what a shard reads; `footers` as in `InputPart`."""
         return InputPart(index, len(self.shards), self.shards[index].units, self.known, footers)
 
+    def dump_packed(self) -> bytes:
+        """Return it as JSON, compressed if that is long; what reads plans takes both."""
+        body = self.dump()
+        return body if len(body) <= PACKED_BYTES else zstandard.compress(body, _LEVEL)
+
     def dump(self) -> bytes:
         """Return it as JSON."""
         content = {
@@ -106,6 +119,13 @@ def parse_plan(body: bytes, name: str) -> ShardPlan:
     Raises:
         JournalError: It is damaged, or of another version.
     """
+    if body.startswith(_MAGIC):
+        try:
+            body = zstandard.decompress(body)
+        except zstandard.ZstdError as cause:
+            raise JournalError(
+                f"{name} is damaged: it cannot be decompressed. Put back a copy of it, if there is one"
+            ) from cause
     return parse_json(body, name, _plan_of, version=VERSION, error=JournalError)
 
 
@@ -118,7 +138,7 @@ def read_plan(directory: RunDirectory) -> ShardPlan:
     """
     if not directory.plan.exists():
         raise no_run(directory.path, f"holds no run of several shards: there is no {directory.plan.name}")
-    return read_json(directory.plan, _plan_of, version=VERSION, error=JournalError)
+    return parse_plan(read_body(directory.plan, error=JournalError), str(directory.plan))
 
 
 def _plan_of(content: dict[str, Any]) -> ShardPlan:

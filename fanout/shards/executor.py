@@ -179,16 +179,15 @@ class ShardExecutor:
             now=session.clock.now(),
             deadline_at=None,  # the process that starts the shards sees to it
         )
-        content = draft.plan.dump()
         if spec.place is None:
             await run_in_thread(partial(write_footers, spec.directory, draft.footers))
         else:
             await put_footers(objects, spec.place, draft.footers, clock=clock)
-            if not await put_new(objects, spec.place.plan, content, clock=clock):
+            if not await put_new(objects, spec.place.plan, draft.plan.dump_packed(), clock=clock):
                 raise JournalError(
                     f"{spec.place.plan.uri} was made by another process meanwhile: name another place"
                 )
-        await run_in_thread(lambda: write_new(spec.directory.plan, content))
+        await run_in_thread(lambda: write_new(spec.directory.plan, draft.plan.dump()))
         return draft.plan
 
 

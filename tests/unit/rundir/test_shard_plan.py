@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from support.plans import PLAN, UNIT
@@ -25,6 +26,32 @@ def test_a_plan_comes_back(plan, tmp_path):
     assert write_new(directory.plan, plan.dump())
     assert read_plan(directory) == plan
     assert plan.part(0) == InputPart(0, 2, (UNIT,), plan.known)
+
+
+def many_units():
+    units = (
+        replace(
+            UNIT, path=f"s3://bucket/data/part-{row:05}.parquet", version=sha256(b"%d" % row).hexdigest()[:32]
+        )
+        for row in range(1_000)
+    )
+    return replace(PLAN, shards=(replace(PLAN.shards[0], units=tuple(units)), PLAN.shards[1]))
+
+
+def test_a_long_plan_is_packed_for_s3_and_read_like_any_other(tmp_path):
+    plan, directory = many_units(), RunDirectory(tmp_path)
+    body = plan.dump_packed()
+    assert len(body) < len(plan.dump()) / 6
+    assert parse_plan(body, "plan.json") == plan
+    assert write_new(directory.plan, body)
+    assert read_plan(directory) == plan
+    assert PLAN.dump_packed() == PLAN.dump(), "a short one can be read by eye"
+
+
+@pytest.mark.parametrize("damage", [lambda body: body[:-9], lambda body: body[:40] + b"?" + body[41:]])
+def test_a_packed_plan_that_is_damaged_is_refused(damage):
+    with pytest.raises(JournalError, match=r"plan\.json is damaged: it "):
+        parse_plan(damage(many_units().dump_packed()), "plan.json")
 
 
 def test_the_first_plan_stays(tmp_path):
