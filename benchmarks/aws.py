@@ -54,6 +54,11 @@ class LocalAws:
         lines = self._get("/_simulator/log").splitlines()[first:]
         return sorted(json.loads(line)["arrived_at"] for line in lines)
 
+    def throttled(self) -> int:
+        """Invocations refused for their rate so far, by the limit or at random."""
+        stats = json.loads(self._get("/_simulator/stats"))
+        return int(stats["throttled"])
+
     def stored(self, prefix: str) -> tuple[int, int]:
         """Objects below `prefix` of the bucket, and their bytes."""
         count = size_bytes = 0

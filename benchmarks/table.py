@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- benchmark -->", "<!-- /benchmark -->"
 Costs = dict[str, dict[int, Cost]]
 BUSIEST = 0.9  # share of all cores, client and server together: from there on a rate says what they can do
+SCRIPTS = {"journal-wire": "journal", "throttled-http": "throttled_http"}  # of other results, their own name
 _MODES = {"submit": "submit only", "end to end": "end to end"}
 
 
@@ -199,6 +200,7 @@ def tables(results: Path) -> str:
         ("scale", scale),
         ("pacing", pacing),
         ("throttled", throttled),
+        ("throttled-http", throttled_http),
         ("start", start),
         ("journal", journal),
         ("journal-wire", journal),
@@ -210,7 +212,7 @@ def tables(results: Path) -> str:
         path = results / f"{name}.json"
         if path.exists():
             content = load(path)
-            parts.append(f"{render(content)}\n{_source(content, name.partition('-')[0])}\n")
+            parts.append(f"{render(content)}\n{_source(content, SCRIPTS.get(name, name))}\n")
     return "\n".join(parts)
 
 
@@ -363,6 +365,36 @@ def throttled(content: dict[str, Any]) -> str:
                 "one limit for two, the second late",
                 *(f"fanout: {head}" for head in heads),
                 *(f"adaptive: {head}" for head in heads),
+            ),
+            rows,
+        )
+    )
+
+
+def throttled_http(content: dict[str, Any]) -> str:
+    """Return what got through over HTTP of what could be, beside a script with botocore's adaptive mode."""
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for sample in content["samples"]:
+        found.setdefault(sample["case"], {}).setdefault(sample["rule"], []).append(sample)
+    half_s = content["settings"]["seconds"] / 2
+    rows = []
+    for case, rules in found.items():
+        cells = []
+        for rule in ("fanout", "adaptive"):
+            of = rules[rule]
+            shares = [
+                Spread.of(each[name] / each["could_be_per_s"] for each in of)
+                for name in ("first_per_s", "after_per_s")
+            ]
+            per_s = Spread.of(each["per_s"] for each in of).median
+            cells += [f"{per_s:,.0f}", *map(_share, shares)]
+        rows.append((case, *cells))
+    heads = ("a second", f"first {half_s:.0f} s", "after")
+    return "\n".join(
+        _table(
+            (
+                "over HTTP, a service that takes",
+                *(f"{rule}: {head}" for rule in ("fanout", "adaptive") for head in heads),
             ),
             rows,
         )

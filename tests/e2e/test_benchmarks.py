@@ -281,6 +281,21 @@ def test_throttled(tmp_path):
     assert all(0 <= sample["less"] <= 0.5 for sample in shared)
 
 
+@pytest.mark.campaign
+def test_throttled_http(tmp_path):
+    path = tmp_path / "throttled-http.json"
+    asked = ("--rounds", 1, "--limits", 50, "--shares", 0.05, "--seconds", 4, "--json", path)
+    benchmark("throttled_http", *asked)
+    samples = {(each["rule"], each["case"]): each for each in json.loads(path.read_text())["samples"]}
+    ours, theirs = (samples[rule, "50, burst 5"] for rule in ("fanout", "adaptive"))
+    assert 0.8 * 50 < ours["per_s"] < 1.2 * 50
+    assert 0 < theirs["per_s"] < 1.2 * 50
+    assert ours["refused"] > 0
+    free, some = samples["fanout", "nothing refused"], samples["fanout", "5% refused at random"]
+    assert some["could_be_per_s"] == pytest.approx(0.95 * free["per_s"], rel=1e-3)
+    assert "| 50, burst 5 |" in table_of(path)
+
+
 SAMPLES = [
     {**run_of(name, rows, seconds, cpu_s, number=number, peak=150_000_000, server=seconds / 2)}
     | {"mode": "submit", "payload_bytes": 1_000}
