@@ -34,19 +34,24 @@ LEASE_LOOK_S = 0.02
 class Bucket:
     """GCRA over one kind of cost: `rate` units a second, `burst` units beyond the schedule at most."""
 
-    __slots__ = ("_due_last", "_due_next", "burst", "rate")
+    __slots__ = ("_due_last", "_due_next", "_earliest", "burst", "rate")
 
     def __init__(self, rate: float, *, burst: float = 0.0) -> None:
         self.rate = rate
         self.burst = burst
         self._due_next = float("-inf")  # the theoretical arrival time of GCRA
         self._due_last = float("-inf")
+        self._earliest = float("-inf")
 
     def change(self, rate: float, *, now: float) -> None:
         """Change the rate from now on, or from the last due instant if that is still to come."""
         # Before that instant the old rate holds: a rate that rises while a request waits for a slot of the slower
         # schedule would otherwise draw the next one nearer to it than the new rate allows.
         since = max(now, self._due_last)
+        if (
+            rate < self.rate
+        ):  # a burst lasts longer at the lower rate, and would reach back before what was due
+            self._earliest = self.due_next
         behind = self._due_next - since
         if behind > 0.0:  # counted in units, not in seconds: a lower rate must not grant another burst
             self._due_next = since + behind * self.rate / rate
@@ -59,7 +64,7 @@ class Bucket:
     @property
     def due_next(self) -> float:
         """When the schedule lets the next unit go; long past when the bucket is idle."""
-        return self._due_next - self.burst / self.rate
+        return max(self._due_next - self.burst / self.rate, self._earliest)
 
     def take(self, due: float, *, cost: float) -> None:
         """Charge `cost` units for a request due at `due`."""

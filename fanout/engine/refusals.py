@@ -18,6 +18,10 @@ FOLLOWS = -6.0
 """The same of refusals that rise with the rate. The limit that is tried out there is the likeliest of many, which alone
 is worth a nat or two."""
 
+SLOW_PER_S = 200.0
+"""A rate below which a spell at twice of it brings few answers: a bucket, or another run that has less just then, hides
+a limit from them. They must say more, and be more, until they show that refusals stay."""
+STAYS_SLOW = 8.0
 LEANS = 1.0  # evidence that decides for it when the time is up
 
 PERIOD_S = 2.0
@@ -30,9 +34,8 @@ RAISED, RAISED_LEAST = 2.0, 1.25  # of the rate, in a spell
 PERIODS_MOST = 6  # of one trial
 
 FEWEST_HELD, FEWEST_SPELL, FEWEST_REFUSALS = 20, 5, 2
-FEWEST_RAISED = (
-    30  # answers in spells that show that refusals stay: what a bucket holds hides a limit from fewer
-)
+FEWEST_RAISED, FEWEST_SLOW = 30, 60
+"""Answers in spells that show that refusals stay: what a bucket holds hides a limit from fewer."""
 FALLS_TO = 0.25
 """What a limit leaves of the share at least: others use it, too, and each need not slow down with us."""
 TOLERATED_MOST = 0.6
@@ -148,6 +151,10 @@ class Trial:
         """Return the rate at which requests are to be sent now."""
         return self.rate_per_s * (self._factor if self._place(now) is not None else 1.0)
 
+    @property
+    def _slow(self) -> bool:
+        return self.raises and self.rate_per_s < SLOW_PER_S
+
     def _place(self, now: float) -> float | None:
         """Return how many seconds into a spell `now` is, None outside of one."""
         into_s = now % PERIOD_S
@@ -183,7 +190,7 @@ class Trial:
 
     def stays(self, now: float) -> bool:
         """Return whether refusals have been found to come whatever the rate, and are few enough to put up with."""
-        least = LEANS if self.hopeless(now) else STAYS
+        least = LEANS if self.hopeless(now) else STAYS_SLOW if self._slow else STAYS
         return self.evidence() >= least and self.share <= TOLERATED_MOST
 
     def follows(self) -> bool:
@@ -205,7 +212,11 @@ class Trial:
             expected = max(expected, share * FALLS_TO)
         by_limit = log_likelihood([(share, held, refused_held), (expected, spell, refused_spell)])
         by_share = log_likelihood([(self.share, held, refused_held), (self.share, spell, refused_spell)])
-        enough = spell >= FEWEST_RAISED if self.raises else refused_spell >= FEWEST_REFUSALS
+        enough = (
+            spell >= (FEWEST_SLOW if self._slow else FEWEST_RAISED)
+            if self.raises
+            else refused_spell >= FEWEST_REFUSALS
+        )
         return by_share - by_limit if enough else min(by_share - by_limit, 0.0)
 
     @property

@@ -10,7 +10,7 @@ import math
 from collections import deque
 from typing import Literal
 
-from fanout.engine.refusals import FALLS, SMALL_SHARE, SUSPECTED, Fall, Trial
+from fanout.engine.refusals import FALLS, SLOW_PER_S, SMALL_SHARE, SUSPECTED, Fall, Trial
 
 Phase = Literal["regaining", "probing", "testing"]
 """`regaining`: the rate rises to where it was refused. `probing`: beyond, for more. `testing`: it changes for a
@@ -60,9 +60,10 @@ FALL_S = 30.0
 """How long cuts belong together: what a rate was refused before says nothing of the service now."""
 FALLEN = 0.75
 """Share of a rate below which cuts have not helped, if few requests are still refused: of a limit 0.94 is left."""
-QUICK_PER_S = 200.0
-"""A rate from which on one spell at twice of it brings answers enough. Below, it takes so many that two runs which
-share a limit try at once, and each finds that its refusals come anyhow."""
+QUICK_PER_S, QUICK_CONFIGURED_PER_S = SLOW_PER_S, 40.0
+"""A rate from which on spells at twice of it bring answers enough. Below, two runs that share a limit try at once, and
+each may find that its refusals come anyhow; a configured rate is below most limits, and what is refused there seldom
+follows it. With 200 for it, too, a service that refused a twentieth held `--rate 200` at a quarter."""
 RETRIAL_S = 10.0
 """How often a tolerated share is tried again at another rate, as BBR measures the shortest round trip again: where a
 multiple of it passes on the clock that processes of one machine have in common. Of eight that tolerate what they refuse
@@ -189,10 +190,14 @@ class Throttling:
         elif evidence <= FALLS or rate >= fall.rate_per_s or now - fall.began_at > FALL_S:
             self._fall = None
 
+    @property
+    def _quick_per_s(self) -> float:
+        return QUICK_CONFIGURED_PER_S if self.configured else QUICK_PER_S
+
     def _few(self, rate: float) -> bool:
         """Return whether few of the answers since the last cut are refusals, and answers come fast."""
         few = self._answers >= FEWEST_ANSWERS and self._refusals <= SMALL_SHARE * self._answers
-        return few and rate >= QUICK_PER_S
+        return few and rate >= self._quick_per_s
 
     def _review(self, now: float, *, rate: float) -> None:
         """Let the tolerated share follow what is refused, and try now and then whether it still stays."""
@@ -202,7 +207,7 @@ class Throttling:
             self._answers = self._refusals = 0
         if now // RETRIAL_S > self._tried_at // RETRIAL_S and now - self._tried_at >= RETRIAL_S / 2:
             sending = min(rate, self._sending(now))
-            small = self.tolerated < SMALL_SHARE and rate >= QUICK_PER_S
+            small = self.tolerated < SMALL_SHARE and rate >= self._quick_per_s
             self._trial = self._tried(now, sending, top=sending, small=small)
 
     def _tried(self, now: float, rate: float, *, top: float, small: bool) -> Trial:

@@ -285,6 +285,16 @@ def test_the_configured_rate_is_never_exceeded_whatever_aws_says(rate, script):
     burst=10.0,
     script=[("send", 0.0, 0.0, None)] * 11 + [("throttle", 0.0, 0.0, None), ("send", 0.0, 0.0, None)],
 )
+@example(
+    rate=1_000.0,
+    burst=1.0,
+    script=[
+        ("send", 0.0, 0.0, None),
+        ("send", 0.001953125, 0.0, None),
+        ("throttle", 0.0, 0.0, None),
+        ("send", 0.0, 0.0, None),
+    ],
+)
 def test_throttling_grants_no_second_burst(rate, burst, script):
     pacer = Pacer(rate_per_s=rate, burst=burst)
     assert_law(sorted(play(pacer, script)), rate=rate, burst=burst)

@@ -19,7 +19,8 @@ def fallen(refused_of, *, usual=0.0):
 
 def tried(held, spell, *, began_at=0.5, **where):
     """Return a trial with (answers, refusals) at the held rate and in a spell."""
-    trial = Trial(began_at, 100.0, **{"top_per_s": 200.0, **where})
+    rate = where.pop("rate", 100.0)
+    trial = Trial(began_at, rate, **{"top_per_s": 2.0 * rate, **where})
     for sent_at, (answers, refusals) in ((1.0, held), (PERIOD_S + 0.1, spell)):
         for answer in range(answers):
             trial.note(int(answer < refusals), sent_at=sent_at)
@@ -107,15 +108,21 @@ def test_a_trial_ends_without_a_finding(before, now, hopeless):
 
 @pytest.mark.parametrize("spell", [(40, 0), (40, 1)])
 def test_refusals_that_are_few_at_twice_the_rate_stay(spell):
-    trial = tried((200, 2), spell, small=True)
+    trial = tried((200, 2), spell, small=True, rate=200.0)
     assert trial.raises
     assert trial.evidence() >= STAYS
-    assert trial.proven_per_s == 200
+    assert trial.stays(0.0)
+    assert trial.proven_per_s == 400
+
+
+@pytest.mark.parametrize(("spell", "stays"), [((59, 0), False), ((60, 0), True), ((60, 12), False)])
+def test_at_a_low_rate_more_answers_must_say_more(spell, stays):
+    assert tried((200, 2), spell, small=True, rate=199.0).stays(0.0) is stays
 
 
 def test_what_a_bucket_holds_is_no_proof():
     """Its tokens take the first requests at the higher rate."""
-    assert tried((200, 2), (29, 0), small=True).evidence() == 0.0
+    assert tried((200, 2), (29, 0), small=True, rate=200.0).evidence() == 0.0
 
 
 @pytest.mark.parametrize("spell", [(20, 10), (60, 20)])

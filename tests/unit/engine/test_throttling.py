@@ -80,6 +80,14 @@ def test_a_refusal_before_any_other_answer_does_not_hide_a_limit():
     assert sender.refused_share(1, 20) <= 0.02
 
 
+@pytest.mark.parametrize("rate", [100.0, 200.0])
+def test_a_configured_rate_is_kept_among_refusals_that_do_not_follow_it(rate):
+    """A quarter of it was: below 200 a second, nothing was tried out at a higher rate."""
+    sender = Sender(Pacer(rate_per_s=rate))
+    play(AtRandom(0.05), [sender], seconds=60, seed=441)
+    assert sender.goodput(0, 60) >= 0.6 * rate * 0.95
+
+
 def test_a_service_that_refuses_nearly_all_is_left_alone():
     sender = paced()
     play(AtRandom(0.97), [sender], seconds=30)
