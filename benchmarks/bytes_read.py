@@ -27,7 +27,9 @@ from support.plans import PLAN
 
 from fanout.domain.location import Location
 from fanout.ports import ObjectInfo
+from fanout.rundir.packed_plan import MAGIC, plan_head
 from fanout.rundir.shard_plan import planned
+from fanout.shards.kept_plan import HEAD_BYTES
 from fanout.source.footer_pack import FooterPack
 from fanout.source.selection import Selection
 from fanout.source.settings import InputSettings
@@ -81,6 +83,9 @@ SHAPES = (
 )
 
 
+COUNTED = ("asked_bytes", "beside_bytes", "plan_bytes")
+
+
 class Counted:
     """`source.remote.Remote` of objects in memory, which counts what is asked for."""
 
@@ -121,7 +126,7 @@ class Came:
 
 
 def read(objects: dict[str, bytes], shards: int | None, *, beside: bool) -> dict[str, int]:
-    """Read all rows, and return how many bytes that took of the files, and of what stands beside the plan.
+    """Read all rows, and return how many bytes that took of the files, of the plan, and of what stands beside it.
 
     Args:
         objects: The files.
@@ -158,8 +163,19 @@ def read(objects: dict[str, bytes], shards: int | None, *, beside: bool) -> dict
         "asked_bytes": remote.asked_bytes,
         "requests": remote.requests,
         "beside_bytes": beside_bytes,
-        "plan_bytes": len(plan) * shards,
+        "plan_bytes": sum(plan_bytes(plan, index) for index in range(shards)),
     }
+
+
+def plan_bytes(body: bytes, index: int) -> int:
+    """Return what a shard reads of its plan in S3, as `shards.kept_plan.read_shard_plan` does."""
+    first = body[:HEAD_BYTES]
+    if not first.startswith(MAGIC):
+        return len(body)
+    head = plan_head(first)
+    assert head is not None, "the head of so few shards is within what is read first"
+    start, size = head.frame(index)
+    return len(first) + (size if start + size > len(first) else 0)
 
 
 def main() -> int:
@@ -187,11 +203,11 @@ def main() -> int:
                     }
                     | seen
                 )
-            without, within = ((seen["asked_bytes"] + seen["beside_bytes"]) / size for seen in ways)
+            without, within = (sum(seen[name] for name in COUNTED) / size for seen in ways)
             worst = max(worst, within)
             print(
                 f"{shape.name}, {shards or 'not divided'}: {without:.3f}, beside the plan {within:.3f}, "
-                f"and the plan itself {ways[1]['plan_bytes'] / size:.3f}",
+                f"of which the plan {ways[1]['plan_bytes'] / size:.3f}",
                 flush=True,
             )
     save(asked.json, machine=machine, settings={"promised": PROMISED, "rounds": 1}, samples=samples)

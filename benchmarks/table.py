@@ -505,15 +505,11 @@ def bytes_read(content: dict[str, Any]) -> str:
     for name in dict.fromkeys(each["shape"] for each in content["samples"]):
         for beside in (False, True):
             of = [found[name, count, beside] for count in shards]
-            times = [(each["asked_bytes"] + each["beside_bytes"]) / each["bytes"] for each in of]
+            parts = ("asked_bytes", "beside_bytes", "plan_bytes")
+            times = [sum(each[part] for part in parts) / each["bytes"] for each in of]
             where = "beside the plan" if beside else "read again"
             footers = f"{of[0]['footers'] / of[0]['bytes']:.1%}, {where}"
             rows.append((name, footers, *(f"{each:.3f}" for each in times)))
-        plans = [
-            found[name, count, True]["plan_bytes"] / each["bytes"]
-            for count, each in zip(shards, of, strict=True)
-        ]
-        rows.append((name, "the plan, besides", *(f"{each:.3f}" for each in plans)))
     heads = ["not divided" if count is None else f"{count} shard{'s' * (count > 1)}" for count in shards]
     return "\n".join(_table(("Parquet in S3, times what there is", "footers", *heads), rows))
 

@@ -10,7 +10,8 @@ from fanout.errors import UsageError
 from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.place.sign_of_life import last_write
 from fanout.runtime.session import Session
-from fanout.shards.kept_shards import AT_ONCE, is_there, put_new, read_plan_at
+from fanout.shards.kept_plan import read_plan_at
+from fanout.shards.kept_shards import AT_ONCE, is_there, put_new
 
 
 async def cancel_at(session: Session, place: RunPlace) -> Cancelled:

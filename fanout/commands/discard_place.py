@@ -27,7 +27,7 @@ from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.place.sign_of_life import SILENT_S, last_write
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.supervisor import until_stopped
-from fanout.shards.kept_shards import read_plan_at
+from fanout.shards.kept_plan import read_plan_at
 
 _log = logging.getLogger(__name__)
 _AGAIN = "the place is still there: run `fanout discard` again"

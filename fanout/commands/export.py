@@ -36,7 +36,8 @@ from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.place.state import PlaceState
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.supervisor import until_stopped
-from fanout.shards.kept_shards import fetch_parts, fetch_plan, fetch_results
+from fanout.shards.kept_plan import fetch_plan
+from fanout.shards.kept_shards import fetch_parts, fetch_results
 from fanout.shards.merging import shifts_of
 
 

@@ -16,11 +16,11 @@ from fanout.concurrency.threads import run_in_thread
 from fanout.config.model import Config
 from fanout.domain.shard_index import ShardIndex
 from fanout.engine.snapshot import Observer
-from fanout.errors import UsageError
+from fanout.errors import JournalError, UsageError
 from fanout.files import make_directory
 from fanout.rundir.manifest import Manifest
 from fanout.rundir.paths import RunDirectory
-from fanout.rundir.shard_plan import ShardPlan, read_plan
+from fanout.rundir.shard_plan import ShardPlan
 from fanout.rundir.shard_result import ShardResult, read_shard_result
 from fanout.rundir.summary import Summary
 from fanout.runtime.object_claim import ObjectClaim
@@ -34,8 +34,9 @@ from fanout.runtime.session import Session
 from fanout.runtime.spec import AGAIN
 from fanout.runtime.supervisor import until_stopped
 from fanout.shards.binding import check_bound, shard_config
+from fanout.shards.kept_plan import read_shard_plan
 from fanout.shards.kept_planning import planned_once
-from fanout.shards.kept_shards import cancellation, fetch_plan, is_there, put_new
+from fanout.shards.kept_shards import cancellation, is_there, put_new
 from fanout.shards.kept_slots import kept_slot
 from fanout.shards.one_shard import kept_shard_spec, note_result
 from fanout.shards.plan_footers import put_footers
@@ -100,7 +101,8 @@ async def _take_plan(
     async with looking(tonight) as session:
         objects, clock = session.cloud.objects, session.clock
         made = False
-        if not await fetch_plan(objects, place, directory, clock=clock):
+        plan = await read_shard_plan(objects, place, index.index, clock=clock)
+        if plan is None:
             if await is_there(objects, place.manifest, clock=clock):
                 raise UsageError(f"{place.uri} holds a run of one process: name another place with --run-dir")
 
@@ -110,8 +112,9 @@ async def _take_plan(
                 return await put_new(objects, place.plan, draft.plan.dump_packed(), clock=clock)
 
             made = await planned_once(objects, place, make, clock=clock)
-            await fetch_plan(objects, place, directory, clock=clock)
-        plan = await run_in_thread(partial(read_plan, directory))
+            plan = await read_shard_plan(objects, place, index.index, clock=clock)
+        if plan is None:
+            raise JournalError(f"{place.plan.uri} is gone: it was removed as this shard began; {AGAIN}")
         resolved = same_night(config, plan.config, now=now)
         check_bound(plan, resolved, shards=index.of, place=place.uri)
         await _begin(session, place, plan, directory, made=made)

@@ -39,7 +39,8 @@ from fanout.runtime.place.run_place import RunPlace, is_place
 from fanout.runtime.place.sign_of_life import last_write
 from fanout.runtime.session import Session, open_session
 from fanout.runtime.spec import RunSpec
-from fanout.shards.kept_shards import fetch_parts, fetch_plan, fetch_results
+from fanout.shards.kept_plan import fetch_plan
+from fanout.shards.kept_shards import fetch_parts, fetch_results
 
 _log = logging.getLogger(__name__)
 

@@ -25,7 +25,8 @@ from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.place.sign_of_life import last_write
 from fanout.runtime.place.state import PlaceState
 from fanout.runtime.session import Session
-from fanout.shards.kept_shards import is_there, read_plan_at
+from fanout.shards.kept_plan import read_plan_at
+from fanout.shards.kept_shards import is_there
 from fanout.text import iso, quoted
 
 AT_ONCE = 8

@@ -14,7 +14,7 @@ from fanout.errors import CallError, RunError
 from fanout.ports import Clock, ObjectStore
 from fanout.runtime.place.run_place import RunPlace
 from fanout.runtime.place.segment_log import SegmentLog
-from fanout.shards.kept_shards import read_plan_at
+from fanout.shards.kept_plan import read_plan_at
 
 GIVE_UP_S = 30.0
 _KEYS = 1_000  # of one DeleteObjects, API reference

@@ -11,14 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import zstandard
-
 from fanout._version import __version__
 from fanout.config.model import Config
 from fanout.domain.ids import is_run, new_run
 from fanout.errors import JournalError
 from fanout.files import parse_json, read_body
 from fanout.rundir.manifest import no_run
+from fanout.rundir.packed_plan import MAGIC, DamagedPlanError, pack_plan, unpack_plan
 from fanout.rundir.paths import RunDirectory
 from fanout.source.footer_pack import FooterPack, PackPlace, pack_place
 from fanout.source.known import Known, known_of
@@ -28,10 +27,8 @@ from fanout.text import count
 VERSION = 1
 
 PACKED_BYTES = 4 << 10
-"""A longer plan stands in S3 compressed (zstd, RFC 8878), to a tenth: every one of its shards reads it whole, and of
-1,000 files of 60 KB, 64 shards read a third of the input in plans alone."""
-_LEVEL = 9  # of zstd
-_MAGIC = b"\x28\xb5\x2f\xfd"  # a frame of zstd; JSON begins with a brace
+"""A longer plan stands in S3 packed (`packed_plan.py`): each of many shards would read all of it, and of 1,000 files of
+60 KB, 64 shards a third of the input in plans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +86,9 @@ class ShardPlan:
         return InputPart(index, len(self.shards), self.shards[index].units, self.known, footers)
 
     def dump_packed(self) -> bytes:
-        """Return it as JSON, compressed if that is long; what reads plans takes both."""
+        """Return it as JSON, packed if that is long; what reads plans takes both."""
         body = self.dump()
-        return body if len(body) <= PACKED_BYTES else zstandard.compress(body, _LEVEL)
+        return body if len(body) <= PACKED_BYTES else pack_plan(body)
 
     def dump(self) -> bytes:
         """Return it as JSON."""
@@ -119,14 +116,17 @@ def parse_plan(body: bytes, name: str) -> ShardPlan:
     Raises:
         JournalError: It is damaged, or of another version.
     """
-    if body.startswith(_MAGIC):
+    if body.startswith(MAGIC):
         try:
-            body = zstandard.decompress(body)
-        except zstandard.ZstdError as cause:
-            raise JournalError(
-                f"{name} is damaged: it cannot be decompressed. Put back a copy of it, if there is one"
-            ) from cause
+            body = unpack_plan(body)
+        except DamagedPlanError as error:
+            raise damaged_plan(name, str(error)) from error
     return parse_json(body, name, _plan_of, version=VERSION, error=JournalError)
+
+
+def damaged_plan(name: str, why: str) -> JournalError:
+    """Return the error of a packed plan that stands at `name`."""
+    return JournalError(f"{name} is damaged: {why}. Put back a copy of it, if there is one")
 
 
 def read_plan(directory: RunDirectory) -> ShardPlan:

@@ -24,7 +24,8 @@ from fanout.runtime.session import Session
 from fanout.runtime.spec import RunSpec
 from fanout.shards.assignment import Assignment
 from fanout.shards.cancellation import cancellation
-from fanout.shards.kept_shards import cancellation_at, fetch_parts, fetch_plan, fetch_results, put_new
+from fanout.shards.kept_plan import fetch_plan
+from fanout.shards.kept_shards import cancellation_at, fetch_parts, fetch_results, put_new
 from fanout.shards.launcher import Launcher
 from fanout.shards.plan import split_config
 from fanout.shards.plan_footers import put_footers, write_footers

@@ -1,4 +1,4 @@
-"""Reads and writes what the shards of a run have in common at its place in S3: plan, results, the order to stop."""
+"""Reads and writes what the shards of a run have in common at its place in S3: results, parts, the order to stop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fanout.errors import CallError, JournalError, RunError
 from fanout.files import make_directory, storage
 from fanout.ports import Clock, ObjectStore
 from fanout.rundir.paths import RunDirectory
-from fanout.rundir.shard_plan import ShardPlan, parse_plan, read_plan
+from fanout.rundir.shard_plan import ShardPlan
 from fanout.runtime import settings as compose
 from fanout.runtime.place.part_store import PartStore
 from fanout.runtime.place.place_files import GIVE_UP_S, fetch_file
@@ -32,25 +32,6 @@ AT_ONCE = 16
 LOOK_S = 10.0
 """Between two looks for an order to stop: 360 HEADs an hour and shard."""
 _CONFLICT = "ConditionalRequestConflict"
-
-
-async def read_plan_at(objects: ObjectStore, place: RunPlace, *, clock: Clock) -> ShardPlan | None:
-    """Return the plan of the run at a place; None if there is none.
-
-    Raises:
-        JournalError: It is damaged, or of another version.
-        RunError: S3 does not permit it, or does not answer.
-    """
-    content = await read_object(objects, place.plan, clock=clock)
-    return None if content is None else parse_plan(content, place.plan.uri)
-
-
-async def fetch_plan(objects: ObjectStore, place: RunPlace, directory: RunDirectory, *, clock: Clock) -> bool:
-    """Write the plan at a place to `directory`; return whether there is one; raises as `read_plan_at`."""
-    if not await fetch_file(objects, place.plan, directory.plan, clock=clock):
-        return False
-    await run_in_thread(partial(read_plan, directory))
-    return True
 
 
 async def put_new(

@@ -24,7 +24,7 @@ from fanout.runtime.runner import Runner
 from fanout.runtime.session import open_session
 from fanout.runtime.spec import RunSpec
 from fanout.shards.assignment import Assignment, ParentPipe
-from fanout.shards.kept_shards import read_plan_at
+from fanout.shards.kept_plan import read_shard_plan
 from fanout.shards.lease_keeper import LeaseKeeper
 from fanout.shards.one_shard import kept_shard_spec, note_result, shard_spec
 from fanout.source.stdin import kept_stdin
@@ -54,7 +54,7 @@ async def _kept(directory: RunDirectory, assignment: Assignment) -> RunSpec:
     place = run_place(assignment.place)
     async with open_session(compose.s3_alone(assignment.config)) as session:
         objects, clock = session.cloud.objects, session.clock
-        plan = await read_plan_at(objects, place, clock=clock)
+        plan = await read_shard_plan(objects, place, assignment.shard, clock=clock)
         if plan is None:
             raise JournalError(f"{place.plan.uri} is gone: put it back (S3 versioning, a backup)")
         return await kept_shard_spec(

@@ -37,6 +37,8 @@ from support.outputs_in_s3 import download
 from support.processes import KILLED, NEEDLE, Exited, Input, Running, make_input
 from support.workers import campaign, slow_aws
 
+from fanout.rundir.shard_plan import parse_plan
+
 SHARDS = 3
 MAX_STARTS = 15  # of one command
 AGAIN = {KILLED, 5, 75}
@@ -228,7 +230,7 @@ class ShardedRun:
             table = pq.read_table(path)
             plan = self._directory / "plan.json"
             download(self._aws, f"{self.place}/plan.json", plan)
-            names = [shard["run"] for shard in json.loads(plan.read_bytes())["shards"]]
+            names = [shard.run_id for shard in parse_plan(plan.read_bytes(), plan.name).shards]
             log = [line for name in names for line in self._aws.of(name)]
             rows = Counter(table["row"].to_pylist())
             found.lost += sum(row not in rows for row in range(len(given.payloads)))

@@ -21,6 +21,8 @@ from support.outputs_in_s3 import download
 from support.processes import QUICK, make_input
 from support.ray_nodes import Nodes
 
+from fanout.rundir.shard_plan import parse_plan
+
 pytest.importorskip("ray")
 pytestmark = pytest.mark.timeout(400)
 ROWS = 1_500
@@ -135,8 +137,8 @@ def test_the_shard_of_a_node_that_is_lost_goes_on_on_another(aws, tmp_path, monk
             download(aws, f"{place}/plan.json", tmp_path / "plan.json")
             if not (tmp_path / "plan.json").exists():
                 return [[], []]
-            plan = json.loads((tmp_path / "plan.json").read_bytes())
-            return [aws.of(shard["run"]) for shard in plan["shards"]]
+            plan = parse_plan((tmp_path / "plan.json").read_bytes(), "plan.json")
+            return [aws.of(shard.run_id) for shard in plan.shards]
 
         def stderr():
             return (tmp_path / "said").read_text()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from hashlib import md5
+from itertools import pairwise
+
 import pyarrow as pa
 
 from fanout.config.model import Config
-from fanout.rundir.shard_plan import PlannedShard, ShardPlan
+from fanout.rundir.shard_plan import PlannedShard, ShardPlan, planned
 from fanout.source.known import Known
 from fanout.source.units import Unit
 
@@ -26,3 +30,14 @@ PLAN = ShardPlan(
     warnings=("w",),
     shards=(PlannedShard("bcdefghijk", (UNIT,)), PlannedShard("cdefghijkl", ())),
 )
+
+
+def long_plan(units=1_000, shards=64):
+    """Return a plan of so many small files, each of which one shard reads; ETags do not compress."""
+    each = [
+        replace(UNIT, path=f"s3://bucket/data/part-{row:05}.parquet", version=md5(b"%d" % row).hexdigest())
+        for row in range(units)
+    ]
+    cuts = [units * index // shards for index in range(shards + 1)]
+    divided = [tuple(each[start:end]) for start, end in pairwise(cuts)]
+    return replace(PLAN, shards=planned(divided, [None] * shards))

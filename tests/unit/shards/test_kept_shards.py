@@ -15,7 +15,8 @@ from fanout.rundir.paths import RunDirectory
 from fanout.rundir.shard_result import ShardResult
 from fanout.runtime.place.run_place import run_place
 from fanout.shards import kept_shards
-from fanout.shards.kept_shards import cancellation, fetch_plan, fetch_results, put_new
+from fanout.shards.kept_plan import fetch_plan
+from fanout.shards.kept_shards import cancellation, fetch_results, put_new
 
 PLACE = run_place("s3://simulated/runs/one")
 
