@@ -247,3 +247,11 @@ def test_what_a_killed_process_was_about_to_send_may_have_been_sent(tmp_path):
     assert (report.statuses, certain) == (Counter(succeeded=60), 60)
     assert possible == report.resends > 3
     assert report.sent < certain + possible
+
+
+def test_a_service_that_refuses_rows_is_not_down(tmp_path):
+    """It refused payloads in the request for minutes, and every tenth failed: after twenty the run was given up."""
+    world = {"inline": False, "faults": {"html_error_share": 0.1}, "latency": {"runtime": {"median_s": 0.5}}}
+    limits = engine_limits(concurrency=1, window=10_000)
+    report = live(plain(*small(400), world=world, limits=limits, interruptions=()), tmp_path)
+    assert report.endings == Counter(finished=1)

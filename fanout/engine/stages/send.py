@@ -176,6 +176,7 @@ class Send:
         if kind is FailureKind.THROTTLED or error.code == NOT_RELEASED:
             return False
         if kind is FailureKind.ROW:
+            self._troubled_since = None  # the service answers
             await self._refused(row, error)
             return True
         if kind is FailureKind.RUN:
