@@ -48,9 +48,8 @@ class Bucket:
         # Before that instant the old rate holds: a rate that rises while a request waits for a slot of the slower
         # schedule would otherwise draw the next one nearer to it than the new rate allows.
         since = max(now, self._due_last)
-        if (
-            rate < self.rate
-        ):  # a burst lasts longer at the lower rate, and would reach back before what was due
+        if rate < self.rate:
+            # At the lower rate a burst spans more time: the next request would be due before the instant it had.
             self._earliest = self.due_next
         behind = self._due_next - since
         if behind > 0.0:  # counted in units, not in seconds: a lower rate must not grant another burst

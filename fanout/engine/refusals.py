@@ -20,8 +20,8 @@ is worth a nat or two."""
 
 SLOW_PER_S = 200.0
 """A rate below which a spell at twice of it brings few answers: a bucket, or another run that has less just then, hides
-a limit from them. They must say more, and be more, until they show that refusals stay."""
-STAYS_SLOW = 8.0
+a limit from them. More answers and stronger evidence are asked for there, until refusals are taken to stay."""
+STAYS_SLOW = 8.0  # in place of STAYS
 LEANS = 1.0  # evidence that decides for it when the time is up
 
 PERIOD_S = 2.0
@@ -212,11 +212,8 @@ class Trial:
             expected = max(expected, share * FALLS_TO)
         by_limit = log_likelihood([(share, held, refused_held), (expected, spell, refused_spell)])
         by_share = log_likelihood([(self.share, held, refused_held), (self.share, spell, refused_spell)])
-        enough = (
-            spell >= (FEWEST_SLOW if self._slow else FEWEST_RAISED)
-            if self.raises
-            else refused_spell >= FEWEST_REFUSALS
-        )
+        fewest = FEWEST_SLOW if self._slow else FEWEST_RAISED
+        enough = spell >= fewest if self.raises else refused_spell >= FEWEST_REFUSALS
         return by_share - by_limit if enough else min(by_share - by_limit, 0.0)
 
     @property
