@@ -25,9 +25,16 @@ STAYS_SLOW = 8.0  # in place of STAYS
 LEANS = 1.0  # evidence that decides for it when the time is up
 
 PERIOD_S = 2.0
-"""Trials take place at the beginnings of such periods of the clock, which processes of one machine have in common. All
-that share a limit then change their rate at once; if each did so by itself, the others would hide what it achieved."""
+"""Trials take place in such periods of the clock, which processes of one machine share: at a higher rate when one
+begins, at a lower one halfway. All that share a limit then change their rate at once, in one direction; if each
+did so by itself, the others would hide what it achieved."""
 SPELL_S = 0.3  # of a period, at the other rate
+TAIL_S = 0.1
+"""After a spell: the rate falls with the first answer that comes then, and what was sent before is on its way."""
+LONG_S = 0.9
+"""Length of a spell at a lower rate where few answers come and many of them are refusals: in 0.3 s at a quarter of 50 a
+second come four. With fewer refusals another run that shares the limit would take what is left to it."""
+LONG_BELOW_PER_S, LONG_SHARE = 100.0, 0.2
 SETTLE_S = 0.05  # at the beginning of a spell: what was sent before is on its way
 LOWERED = 0.25  # of the rate, in a spell
 RAISED, RAISED_LEAST = 2.0, 1.25  # of the rate, in a spell
@@ -50,6 +57,14 @@ QUIET_ANSWERS, QUIET_SHARE = 200, 0.003
 STEPS_MOST, FEWEST_NEW = 40, 4
 LIMITS, LIMIT_STEP = 30, 0.8  # limits that are tried out as explanations, each a fifth lower
 SPREAD = 0.8  # of the highest rate: without a lower one, both explanations are the same
+
+
+def others_try(at: float) -> bool:
+    """Return whether runs that share our limit may be trying a higher rate at that instant of the clock.
+
+    What is refused then says little about ours: cutting for it gave away what the others only borrowed.
+    """
+    return at % PERIOD_S < SPELL_S + TAIL_S
 
 
 def log_likelihood(found: Iterable[tuple[float, int, int]]) -> float:
@@ -91,6 +106,12 @@ class Fall:
                 counts[1] += refused
                 return
 
+    @property
+    def found(self) -> tuple[int, int]:
+        """Answers since it began, and refusals among them."""
+        counts = [counts for _, _, counts in self._steps]
+        return sum(answers for answers, _ in counts), sum(refusals for _, refusals in counts)
+
     def ripe(self) -> bool:
         """Return whether enough has come since it was last asked: weighing takes up to a millisecond."""
         if self._noted - self._weighed < max(FEWEST_NEW, self._noted // 20):
@@ -129,16 +150,29 @@ class Trial:
         top_per_s: The rate that is right if refusals stay: one that was used before.
         room_per_s: A rate that is known to be within reach, for spells at a higher one.
         small: Whether refusals are few, and answers many enough that a higher rate shows them soon to follow it.
+        share: Share of refusals that is to be explained.
+        before: Answers during the fall that led to it, and refusals among them.
     """
 
     def __init__(
-        self, now: float, rate_per_s: float, *, top_per_s: float, room_per_s: float = 0.0, small: bool = False
+        self,
+        now: float,
+        rate_per_s: float,
+        *,
+        top_per_s: float,
+        room_per_s: float = 0.0,
+        small: bool = False,
+        share: float = 0.0,
+        before: tuple[int, int] = (0, 0),
     ) -> None:
         self.rate_per_s = rate_per_s
         self._top_per_s = top_per_s
         raised = (min(room / rate_per_s, RAISED) for room in (top_per_s, room_per_s) if small)
         self._factor = next((factor for factor in raised if factor >= RAISED_LEAST), LOWERED)
         self._began_at = now
+        self._before = before
+        long = share >= LONG_SHARE and rate_per_s <= LONG_BELOW_PER_S and not self.raises
+        self._spell_s = LONG_S if long else SPELL_S
         self._held = [0, 0]  # answers, refusals
         self._spell = [0, 0]
 
@@ -155,10 +189,15 @@ class Trial:
     def _slow(self) -> bool:
         return self.raises and self.rate_per_s < SLOW_PER_S
 
+    @property
+    def _fewest_raised(self) -> int:
+        return FEWEST_SLOW if self._slow else FEWEST_RAISED
+
     def _place(self, now: float) -> float | None:
         """Return how many seconds into a spell `now` is, None outside of one."""
-        into_s = now % PERIOD_S
-        return into_s if into_s < SPELL_S and now // PERIOD_S > self._began_at // PERIOD_S else None
+        first_s = 0.0 if self.raises else PERIOD_S / 2
+        period, into_s = divmod(now - first_s, PERIOD_S)
+        return into_s if into_s < self._spell_s and period > (self._began_at - first_s) // PERIOD_S else None
 
     def note(self, refused: int, *, sent_at: float) -> None:
         """Take the answer to a request into account."""
@@ -178,9 +217,11 @@ class Trial:
         answers, refusals = self._held
         if answers < FEWEST_HELD:
             return False
-        if self.raises:  # they are no longer few: no time to try more
-            return refusals > 2.0 * SMALL_SHARE * answers
-        spells_s = PERIODS_MOST * (SPELL_S - SETTLE_S)
+        if self.raises:
+            if not self.share and self._spell[0] >= self._fewest_raised:
+                return True  # nothing is refused any more, so that there is nothing to explain
+            return refusals > 2.0 * SMALL_SHARE * answers  # they are no longer few: no time to try more
+        spells_s = PERIODS_MOST * (self._spell_s - SETTLE_S)
         if self._factor * self.rate_per_s * spells_s * (refusals + 1) < answers:
             return True  # all its spells together would have less than one refusal, and tell nothing
         doubt = 2.0 * math.sqrt(TOLERATED_MOST * (1.0 - TOLERATED_MOST) / answers)
@@ -191,7 +232,7 @@ class Trial:
     def stays(self, now: float) -> bool:
         """Return whether refusals have been found to come whatever the rate, and are few enough to put up with."""
         least = LEANS if self.hopeless(now) else STAYS_SLOW if self._slow else STAYS
-        return self.evidence() >= least and self.share <= TOLERATED_MOST
+        return self.evidence() >= least and 0.0 < self.share <= TOLERATED_MOST
 
     def follows(self) -> bool:
         """Return whether refusals have been found to follow the rate."""
@@ -212,9 +253,21 @@ class Trial:
             expected = max(expected, share * FALLS_TO)
         by_limit = log_likelihood([(share, held, refused_held), (expected, spell, refused_spell)])
         by_share = log_likelihood([(self.share, held, refused_held), (self.share, spell, refused_spell)])
-        fewest = FEWEST_SLOW if self._slow else FEWEST_RAISED
-        enough = spell >= fewest if self.raises else refused_spell >= FEWEST_REFUSALS
-        return by_share - by_limit if enough else min(by_share - by_limit, 0.0)
+        evidence = by_share - by_limit
+        if self.raises:
+            evidence -= self._doubt()
+        enough = spell >= self._fewest_raised if self.raises else refused_spell >= FEWEST_REFUSALS
+        return evidence if enough else min(evidence, 0.0)
+
+    def _doubt(self) -> float:
+        """Return for how many nats fewer are refused at the rate held than before: of a share there were as many."""
+        (answers, refusals), (held, refused_held) = self._before, self._held
+        if not answers or not held or refused_held * answers >= refusals * held:
+            return 0.0
+        found = ((answers, refusals), (held, refused_held))
+        share = (refusals + refused_held) / (answers + held)
+        apart = log_likelihood((refused / every, every, refused) for every, refused in found)
+        return apart - log_likelihood((share, every, refused) for every, refused in found)
 
     @property
     def share(self) -> float:

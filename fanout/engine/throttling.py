@@ -10,7 +10,7 @@ import math
 from collections import deque
 from typing import Literal
 
-from fanout.engine.refusals import FALLS, SLOW_PER_S, SMALL_SHARE, SUSPECTED, Fall, Trial
+from fanout.engine.refusals import FALLS, SMALL_SHARE, SUSPECTED, Fall, Trial, others_try
 
 Phase = Literal["regaining", "probing", "testing"]
 """`regaining`: the rate rises to where it was refused. `probing`: beyond, for more. `testing`: it changes for a
@@ -23,7 +23,10 @@ FULL_CUT_SHARE = 0.1
 """Share of throttled answers, since the last cut, from which on the rate is cut to `BETA`; below, it is cut in
 proportion, as DCTCP does (RFC 8257, 3.3)."""
 
-FEWEST_ANSWERS = 10  # that make a share; one refusal among fewer is a full cut
+FEWEST_ANSWERS = 10  # that make a share; some refusals among fewer are a full cut
+LONE_ANSWERS = 20
+"""Answers that one refusal among fewer than `FEWEST_ANSWERS` counts for. With a full cut for it, chance moved the parts
+of two that share a limit: after a cut the other one still passes it, so that another refusal is soon to come."""
 
 MINOR_SHARE = 0.01
 """A smaller share of refusals is no cut: the limit is touched, not passed. BBR's BBRLossThresh is 2 %."""
@@ -42,12 +45,18 @@ DRAIN = 0.9
 """Share of the goodput that a cut leaves, so that the bucket is not empty again at once. The deeper, the sooner two
 that share a limit have equal parts, and the more of a limit without a burst is lost."""
 
-SCALE = 0.8
-"""CUBIC's growth, requests per second cubed: a rate of 20/s is regained in 2 s, 5,000/s in 12 s. It is the same for
-all that share a limit, whatever they have, which makes their parts equal; RFC 9438 (5.1) has half of it."""
-PROBE_S = 4.0
-"""Seconds in which a rate that was regained without refusals doubles; growth begins slowly, as a square. CUBIC alone
-takes 14 s from 1,000/s to 2,000/s."""
+SCALE = 6.0
+"""CUBIC's growth, requests per second cubed: a tenth of 300/s is regained in 1.7 s, of 2,500/s in 3.5 s. It is the same
+for all that share a limit, whatever they have, which makes their parts equal. RFC 9438 (5.1) has 0.4; with 0.8, parts
+that differed by half did so for another half minute."""
+GROWTH = 20.0
+"""Growth beyond what was regained, requests per second cubed, with the square of the time: the same for all, too."""
+FULL_GROWTH_PER_S = 100.0
+"""A rate below which both are less, in proportion: each touch of a limit costs a refusal, a fiftieth of what 50/s send
+in a second."""
+DOUBLES_S = 4.5
+"""Seconds in which a rate that was regained without refusals doubles: not before it is clear that there is room, since
+in proportion the one that has more of a limit gains more."""
 
 MEASURE_S = 0.5
 """Length of the windows over which the rate of sending is measured."""
@@ -56,14 +65,15 @@ SHORTEST_S = 0.001  # over which a rate is taken at all
 FLOOR_PER_S = 0.2
 """The rate is never cut below one request in five seconds: something must find out that the storm is over."""
 
+SETTLED_S = 5.0
+"""From the first request on, before refusals are put down to others who try a higher rate (`refusals.others_try`)."""
 FALL_S = 30.0
 """How long cuts belong together: what a rate was refused before says nothing of the service now."""
 FALLEN = 0.75
 """Share of a rate below which cuts have not helped, if few requests are still refused: of a limit 0.94 is left."""
-QUICK_PER_S, QUICK_CONFIGURED_PER_S = SLOW_PER_S, 40.0
-"""A rate from which on spells at twice of it bring answers enough. Below, two runs that share a limit try at once, and
-each may find that its refusals come anyhow; a configured rate is below most limits, and what is refused there seldom
-follows it. With 200 for it, too, a service that refused a twentieth held `--rate 200` at a quarter."""
+QUICK_PER_S, QUICK_CONFIGURED_PER_S = 80.0, 40.0
+"""A rate from which on spells at twice of it bring answers enough. With less than 80/s each, many that share a limit
+refuse each other a twentieth by trying; a configured rate is below most limits, and is tried out sooner."""
 RETRIAL_S = 10.0
 """How often a tolerated share is tried again at another rate, as BBR measures the shortest round trip again: where a
 multiple of it passes on the clock that processes of one machine have in common. Of eight that tolerate what they refuse
@@ -71,6 +81,10 @@ each other none finds it out alone."""
 ROUND_ANSWERS = 200  # that the tolerated share is compared with, and then follows
 FOLLOW = 0.1  # of the difference
 NOISE = 3.5  # standard deviations of a tolerated share that are no reason to cut
+
+
+def _growth_share(rate_per_s: float) -> float:
+    return min(1.0, rate_per_s / FULL_GROWTH_PER_S)
 
 
 class Throttling:
@@ -126,12 +140,14 @@ class Throttling:
         """Note an acceptance: the rate grows if it was lowered."""
         self._answer(now, 0, sent_at)
         self._accepted += 1
-        if self.rate is None or not self.cuts or self._trial is not None:
+        if self.rate is None or not self.cuts or self._trial is not None or self._disturbed(now):
             return
         since = now - self._cut_at - self._regain_s
-        target = self._plateau + SCALE * since**3
+        share = _growth_share(self._plateau)
+        target = self._plateau + share * SCALE * since**3
         if since > 0.0:
-            target += self._plateau * (since / PROBE_S) ** 2
+            target += share * GROWTH * since**2
+            target += self._plateau * (since / DOUBLES_S) ** 4
         # Sending less than allowed says nothing about the limit: the rate does not climb far above what is used.
         self._set(max(self.rate, min(target, 2.0 * self._measured)))
 
@@ -139,7 +155,7 @@ class Throttling:
         """Note a refusal: the rate falls, once for all requests sent before the last cut."""
         self.throttles += 1
         self._answer(now, 1, sent_at)
-        if self._trial is not None or sent_at < self._cut_at:
+        if self._trial is not None or sent_at < self._cut_at or self._disturbed(sent_at):
             return
         excess = self._excess()
         if excess <= 0.0:
@@ -150,7 +166,16 @@ class Throttling:
         fall, rate = self._fall, self.rate
         # The first cut is a guess: the rate from which it fell is known after the second.
         if few and fall and rate and self.cuts > 2 and rate <= FALLEN * fall.rate_per_s:
-            self._trial = self._tried(now, rate, top=fall.rate_per_s, small=True)
+            self._trial = self._tried(now, rate, top=fall.rate_per_s, small=True, fall=fall)
+
+    def _regain(self, plateau: float, *, rate: float) -> None:
+        """Let the rate grow from `rate`, slowly where it comes to `plateau`."""
+        self._plateau = plateau
+        self._regain_s = ((plateau - rate) / (SCALE * _growth_share(plateau))) ** (1.0 / 3.0)
+
+    def _disturbed(self, at: float) -> bool:
+        """Return whether what is refused at that instant may be the doing of others, who try a higher rate."""
+        return self._began_at is not None and at - self._began_at > SETTLED_S and others_try(at)
 
     def _set(self, rate: float) -> None:
         rate = max(rate, FLOOR_PER_S)
@@ -163,8 +188,9 @@ class Throttling:
         self._round_trip_s = now - sent_at
         if self._began_at is None:
             self._began_at = sent_at
-        self._answers += 1
-        self._refusals += refused
+        if not self._disturbed(sent_at):
+            self._answers += 1
+            self._refusals += refused
         if self.rate is None or (self.cuts == 1 and sent_at < self._cut_at):
             self._unpaced += 1
             self._unpaced_refused += refused
@@ -186,7 +212,7 @@ class Throttling:
         """Begin a trial if cuts did not help, and forget them once the rate is regained or they are long ago."""
         evidence = fall.evidence() if refused and fall.ripe() else 0.0
         if evidence >= SUSPECTED:
-            self._trial = self._tried(now, rate, top=fall.rate_per_s, small=self._few(rate))
+            self._trial = self._tried(now, rate, top=fall.rate_per_s, small=self._few(rate), fall=fall)
         elif evidence <= FALLS or rate >= fall.rate_per_s or now - fall.began_at > FALL_S:
             self._fall = None
 
@@ -210,8 +236,11 @@ class Throttling:
             small = self.tolerated < SMALL_SHARE and rate >= self._quick_per_s
             self._trial = self._tried(now, sending, top=sending, small=small)
 
-    def _tried(self, now: float, rate: float, *, top: float, small: bool) -> Trial:
-        return Trial(now, rate, top_per_s=top, room_per_s=self._peak, small=small)
+    def _tried(self, now: float, rate: float, *, top: float, small: bool, fall: Fall | None = None) -> Trial:
+        answers, refusals = fall.found if fall else (0, 0)
+        share = refusals / answers if answers else self.tolerated
+        room, before = self._peak, (answers, refusals)
+        return Trial(now, rate, top_per_s=top, room_per_s=room, small=small, share=share, before=before)
 
     def _judge(self, now: float, trial: Trial) -> None:
         """Act on what a trial has found out, if it has."""
@@ -230,10 +259,10 @@ class Throttling:
             # Of a limit that may lie below the rate that was held, nothing says which refusals it did not cause.
             self.tolerated = 0.0 if trial.raises or not trial.follows() else trial.share_left
         self._tolerated_most = self.tolerated
+        self._cut_at = now  # growth goes on from here, and refusals of the spells are no reason to cut
         if not stays and trial.raises:
-            return  # the rate goes on to be regained as before
-        self._cut_at = now
-        self._plateau, self._regain_s = rate, 0.0
+            return
+        self._regain(rate, rate=rate)
         self._marks.clear()
         if stays and fall is not None and trial.raises and rate < FALLEN * fall.rate_per_s:
             self._fall = Fall(now, fall.rate_per_s, usual=self.tolerated)
@@ -241,7 +270,8 @@ class Throttling:
 
     def _excess(self) -> float:
         """Return the share of the answers since the last cut that are refusals beyond those tolerated."""
-        answers = max(self._answers, FEWEST_ANSWERS)
+        lone = self._refusals == 1 and self._answers < FEWEST_ANSWERS
+        answers = LONE_ANSWERS if lone else max(self._answers, FEWEST_ANSWERS)
         if not self.tolerated:
             return self._refusals / answers
         usual = self.tolerated * answers
@@ -265,8 +295,7 @@ class Throttling:
             rate = max(rate, min(DRAIN * good / (1.0 - self.tolerated), plateau))
         if rate < plateau and self._fall is None:
             self._fall = Fall(now, plateau, usual=self.tolerated)
-        self._plateau = plateau
-        self._regain_s = ((plateau - rate) / SCALE) ** (1.0 / 3.0)
+        self._regain(plateau, rate=rate)
         self._set(rate)
         if self._fall is not None:
             self._fall.step(now, rate)
@@ -287,7 +316,7 @@ class Throttling:
         else:
             rate = seen * (1.0 - (1.0 - BETA) * share / FULL_CUT_SHARE)
         if self.rate is None or rate > self.rate:
-            self._plateau, self._regain_s = seen, ((seen - rate) / SCALE) ** (1.0 / 3.0)
+            self._regain(seen, rate=rate)
             self._set(rate)
 
     def _unpaced_per_s(self, now: float) -> float:

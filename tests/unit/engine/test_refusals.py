@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fanout.engine.refusals import FALLS, FOLLOWS, LOWERED, PERIOD_S, STAYS, Fall, Trial
+from fanout.engine.refusals import FALLS, FOLLOWS, LOWERED, PERIOD_S, STAYS, Fall, Trial, others_try
+
+HALFWAY_S = PERIOD_S / 2  # when a lower rate is tried
 
 
 def fallen(refused_of, *, usual=0.0):
@@ -21,7 +23,8 @@ def tried(held, spell, *, began_at=0.5, **where):
     """Return a trial with (answers, refusals) at the held rate and in a spell."""
     rate = where.pop("rate", 100.0)
     trial = Trial(began_at, rate, **{"top_per_s": 2.0 * rate, **where})
-    for sent_at, (answers, refusals) in ((1.0, held), (PERIOD_S + 0.1, spell)):
+    spell_at = PERIOD_S if trial.raises else HALFWAY_S
+    for sent_at, (answers, refusals) in ((0.9, held), (spell_at + 0.1, spell)):
         for answer in range(answers):
             trial.note(int(answer < refusals), sent_at=sent_at)
     return trial
@@ -73,21 +76,43 @@ def test_a_trial_waits_for_enough_answers():
 
 @pytest.mark.parametrize(
     ("now", "rate"),
-    [(0.6, 100), (1.9, 100), (2.0, 100 * LOWERED), (2.29, 100 * LOWERED), (2.31, 100), (4.1, 100 * LOWERED)],
+    [(0.6, 100), (0.9, 100), (1.0, 100 * LOWERED), (1.29, 100 * LOWERED), (1.31, 100), (3.1, 100 * LOWERED)],
 )
-def test_a_trial_lowers_the_rate_at_the_beginning_of_each_period(now, rate):
+def test_a_trial_lowers_the_rate_in_the_middle_of_each_period(now, rate):
     assert tried((0, 0), (0, 0)).rate_at(now) == rate
 
 
 def test_a_trial_that_begins_within_a_spell_waits_for_the_next():
-    trial = tried((0, 0), (0, 0), began_at=2.1)
-    assert [trial.rate_at(now) for now in (2.2, 4.0)] == [100, 100 * LOWERED]
+    trial = tried((0, 0), (0, 0), began_at=1.1)
+    assert [trial.rate_at(now) for now in (1.2, 3.0)] == [100, 100 * LOWERED]
+
+
+def test_a_trial_raises_the_rate_at_the_beginning_of_each_period():
+    """Not when others lower theirs: each would see what the other one does."""
+    trial = tried((0, 0), (0, 0), small=True)
+    assert [trial.rate_at(now) for now in (1.0, 2.0, 2.29, 2.31)] == [100, 200, 200, 100]
+
+
+@pytest.mark.parametrize(
+    ("at", "whether"), [(0.0, True), (0.39, True), (0.41, False), (1.1, False), (2.2, True)]
+)
+def test_others_try_a_higher_rate_when_a_period_begins(at, whether):
+    assert others_try(at) is whether
+
+
+@pytest.mark.parametrize(
+    ("rate", "share", "lowered_s"), [(100.0, 0.2, 0.9), (100.0, 0.19, 0.3), (101.0, 0.2, 0.3)]
+)
+def test_a_spell_is_long_where_few_answers_come_and_many_are_refusals(rate, share, lowered_s):
+    trial = Trial(0.5, rate, top_per_s=2.0 * rate, share=share)
+    assert trial.rate_at(1.0 + lowered_s - 0.01) == rate * LOWERED
+    assert trial.rate_at(1.0 + lowered_s + 0.01) == rate
 
 
 def test_answers_to_what_was_on_its_way_count_for_neither_rate():
     trial = tried((20, 5), (5, 1))
     trial.note(1, sent_at=0.4)  # before it began
-    trial.note(1, sent_at=PERIOD_S + 0.01)
+    trial.note(1, sent_at=HALFWAY_S + 0.01)
     assert trial.share == pytest.approx(6 / 25)
 
 
@@ -120,6 +145,24 @@ def test_at_a_low_rate_more_answers_must_say_more(spell, stays):
     assert tried((200, 2), spell, small=True, rate=199.0).stays(0.0) is stays
 
 
+def test_a_share_is_doubted_that_is_not_what_was_refused_before():
+    """What came in between is that another one made room."""
+    assert (
+        tried((400, 4), (60, 0), small=True, before=(400, 4)).evidence()
+        == tried((400, 4), (60, 0), small=True).evidence()
+    )
+    doubted = tried((400, 0), (60, 1), small=True, before=(400, 12))
+    assert doubted.evidence() < tried((400, 0), (60, 1), small=True).evidence() - 5.0
+    assert not doubted.stays(0.0)
+
+
+def test_where_nothing_is_refused_there_is_nothing_to_find_out():
+    """A trial that took quiet for a share jumped to twice its rate, and was cut to half of it."""
+    trial = tried((400, 0), (60, 0), small=True)
+    assert trial.hopeless(0.0)
+    assert not trial.stays(0.0)
+
+
 def test_what_a_bucket_holds_is_no_proof():
     """Its tokens take the first requests at the higher rate."""
     assert tried((200, 2), (29, 0), small=True, rate=200.0).evidence() == 0.0
@@ -144,12 +187,12 @@ def test_refusals_that_rise_with_the_rate_follow_it(spell):
 )
 def test_a_trial_goes_up_where_there_is_room(where, raised, proven):
     trial = tried((0, 0), (0, 0), small=True, **where)
-    assert trial.rate_at(2.0) == pytest.approx(raised)
+    assert trial.rate_at(PERIOD_S if trial.raises else HALFWAY_S) == pytest.approx(raised)
     assert trial.proven_per_s == pytest.approx(proven)
 
 
 def test_a_trial_goes_down_where_many_are_refused():
-    assert tried((0, 0), (0, 0), top_per_s=1_000.0, small=False).rate_at(2.0) == 25
+    assert tried((0, 0), (0, 0), top_per_s=1_000.0, small=False).rate_at(1.0) == 25
 
 
 def test_a_trial_at_a_higher_rate_ends_when_refusals_are_no_longer_few():
@@ -177,5 +220,5 @@ def test_a_trial_whose_spells_would_have_no_refusal_is_given_up_at_once(rate, sh
     its part for twelve seconds, and find out nothing."""
     trial = Trial(0.5, rate, top_per_s=2.0 * rate)
     for answer in range(20):
-        trial.note(int(answer < share * 20), sent_at=1.0)
+        trial.note(int(answer < share * 20), sent_at=0.9)
     assert trial.hopeless(1.5) is hopeless
