@@ -174,8 +174,13 @@ class Throttling:
         self._regain_s = ((plateau - rate) / (SCALE * _growth_share(plateau))) ** (1.0 / 3.0)
 
     def _disturbed(self, at: float) -> bool:
-        """Return whether what is refused at that instant may be the doing of others, who try a higher rate."""
-        return self._began_at is not None and at - self._began_at > SETTLED_S and others_try(at)
+        """Return whether what is refused at that instant may be the doing of others, who try a higher rate.
+
+        The first refusal never is: until then nothing says that there is a limit to share.
+        """
+        if not self.cuts or self._began_at is None:
+            return False
+        return at - self._began_at > SETTLED_S and others_try(at)
 
     def _set(self, rate: float) -> None:
         rate = max(rate, FLOOR_PER_S)

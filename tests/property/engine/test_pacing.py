@@ -322,6 +322,15 @@ def test_without_a_configured_rate_nothing_waits_until_aws_objects(script):
 
 @SETTINGS
 @given(script=st.lists(steps, max_size=60))
+@example(
+    # Refused for the first time at an instant at which others may try a higher rate.
+    script=[
+        ("send", 0.5, 0.0, None),
+        ("accept", 1.5, 0.0, None),
+        ("send", 7.0, 0.0, None),
+        ("throttle", 0.0, 1.0, None),
+    ]
+)
 def test_throttles_are_counted_and_cuts_are_at_most_as_many(script):
     pacer = Pacer(rate_per_s=50.0)
     play(pacer, script)
