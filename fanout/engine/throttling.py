@@ -10,6 +10,7 @@ import math
 from collections import deque
 from typing import Literal
 
+from fanout.engine.rate_meter import SHORTEST_S, RateMeter
 from fanout.engine.refusals import FALLS, SMALL_SHARE, SUSPECTED, Fall, Trial, others_try
 
 Phase = Literal["regaining", "probing", "testing"]
@@ -57,10 +58,6 @@ in a second."""
 DOUBLES_S = 4.5
 """Seconds in which a rate that was regained without refusals doubles: not before it is clear that there is room, since
 in proportion the one that has more of a limit gains more."""
-
-MEASURE_S = 0.5
-"""Length of the windows over which the rate of sending is measured."""
-SHORTEST_S = 0.001  # over which a rate is taken at all
 
 FLOOR_PER_S = 0.2
 """The rate is never cut below one request in five seconds: something must find out that the storm is over."""
@@ -110,12 +107,7 @@ class Throttling:
         self._cut_at = float("-inf")
         self._plateau = 0.0  # the rate at the last cut: regained quickly, passed slowly
         self._regain_s = 0.0
-        self._began_at: float | None = None  # when the first request was sent that was answered
-        self._window_from = float("-inf")
-        self._window_count = 0
-        self._measured = 0.0
-        self._windows = 0
-        self._peak = 0.0  # the highest rate of sending that was measured
+        self._meter = RateMeter()
         self._unpaced = self._unpaced_refused = 0  # answers to what was sent before there was a rate
         self._guessed = False  # the first cut was made before all of them had come
         self._answers = self._refusals = 0  # since the last cut
@@ -125,7 +117,6 @@ class Throttling:
         self._fall: Fall | None = None
         self._trial: Trial | None = None
         self._tried_at = float("-inf")
-        self._round_trip_s = 0.0
 
     @property
     def phase(self) -> Phase | None:
@@ -149,7 +140,7 @@ class Throttling:
             target += share * GROWTH * since**2
             target += self._plateau * (since / DOUBLES_S) ** 4
         # Sending less than allowed says nothing about the limit: the rate does not climb far above what is used.
-        self._set(max(self.rate, min(target, 2.0 * self._measured)))
+        self._set(max(self.rate, min(target, 2.0 * self._meter.settled_per_s)))
 
     def refused(self, now: float, *, sent_at: float) -> None:
         """Note a refusal: the rate falls, once for all requests sent before the last cut."""
@@ -178,21 +169,16 @@ class Throttling:
 
         The first refusal never is: until then nothing says that there is a limit to share.
         """
-        if not self.cuts or self._began_at is None:
-            return False
-        return at - self._began_at > SETTLED_S and others_try(at)
+        return self.cuts > 0 and at - self._meter.began_at > SETTLED_S and others_try(at)
 
     def _set(self, rate: float) -> None:
         rate = max(rate, FLOOR_PER_S)
         self.rate = min(rate, self.configured) if self.configured else rate
 
     def _answer(self, now: float, refused: int, sent_at: float | None) -> None:
-        self._measure(now)
         if sent_at is None:
-            sent_at = now - self._round_trip_s
-        self._round_trip_s = now - sent_at
-        if self._began_at is None:
-            self._began_at = sent_at
+            sent_at = now - self._meter.round_trip_s
+        self._meter.note(now, sent_at=sent_at)
         if not self._disturbed(sent_at):
             self._answers += 1
             self._refusals += refused
@@ -202,7 +188,7 @@ class Throttling:
         if self.rate is None:
             return
         if self._guessed and sent_at >= self._cut_at:
-            self._weigh_anew(now)
+            self._weigh_anew()
         if self._trial is not None:
             self._trial.note(refused, sent_at=sent_at)
             self._judge(now, self._trial)
@@ -237,14 +223,14 @@ class Throttling:
             self.tolerated = min(self.tolerated + FOLLOW * (share - self.tolerated), self._tolerated_most)
             self._answers = self._refusals = 0
         if now // RETRIAL_S > self._tried_at // RETRIAL_S and now - self._tried_at >= RETRIAL_S / 2:
-            sending = min(rate, self._sending(now))
+            sending = min(rate, self._meter.rate_per_s(now, paced=self.rate))
             small = self.tolerated < SMALL_SHARE and rate >= self._quick_per_s
             self._trial = self._tried(now, sending, top=sending, small=small)
 
     def _tried(self, now: float, rate: float, *, top: float, small: bool, fall: Fall | None = None) -> Trial:
         answers, refusals = fall.found if fall else (0, 0)
         share = refusals / answers if answers else self.tolerated
-        room, before = self._peak, (answers, refusals)
+        room, before = self._meter.peak_per_s, (answers, refusals)
         return Trial(now, rate, top_per_s=top, room_per_s=room, small=small, share=share, before=before)
 
     def _judge(self, now: float, trial: Trial) -> None:
@@ -286,11 +272,11 @@ class Throttling:
 
     def _cut(self, now: float, excess: float) -> None:
         """Lower the rate in proportion to `excess`, but not below what was accepted."""
-        sending = self._sending(now)
+        sending = self._meter.rate_per_s(now, paced=self.rate)
         plateau = sending if self.rate is None else min(self.rate, sending)
-        if self.cuts == 1 and not self._windows and self.configured is None:
+        if self.cuts == 1 and self._meter.fresh and self.configured is None:
             # The first was a guess from a few answers; by now all that was on its way then has come.
-            plateau = max(plateau, self._unpaced_per_s(now))
+            plateau = max(plateau, self._unpaced_per_s)
         cut = (1.0 - BETA) * min(excess / FULL_CUT_SHARE, 1.0)
         if self._answers >= MINOR_ANSWERS and excess < MINOR_SHARE:
             plateau, cut = plateau * (1.0 - MINOR_STEP if self.cuts else 1.0), 0.0
@@ -309,12 +295,14 @@ class Throttling:
         self.cuts += 1
         self._answers = self._refusals = 0
 
-    def _weigh_anew(self, now: float) -> None:
+    def _weigh_anew(self) -> None:
         """Correct the first cut, a guess from a few answers, once all that was on its way then has come."""
         self._guessed = False
         share = self._unpaced_refused / self._unpaced
         # What left at once at the start is a round trip's worth.
-        seen = self._unpaced / (self._cut_at - self._begun(now) + max(self._round_trip_s, SHORTEST_S))
+        seen = self._unpaced / (
+            self._cut_at - self._meter.began_at + max(self._meter.round_trip_s, SHORTEST_S)
+        )
         if share > SMALL_SHARE:  # a limit, and the rest is what it took
             seen *= 1.0 - share
             rate = seen * DRAIN
@@ -324,9 +312,10 @@ class Throttling:
             self._regain(seen, rate=rate)
             self._set(rate)
 
-    def _unpaced_per_s(self, now: float) -> float:
+    @property
+    def _unpaced_per_s(self) -> float:
         """Return the rate at which requests were sent before there was one."""
-        return self._unpaced / max(self._cut_at - self._begun(now), self._round_trip_s, SHORTEST_S)
+        return self._unpaced / max(self._cut_at - self._meter.began_at, self._meter.round_trip_s, SHORTEST_S)
 
     def _goodput(self, now: float, excess: float) -> float | None:
         """Return what was accepted a second since an earlier refusal, None if that is not to be told."""
@@ -334,33 +323,9 @@ class Throttling:
         fewest = HEAVY_ANSWERS if heavy else GOODPUT_ANSWERS
         for at, accepted, throttles in reversed(self._marks):
             taken, refused = self._accepted - accepted, self.throttles - throttles
-            if taken < fewest or now - at < 0.5 * self._round_trip_s or now <= at:
+            if taken < fewest or now - at < 0.5 * self._meter.round_trip_s or now <= at:
                 continue
             if heavy and refused < 0.5 * excess * (taken + refused):
                 return None  # most of them were accepted before these refusals began
             return (taken + 1) / (now - at)
         return None
-
-    def _begun(self, now: float) -> float:
-        return now if self._began_at is None else self._began_at
-
-    def _sending(self, now: float) -> float:
-        """Return the rate at which we send, in the first half second by the answers that have come so far."""
-        if not self._windows and self._window_count < FEWEST_ANSWERS and self.rate is not None:
-            return self.rate  # the first answers come a round trip late, and look like far fewer
-        if self._windows or self._began_at is None:
-            return max(self._measured, self._window_count / MEASURE_S)
-        return self._window_count / max(
-            now - self._began_at - self._round_trip_s, self._round_trip_s, SHORTEST_S
-        )
-
-    def _measure(self, now: float) -> None:
-        """Count a request that got an answer, of either kind: the rate at which we send."""
-        if now - self._window_from >= MEASURE_S:
-            if self._window_count:
-                rate = self._window_count / (now - self._window_from)
-                self._measured = rate if self._measured == 0.0 else 0.5 * (self._measured + rate)
-                self._windows += 1
-                self._peak = max(self._peak, rate)
-            self._window_from, self._window_count = now, 0
-        self._window_count += 1
