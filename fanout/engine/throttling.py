@@ -10,6 +10,7 @@ import math
 from collections import deque
 from typing import Literal
 
+from fanout.engine.growth import Growth
 from fanout.engine.rate_meter import SHORTEST_S, RateMeter
 from fanout.engine.refusals import FALLS, SMALL_SHARE, SUSPECTED, Fall, Trial, others_try
 
@@ -46,19 +47,6 @@ DRAIN = 0.9
 """Share of the goodput that a cut leaves, so that the bucket is not empty again at once. The deeper, the sooner two
 that share a limit have equal parts, and the more of a limit without a burst is lost."""
 
-SCALE = 6.0
-"""CUBIC's growth, requests per second cubed: a tenth of 300/s is regained in 1.7 s, of 2,500/s in 3.5 s. It is the same
-for all that share a limit, whatever they have, which makes their parts equal. RFC 9438 (5.1) has 0.4; with 0.8, parts
-that differed by half did so for another half minute."""
-GROWTH = 20.0
-"""Growth beyond what was regained, requests per second cubed, with the square of the time: the same for all, too."""
-FULL_GROWTH_PER_S = 100.0
-"""A rate below which both are less, in proportion: each touch of a limit costs a refusal, a fiftieth of what 50/s send
-in a second."""
-DOUBLES_S = 4.5
-"""Seconds in which a rate that was regained without refusals doubles: not before it is clear that there is room, since
-in proportion the one that has more of a limit gains more."""
-
 FLOOR_PER_S = 0.2
 """The rate is never cut below one request in five seconds: something must find out that the storm is over."""
 
@@ -78,10 +66,6 @@ each other none finds it out alone."""
 ROUND_ANSWERS = 200  # that the tolerated share is compared with, and then follows
 FOLLOW = 0.1  # of the difference
 NOISE = 3.5  # standard deviations of a tolerated share that are no reason to cut
-
-
-def _growth_share(rate_per_s: float) -> float:
-    return min(1.0, rate_per_s / FULL_GROWTH_PER_S)
 
 
 class Throttling:
@@ -105,8 +89,7 @@ class Throttling:
         # As a trial found it: a limit that is passed slowly must not pass for noise.
         self._tolerated_most = 0.0
         self._cut_at = float("-inf")
-        self._plateau = 0.0  # the rate at the last cut: regained quickly, passed slowly
-        self._regain_s = 0.0
+        self._growth = Growth()
         self._meter = RateMeter()
         self._unpaced = self._unpaced_refused = 0  # answers to what was sent before there was a rate
         self._guessed = False  # the first cut was made before all of them had come
@@ -125,7 +108,7 @@ class Throttling:
             return "testing"
         if self.rate is None or not self.cuts or (self.configured and self.rate >= self.configured):
             return None
-        return "regaining" if self.rate < self._plateau else "probing"
+        return "regaining" if self.rate < self._growth.plateau_per_s else "probing"
 
     def accepted(self, now: float, *, sent_at: float | None = None) -> None:
         """Note an acceptance: the rate grows if it was lowered."""
@@ -133,12 +116,7 @@ class Throttling:
         self._accepted += 1
         if self.rate is None or not self.cuts or self._trial is not None or self._disturbed(now):
             return
-        since = now - self._cut_at - self._regain_s
-        share = _growth_share(self._plateau)
-        target = self._plateau + share * SCALE * since**3
-        if since > 0.0:
-            target += share * GROWTH * since**2
-            target += self._plateau * (since / DOUBLES_S) ** 4
+        target = self._growth.rate_per_s(now - self._cut_at)
         # Sending less than allowed says nothing about the limit: the rate does not climb far above what is used.
         self._set(max(self.rate, min(target, 2.0 * self._meter.settled_per_s)))
 
@@ -158,11 +136,6 @@ class Throttling:
         # The first cut is a guess: the rate from which it fell is known after the second.
         if few and fall and rate and self.cuts > 2 and rate <= FALLEN * fall.rate_per_s:
             self._trial = self._tried(now, rate, top=fall.rate_per_s, small=True, fall=fall)
-
-    def _regain(self, plateau: float, *, rate: float) -> None:
-        """Let the rate grow from `rate`, slowly where it comes to `plateau`."""
-        self._plateau = plateau
-        self._regain_s = ((plateau - rate) / (SCALE * _growth_share(plateau))) ** (1.0 / 3.0)
 
     def _disturbed(self, at: float) -> bool:
         """Return whether what is refused at that instant may be the doing of others, who try a higher rate.
@@ -253,7 +226,7 @@ class Throttling:
         self._cut_at = now  # growth goes on from here, and refusals of the spells are no reason to cut
         if not stays and trial.raises:
             return
-        self._regain(rate, rate=rate)
+        self._growth.begin(rate_per_s=rate, plateau_per_s=rate)
         self._marks.clear()
         if stays and fall is not None and trial.raises and rate < FALLEN * fall.rate_per_s:
             self._fall = Fall(now, fall.rate_per_s, usual=self.tolerated)
@@ -286,7 +259,7 @@ class Throttling:
             rate = max(rate, min(DRAIN * good / (1.0 - self.tolerated), plateau))
         if rate < plateau and self._fall is None:
             self._fall = Fall(now, plateau, usual=self.tolerated)
-        self._regain(plateau, rate=rate)
+        self._growth.begin(rate_per_s=rate, plateau_per_s=plateau)
         self._set(rate)
         if self._fall is not None:
             self._fall.step(now, rate)
@@ -309,7 +282,7 @@ class Throttling:
         else:
             rate = seen * (1.0 - (1.0 - BETA) * share / FULL_CUT_SHARE)
         if self.rate is None or rate > self.rate:
-            self._regain(seen, rate=rate)
+            self._growth.begin(rate_per_s=rate, plateau_per_s=seen)
             self._set(rate)
 
     @property
