@@ -33,7 +33,7 @@ class Growth:
         self._regain_s = 0.0
 
     def begin(self, *, rate_per_s: float, plateau_per_s: float) -> None:
-        """Grow from a rate, slowly where it comes to the plateau, both above 0."""
+        """Grow from a rate above 0 to a plateau that is not below it, and slowly past it."""
         self.plateau_per_s = plateau_per_s
         self._share = min(1.0, plateau_per_s / FULL_PER_S)
         self._regain_s = ((plateau_per_s - rate_per_s) / (SCALE * self._share)) ** (1.0 / 3.0)

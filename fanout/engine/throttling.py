@@ -138,9 +138,9 @@ class Throttling:
             self._trial = self._tried(now, rate, top=fall.rate_per_s, small=True, fall=fall)
 
     def _disturbed(self, at: float) -> bool:
-        """Return whether what is refused at that instant may be the doing of others, who try a higher rate.
+        """Return whether others may try a higher rate at that instant: no reason to cut then, and no time to grow.
 
-        The first refusal never is: until then nothing says that there is a limit to share.
+        Until the first refusal nothing says that there is a limit to share: that one is always a reason.
         """
         return self.cuts > 0 and at - self._meter.began_at > SETTLED_S and others_try(at)
 
